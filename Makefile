@@ -1,0 +1,194 @@
+# Daybook. `make` alone says what there is to make.
+MAKEFLAGS += --no-builtin-rules
+# As many jobs as there are processors, unless this make was called by another one, which shares its own.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# Objects on the way to a test program are kept, too.
+.SECONDARY:
+
+# MODE= picks a variant with a build folder of its own: release (default), asan, ubsan, tsan, cover, fuzz.
+MODE ?= release
+# V=1 shows whole command lines.
+Q := $(if $(V),,@)
+SAY := @$(if $(V),:,printf '%-8s %s\n')
+BUILD := build/$(MODE)
+GEN := build/gen
+CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
+
+WARNINGS := -Wall -Wextra -Wconversion -Wswitch-enum -Wvla -Wshadow -Wstrict-prototypes -Wno-sign-conversion -Werror
+HARDENING := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fstack-clash-protection -fcf-protection
+MODE_release := -O2 $(HARDENING)
+# Warnings are errors in release alone: what gcc believes to see through a sanitizer's checks differs by variant.
+MODE_asan := -O1 -fsanitize=address -fno-omit-frame-pointer -Wno-error
+MODE_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-error
+MODE_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer -Wno-error
+MODE_cover := -O0 --coverage -fprofile-update=atomic -Wno-error
+# With clang, for its libFuzzer; what gcc warns of is gcc's to say.
+MODE_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -w
+PKGS := rdkafka libpq avro-c libuv jansson lmdb libsodium libcurl openssl
+LLHTTP := /usr/share/llhttp
+# Includes are named from the root; the generated headers are gen/... under build/.
+CPPFLAGS := -I. -Ibuild -D_GNU_SOURCE -isystem /usr/share/include/llhttp $(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+CFLAGS := -std=gnu17 -g $(if $(filter fuzz,$(MODE)),,$(WARNINGS)) $(MODE_$(MODE)) -pthread
+LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now $(filter -fsanitize=% --coverage,$(MODE_$(MODE)))
+LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+
+# ---- what is built from what -------------------------------------------------------------------------------------
+SOURCES := $(wildcard core/*/*.c core/*/*/*.c projections/*/*.c)
+TESTS := $(filter %_test.c,$(SOURCES)) $(wildcard cmd/*_test.c)
+FUZZERS := $(filter %_fuzz.c,$(SOURCES))
+LIBRARY := $(filter-out %_test.c %_fuzz.c,$(SOURCES))
+COMMANDS := $(filter-out %_test.c %_fuzz.c,$(wildcard cmd/*.c))
+CODEGEN := $(wildcard schemas/codegen/*.c)
+SCHEMAS := $(wildcard schemas/*/*/*.avsc) schemas/registry.tsv
+# llhttp comes as source in Debian's node-llhttp and is compiled where it is installed.
+LLHTTP_OBJECTS := $(addprefix $(BUILD)/llhttp/,api.o http.o llhttp.o)
+
+GEN_STAMP := $(GEN)/stamp
+# The generator makes one .c per family; the names are known once it has run.
+GEN_SOURCES = $(wildcard $(GEN)/*.c)
+
+object = $(patsubst %.c,$(BUILD)/%.o,$(1))
+OBJECTS := $(call object,$(LIBRARY))
+TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(TESTS))
+FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(FUZZERS))
+FUZZ_SECONDS ?= 20
+
+.PHONY: help deps build run test unit integration sim bench asan ubsan tsan fuzz cover lint format retail clean registry
+
+help: ## this list
+	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+deps: ## install what is missing (Debian packages, Python packages, Kafka from Maven Central)
+	deploy/local/deps.sh
+
+build: $(BUILD)/daybook ## the program, in build/$(MODE)/daybook
+
+# The generator needs base alone, and is always built plainly.
+build/codegen: $(CODEGEN) $(wildcard schemas/codegen/*.h) $(filter-out %_test.c %_fuzz.c,$(wildcard core/base/*.c core/base/*.h))
+	@mkdir -p $(@D)
+	$(SAY) link $@
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu17 -g -O1 $(WARNINGS) -o $@ $(CODEGEN) \
+	  $(filter-out %_test.c %_fuzz.c,$(wildcard core/base/*.c)) $$(pkg-config --libs jansson avro-c libsodium)
+
+$(GEN_STAMP): build/codegen $(SCHEMAS)
+	@mkdir -p $(GEN)
+	$(SAY) generate $(GEN)
+	$(Q)build/codegen --schemas schemas --out $(GEN)
+	@touch $@
+
+registry: build/codegen ## give new schema files their ids in schemas/registry.tsv
+	build/codegen --schemas schemas --register
+
+# The generated headers must be there first; which of them a file reads, -MMD finds out.
+$(BUILD)/%.o: %.c | $(GEN_STAMP)
+	@mkdir -p $(@D)
+	$(SAY) compile $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/gen/%.o: $(GEN)/%.c | $(GEN_STAMP)
+	@mkdir -p $(@D)
+	$(SAY) compile $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/llhttp/%.o: $(LLHTTP)/%.c
+	@mkdir -p $(@D)
+	$(SAY) compile $@
+	$(Q)$(CC) -I/usr/share/include/llhttp -DLLHTTP_STRICT_MODE=1 -g -O2 $(MODE_$(MODE)) -c -o $@ $<
+
+# A make of its own, because the generated sources are known only after the generator ran.
+$(BUILD)/libdaybook.a: $(GEN_STAMP) FORCE
+	@$(MAKE) --no-print-directory -s MODE=$(MODE) $(BUILD)/libdaybook.a.real
+$(BUILD)/libdaybook.a.real: $(OBJECTS) $(LLHTTP_OBJECTS) $(patsubst $(GEN)/%.c,$(BUILD)/gen/%.o,$(GEN_SOURCES))
+	@rm -f $(BUILD)/libdaybook.a
+	@ar rcs $(BUILD)/libdaybook.a $^ && touch $@
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/daybook: $(call object,$(COMMANDS)) $(BUILD)/libdaybook.a
+	$(SAY) link $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(call object,$(COMMANDS)) $(BUILD)/libdaybook.a $(LDLIBS)
+
+# A subcommand's test has all subcommands at hand, but not their main.
+$(BUILD)/cmd/%_test: $(BUILD)/cmd/%_test.o $(call object,$(filter-out cmd/main.c,$(COMMANDS))) $(BUILD)/libdaybook.a
+	$(SAY) link $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+$(BUILD)/%_test: $(BUILD)/%_test.o $(BUILD)/libdaybook.a
+	$(SAY) link $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/libdaybook.a $(LDLIBS) -lcmocka
+
+$(BUILD)/%_fuzz: $(BUILD)/%_fuzz.o $(BUILD)/libdaybook.a
+	$(SAY) link $@
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(BUILD)/libdaybook.a $(LDLIBS)
+
+# SQL that is linked in by core/base/embed.h, which -MMD does not see.
+$(foreach sql,$(wildcard projections/*/view.sql),$(eval $(BUILD)/$(dir $(sql))project.o: $(sql)))
+$(BUILD)/projections/runtime/tables.o: projections/runtime/runtime.sql
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- what is run --------------------------------------------------------------------------------------------------
+run: ## install, build, start Kafka, PostgreSQL and Daybook under var/, seed a small catalogue; Ctrl-C stops all
+	deploy/local/run.sh
+
+# Makes of their own, one after the other: the first may install what this make looked for in vain when it began.
+test: ## everything, as CI runs it: deps, lint, build, unit, asan, ubsan, integration
+	deploy/local/deps.sh
+	$(MAKE) lint
+	$(MAKE) build
+	$(MAKE) unit
+	$(MAKE) asan
+	$(MAKE) ubsan
+	$(MAKE) integration
+
+unit: $(TEST_PROGRAMS) build/codegen ## unit tests
+	schemas/codegen/codegen_test.sh
+	@deploy/local/unit.sh $(TEST_PROGRAMS)
+
+integration: $(BUILD)/daybook ## tests with real servers and clients; ARGS= goes to pytest (ARGS="-k checkout -x")
+	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/pytest -c integration-tests/pytest.ini \
+	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests) $(ARGS)
+
+asan ubsan tsan: ## unit tests under a sanitizer: addresses and leaks, undefined behaviour, data races
+	$(MAKE) MODE=$@ unit
+
+fuzz: ## every parser under libFuzzer with ASan and UBSan, FUZZ_SECONDS=20 each
+	$(MAKE) MODE=fuzz fuzz-programs
+	deploy/local/fuzz.sh $(FUZZ_SECONDS) $(patsubst %.c,build/fuzz/%,$(FUZZERS))
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ_PROGRAMS)
+
+cover: ## unit tests with coverage: a table here, lines in build/cover/index.html
+	deploy/local/deps.sh gcovr
+	find build/cover -name '*.gcda' -delete 2>/dev/null || true
+	$(MAKE) MODE=cover unit
+	gcovr --root . --object-directory build/cover --filter '(core|projections|cmd)/' --exclude '.*_test\.c' \
+	  --print-summary --html-details build/cover/index.html
+
+# The limit that Kafka sets, by the writer that the handler uses.
+$(BUILD)/bare_loop: $(BUILD)/integration-tests/bench/bare_loop.o $(BUILD)/libdaybook.a
+	$(SAY) link $@
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/libdaybook.a $(LDLIBS)
+
+bench: $(BUILD)/daybook $(BUILD)/bare_loop ## Daybook beside the limits of what it stands on, into build/bench.json; ARGS="--rounds 5"
+	deploy/local/deps.sh wrk
+	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/python integration-tests/bench/bench.py $(ARGS)
+
+retail: $(BUILD)/daybook ## a year of real retail through the front, compared with the data set; ARGS="--sample 2000"
+	deploy/local/deps.sh
+	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/python integration-tests/retail/run.py $(ARGS)
+
+# ---- what is looked at ---------------------------------------------------------------------------------------------
+lint: $(GEN_STAMP) ## format, layers, house rules, registry, shellcheck, cppcheck, clang-tidy
+	CPPFLAGS='$(CPPFLAGS)' deploy/lint/lint.sh
+
+format: ## put all C files into the form that lint asks for
+	clang-format -i $(shell find core projections cmd schemas/codegen -name '*.[ch]')
+
+clean: ## remove what was built
+	rm -rf build
