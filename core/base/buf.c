@@ -1,0 +1,86 @@
+#include "core/base/buf.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BUF_FIRST_BYTES = 512 };
+
+void buf_init(struct buf *buf, size_t max_bytes) {
+    *buf = (struct buf){.max_bytes = max_bytes};
+}
+
+void buf_clear(struct buf *buf) {
+    buf->len = 0;
+    buf->overflowed = false;
+}
+
+void buf_release(struct buf *buf) {
+    free(buf->data);
+    buf->data = NULL;
+    buf->len = buf->capacity = 0;
+}
+
+static void grow(struct buf *buf, size_t needed) {
+    size_t capacity = buf->capacity == 0 ? BUF_FIRST_BYTES : buf->capacity;
+    while (capacity < needed) {
+        capacity *= 2;
+    }
+    char *data = realloc(buf->data, capacity);
+    if (data == NULL) {
+        fprintf(stderr, "daybook: out of memory (%zu bytes for a buffer)\n", capacity);
+        exit(EXIT_FAILURE);
+    }
+    buf->data = data;
+    buf->capacity = capacity;
+}
+
+char *buf_reserve(struct buf *buf, size_t size) {
+    if (buf->overflowed || size > buf->max_bytes - buf->len) {
+        buf->overflowed = true;
+        return NULL;
+    }
+    if (size > buf->capacity - buf->len) {
+        grow(buf, buf->len + size);
+    }
+    return buf->data + buf->len;
+}
+
+void buf_byte(struct buf *buf, char byte) {
+    char *at = buf_reserve(buf, 1);
+    if (at != NULL) {
+        *at = byte;
+        buf->len++;
+    }
+}
+
+void buf_bytes(struct buf *buf, const void *bytes, size_t size) {
+    if (size == 0) {
+        return;
+    }
+    char *at = buf_reserve(buf, size);
+    if (at != NULL) {
+        memcpy(at, bytes, size);
+        buf->len += size;
+    }
+}
+
+void buf_str(struct buf *buf, struct str text) {
+    buf_bytes(buf, text.data, text.len);
+}
+
+void buf_printf(struct buf *buf, const char *format, ...) {
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    assert(len >= 0);
+    char *at = buf_reserve(buf, (size_t)len + 1);
+    if (at != NULL) {
+        vsnprintf(at, (size_t)len + 1, format, again);
+        buf->len += (size_t)len;
+    }
+    va_end(again);
+}

@@ -1,0 +1,333 @@
+#include "core/base/config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/base/text.h"
+
+enum { CONFIG_FILE_MAX_BYTES = 256 * 1024 };
+
+enum setting_kind { SETTING_TEXT, SETTING_NUMBER, SETTING_FLAG };
+
+struct setting {
+    const char *name;
+    enum setting_kind kind;
+    size_t offset; /* of its field in struct config */
+    const char *default_text;
+    int64_t default_number; /* also of a flag */
+    int64_t least, most;
+    const char *help;
+};
+
+static const struct setting settings[] = {
+#define CONFIG_TEXT(field, value, sentence)                                                                            \
+    {.name = #field,                                                                                                   \
+     .kind = SETTING_TEXT,                                                                                             \
+     .offset = offsetof(struct config, field),                                                                         \
+     .default_text = (value),                                                                                          \
+     .help = (sentence)},
+#define CONFIG_NUMBER(field, value, lowest, highest, sentence)                                                         \
+    {.name = #field,                                                                                                   \
+     .kind = SETTING_NUMBER,                                                                                           \
+     .offset = offsetof(struct config, field),                                                                         \
+     .default_number = (value),                                                                                        \
+     .least = (lowest),                                                                                                \
+     .most = (highest),                                                                                                \
+     .help = (sentence)},
+#define CONFIG_FLAG(field, value, sentence)                                                                            \
+    {.name = #field,                                                                                                   \
+     .kind = SETTING_FLAG,                                                                                             \
+     .offset = offsetof(struct config, field),                                                                         \
+     .default_number = (value),                                                                                        \
+     .help = (sentence)},
+#include "core/base/config.def"
+#undef CONFIG_TEXT
+#undef CONFIG_NUMBER
+#undef CONFIG_FLAG
+};
+
+/* Variables that begin like settings and are read by others: the ways in (cmd/) and the scripts of deploy/local.
+ * One that ends in _ stands for all that begin so. */
+static const char *const foreign_variables[] = {"DAYBOOK_CONFIG", "DAYBOOK_KAFKA_LIBS", "DAYBOOK_LOCAL_",
+                                                "DAYBOOK_TEST_"};
+
+#define VARIABLE_PREFIX STR("DAYBOOK_")
+
+static const struct setting *setting_by_name(struct str name) {
+    for (size_t i = 0; i < ARRAY_LENGTH(settings); i++) {
+        if (str_equal(name, str_of_cstr(settings[i].name))) {
+            return &settings[i];
+        }
+    }
+    return NULL;
+}
+
+static const char **text_of(struct config *config, const struct setting *setting) {
+    return (const char **)((char *)config + setting->offset);
+}
+
+static int64_t *number_of(struct config *config, const struct setting *setting) {
+    return (int64_t *)((char *)config + setting->offset);
+}
+
+static bool *flag_of(struct config *config, const struct setting *setting) {
+    return (bool *)((char *)config + setting->offset);
+}
+
+static void set_text(struct config *config, const struct setting *setting, struct str value) {
+    char *copy = strndup(value.data, value.len);
+    if (copy == NULL) {
+        fputs("daybook: out of memory (for the configuration)\n", stderr);
+        exit(EXIT_FAILURE);
+    }
+    const char **field = text_of(config, setting);
+    free((char *)*field);
+    *field = copy;
+}
+
+static void set_defaults(struct config *config) {
+    *config = (struct config){0};
+    for (size_t i = 0; i < ARRAY_LENGTH(settings); i++) {
+        const struct setting *setting = &settings[i];
+        switch (setting->kind) {
+        case SETTING_TEXT:
+            set_text(config, setting, str_of_cstr(setting->default_text));
+            break;
+        case SETTING_NUMBER:
+            *number_of(config, setting) = setting->default_number;
+            break;
+        case SETTING_FLAG:
+            *flag_of(config, setting) = setting->default_number != 0;
+            break;
+        }
+    }
+}
+
+/* `where` names the line or the variable in the error's text. */
+static enum err set_value(struct config *config, const struct setting *setting, struct str value, const char *where,
+                          struct err_info *info) {
+    int64_t number;
+    switch (setting->kind) {
+    case SETTING_TEXT:
+        if (str_find(value, '\0') < value.len) {
+            return err_set(info, ERR_CONFIG, "%s: %s holds a NUL byte", where, setting->name);
+        }
+        set_text(config, setting, value);
+        return ERR_NONE;
+    case SETTING_NUMBER:
+        if (!int64_read(value, &number) || number < setting->least || number > setting->most) {
+            return err_set(info, ERR_CONFIG, "%s: %s must be a number from %" PRId64 " to %" PRId64 ", not '%.*s'",
+                           where, setting->name, setting->least, setting->most, STR_ARGS(str_first(value, 64)));
+        }
+        *number_of(config, setting) = number;
+        return ERR_NONE;
+    case SETTING_FLAG:
+        if (!str_equal(value, STR("true")) && !str_equal(value, STR("false"))) {
+            return err_set(info, ERR_CONFIG, "%s: %s must be true or false, not '%.*s'", where, setting->name,
+                           STR_ARGS(str_first(value, 64)));
+        }
+        *flag_of(config, setting) = str_equal(value, STR("true"));
+        return ERR_NONE;
+    }
+    assert(!"every kind of setting returns above");
+    return ERR_CONFIG;
+}
+
+static struct str trimmed(struct str text) {
+    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text = str_from(text, 1);
+    }
+    while (text.len > 0 && strchr(" \t\r", text.data[text.len - 1]) != NULL && text.data[text.len - 1] != '\0') {
+        text.len--;
+    }
+    return text;
+}
+
+/* `name = value`; an empty line; or a comment, which has # as its first character. */
+static enum err take_line(struct config *config, struct str line, const char *where, struct err_info *info) {
+    struct str text = trimmed(line);
+    if (text.len == 0 || text.data[0] == '#') {
+        return ERR_NONE;
+    }
+    uint32_t equals = str_find(text, '=');
+    if (equals == text.len) {
+        return err_set(info, ERR_CONFIG, "%s: a line is 'name = value'", where);
+    }
+    struct str name = trimmed(str_first(text, equals));
+    const struct setting *setting = setting_by_name(name);
+    if (setting == NULL) {
+        return err_set(info, ERR_CONFIG, "%s: there is no setting '%.*s'", where, STR_ARGS(str_first(name, 64)));
+    }
+    return set_value(config, setting, trimmed(str_from(text, equals + 1)), where, info);
+}
+
+static enum err take_lines(struct config *config, const char *path, struct str content, struct err_info *info) {
+    uint32_t line_number = 0;
+    while (content.len > 0) {
+        struct str line = str_first(content, str_find(content, '\n'));
+        content = str_from(content, line.len + 1);
+        line_number++;
+        char where[128];
+        snprintf(where, sizeof where, "%.100s:%" PRIu32, path, line_number);
+        enum err err = take_line(config, line, where, info);
+        if (err != ERR_NONE) {
+            return err;
+        }
+    }
+    return ERR_NONE;
+}
+
+static enum err take_file(struct config *config, const char *path, struct err_info *info) {
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return err_set(info, ERR_CONFIG, "%.100s: %s", path, strerror(errno));
+    }
+    struct buf content;
+    buf_init(&content, CONFIG_FILE_MAX_BYTES);
+    enum err err = ERR_NONE;
+    while (err == ERR_NONE && !feof(file)) {
+        enum { CHUNK_BYTES = 4096 };
+        char *at = buf_reserve(&content, CHUNK_BYTES);
+        if (at == NULL) {
+            err = err_set(info, ERR_CONFIG, "%.100s: larger than %d bytes", path, CONFIG_FILE_MAX_BYTES);
+            break;
+        }
+        content.len += fread(at, 1, CHUNK_BYTES, file);
+        if (ferror(file)) {
+            err = err_set(info, ERR_CONFIG, "%.100s: %s", path, strerror(errno));
+        }
+    }
+    fclose(file);
+    if (err == ERR_NONE) {
+        err = take_lines(config, path, buf_text(&content), info);
+    }
+    buf_release(&content);
+    return err;
+}
+
+static bool is_foreign(struct str variable) {
+    for (size_t i = 0; i < ARRAY_LENGTH(foreign_variables); i++) {
+        struct str foreign = str_of_cstr(foreign_variables[i]);
+        bool is_prefix = foreign.data[foreign.len - 1] == '_';
+        if (is_prefix ? str_starts_with(variable, foreign) : str_equal(variable, foreign)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* DAYBOOK_HTTP_PORT names the setting http_port. */
+static const struct setting *setting_of_variable(struct str variable) {
+    struct str upper = str_from(variable, VARIABLE_PREFIX.len);
+    char name[64];
+    if (upper.len >= sizeof name) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < upper.len; i++) {
+        if (upper.data[i] >= 'a' && upper.data[i] <= 'z') {
+            return NULL;
+        }
+        name[i] = (char)(upper.data[i] >= 'A' && upper.data[i] <= 'Z' ? upper.data[i] - 'A' + 'a' : upper.data[i]);
+    }
+    return setting_by_name(str_of(name, upper.len));
+}
+
+static enum err take_environment(struct config *config, struct err_info *info) {
+    for (char **at = environ; at != NULL && *at != NULL; at++) {
+        struct str entry = str_of_cstr(*at);
+        struct str variable = str_first(entry, str_find(entry, '='));
+        if (!str_starts_with(variable, VARIABLE_PREFIX) || is_foreign(variable)) {
+            continue;
+        }
+        char where[80];
+        snprintf(where, sizeof where, "%.*s", STR_ARGS(str_first(variable, sizeof where - 1)));
+        const struct setting *setting = setting_of_variable(variable);
+        if (setting == NULL) {
+            return err_set(info, ERR_CONFIG, "%s: there is no such setting", where);
+        }
+        enum err err = set_value(config, setting, str_from(entry, variable.len + 1), where, info);
+        if (err != ERR_NONE) {
+            return err;
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err config_load(struct config *config, const char *path, struct err_info *info) {
+    struct config loaded;
+    set_defaults(&loaded);
+    enum err err = path == NULL ? ERR_NONE : take_file(&loaded, path, info);
+    if (err == ERR_NONE) {
+        err = take_environment(&loaded, info);
+    }
+    if (err != ERR_NONE) {
+        config_release(&loaded);
+        return err;
+    }
+    *config = loaded;
+    return ERR_NONE;
+}
+
+void config_release(struct config *config) {
+    for (size_t i = 0; i < ARRAY_LENGTH(settings); i++) {
+        if (settings[i].kind == SETTING_TEXT) {
+            free((char *)*text_of(config, &settings[i]));
+        }
+    }
+    *config = (struct config){0};
+}
+
+bool config_is_default(const struct config *config, const char *name) {
+    const struct setting *setting = setting_by_name(str_of_cstr(name));
+    assert(setting != NULL);
+    struct config *readable = (struct config *)config; /* as in config_print */
+    switch (setting->kind) {
+    case SETTING_TEXT:
+        return strcmp(*text_of(readable, setting), setting->default_text) == 0;
+    case SETTING_NUMBER:
+        return *number_of(readable, setting) == setting->default_number;
+    case SETTING_FLAG:
+        return *flag_of(readable, setting) == (setting->default_number != 0);
+    }
+    assert(!"every kind of setting returns above");
+    return false;
+}
+
+/* A setting named ..._secret is one; a connection string may carry a password, as `password=` or as
+ * `//user:password@`. None of either is shown. */
+static bool carries_secret(const char *name, const char *value) {
+    static const char suffix[] = "_secret";
+    size_t len = strlen(name);
+    if (len >= sizeof suffix && strcmp(name + len - (sizeof suffix - 1), suffix) == 0) {
+        return *value != '\0';
+    }
+    const char *authority = strstr(value, "://");
+    return strstr(value, "password") != NULL || (authority != NULL && strchr(authority, '@') != NULL);
+}
+
+void config_print(const struct config *config, struct buf *out) {
+    /* The accessors give places to write to; here they are only read. */
+    struct config *readable = (struct config *)config;
+    for (size_t i = 0; i < ARRAY_LENGTH(settings); i++) {
+        const struct setting *setting = &settings[i];
+        buf_printf(out, "%s# %s\n", i == 0 ? "" : "\n", setting->help);
+        switch (setting->kind) {
+        case SETTING_TEXT: {
+            const char *value = *text_of(readable, setting);
+            buf_printf(out, "%s = %s\n", setting->name, carries_secret(setting->name, value) ? "(set)" : value);
+            break;
+        }
+        case SETTING_NUMBER:
+            buf_printf(out, "# A number from %" PRId64 " to %" PRId64 ".\n", setting->least, setting->most);
+            buf_printf(out, "%s = %" PRId64 "\n", setting->name, *number_of(readable, setting));
+            break;
+        case SETTING_FLAG:
+            buf_printf(out, "%s = %s\n", setting->name, *flag_of(readable, setting) ? "true" : "false");
+            break;
+        }
+    }
+}

@@ -1,0 +1,33 @@
+/* config.h: the settings of a process: one file, overridden by DAYBOOK_* variables.
+ *
+ * Purpose  config.def is the one table of settings: name, type, default, range, and the sentence that
+ *          `daybook config` prints. A setting `kafka_brokers` is `kafka_brokers = ...` in the file and
+ *          DAYBOOK_KAFKA_BROKERS in the environment.
+ * Promise  an unknown name, a value of the wrong type or out of range is an ERR_CONFIG that says which line, and
+ *          nothing starts. Text values live as long as the struct.
+ * Thread   loaded once before threads start; then read-only.     May use: base.
+ */
+#pragma once
+
+#include "core/base/buf.h"
+#include "core/base/err.h"
+
+struct config {
+#define CONFIG_TEXT(name, default_value, help) const char *name;
+#define CONFIG_NUMBER(name, default_value, least, most, help) int64_t name;
+#define CONFIG_FLAG(name, default_value, help) bool name;
+#include "core/base/config.def"
+#undef CONFIG_TEXT
+#undef CONFIG_NUMBER
+#undef CONFIG_FLAG
+};
+
+/* Defaults, then the file (path may be NULL), then the environment. */
+MUST_CHECK enum err config_load(struct config *config, const char *path, struct err_info *info);
+void config_release(struct config *config);
+
+/* Whether the setting of that name, which there must be, stands as it does in config.def. */
+bool config_is_default(const struct config *config, const char *name);
+
+/* Every setting with its value and its documentation, in the form of the file. Secrets print as (set) or (not set). */
+void config_print(const struct config *config, struct buf *out);
