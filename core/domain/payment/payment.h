@@ -1,0 +1,36 @@
+/* payment.h: one try at getting paid: what was asked of the provider, under which keys, and what it said.
+ *
+ *             RequestPayment              authorized                    captured
+ *     absent ---------------> requested ------------> authorized ------------------> captured (refunds from here)
+ *                               | ^ |                     | |                         ^
+ *                action required| | | declined            | | voided                  | late success
+ *                               v | +--> failed <---------+ +---> voided              |
+ *                        action_required                  declined  |                 |
+ *                                          failed, voided ----------+-----------------+
+ *
+ * Promise  refunded + refunds pending <= captured <= authorized, after every event. Before the provider is called an
+ *          event holds the intent, the idempotency key of that call: <payment>.charge, .capture.1, .void, .refund.<n>;
+ *          it never changes, so a call made again is the same call. There is one capture at most.
+ *          The provider's outcomes may come in any order and more than once; an outcome known already adds no event.
+ *          Money that really moved is recorded even after a failure or a void, so that the order can send it back.
+ * Meaning  a charge authorizes and, where the method can, captures in one call. Of a provider that only authorizes,
+ *          the capture is requested at once, unless the payment is being voided.
+ * Bounds   PAYMENT_MAX_REFUNDS refunds.
+ * Memory   events and state live in the arena handed over.
+ * Thread   pure; any.            May use: base, generated structs, other parts of the domain.
+ */
+#pragma once
+
+#include "core/domain/aggregate.h"
+#include "gen/state.h"
+
+enum { PAYMENT_MAX_REFUNDS = 100 };
+
+extern const struct aggregate payment_aggregate;
+
+enum rejection payment_decide(const struct payment_state *state, const struct command *command,
+                              struct decision *decision);
+void payment_evolve(struct payment_state *state, const struct event *event, struct arena *arena);
+
+/* What can still be given back: captured - refunded - refunds pending. */
+int64_t payment_refundable(const struct payment_state *state);
