@@ -1,0 +1,107 @@
+#include "core/log/client.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+static void conf_set_checked(rd_kafka_conf_t *conf, const char *name, const char *value) {
+    rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, NULL, 0);
+    assert(result == RD_KAFKA_CONF_OK);
+}
+
+rd_kafka_conf_t *client_conf(const char *brokers, const char *client_id, const struct client_setting *settings,
+                             size_t count) {
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, NULL);
+    conf_set_checked(conf, "bootstrap.servers", brokers);
+    conf_set_checked(conf, "client.id", client_id);
+    /* Nagle's algorithm would hold a small request back while the answer to an earlier one is awaited. */
+    conf_set_checked(conf, "socket.nagle.disable", "true");
+    conf_set_checked(conf, "socket.keepalive.enable", "true");
+    conf_set_checked(conf, "reconnect.backoff.max.ms", "1000");
+    for (size_t i = 0; i < count; i++) {
+        char number[24];
+        int written = snprintf(number, sizeof number, "%" PRId64, settings[i].number);
+        assert(written > 0 && (size_t)written < sizeof number);
+        conf_set_checked(conf, settings[i].name, settings[i].value != NULL ? settings[i].value : number);
+    }
+    return conf;
+}
+
+enum err client_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err_info *info) {
+    char why[192];
+    if (rd_kafka_conf_set(conf, name, value, why, sizeof why) != RD_KAFKA_CONF_OK) {
+        return err_set(info, ERR_CONFIG, "Kafka client setting %s: %s", name, why);
+    }
+    return ERR_NONE;
+}
+
+enum err client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **ret_client, struct err_info *info) {
+    char why[192];
+    rd_kafka_t *client = rd_kafka_new(type, conf, why, sizeof why);
+    if (client == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return err_set(info, ERR_CONFIG, "Kafka client: %s", why);
+    }
+    *ret_client = client;
+    return ERR_NONE;
+}
+
+rd_kafka_headers_t *client_headers(const struct log_header *headers, size_t count) {
+    if (count == 0) {
+        return NULL;
+    }
+    rd_kafka_headers_t *list = rd_kafka_headers_new(count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_resp_err_t error =
+            rd_kafka_header_add(list, headers[i].name, -1, headers[i].value.data, headers[i].value.len);
+        assert(error == RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+    return list;
+}
+
+/* The list of what Kafka's protocol guide calls retriable, as far as our clients meet it, and librdkafka's own. The
+ * enum has over a hundred values, and new brokers add to them: hence no switch. */
+bool client_error_is_passing(rd_kafka_resp_err_t error) {
+    static const rd_kafka_resp_err_t passing[] = {
+        RD_KAFKA_RESP_ERR__TRANSPORT,
+        RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
+        RD_KAFKA_RESP_ERR__RESOLVE,
+        RD_KAFKA_RESP_ERR__TIMED_OUT,
+        RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE,
+        RD_KAFKA_RESP_ERR__MSG_TIMED_OUT,
+        RD_KAFKA_RESP_ERR__WAIT_COORD,
+        RD_KAFKA_RESP_ERR__WAIT_CACHE,
+        RD_KAFKA_RESP_ERR__QUEUE_FULL,
+        RD_KAFKA_RESP_ERR__PURGE_QUEUE,
+        RD_KAFKA_RESP_ERR__PURGE_INFLIGHT,
+        RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+        RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,
+        RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION,
+        RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS,
+        RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE,
+        RD_KAFKA_RESP_ERR_NOT_COORDINATOR,
+        RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
+        RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        RD_KAFKA_RESP_ERR_NOT_CONTROLLER,
+        RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS,
+        RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+        RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT,
+        RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED,
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(passing); i++) {
+        if (passing[i] == error) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum err client_error(struct err_info *info, rd_kafka_resp_err_t error, const char *what) {
+    const char *words = rd_kafka_err2str(error);
+    return client_error_is_passing(error) ? err_set_retriable(info, ERR_KAFKA, "%s: %s", what, words)
+                                          : err_set(info, ERR_KAFKA, "%s: %s", what, words);
+}

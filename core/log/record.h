@@ -1,0 +1,48 @@
+/* record.h: events and commands as records of the log: frame, key, headers, hash chain.
+ *
+ * Frame    Confluent wire format: 0x00, the schema's id in 4 bytes big-endian, Avro binary.
+ * Headers  CloudEvents 1.0, Kafka binding, binary mode: ce_specversion, ce_id, ce_type, ce_source, ce_subject, ce_time,
+ *          content-type; and traceparent (W3C) where there is one.
+ * Chain    an event's prev_hash is BLAKE2b-256 of the previous record value of its stream, frame included.
+ * Thread   pure; any.            May use: base, generated codecs.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/log/producer.h"
+#include "gen/commands.h"
+#include "gen/events.h"
+
+enum {
+    FRAME_BYTES = 5,
+    CHAIN_HASH_BYTES = 32,
+    RECORD_MAX_BYTES = 1024 * 1024, /* the brokers' default max.message.bytes */
+    EVENT_HEADERS_MAX = 8,
+};
+
+/* Frames: written before the Avro bytes; read answers false when it is not one. */
+void frame_write(struct buf *out, uint32_t schema_id);
+MUST_CHECK bool frame_read(struct str value, uint32_t *ret_schema_id, struct str *ret_avro);
+
+/* The framed value, appended to out. */
+void event_record_write(struct buf *out, const struct event *event);
+void command_record_write(struct buf *out, const struct command *command);
+
+/* Texts of the result point into `value`. ERR_MALFORMED, ERR_NOT_FOUND (unknown schema id), ERR_TOO_LARGE. */
+MUST_CHECK enum err event_record_read(struct arena *arena, struct str value, struct event *ret_event,
+                                      struct err_info *info);
+MUST_CHECK enum err command_record_read(struct arena *arena, struct str value, struct command *ret_command,
+                                        struct err_info *info);
+
+/* BLAKE2b-256 of a framed value. */
+void chain_hash(struct str value, uint8_t ret_hash[CHAIN_HASH_BYTES]);
+
+/* Whether `event` may follow the one at (version, hash, occurred_at): ERR_BROKEN_HISTORY says how it may not. */
+MUST_CHECK enum err chain_check(const struct event *event, int64_t version, const uint8_t hash[CHAIN_HASH_BYTES],
+                                int64_t occurred_at_us, struct err_info *info);
+
+/* CloudEvents headers of an event; texts live in the arena. Returns how many. */
+size_t event_headers(struct arena *arena, const struct event *event, struct str source, struct str traceparent,
+                     struct log_header ret_headers[EVENT_HEADERS_MAX]);

@@ -1,0 +1,325 @@
+#include "core/log/topics.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <librdkafka/rdkafka.h>
+
+#include "core/base/timestamp.h"
+#include "core/log/client.h"
+
+enum {
+    ADMIN_TIMEOUT_MS = 15000,
+    METADATA_PAUSE_MS = 50,
+    SETTINGS_MAX = 8,
+};
+
+static const struct {
+    const char *suffix;
+    int64_t retention_ms;
+} topic_table[] = {
+#define TOPIC_ROW(id, topic_suffix, retention) [TOPIC_##id] = {(topic_suffix), (retention)},
+    LOG_TOPIC_TABLE(TOPIC_ROW)
+#undef TOPIC_ROW
+};
+
+/* One setting of a topic, as it is created and checked. */
+struct topic_setting {
+    const char *name;
+    char value[24];
+};
+
+void log_topics_name(struct log_topics *topics, const char *prefix) {
+    for (int i = 0; i < TOPIC_COUNT; i++) {
+        int length = snprintf(topics->names[i], sizeof topics->names[i], "%s.%s", prefix, topic_table[i].suffix);
+        assert(length > 0 && (size_t)length < sizeof topics->names[i]);
+    }
+}
+
+enum log_topic log_topic_of_family(struct str family) {
+    for (int i = TOPIC_FIRST_EVENTS; i < TOPIC_COUNT; i++) {
+        if (str_equal(family, str_of_cstr(topic_table[i].suffix))) {
+            return (enum log_topic)i;
+        }
+    }
+    return TOPIC_COUNT;
+}
+
+static void setting_text(struct topic_setting *settings, size_t *count, const char *name, const char *value) {
+    assert(*count < SETTINGS_MAX);
+    settings[*count].name = name;
+    snprintf(settings[*count].value, sizeof settings[*count].value, "%s", value);
+    (*count)++;
+}
+
+static void setting_number(struct topic_setting *settings, size_t *count, const char *name, int64_t value) {
+    assert(*count < SETTINGS_MAX);
+    settings[*count].name = name;
+    snprintf(settings[*count].value, sizeof settings[*count].value, "%" PRId64, value);
+    (*count)++;
+}
+
+/* What a topic must be set to. The log is never compacted: every record of a stream is part of its chain. */
+static size_t settings_of(enum log_topic topic, struct topic_setting ret_settings[SETTINGS_MAX]) {
+    int64_t retention_ms = topic_table[topic].retention_ms;
+    size_t count = 0;
+    setting_text(ret_settings, &count, "cleanup.policy", "delete");
+    setting_text(ret_settings, &count, "message.timestamp.type", "LogAppendTime");
+    setting_text(ret_settings, &count, "retention.bytes", "-1");
+    setting_number(ret_settings, &count, "retention.ms", retention_ms);
+    setting_number(ret_settings, &count, "max.message.bytes", LOG_BATCH_MAX_BYTES);
+    if (retention_ms > 0) {
+        /* Whole segments are deleted: with a quarter of the retention each, at most a quarter too much is kept. */
+        setting_number(ret_settings, &count, "segment.ms", retention_ms / 4);
+    }
+    return count;
+}
+
+/* ---- asking the brokers --------------------------------------------------------------------------------------------
+ */
+
+static enum err admin_new(const char *brokers, rd_kafka_t **ret_client, struct err_info *info) {
+    rd_kafka_conf_t *conf = client_conf(brokers, "daybook-topics", NULL, 0);
+    return client_new(RD_KAFKA_PRODUCER, conf, ret_client, info);
+}
+
+/* The answer to an admin request, or an error. The caller destroys *ret_event. */
+static enum err admin_answer(rd_kafka_queue_t *queue, const char *what, rd_kafka_event_t **ret_event,
+                             struct err_info *info) {
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, ADMIN_TIMEOUT_MS + 1000);
+    if (event == NULL) {
+        return err_set_retriable(info, ERR_TIMEOUT, "%s: no answer", what);
+    }
+    if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        enum err err = client_error_is_passing(rd_kafka_event_error(event))
+                           ? err_set_retriable(info, ERR_KAFKA, "%s: %s", what, rd_kafka_event_error_string(event))
+                           : err_set(info, ERR_KAFKA, "%s: %s", what, rd_kafka_event_error_string(event));
+        rd_kafka_event_destroy(event);
+        return err;
+    }
+    *ret_event = event;
+    return ERR_NONE;
+}
+
+static rd_kafka_AdminOptions_t *admin_options(rd_kafka_t *client, rd_kafka_admin_op_t operation) {
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, operation);
+    rd_kafka_AdminOptions_set_request_timeout(options, ADMIN_TIMEOUT_MS, NULL, 0);
+    return options;
+}
+
+/* ---- creating -------------------------------------------------------------------------------------------------------
+ */
+
+static enum err new_topic(const char *name, enum log_topic topic, int32_t shards, int replication_factor,
+                          rd_kafka_NewTopic_t **ret_topic, struct err_info *info) {
+    char why[160];
+    rd_kafka_NewTopic_t *new_topic = rd_kafka_NewTopic_new(name, shards, replication_factor, why, sizeof why);
+    if (new_topic == NULL) {
+        return err_set(info, ERR_CONFIG, "topic %s: %s", name, why);
+    }
+    struct topic_setting settings[SETTINGS_MAX];
+    size_t count = settings_of(topic, settings);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_NewTopic_set_config(new_topic, settings[i].name, settings[i].value);
+    }
+    /* acks=all then waits for two copies at least; one of three brokers may be away. */
+    rd_kafka_NewTopic_set_config(new_topic, "min.insync.replicas", replication_factor > 2 ? "2" : "1");
+    *ret_topic = new_topic;
+    return ERR_NONE;
+}
+
+static enum err created(const rd_kafka_event_t *event, struct err_info *info) {
+    const rd_kafka_CreateTopics_result_t *result = rd_kafka_event_CreateTopics_result((rd_kafka_event_t *)event);
+    size_t count;
+    const rd_kafka_topic_result_t **topics = rd_kafka_CreateTopics_result_topics(result, &count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_resp_err_t error = rd_kafka_topic_result_error(topics[i]);
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR && error != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+            const char *words = rd_kafka_topic_result_error_string(topics[i]);
+            const char *name = rd_kafka_topic_result_name(topics[i]);
+            return client_error_is_passing(error) ? err_set_retriable(info, ERR_KAFKA, "topic %s: %s", name, words)
+                                                  : err_set(info, ERR_KAFKA, "topic %s: %s", name, words);
+        }
+    }
+    return ERR_NONE;
+}
+
+/* Whether the brokers know all the topics, each partition with a leader. */
+static bool are_known(const rd_kafka_metadata_t *metadata, const struct log_topics *topics) {
+    int known = 0;
+    for (int i = 0; i < TOPIC_COUNT; i++) {
+        for (int j = 0; j < metadata->topic_cnt; j++) {
+            const rd_kafka_metadata_topic_t *topic = &metadata->topics[j];
+            bool led = strcmp(topic->topic, topics->names[i]) == 0 && topic->partition_cnt > 0;
+            for (int k = 0; k < topic->partition_cnt && led; k++) {
+                led = topic->partitions[k].leader >= 0;
+            }
+            known += led;
+        }
+    }
+    return known == TOPIC_COUNT;
+}
+
+/* What the controller has made the brokers learn a little later. */
+static enum err wait_until_known(rd_kafka_t *client, const struct log_topics *topics, struct err_info *info) {
+    int64_t deadline_us = clock_boot_us() + ADMIN_TIMEOUT_MS * (int64_t)MICROS_PER_MS;
+    do {
+        const rd_kafka_metadata_t *metadata;
+        rd_kafka_resp_err_t error = rd_kafka_metadata(client, 1, NULL, &metadata, ADMIN_TIMEOUT_MS);
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return client_error(info, error, "asking for the new topics");
+        }
+        bool known = are_known(metadata, topics);
+        rd_kafka_metadata_destroy(metadata);
+        if (known) {
+            return ERR_NONE;
+        }
+        rd_kafka_poll(client, METADATA_PAUSE_MS);
+    } while (clock_boot_us() < deadline_us);
+    return err_set_retriable(info, ERR_TIMEOUT, "the brokers do not know the new topics yet");
+}
+
+enum err log_topics_create(const char *brokers, const struct log_topics *topics, int32_t shards, int replication_factor,
+                           struct err_info *info) {
+    rd_kafka_NewTopic_t *new_topics[TOPIC_COUNT];
+    size_t count = 0;
+    enum err err = ERR_NONE;
+    for (int i = 0; i < TOPIC_COUNT && err == ERR_NONE; i++) {
+        err = new_topic(topics->names[i], (enum log_topic)i, shards, replication_factor, &new_topics[count], info);
+        count += err == ERR_NONE;
+    }
+    rd_kafka_t *client = NULL;
+    if (err == ERR_NONE) {
+        err = admin_new(brokers, &client, info);
+    }
+    if (err == ERR_NONE) {
+        rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+        rd_kafka_AdminOptions_t *options = admin_options(client, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+        rd_kafka_AdminOptions_set_operation_timeout(options, ADMIN_TIMEOUT_MS, NULL, 0);
+        rd_kafka_CreateTopics(client, new_topics, count, options, queue);
+        rd_kafka_AdminOptions_destroy(options);
+        rd_kafka_event_t *event;
+        err = admin_answer(queue, "creating topics", &event, info);
+        if (err == ERR_NONE) {
+            err = created(event, info);
+            rd_kafka_event_destroy(event);
+        }
+        if (err == ERR_NONE) {
+            err = wait_until_known(client, topics, info);
+        }
+        rd_kafka_queue_destroy(queue);
+        rd_kafka_destroy(client);
+    }
+    rd_kafka_NewTopic_destroy_array(new_topics, count);
+    return err;
+}
+
+/* ---- checking -------------------------------------------------------------------------------------------------------
+ */
+
+/* A line for each topic that is missing or has another number of partitions; whether there was one. */
+static enum err partitions_checked(rd_kafka_t *client, const struct log_topics *topics, int32_t shards,
+                                   struct buf *report, struct err_info *info) {
+    const rd_kafka_metadata_t *metadata;
+    rd_kafka_resp_err_t error = rd_kafka_metadata(client, 1, NULL, &metadata, ADMIN_TIMEOUT_MS);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return client_error(info, error, "asking for the topics");
+    }
+    for (int i = 0; i < TOPIC_COUNT; i++) {
+        const rd_kafka_metadata_topic_t *found = NULL;
+        for (int j = 0; j < metadata->topic_cnt && found == NULL; j++) {
+            bool same = strcmp(metadata->topics[j].topic, topics->names[i]) == 0;
+            found = same ? &metadata->topics[j] : NULL;
+        }
+        if (found == NULL) {
+            buf_printf(report, "%s: does not exist\n", topics->names[i]);
+        } else if (found->partition_cnt != shards) {
+            buf_printf(report, "%s: has %d partitions, not %" PRId32 "\n", topics->names[i], found->partition_cnt,
+                       shards);
+        }
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return ERR_NONE;
+}
+
+static void settings_checked(const rd_kafka_ConfigResource_t *resource, enum log_topic topic, struct buf *report) {
+    size_t entry_count;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &entry_count);
+    struct topic_setting settings[SETTINGS_MAX];
+    size_t count = settings_of(topic, settings);
+    for (size_t i = 0; i < count; i++) {
+        const char *value = NULL;
+        for (size_t j = 0; j < entry_count && value == NULL; j++) {
+            bool same = strcmp(rd_kafka_ConfigEntry_name(entries[j]), settings[i].name) == 0;
+            value = same ? rd_kafka_ConfigEntry_value(entries[j]) : NULL;
+        }
+        if (value == NULL || strcmp(value, settings[i].value) != 0) {
+            buf_printf(report, "%s: %s is %s, not %s\n", rd_kafka_ConfigResource_name(resource), settings[i].name,
+                       value == NULL ? "not told" : value, settings[i].value);
+        }
+    }
+}
+
+static void answers_checked(rd_kafka_event_t *event, const struct log_topics *topics, struct buf *report) {
+    const rd_kafka_DescribeConfigs_result_t *result = rd_kafka_event_DescribeConfigs_result(event);
+    size_t count;
+    const rd_kafka_ConfigResource_t **resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_resp_err_t error = rd_kafka_ConfigResource_error(resources[i]);
+        if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+            continue; /* said already */
+        }
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            buf_printf(report, "%s: its settings could not be read: %s\n", rd_kafka_ConfigResource_name(resources[i]),
+                       rd_kafka_err2str(error));
+            continue;
+        }
+        for (int topic = 0; topic < TOPIC_COUNT; topic++) {
+            if (strcmp(rd_kafka_ConfigResource_name(resources[i]), topics->names[topic]) == 0) {
+                settings_checked(resources[i], (enum log_topic)topic, report);
+            }
+        }
+    }
+}
+
+static enum err configs_checked(rd_kafka_t *client, const struct log_topics *topics, struct buf *report,
+                                struct err_info *info) {
+    rd_kafka_ConfigResource_t *resources[TOPIC_COUNT];
+    for (int i = 0; i < TOPIC_COUNT; i++) {
+        resources[i] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topics->names[i]);
+    }
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_AdminOptions_t *options = admin_options(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_DescribeConfigs(client, resources, TOPIC_COUNT, options, queue);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_event_t *event;
+    enum err err = admin_answer(queue, "asking for the topics' settings", &event, info);
+    if (err == ERR_NONE) {
+        answers_checked(event, topics, report);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_ConfigResource_destroy_array(resources, TOPIC_COUNT);
+    return err;
+}
+
+enum err log_topics_check(const char *brokers, const struct log_topics *topics, int32_t shards, struct buf *ret_report,
+                          struct err_info *info) {
+    rd_kafka_t *client;
+    enum err err = admin_new(brokers, &client, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    size_t before = ret_report->len;
+    err = partitions_checked(client, topics, shards, ret_report, info);
+    if (err == ERR_NONE) {
+        err = configs_checked(client, topics, ret_report, info);
+    }
+    rd_kafka_destroy(client);
+    if (err == ERR_NONE && ret_report->len > before) {
+        return err_set(info, ERR_CONFLICT, "the topics are not as they must be");
+    }
+    return err;
+}

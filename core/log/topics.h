@@ -1,0 +1,50 @@
+/* topics.h: the topics of an installation: their names, how they are made, and whether they are as they must be.
+ *
+ * Promise  all topics have the same number of partitions (the shards). log_topics_check compares partition counts and
+ *          the settings that matter (cleanup.policy, retention, message.timestamp.type = LogAppendTime,
+ *          max.message.bytes) and says each difference in words.
+ * Thread   any; calls block on the broker.       May use: base.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/buf.h"
+#include "core/base/err.h"
+
+/* TOPIC(id, suffix, retention in ms, -1 for ever) */
+#define LOG_TOPIC_TABLE(TOPIC)                                                                                         \
+    TOPIC(COMMANDS, "commands", 7 * 24 * 3600 * 1000LL)                                                                \
+    TOPIC(OUTCOMES, "outcomes", 50 * 3600 * 1000LL)                                                                    \
+    TOPIC(REPLIES, "replies", 10 * 60 * 1000LL)                                                                        \
+    TOPIC(DEAD_LETTERS, "dead-letters", -1)                                                                            \
+    TOPIC(CATALOG, "catalog", -1)                                                                                      \
+    TOPIC(STOCK, "stock", -1)                                                                                          \
+    TOPIC(CARTS, "carts", -1)                                                                                          \
+    TOPIC(ORDERS, "orders", -1)                                                                                        \
+    TOPIC(PAYMENTS, "payments", -1)
+
+enum log_topic {
+#define TOPIC_ENUM(id, suffix, retention) TOPIC_##id,
+    LOG_TOPIC_TABLE(TOPIC_ENUM)
+#undef TOPIC_ENUM
+        TOPIC_COUNT,
+    TOPIC_FIRST_EVENTS = TOPIC_CATALOG,
+};
+
+/* The full names under one prefix. */
+struct log_topics {
+    char names[TOPIC_COUNT][256];
+};
+
+void log_topics_name(struct log_topics *topics, const char *prefix);
+
+/* The event topic of a family ("carts"), or TOPIC_COUNT. */
+enum log_topic log_topic_of_family(struct str family);
+
+/* Makes what is missing; leaves what exists as it is. */
+MUST_CHECK enum err log_topics_create(const char *brokers, const struct log_topics *topics, int32_t shards,
+                                      int replication_factor, struct err_info *info);
+
+/* ERR_CONFLICT when something is not as it must be; `ret_report` has a line for each difference. */
+MUST_CHECK enum err log_topics_check(const char *brokers, const struct log_topics *topics, int32_t shards,
+                                     struct buf *ret_report, struct err_info *info);

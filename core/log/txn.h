@@ -1,0 +1,61 @@
+/* txn.h: a worker's transactional writer: events, outcomes, follow-ups and consumed offsets in one Kafka transaction.
+ *
+ * Purpose  two transactional producers used in turn: the second begins after the first's commit was answered, which
+ *          hides the time in which the first's markers are written. To the caller it is one writer.
+ * Promise  log_txn_commit answers ERR_NONE only when the commit was answered and took a single EndTxn request
+ *          (counted by an on_request_sent interceptor, ApiKey 26). A commit that timed out or was sent more than once
+ *          is ERR_IN_DOUBT: a delayed EndTxn v1 could hit the next transaction (librdkafka has no KIP-890 part 2), so
+ * both producers are destroyed and made again, whose init bumps the epochs and fences what is still in flight; the
+ *          caller drops its overlay and takes its shards over again. ERR_FENCED (a stale generation, a rebalance):
+ *          the transaction was aborted with a single answered EndTxn, and the writer lives on; else IN_DOUBT as well.
+ * Threads  one, the worker's. Calls block. May use: base.
+ */
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include "core/base/err.h"
+#include "core/base/str.h"
+#include "core/log/producer.h"
+#include "core/log/reader.h"
+
+struct log_txn;
+
+struct log_txn_options {
+    const char *brokers;
+    const char *transactional_id; /* "-a" and "-b" are added for the two */
+    const char *warm_up_topic;    /* a producer's first transaction takes about 1 s; one aborted record goes there, and
+                                   * the topics of the same prefix (up to the last dot) are looked up ahead */
+    int transaction_timeout_ms;   /* 0: 4000 */
+};
+
+/* Makes both producers, inits and warms them: blocks for seconds. Retriable errors may be tried again, ERR_NOT_FOUND
+ * (the warm-up topic does not exist) among them. */
+MUST_CHECK enum err log_txn_open(const struct log_txn_options *options, struct log_txn **ret_txn,
+                                 struct err_info *info);
+void log_txn_close(struct log_txn *txn);
+
+/* ERR_IN_DOUBT: nothing was begun, and log_txn_renew is due. */
+MUST_CHECK enum err log_txn_begin(struct log_txn *txn, struct err_info *info);
+
+/* Copies key, value and headers. A full local queue is waited on (bounded by the transaction's time-out). After an
+ * error the transaction is still open: abort it. ERR_TOO_LARGE: this record can never be sent. */
+MUST_CHECK enum err log_txn_produce(struct log_txn *txn, const char *topic, int32_t partition, struct str key,
+                                    struct str value, const struct log_header *headers, size_t header_count,
+                                    struct err_info *info);
+
+/* Sends `offsets` (never empty: an empty list fences nothing) under the group's live metadata, then commits. After an
+ * error the transaction is over: ERR_FENCED and ERR_KAFKA mean that it was aborted and the writer lives on,
+ * ERR_IN_DOUBT that log_txn_renew is due. */
+MUST_CHECK enum err log_txn_commit(struct log_txn *txn, const rd_kafka_topic_partition_list_t *offsets,
+                                   const rd_kafka_consumer_group_metadata_t *group, struct err_info *info);
+
+/* After log_txn_commit answered ERR_NONE: the offset of the last record it appended to each partition; -1 where the
+ * broker did not say (a request sent again that it had taken before). Lent until the next begin. */
+const struct log_partition *log_txn_written(const struct log_txn *txn, size_t *ret_count);
+
+/* Gives the transaction up. ERR_IN_DOUBT as above. */
+MUST_CHECK enum err log_txn_abort(struct log_txn *txn, struct err_info *info);
+
+/* After ERR_IN_DOUBT: destroys both producers and makes them again. Blocks; may be tried again when retriable. */
+MUST_CHECK enum err log_txn_renew(struct log_txn *txn, struct err_info *info);

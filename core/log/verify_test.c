@@ -1,0 +1,638 @@
+/* Hand-made histories, each broken in one way: the check finds that way, and nothing else. Long because each way has a
+ * test of its own. */
+#include "core/log/verify.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "core/base/shard.h"
+#include "core/log/record.h"
+#include "gen/codec.h"
+
+enum { SHARDS = 4, VIOLATIONS_MAX = 16, STREAMS_MAX = 8 };
+
+/* The newest of a stream, as a writer knows it. */
+struct writer {
+    struct str stream;
+    int64_t version;
+    int64_t occurred_at;
+    uint8_t hash[CHAIN_HASH_BYTES];
+};
+
+struct world {
+    struct verify *verify;
+    struct arena arena;
+    struct writer writers[STREAMS_MAX];
+    int64_t next_offset;
+    int found;
+    char rules[VIOLATIONS_MAX][16];
+    char texts[VIOLATIONS_MAX][512];
+    struct violation last;
+};
+
+static void on_violation(void *context, const struct violation *violation) {
+    struct world *world = context;
+    assert_true(world->found < VIOLATIONS_MAX);
+    snprintf(world->rules[world->found], sizeof world->rules[0], "%s", violation->rule);
+    snprintf(world->texts[world->found], sizeof world->texts[0], "%s", violation->text);
+    world->found++;
+    world->last = *violation;
+}
+
+static int setup(void **state) {
+    static struct world world;
+    world = (struct world){.verify = verify_new(SHARDS, on_violation, &world)};
+    arena_init(&world.arena, 16 << 20);
+    *state = &world;
+    return 0;
+}
+
+static int teardown(void **state) {
+    struct world *world = *state;
+    verify_free(world->verify);
+    arena_release(&world->arena);
+    return 0;
+}
+
+static struct writer *writer_of(struct world *world, struct str stream) {
+    for (size_t i = 0; i < STREAMS_MAX; i++) {
+        struct writer *writer = &world->writers[i];
+        if (str_is_empty(writer->stream) || str_equal(writer->stream, stream)) {
+            writer->stream = stream;
+            return writer;
+        }
+    }
+    fail_msg("too many streams");
+    return NULL;
+}
+
+/* An event of the stream, as it must be next. */
+static struct event next(struct world *world, struct str stream, uint16_t type) {
+    struct writer *writer = writer_of(world, stream);
+    struct event event = {.type = type};
+    event.meta = (struct event_meta){
+        .event_id = arena_printf(&world->arena, "evt_%d", (int)world->next_offset),
+        .stream = stream,
+        .version = writer->version + 1,
+        .occurred_at = 1000,
+        .command_id = STR("cmd_1"),
+        .correlation_id = STR("cmd_1"),
+        .causation_id = STR("cmd_1"),
+        .actor = STR("system"),
+    };
+    memcpy(event.meta.prev_hash, writer->hash, sizeof writer->hash);
+    return event;
+}
+
+static void feed(struct world *world, enum log_topic topic, int32_t partition, struct str key, struct str value) {
+    struct log_record record = {
+        .topic = "test", .partition = partition, .offset = world->next_offset++, .key = key, .value = value};
+    verify_record(world->verify, topic, &record);
+}
+
+static void append_at(struct world *world, const struct event *event, enum log_topic topic, int32_t partition,
+                      struct str key) {
+    struct buf buf;
+    buf_init(&buf, RECORD_MAX_BYTES);
+    event_record_write(&buf, event);
+    feed(world, topic, partition, key, buf_text(&buf));
+    struct writer *writer = writer_of(world, event->meta.stream);
+    writer->version = event->meta.version;
+    chain_hash(buf_text(&buf), writer->hash);
+    buf_release(&buf);
+}
+
+static void append(struct world *world, const struct event *event) {
+    struct str stream = event->meta.stream;
+    enum log_topic topic = log_topic_of_family(str_of_cstr(event_info(event->type)->family));
+    append_at(world, event, topic, shard_of_stream(stream, SHARDS), shard_key(stream));
+}
+
+static void assert_sound(const struct world *world) {
+    if (world->found > 0) {
+        fail_msg("%d found, the first: %s: %s", world->found, world->rules[0], world->texts[0]);
+    }
+}
+
+/* Exactly one violation of the rule, whose text has `words` in it. */
+static void assert_found(const struct world *world, const char *rule, const char *words) {
+    if (world->found != 1 || strcmp(world->rules[0], rule) != 0 || strstr(world->texts[0], words) == NULL) {
+        fail_msg("wanted %s: ... %s; found %d, the first: %s: %s", rule, words, world->found, world->rules[0],
+                 world->texts[0]);
+    }
+}
+
+/* ---- history --------------------------------------------------------------------------------------------------------
+ */
+
+#define CART STR("cart_01JD0000000000000000000002")
+
+static struct event reopened(struct world *world) {
+    return next(world, CART, EVENT_CART_REOPENED);
+}
+
+static void append_carts(struct world *world, int count) {
+    for (int i = 0; i < count; i++) {
+        struct event event = reopened(world);
+        append(world, &event);
+    }
+}
+
+static void a_sound_history_has_no_violations(void **state) {
+    struct world *world = *state;
+    append_carts(world, 10);
+    assert_sound(world);
+    struct verify_summary summary = verify_summary(world->verify);
+    assert_int_equal(summary.records[TOPIC_CARTS], 10);
+    assert_int_equal(summary.streams, 1);
+    assert_int_equal(summary.violations, 0);
+}
+
+static void a_gap_is_found_once(void **state) {
+    struct world *world = *state;
+    append_carts(world, 2);
+    struct event event = reopened(world);
+    event.meta.version = 5;
+    append(world, &event);
+    append_carts(world, 3);
+    assert_found(world, "history", "version 5 stands after version 2");
+    assert_int_equal(world->last.offset, 2);
+    assert_int_equal(world->last.topic, TOPIC_CARTS);
+}
+
+static void a_changed_record_is_found_where_the_next_one_stands(void **state) {
+    struct world *world = *state;
+    append_carts(world, 2);
+    world->writers[0].hash[0] ^= 1;
+    append_carts(world, 2);
+    assert_found(world, "history", "does not carry the hash");
+    assert_int_equal(world->last.offset, 2);
+}
+
+static void time_that_goes_back_is_found(void **state) {
+    struct world *world = *state;
+    append_carts(world, 1);
+    struct event event = reopened(world);
+    event.meta.occurred_at = 999;
+    append(world, &event);
+    assert_found(world, "history", "1 us before");
+}
+
+static void an_event_id_that_stands_twice_in_a_stream_is_found(void **state) {
+    struct world *world = *state;
+    struct event first = reopened(world);
+    append(world, &first);
+    struct event second = reopened(world);
+    second.meta.event_id = first.meta.event_id;
+    append(world, &second);
+    assert_found(world, "history", "stands in the stream twice");
+}
+
+/* ---- records --------------------------------------------------------------------------------------------------------
+ */
+
+static void a_record_that_is_no_event_is_found(void **state) {
+    struct world *world = *state;
+    feed(world, TOPIC_CARTS, 0, STR("key"), STR("no event"));
+    assert_found(world, "record", "without a schema frame");
+}
+
+static void an_event_of_another_family_is_found(void **state) {
+    struct world *world = *state;
+    struct event event = reopened(world);
+    append_at(world, &event, TOPIC_ORDERS, shard_of_stream(CART, SHARDS), shard_key(CART));
+    assert_found(world, "record", "of the family carts");
+}
+
+static void an_event_in_another_partition_is_found(void **state) {
+    struct world *world = *state;
+    struct event event = reopened(world);
+    append_at(world, &event, TOPIC_CARTS, (shard_of_stream(CART, SHARDS) + 1) % SHARDS, shard_key(CART));
+    assert_found(world, "record", "the stream's shard is");
+}
+
+static void an_event_under_another_key_is_found(void **state) {
+    struct world *world = *state;
+    struct event event = reopened(world);
+    append_at(world, &event, TOPIC_CARTS, shard_of_stream(CART, SHARDS), CART);
+    assert_found(world, "record", "not the stream's shard key");
+}
+
+/* ---- stock ----------------------------------------------------------------------------------------------------------
+ */
+
+#define SKU STR("sku_MUG-1")
+
+static void receive(struct world *world, const char *location, int64_t quantity, int64_t on_hand) {
+    struct event event = next(world, SKU, EVENT_STOCK_RECEIVED);
+    event.as.stock_received = (struct stock_received){str_of_cstr(location), quantity, on_hand, false, {0}};
+    append(world, &event);
+}
+
+static void adjust(struct world *world, int64_t delta, int64_t on_hand) {
+    struct event event = next(world, SKU, EVENT_STOCK_ADJUSTED);
+    event.as.stock_adjusted = (struct stock_adjusted){STR("main"), delta, on_hand, STR("count")};
+    append(world, &event);
+}
+
+static void hold(struct world *world, const char *owner, int64_t quantity, int64_t available) {
+    struct stock_allocation allocation = {STR("main"), quantity};
+    struct event event = next(world, SKU, EVENT_STOCK_RESERVED);
+    event.as.stock_reserved = (struct stock_reserved){str_of_cstr(owner), quantity, {&allocation, 1, 1}, available};
+    append(world, &event);
+}
+
+static void let_go(struct world *world, const char *owner, int64_t quantity, int64_t available) {
+    struct stock_allocation allocation = {STR("main"), quantity};
+    struct event event = next(world, SKU, EVENT_RESERVATION_RELEASED);
+    event.as.reservation_released = (struct reservation_released){
+        str_of_cstr(owner), quantity, {&allocation, quantity != 0, 1}, STR("order_cancelled"), available};
+    append(world, &event);
+}
+
+static void confirm(struct world *world, const char *owner, int64_t quantity) {
+    struct event event = next(world, SKU, EVENT_RESERVATION_CONFIRMED);
+    event.as.reservation_confirmed = (struct reservation_confirmed){str_of_cstr(owner), quantity};
+    append(world, &event);
+}
+
+static void refuse(struct world *world, const char *owner, int64_t available) {
+    struct event event = next(world, SKU, EVENT_STOCK_RESERVATION_REFUSED);
+    event.as.stock_reservation_refused =
+        (struct stock_reservation_refused){str_of_cstr(owner), 1, available, STR("insufficient_stock")};
+    append(world, &event);
+}
+
+static void transfer(struct world *world, int64_t quantity, int64_t from_on_hand, int64_t to_on_hand) {
+    struct event event = next(world, SKU, EVENT_STOCK_TRANSFERRED);
+    event.as.stock_transferred =
+        (struct stock_transferred){STR("main"), STR("shop"), quantity, from_on_hand, to_on_hand};
+    append(world, &event);
+}
+
+static void sound_stock_has_no_violations(void **state) {
+    struct world *world = *state;
+    receive(world, "main", 10, 10);
+    hold(world, "ord_A.1", 4, 6);
+    hold(world, "ord_B.1", 6, 0);
+    refuse(world, "ord_C.1", 0);
+    confirm(world, "ord_A.1", 4);
+    let_go(world, "ord_B.1", 6, 6);
+    let_go(world, "ord_A.1", 4, 10);
+    let_go(world, "ord_D.1", 0, 10);
+    refuse(world, "ord_D.1", 10);
+    adjust(world, -3, 7);
+    receive(world, "shop", 5, 5);
+    transfer(world, 7, 0, 12);
+    assert_sound(world);
+    assert_int_equal(verify_summary(world->verify).reservations, 4);
+}
+
+static void units_that_do_not_add_up_are_found(void **state) {
+    struct world *world = *state;
+    receive(world, "main", 10, 10);
+    receive(world, "main", 10, 21);
+    assert_found(world, "stock", "10 on hand and 10 more do not make 21");
+}
+
+static void an_oversold_location_is_found(void **state) {
+    struct world *world = *state;
+    receive(world, "main", 10, 10);
+    hold(world, "ord_A.1", 8, 2);
+    hold(world, "ord_B.1", 3, -1);
+    assert_found(world, "stock", "10 on hand, 11 reserved");
+}
+
+static void a_count_that_goes_below_what_is_held_is_found(void **state) {
+    struct world *world = *state;
+    receive(world, "main", 10, 10);
+    hold(world, "ord_A.1", 8, 2);
+    adjust(world, -5, 5);
+    assert_found(world, "stock", "5 on hand, 8 reserved");
+}
+
+static void units_lost_in_a_transfer_are_found(void **state) {
+    struct world *world = *state;
+    receive(world, "main", 10, 10);
+    transfer(world, 4, 6, 3);
+    assert_found(world, "stock", "shop: 0 on hand and 4 more do not make 3");
+}
+
+static void a_wrong_number_available_is_found(void **state) {
+    struct world *world = *state;
+    receive(world, "main", 10, 10);
+    hold(world, "ord_A.1", 4, 7);
+    assert_found(world, "stock", "says that 7 are available; it is 6");
+}
+
+static void a_hold_that_is_taken_twice_is_found(void **state) {
+    struct world *world = *state;
+    receive(world, "main", 10, 10);
+    hold(world, "ord_A.1", 1, 9);
+    hold(world, "ord_A.1", 1, 8);
+    assert_found(world, "hold", "takes units, but its hold is held");
+}
+
+static void a_hold_that_is_released_twice_is_found(void **state) {
+    struct world *world = *state;
+    receive(world, "main", 10, 10);
+    hold(world, "ord_B.1", 1, 9);
+    hold(world, "ord_A.1", 1, 8);
+    let_go(world, "ord_A.1", 1, 9);
+    let_go(world, "ord_A.1", 1, 10);
+    assert_found(world, "hold", "released twice");
+}
+
+static void a_release_of_other_units_than_were_taken_is_found(void **state) {
+    struct world *world = *state;
+    receive(world, "main", 10, 10);
+    hold(world, "ord_A.1", 3, 7);
+    let_go(world, "ord_A.1", 2, 9);
+    assert_found(world, "hold", "other than the 3");
+}
+
+static void a_release_of_units_never_taken_is_found(void **state) {
+    struct world *world = *state;
+    receive(world, "main", 10, 10);
+    hold(world, "ord_B.1", 5, 5);
+    let_go(world, "ord_A.1", 2, 7);
+    assert_found(world, "hold", "that it never took");
+}
+
+static void a_confirmation_of_what_is_not_held_is_found(void **state) {
+    struct world *world = *state;
+    confirm(world, "ord_A.1", 2);
+    assert_found(world, "hold", "is confirmed, but its hold was never held");
+}
+
+static void a_hold_behind_a_tombstone_is_found(void **state) {
+    struct world *world = *state;
+    receive(world, "main", 10, 10);
+    let_go(world, "ord_A.1", 0, 10);
+    hold(world, "ord_A.1", 1, 9);
+    assert_found(world, "hold", "takes units, but its hold is released");
+}
+
+/* ---- money ----------------------------------------------------------------------------------------------------------
+ */
+
+#define PAYMENT STR("pay_01JD0000000000000000000002.1.1")
+
+static struct money euros(int64_t minor) {
+    return (struct money){minor, STR("EUR")};
+}
+
+static void ask(struct world *world, int64_t minor) {
+    struct event event = next(world, PAYMENT, EVENT_PAYMENT_REQUESTED);
+    event.as.payment_requested = (struct payment_requested){STR("ord_01JD0000000000000000000002.1"), euros(minor),
+                                                            STR("test"), STR("approve"), STR("pay.charge")};
+    append(world, &event);
+}
+
+static void authorize(struct world *world, int64_t minor) {
+    struct event event = next(world, PAYMENT, EVENT_PAYMENT_AUTHORIZED);
+    event.as.payment_authorized = (struct payment_authorized){euros(minor), STR("ref")};
+    append(world, &event);
+}
+
+static void capture_money(struct world *world, struct money money) {
+    struct event event = next(world, PAYMENT, EVENT_PAYMENT_CAPTURED);
+    event.as.payment_captured = (struct payment_captured){money, STR("ref")};
+    append(world, &event);
+}
+
+static void capture(struct world *world, int64_t minor) {
+    capture_money(world, euros(minor));
+}
+
+static void ask_refund_as(struct world *world, int32_t number, int64_t minor, const char *intent) {
+    struct event event = next(world, PAYMENT, EVENT_REFUND_REQUESTED);
+    event.as.refund_requested = (struct refund_requested){
+        .refund = number, .amount = euros(minor), .reason = STR("request"), .intent = str_of_cstr(intent)};
+    append(world, &event);
+}
+
+static void ask_refund(struct world *world, int32_t number, int64_t minor) {
+    char intent[32];
+    snprintf(intent, sizeof intent, "pay.refund.%d", number);
+    ask_refund_as(world, number, minor, intent);
+}
+
+static void refund(struct world *world, int32_t number, int64_t minor) {
+    struct event event = next(world, PAYMENT, EVENT_PAYMENT_REFUNDED);
+    event.as.payment_refunded = (struct payment_refunded){number, euros(minor), STR("ref")};
+    append(world, &event);
+}
+
+static void fail_refund(struct world *world, int32_t number, int64_t minor) {
+    struct event event = next(world, PAYMENT, EVENT_REFUND_FAILED);
+    event.as.refund_failed = (struct refund_failed){number, euros(minor), STR("code"), STR("words")};
+    append(world, &event);
+}
+
+static void sound_money_has_no_violations(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    authorize(world, 1000);
+    capture(world, 900);
+    ask_refund(world, 1, 500);
+    fail_refund(world, 1, 500);
+    ask_refund(world, 2, 400);
+    refund(world, 1, 500); /* came through after all */
+    refund(world, 2, 400);
+    assert_sound(world);
+}
+
+static void a_charge_that_captures_at_once_is_sound(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 1000);
+    assert_sound(world);
+}
+
+static void a_second_capture_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 1000);
+    capture(world, 1000);
+    assert_found(world, "money", "captured a second time");
+}
+
+static void a_capture_of_more_than_was_authorized_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    authorize(world, 800);
+    capture(world, 801);
+    assert_found(world, "money", "801 captured, 800 authorized");
+}
+
+static void an_authorization_of_more_than_was_asked_for_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    authorize(world, 1001);
+    assert_found(world, "money", "1001 authorized, 1000 asked for");
+}
+
+static void refunds_beyond_what_was_captured_are_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 1000);
+    ask_refund(world, 1, 600);
+    refund(world, 1, 600);
+    ask_refund(world, 2, 401);
+    assert_found(world, "money", "600 refunded and 401 pending of 1000 captured");
+}
+
+static void a_refund_that_is_given_twice_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 1000);
+    ask_refund(world, 1, 300);
+    refund(world, 1, 300);
+    refund(world, 1, 300);
+    assert_found(world, "money", "refund 1 is given back twice");
+}
+
+static void a_refund_that_nobody_asked_for_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 1000);
+    refund(world, 7, 300);
+    assert_found(world, "money", "refund 7 was never requested");
+}
+
+static void an_intent_that_is_used_for_two_effects_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 1000);
+    ask_refund_as(world, 1, 100, "pay.charge");
+    assert_found(world, "money", "the intent pay.charge was used before");
+}
+
+static void another_currency_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture_money(world, (struct money){1000, STR("USD")});
+    assert_found(world, "money", "an amount in USD, the payment is in EUR");
+}
+
+/* ---- outcomes -------------------------------------------------------------------------------------------------------
+ */
+
+static void record_outcome(struct world *world, const char *command, enum outcome_status status, int64_t version) {
+    struct outcome outcome = {.command_id = str_of_cstr(command),
+                              .status = status,
+                              .stream = CART,
+                              .version = version,
+                              .reply_partition = (int32_t)world->next_offset % 3,
+                              .recorded_at = world->next_offset};
+    struct buf buf;
+    buf_init(&buf, RECORD_MAX_BYTES);
+    frame_write(&buf, OUTCOME_SCHEMA_ID);
+    outcome_encode(&buf, &outcome);
+    feed(world, TOPIC_OUTCOMES, 0, outcome.command_id, buf_text(&buf));
+    buf_release(&buf);
+}
+
+static void sound_outcomes_have_no_violations(void **state) {
+    struct world *world = *state;
+    record_outcome(world, "cmd_A", OUTCOME_STATUS_PENDING, 1);
+    record_outcome(world, "cmd_B", OUTCOME_STATUS_REJECTED, 0);
+    record_outcome(world, "cmd_A", OUTCOME_STATUS_ACCEPTED, 3);
+    assert_sound(world);
+    assert_int_equal(verify_summary(world->verify).outcomes, 2);
+}
+
+static void an_outcome_that_changes_is_found(void **state) {
+    struct world *world = *state;
+    record_outcome(world, "cmd_A", OUTCOME_STATUS_REJECTED, 1);
+    record_outcome(world, "cmd_A", OUTCOME_STATUS_ACCEPTED, 1);
+    assert_found(world, "outcome", "recorded as accepted after it was recorded as rejected");
+}
+
+static void an_outcome_that_is_recorded_twice_is_found(void **state) {
+    struct world *world = *state;
+    record_outcome(world, "cmd_A", OUTCOME_STATUS_ACCEPTED, 1);
+    record_outcome(world, "cmd_A", OUTCOME_STATUS_ACCEPTED, 1);
+    assert_found(world, "outcome", "the same once more");
+}
+
+static void an_outcome_that_becomes_pending_again_is_found(void **state) {
+    struct world *world = *state;
+    record_outcome(world, "cmd_A", OUTCOME_STATUS_ACCEPTED, 1);
+    record_outcome(world, "cmd_A", OUTCOME_STATUS_PENDING, 1);
+    assert_found(world, "outcome", "recorded as pending");
+}
+
+static void a_record_that_is_no_outcome_is_found(void **state) {
+    struct world *world = *state;
+    feed(world, TOPIC_OUTCOMES, 0, STR("key"), STR("\0\0\0\0\1x"));
+    assert_found(world, "record", "it is no outcome");
+}
+
+/* ---- many
+ * ------------------------------------------------------------------------------------------------------------ */
+
+static void the_memory_of_many_streams_stays_below_what_is_promised(void **state) {
+    struct world *world = *state;
+    enum { STREAMS = 50000 };
+    for (int i = 0; i < STREAMS; i++) {
+        char stream[40];
+        snprintf(stream, sizeof stream, "cart_%026d", i);
+        world->writers[0] = (struct writer){.stream = str_of_cstr(stream)};
+        struct event event = next(world, str_of_cstr(stream), EVENT_CART_REOPENED);
+        append(world, &event);
+    }
+    assert_sound(world);
+    struct verify_summary summary = verify_summary(world->verify);
+    assert_int_equal(summary.streams, STREAMS);
+    assert_in_range(summary.memory_bytes, 0, STREAMS * (175 + 45));
+}
+
+int main(void) {
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_sound_history_has_no_violations),
+        TEST(a_gap_is_found_once),
+        TEST(a_changed_record_is_found_where_the_next_one_stands),
+        TEST(time_that_goes_back_is_found),
+        TEST(an_event_id_that_stands_twice_in_a_stream_is_found),
+        TEST(a_record_that_is_no_event_is_found),
+        TEST(an_event_of_another_family_is_found),
+        TEST(an_event_in_another_partition_is_found),
+        TEST(an_event_under_another_key_is_found),
+        TEST(sound_stock_has_no_violations),
+        TEST(units_that_do_not_add_up_are_found),
+        TEST(an_oversold_location_is_found),
+        TEST(a_count_that_goes_below_what_is_held_is_found),
+        TEST(units_lost_in_a_transfer_are_found),
+        TEST(a_wrong_number_available_is_found),
+        TEST(a_hold_that_is_taken_twice_is_found),
+        TEST(a_hold_that_is_released_twice_is_found),
+        TEST(a_release_of_other_units_than_were_taken_is_found),
+        TEST(a_release_of_units_never_taken_is_found),
+        TEST(a_confirmation_of_what_is_not_held_is_found),
+        TEST(a_hold_behind_a_tombstone_is_found),
+        TEST(sound_money_has_no_violations),
+        TEST(a_charge_that_captures_at_once_is_sound),
+        TEST(a_second_capture_is_found),
+        TEST(a_capture_of_more_than_was_authorized_is_found),
+        TEST(an_authorization_of_more_than_was_asked_for_is_found),
+        TEST(refunds_beyond_what_was_captured_are_found),
+        TEST(a_refund_that_is_given_twice_is_found),
+        TEST(a_refund_that_nobody_asked_for_is_found),
+        TEST(an_intent_that_is_used_for_two_effects_is_found),
+        TEST(another_currency_is_found),
+        TEST(sound_outcomes_have_no_violations),
+        TEST(an_outcome_that_changes_is_found),
+        TEST(an_outcome_that_is_recorded_twice_is_found),
+        TEST(an_outcome_that_becomes_pending_again_is_found),
+        TEST(a_record_that_is_no_outcome_is_found),
+        TEST(the_memory_of_many_streams_stays_below_what_is_promised),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
