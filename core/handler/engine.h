@@ -1,0 +1,137 @@
+/* engine.h: deciding: commands and due timers in, records and replies out.
+ *
+ * Purpose  the whole of command processing save Kafka, threads and clocks: whoever runs it (a worker, or the simulator)
+ *          hands it commands in the order of their log, writes the batch's records in one transaction, and then either
+ *          applies the batch to the stores or drops it.
+ * Promise  the same stores and the same commands give the same batch. A batch that was dropped leaves no trace, save
+ *          that retries it registered as askers stay registered.
+ *          Every command gets at most one answer, and a repeated one the first answer again.
+ * Follow-ups for a shard that is owned are decided at once, at most decisions_per_command of them for one command;
+ *          what is beyond, or for other shards, goes to the commands topic.
+ * Bounds   engine_is_full: end the batch when it says so (BATCH_FULL_BYTES of BATCH_MAX_BYTES), so that the last
+ *          command has room for all that may follow from it.
+ * Thread   one at a time.        May use: base, domain, log.
+ */
+#pragma once
+
+#include "core/handler/askers.h"
+#include "core/handler/fold.h"
+#include "core/handler/outbox.h"
+#include "core/handler/overlay.h"
+
+/* A check-out of 500 lines in one commit: 500 reservations, as many confirmations, and what the order itself needs. */
+enum { DECISIONS_PER_COMMAND_MAX = 1100 };
+
+#define BATCH_MAX_BYTES ((size_t)512 * 1024 * 1024)
+#define BATCH_FULL_BYTES ((size_t)48 * 1024 * 1024)
+
+struct engine_options {
+    const struct aggregates *aggregates;
+    const struct policy *policy;
+    const struct log_topics *topics;
+    struct str source;              /* CloudEvents' ce_source */
+    int64_t window_us;              /* how long commands are remembered */
+    uint32_t decisions_per_command; /* 0: DECISIONS_PER_COMMAND_MAX */
+};
+
+struct engine_stats {
+    uint64_t commands; /* decided, follow-ups included */
+    uint64_t refused;  /* by a business rule */
+    uint64_t repeated; /* answered again from the window, or passed over as seen */
+    uint64_t expired;  /* older than the window */
+    uint64_t asked;    /* AskOutcome */
+    uint64_t events;
+    uint64_t follow_ups_local;
+    uint64_t follow_ups_sent;
+    uint64_t dead_letters;
+    uint64_t timers_fired;
+    uint64_t lost_answers; /* a reaction answered a command that is not pending here */
+};
+
+struct engine_shard {
+    struct store *store; /* NULL: not owned */
+    struct overlay overlay;
+    struct askers askers;
+    bool wrote; /* the batch holds an event or outcome of it */
+};
+
+/* An answer that is being made; it is finished when all that follows at once from the command was decided. */
+struct draft {
+    struct outcome outcome;
+    struct engine_shard *shard;
+    int32_t shard_number;
+    struct window_item *item;         /* of the command; NULL when its id cannot be read */
+    const struct live_stream *stream; /* that answers; NULL: none does */
+    bool recorded;                    /* it goes to the outcomes topic and is kept in the window */
+    struct str traceparent;
+};
+
+struct draft_array {
+    struct draft *items;
+    uint32_t count, capacity;
+};
+
+/* A command to be decided, and what is known of it. */
+struct work {
+    int32_t shard;
+    const struct command *command;
+    struct str traceparent;
+    struct record_origin origin;
+};
+
+struct work_array {
+    struct work *items;
+    uint32_t count, capacity;
+};
+
+struct engine {
+    struct engine_options options;
+    struct engine_shard *shards; /* policy->shard_count of them */
+    struct outbox outbox;
+    struct engine_stats stats;
+    struct buf scratch; /* what is being encoded: RECORD_MAX_BYTES at most */
+    struct map touched; /* correlation id -> struct touched, in this batch */
+    struct draft_array drafts;
+    struct work_array queue; /* follow-ups of the command in hand */
+    uint32_t decisions;      /* made for it so far */
+};
+
+/* A command as it lies in the log. */
+struct engine_input {
+    int32_t shard;
+    int64_t offset;
+    int64_t timestamp_us; /* the broker's */
+    struct str key, value, traceparent;
+};
+
+void engine_init(struct engine *engine, const struct engine_options *options);
+void engine_release(struct engine *engine);
+
+/* The store stays the caller's. Only between batches. */
+void engine_own(struct engine *engine, int32_t shard, struct store *store);
+void engine_disown(struct engine *engine, int32_t shard);
+
+/* Forgets the batch before, whether it was applied or is dropped. */
+void engine_batch_begin(struct engine *engine);
+bool engine_is_full(const struct engine *engine);
+
+/* The texts of the input are copied. ERR_STORE and ERR_TOO_LARGE: the batch must be dropped. */
+MUST_CHECK enum err engine_decide(struct engine *engine, const struct engine_input *input, struct err_info *info);
+
+/* Sets the command aside undecided: a dead letter and, when its id can be read, a refusal. */
+MUST_CHECK enum err engine_set_aside(struct engine *engine, const struct engine_input *input, struct str reason,
+                                     struct err_info *info);
+
+/* Decides the commands of at most `most` timers that are due at now_us, the shard's time. */
+MUST_CHECK enum err engine_fire_timers(struct engine *engine, int32_t shard, int64_t now_us, uint32_t most,
+                                       uint32_t *ret_fired, struct err_info *info);
+
+/* Whether the batch writes an event or outcome to the shard: its offset must go into the transaction. */
+bool engine_wrote(const struct engine *engine, int32_t shard);
+
+/* After the commit: the last record that the batch appended to this partition stands at `offset`. */
+void engine_appended(struct engine *engine, enum log_topic topic, int32_t partition, int64_t offset);
+
+/* After that: writes what the batch changed of a shard to its store. ERR_CONFLICT, ERR_STORE: take the shard over
+ * again. */
+MUST_CHECK enum err engine_apply(struct engine *engine, int32_t shard, struct err_info *info);

@@ -1,0 +1,175 @@
+#include "core/handler/group.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/log/client.h"
+
+enum {
+    SESSION_TIMEOUT_MS = 6000,
+    HEARTBEAT_MS = 1500,
+    /* The worker polls even while it takes over and while it waits for a broker; this is for one that hangs. */
+    MAX_POLL_INTERVAL_MS = 120000,
+    QUEUED_MAX_KBYTES = 16 * 1024,
+};
+
+struct group {
+    rd_kafka_t *consumer;
+    struct group_options options;
+    uint64_t generation;
+    int32_t *shards;
+    size_t shard_count;
+};
+
+static int by_number(const void *a, const void *b) {
+    int32_t left = *(const int32_t *)a, right = *(const int32_t *)b;
+    return (left > right) - (left < right);
+}
+
+static void shards_set(struct group *group, const rd_kafka_topic_partition_list_t *partitions) {
+    free(group->shards);
+    group->shard_count = partitions == NULL ? 0 : (size_t)partitions->cnt;
+    group->shards = calloc(group->shard_count + 1, sizeof *group->shards);
+    assert(group->shards != NULL);
+    for (size_t i = 0; i < group->shard_count; i++) {
+        group->shards[i] = partitions->elems[i].partition;
+    }
+    qsort(group->shards, group->shard_count, sizeof *group->shards, by_number);
+    group->generation++;
+}
+
+/* librdkafka is told at once that nothing is to be fetched: takeover comes first, and may take long. */
+static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *partitions,
+                         void *opaque) {
+    struct group *group = opaque;
+    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
+        (void)rd_kafka_assign(consumer, none); /* a failure shows as an error of the next poll */
+        rd_kafka_topic_partition_list_destroy(none);
+        shards_set(group, partitions);
+        return;
+    }
+    bool is_lost = what != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS || rd_kafka_assignment_lost(consumer);
+    group->options.on_revoked(group->options.context, is_lost);
+    shards_set(group, NULL);
+    (void)rd_kafka_assign(consumer, NULL);
+}
+
+enum err group_open(const struct group_options *options, struct group **ret_group, struct err_info *info) {
+    const struct client_setting settings[] = {
+        CLIENT_TEXT("group.id", options->group_id),
+        CLIENT_TEXT("partition.assignment.strategy", "range"),
+        CLIENT_TEXT("isolation.level", "read_committed"),
+        CLIENT_TEXT("enable.auto.commit", "false"),
+        CLIENT_TEXT("enable.auto.offset.store", "false"),
+        CLIENT_TEXT("auto.offset.reset", "error"),
+        CLIENT_NUMBER("session.timeout.ms", SESSION_TIMEOUT_MS),
+        CLIENT_NUMBER("heartbeat.interval.ms", HEARTBEAT_MS),
+        CLIENT_NUMBER("max.poll.interval.ms", MAX_POLL_INTERVAL_MS),
+        CLIENT_NUMBER("queued.max.messages.kbytes", QUEUED_MAX_KBYTES),
+        CLIENT_NUMBER("fetch.error.backoff.ms", 20),
+        CLIENT_NUMBER("topic.metadata.refresh.interval.ms", 10000),
+    };
+    struct group *group = calloc(1, sizeof *group);
+    assert(group != NULL);
+    group->options = *options;
+    rd_kafka_conf_t *conf = client_conf(options->brokers, options->client_id, settings, ARRAY_LENGTH(settings));
+    rd_kafka_conf_set_opaque(conf, group);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    enum err err = client_new(RD_KAFKA_CONSUMER, conf, &group->consumer, info);
+    if (err != ERR_NONE) {
+        free(group);
+        return err;
+    }
+    rd_kafka_poll_set_consumer(group->consumer);
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, options->topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t subscribed = rd_kafka_subscribe(group->consumer, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    if (subscribed != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_destroy(group->consumer);
+        free(group);
+        return client_error(info, subscribed, "subscribing to the commands");
+    }
+    *ret_group = group;
+    return ERR_NONE;
+}
+
+void group_leave(struct group *group) {
+    if (group == NULL) {
+        return;
+    }
+    (void)rd_kafka_consumer_close(group->consumer); /* calls on_rebalance once more; nothing is left to do on failure */
+    rd_kafka_destroy(group->consumer);
+    free(group->shards);
+    free(group);
+}
+
+enum err group_poll(struct group *group, int timeout_ms, rd_kafka_message_t **ret_message, struct err_info *info) {
+    rd_kafka_message_t *message = rd_kafka_consumer_poll(group->consumer, timeout_ms);
+    if (message == NULL || message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        *ret_message = message;
+        return ERR_NONE;
+    }
+    enum err err = client_error(info, message->err, "reading commands");
+    rd_kafka_message_destroy(message);
+    return err;
+}
+
+uint64_t group_generation(const struct group *group) {
+    return group->generation;
+}
+
+const int32_t *group_shards(const struct group *group, size_t *ret_count) {
+    *ret_count = group->shard_count;
+    return group->shards;
+}
+
+enum err group_read_from(struct group *group, const struct group_position *positions, size_t count,
+                         struct err_info *info) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_topic_partition_list_add(list, group->options.topic, positions[i].shard)->offset = positions[i].offset;
+    }
+    rd_kafka_resp_err_t error = rd_kafka_assign(group->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : client_error(info, error, "beginning to read commands");
+}
+
+enum err group_committed(struct group *group, int32_t shard, int timeout_ms, int64_t *ret_offset,
+                         char ret_note[GROUP_NOTE_MAX], struct err_info *info) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *place = rd_kafka_topic_partition_list_add(list, group->options.topic, shard);
+    rd_kafka_resp_err_t error = rd_kafka_committed(group->consumer, list, timeout_ms);
+    error = error == RD_KAFKA_RESP_ERR_NO_ERROR ? place->err : error;
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        rd_kafka_topic_partition_list_destroy(list);
+        return client_error(info, error, "reading the group's committed offset");
+    }
+    size_t len = place->metadata_size < GROUP_NOTE_MAX ? place->metadata_size : GROUP_NOTE_MAX - 1;
+    if (len > 0) {
+        memcpy(ret_note, place->metadata, len);
+    }
+    ret_note[len] = '\0';
+    *ret_offset = place->offset >= 0 ? place->offset : -1;
+    rd_kafka_topic_partition_list_destroy(list);
+    return ERR_NONE;
+}
+
+rd_kafka_consumer_group_metadata_t *group_metadata(const struct group *group) {
+    rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata(group->consumer);
+    assert(metadata != NULL);
+    return metadata;
+}
+
+enum err group_cluster_id(const struct group *group, int timeout_ms, char ret_id[GROUP_CLUSTER_MAX],
+                          struct err_info *info) {
+    char *id = rd_kafka_clusterid(group->consumer, timeout_ms);
+    if (id == NULL) {
+        return err_set_retriable(info, ERR_KAFKA, "the cluster's id is not known yet");
+    }
+    int len = snprintf(ret_id, GROUP_CLUSTER_MAX, "%s", id);
+    rd_kafka_mem_free(group->consumer, id);
+    return len > 0 && len < GROUP_CLUSTER_MAX ? ERR_NONE : err_set(info, ERR_KAFKA, "the cluster's id is too long");
+}

@@ -1,0 +1,63 @@
+/* group.h: a worker's membership in the consumer group that shares the shards out, and the commands it reads.
+ *
+ * Purpose  Kafka's own group decides which worker has which shard. Range assignor, dynamic membership (static members
+ *          send no LeaveGroup, so that a clean stop would cost a session time-out), read_committed (only then does
+ *          librdkafka ask for stable offsets), no automatic commit and no automatic reset.
+ * Promise  after an assignment nothing is read until group_read_from says where to begin: takeover comes first.
+ *          on_revoked is called from within group_poll or group_leave, while the member may still commit.
+ * Bounds   QUEUED_MAX_KBYTES of commands fetched ahead.
+ * Thread   the worker's.         May use: base, librdkafka.
+ */
+#pragma once
+
+#include <librdkafka/rdkafka.h>
+
+#include "core/base/err.h"
+#include "core/base/str.h"
+
+enum { GROUP_NOTE_MAX = 64, GROUP_CLUSTER_MAX = 64 };
+
+struct group;
+
+struct group_options {
+    const char *brokers;
+    const char *client_id;
+    const char *group_id;
+    const char *topic; /* the commands */
+    /* `is_lost`: the member was thrown out; it may not commit any more. */
+    void (*on_revoked)(void *context, bool is_lost);
+    void *context;
+};
+
+MUST_CHECK enum err group_open(const struct group_options *options, struct group **ret_group, struct err_info *info);
+/* Leaves the group. */
+void group_leave(struct group *group);
+
+/* Waits for a command at most timeout_ms; NULL: none came. The message is the caller's to destroy.
+ * ERR_KAFKA: this shard or the group is in trouble; retriable ones pass. */
+MUST_CHECK enum err group_poll(struct group *group, int timeout_ms, rd_kafka_message_t **ret_message,
+                               struct err_info *info);
+
+/* Rises with every assignment and revocation: what was read before belongs to an older one. */
+uint64_t group_generation(const struct group *group);
+/* The shards assigned now, ascending; lent until the next poll. */
+const int32_t *group_shards(const struct group *group, size_t *ret_count);
+
+struct group_position {
+    int32_t shard;
+    int64_t offset;
+};
+
+/* Begins to read these shards there, and no others. None: reads nothing. */
+MUST_CHECK enum err group_read_from(struct group *group, const struct group_position *positions, size_t count,
+                                    struct err_info *info);
+
+/* The group's stable committed offset of a shard and what was noted with it; -1 and empty when it has none. */
+MUST_CHECK enum err group_committed(struct group *group, int32_t shard, int timeout_ms, int64_t *ret_offset,
+                                    char ret_note[GROUP_NOTE_MAX], struct err_info *info);
+
+/* For the transaction that commits offsets; the caller destroys it. */
+rd_kafka_consumer_group_metadata_t *group_metadata(const struct group *group);
+
+MUST_CHECK enum err group_cluster_id(const struct group *group, int timeout_ms, char ret_id[GROUP_CLUSTER_MAX],
+                                     struct err_info *info);

@@ -1,0 +1,236 @@
+#include "core/handler/handler.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/base/timestamp.h"
+#include "core/handler/worker.h"
+
+enum { REPLIES_LINGER_MS = 0, REPLIES_TIMEOUT_MS = 10000, REPLIES_CLOSE_MS = 2000, HOST_MAX = 256 };
+
+struct handler {
+    struct policy policy;
+    struct log_topics topics;
+    struct log_producer *replies;
+    struct witness witness;
+    struct worker **workers;
+    int worker_count;
+};
+
+static const struct aggregates all_aggregates = {.of_stream = aggregate_of_stream, .of_command = command_info};
+
+static void handler_free(struct handler *handler) {
+    for (int i = 0; i < handler->worker_count; i++) {
+        worker_stop(handler->workers[i]);
+    }
+    for (int i = 0; i < handler->worker_count; i++) {
+        worker_join(handler->workers[i]);
+    }
+    if (handler->replies != NULL) {
+        log_producer_close(handler->replies, REPLIES_CLOSE_MS);
+    }
+    witness_close(&handler->witness);
+    free(handler->workers);
+    free(handler);
+}
+
+static enum err workers_start(struct handler *handler, const struct config *config, struct err_info *info) {
+    char host[HOST_MAX] = "localhost";
+    if (config->handler_name[0] == '\0' && gethostname(host, sizeof host - 1) != 0) {
+        return err_set(info, ERR_CONFIG, "the host has no name; set handler_name");
+    }
+    const struct worker_options shared = {
+        .config = config,
+        .aggregates = &all_aggregates,
+        .topics = &handler->topics,
+        .policy = &handler->policy,
+        .replies = handler->replies,
+        .witness = &handler->witness,
+        .host = config->handler_name[0] == '\0' ? host : config->handler_name,
+    };
+    for (int i = 0; i < (int)config->handler_workers; i++) {
+        struct worker_options options = shared;
+        options.number = i;
+        enum err err = worker_start(&options, &handler->workers[i], info);
+        if (err != ERR_NONE) {
+            return err;
+        }
+        handler->worker_count = i + 1;
+    }
+    return ERR_NONE;
+}
+
+enum err handler_start(const struct config *config, struct handler **ret_handler, struct err_info *info) {
+    struct handler *handler = calloc(1, sizeof *handler);
+    assert(handler != NULL);
+    handler->policy = (struct policy){
+        .payment_deadline_us = config->payment_deadline_s * MICROS_PER_SECOND,
+        .shard_count = (uint32_t)config->shards,
+    };
+    log_topics_name(&handler->topics, config->topic_prefix);
+    handler->workers = calloc((size_t)config->handler_workers, sizeof(struct worker *));
+    assert(handler->workers != NULL);
+    const struct log_producer_options options = {
+        .brokers = config->kafka_brokers,
+        .client_id = "daybook-handler-replies",
+        .linger_ms = REPLIES_LINGER_MS,
+        .delivery_timeout_ms = REPLIES_TIMEOUT_MS,
+    };
+    enum err err = log_producer_open(&options, &handler->replies, info);
+    err = err == ERR_NONE ? witness_open(&handler->witness, config->data_dir, info) : err;
+    err = err == ERR_NONE ? workers_start(handler, config, info) : err;
+    if (err != ERR_NONE) {
+        handler_free(handler);
+        return err;
+    }
+    *ret_handler = handler;
+    return ERR_NONE;
+}
+
+void handler_stop(struct handler *handler) {
+    if (handler != NULL) {
+        handler_free(handler);
+    }
+}
+
+bool handler_is_ready(const struct handler *handler) {
+    struct worker_report *report = malloc(sizeof *report); /* it holds a histogram */
+    assert(report != NULL);
+    bool ready = true;
+    for (int i = 0; i < handler->worker_count; i++) {
+        worker_report(handler->workers[i], report);
+        ready = ready && report->is_settled && report->shards_active == report->shards_assigned;
+    }
+    free(report);
+    return ready;
+}
+
+bool handler_has_failed(const struct handler *handler, struct err_info *info) {
+    struct worker_report *report = malloc(sizeof *report);
+    assert(report != NULL);
+    bool failed = false;
+    for (int i = 0; i < handler->worker_count && !failed; i++) {
+        worker_report(handler->workers[i], report);
+        failed = report->has_failed;
+        if (failed && info != NULL) {
+            *info = report->failure;
+        }
+    }
+    free(report);
+    return failed;
+}
+
+/* ---- metrics ----------------------------------------------------------------------------------------------------- */
+
+static void metric(struct buf *out, const char *name, const char *type, const char *help, uint64_t value) {
+    buf_printf(out, "# HELP daybook_handler_%s %s\n# TYPE daybook_handler_%s %s\ndaybook_handler_%s %" PRIu64 "\n",
+               name, help, name, type, name, value);
+}
+
+/* The reports of all workers, added up. */
+static void reports_sum(const struct handler *handler, struct worker_report *sum) {
+    struct worker_report *one = malloc(sizeof *one);
+    assert(one != NULL);
+    for (int i = 0; i < handler->worker_count; i++) {
+        worker_report(handler->workers[i], one);
+#define ADD(field) sum->field += one->field
+        ADD(engine.commands);
+        ADD(engine.refused);
+        ADD(engine.repeated);
+        ADD(engine.expired);
+        ADD(engine.asked);
+        ADD(engine.events);
+        ADD(engine.follow_ups_local);
+        ADD(engine.follow_ups_sent);
+        ADD(engine.dead_letters);
+        ADD(engine.timers_fired);
+        ADD(engine.lost_answers);
+        ADD(batches);
+        ADD(batch_commands);
+        ADD(commits_in_doubt);
+        ADD(commits_fenced);
+        ADD(commits_failed);
+        ADD(replies);
+        ADD(replies_failed);
+        ADD(takeovers);
+        ADD(records_replayed);
+        ADD(records_foreign);
+        ADD(stores_discarded);
+        ADD(shards_assigned);
+        ADD(shards_active);
+        ADD(shards_stopped);
+        ADD(timers_stopped);
+#undef ADD
+        if (one->batch_commands_largest > sum->batch_commands_largest) {
+            sum->batch_commands_largest = one->batch_commands_largest;
+        }
+        if (one->takeover_us_last > sum->takeover_us_last) {
+            sum->takeover_us_last = one->takeover_us_last;
+        }
+        histogram_merge(&sum->commit_us, &one->commit_us);
+    }
+    free(one);
+}
+
+static void metrics_of_commits(struct buf *out, const struct histogram *commit_us) {
+    static const char *const quantiles[] = {"0.5", "0.9", "0.99", "0.999"};
+    static const double shares[] = {0.5, 0.9, 0.99, 0.999};
+    buf_printf(out, "# HELP daybook_handler_commit_seconds Time from begin to an answered commit.\n"
+                    "# TYPE daybook_handler_commit_seconds summary\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(quantiles); i++) {
+        buf_printf(out, "daybook_handler_commit_seconds{quantile=\"%s\"} %.6f\n", quantiles[i],
+                   (double)histogram_at(commit_us, shares[i]) / MICROS_PER_SECOND);
+    }
+    buf_printf(out, "daybook_handler_commit_seconds_sum %.6f\n", (double)commit_us->sum / MICROS_PER_SECOND);
+    buf_printf(out, "daybook_handler_commit_seconds_count %" PRIu64 "\n", commit_us->total);
+}
+
+void handler_metrics(const struct handler *handler, struct buf *out) {
+    struct worker_report *sum = calloc(1, sizeof *sum);
+    assert(sum != NULL);
+    reports_sum(handler, sum);
+    const struct engine_stats *engine = &sum->engine;
+    const struct {
+        const char *name, *type, *help;
+        uint64_t value;
+    } rows[] = {
+        {"commands_total", "counter", "Commands decided, follow-ups included.", engine->commands},
+        {"refused_total", "counter", "Commands refused by a business rule.", engine->refused},
+        {"repeated_total", "counter", "Commands that the window had seen.", engine->repeated},
+        {"expired_total", "counter", "Commands older than the window.", engine->expired},
+        {"asked_total", "counter", "Questions for an outcome.", engine->asked},
+        {"events_total", "counter", "Events decided.", engine->events},
+        {"follow_ups_local_total", "counter", "Follow-ups decided at once.", engine->follow_ups_local},
+        {"follow_ups_sent_total", "counter", "Follow-ups sent to the commands topic.", engine->follow_ups_sent},
+        {"dead_letters_total", "counter", "Records set aside.", engine->dead_letters},
+        {"timers_fired_total", "counter", "Timers fired.", engine->timers_fired},
+        {"lost_answers_total", "counter", "Reactions that answered a command not pending here.", engine->lost_answers},
+        {"batches_total", "counter", "Transactions committed.", sum->batches},
+        {"batch_commands_total", "counter", "Commands read in them.", sum->batch_commands},
+        {"batch_commands_largest", "gauge", "Commands of the largest batch.", sum->batch_commands_largest},
+        {"commits_in_doubt_total", "counter", "Commits of which it was not known whether they happened.",
+         sum->commits_in_doubt},
+        {"commits_fenced_total", "counter", "Batches given up because of a rebalance.", sum->commits_fenced},
+        {"commits_failed_total", "counter", "Batches given up for other reasons.", sum->commits_failed},
+        {"replies_total", "counter", "Replies sent.", sum->replies},
+        {"replies_failed_total", "counter", "Replies that could not be queued.", sum->replies_failed},
+        {"takeovers_total", "counter", "Shards taken over.", sum->takeovers},
+        {"replayed_total", "counter", "Records folded in takeovers.", sum->records_replayed},
+        {"foreign_total", "counter", "Records passed over in takeovers because they are none of ours.",
+         sum->records_foreign},
+        {"stores_discarded_total", "counter", "State stores thrown away.", sum->stores_discarded},
+        {"shards_assigned", "gauge", "Shards that the group assigned.", (uint64_t)sum->shards_assigned},
+        {"shards_active", "gauge", "Shards decided on.", (uint64_t)sum->shards_active},
+        {"shards_stopped", "gauge", "Shards that need a person.", (uint64_t)sum->shards_stopped},
+        {"timers_stopped", "gauge", "Shards whose timers stand still because clocks disagree.",
+         (uint64_t)sum->timers_stopped},
+        {"takeover_last_us", "gauge", "Microseconds that the last takeover of a shard took.", sum->takeover_us_last},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        metric(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
+    }
+    metrics_of_commits(out, &sum->commit_us);
+    free(sum);
+}

@@ -1,0 +1,37 @@
+#include "core/handler/shard_clock.h"
+
+#include "core/base/timestamp.h"
+
+#define DISAGREEMENT_MAX_US ((int64_t)CLOCK_DISAGREEMENT_MAX_S * MICROS_PER_SECOND)
+
+void shard_clock_start(struct shard_clock *clock, int64_t wall_us, int64_t boot_us, int64_t newest_record_us) {
+    *clock =
+        (struct shard_clock){.start_wall_us = wall_us, .start_boot_us = boot_us, .newest_record_us = newest_record_us};
+}
+
+void shard_clock_record(struct shard_clock *clock, int64_t broker_us) {
+    if (broker_us > clock->newest_record_us) {
+        clock->newest_record_us = broker_us;
+    }
+}
+
+void shard_clock_fresh(struct shard_clock *clock, int64_t boot_us, int64_t broker_us) {
+    clock->fresh_ahead_us = shard_clock_now(clock, boot_us) - broker_us;
+    shard_clock_record(clock, broker_us);
+}
+
+int64_t shard_clock_now(const struct shard_clock *clock, int64_t boot_us) {
+    return clock->start_wall_us + (boot_us - clock->start_boot_us);
+}
+
+enum shard_clock_trouble shard_clock_check(const struct shard_clock *clock, int64_t wall_us, int64_t boot_us) {
+    int64_t now_us = shard_clock_now(clock, boot_us);
+    int64_t stepped_us = wall_us - now_us;
+    if (stepped_us > DISAGREEMENT_MAX_US || stepped_us < -DISAGREEMENT_MAX_US) {
+        return CLOCK_WALL_STEPPED;
+    }
+    if (clock->newest_record_us - now_us > DISAGREEMENT_MAX_US) {
+        return CLOCK_BEHIND_LOG;
+    }
+    return clock->fresh_ahead_us > DISAGREEMENT_MAX_US ? CLOCK_AHEAD_OF_LOG : CLOCK_AGREES;
+}

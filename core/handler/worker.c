@@ -1,0 +1,259 @@
+#include "core/handler/worker.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/base/logger.h"
+#include "core/base/timestamp.h"
+#include "core/handler/worker_parts.h"
+
+/* ---- callbacks of the group; all within group_poll and group_leave -------------------------------------------------
+ */
+
+static void on_revoked(void *context, bool is_lost) {
+    struct worker *worker = context;
+    log_line(is_lost ? LOG_WARN : LOG_INFO, "handler", is_lost ? "shards lost" : "shards given up",
+             LOG_CSTR("worker", worker->name));
+    bool stopping = atomic_load(&worker->stopping);
+    if (is_lost) {
+        shards_release(worker, stopping);
+    } else {
+        shards_hand_over(worker, stopping);
+    }
+}
+
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
+
+/* Waits a while, serving the group when there is one. Doubles the next wait. */
+static void back_off(struct worker *worker, int *backoff_ms) {
+    int64_t until_us = clock_boot_us() + (int64_t)*backoff_ms * MICROS_PER_MS;
+    while (!atomic_load(&worker->stopping) && clock_boot_us() < until_us) {
+        if (worker->group == NULL) {
+            nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+            continue;
+        }
+        rd_kafka_message_t *message = NULL;
+        struct err_info info;
+        if (group_poll(worker->group, POLL_MS, &message, &info) == ERR_NONE && message != NULL) {
+            rd_kafka_message_destroy(message); /* a takeover follows, which reads it again */
+        }
+    }
+    *backoff_ms = *backoff_ms * 2 < BACKOFF_MAX_MS ? *backoff_ms * 2 : BACKOFF_MAX_MS;
+}
+
+static void tell_trouble(const struct worker *worker, enum err err, const struct err_info *info) {
+    log_line(info->retriable ? LOG_WARN : LOG_ERROR, "handler", err_text(err), LOG_CSTR("worker", worker->name),
+             LOG_CSTR("why", info->text));
+}
+
+/* ---- connecting -------------------------------------------------------------------------------------------------- */
+
+static enum err txn_connect(struct worker *worker, struct err_info *info) {
+    if (worker->txn != NULL) {
+        return ERR_NONE;
+    }
+    const struct log_txn_options options = {
+        .brokers = worker->options.config->kafka_brokers,
+        .transactional_id = worker->name,
+        .warm_up_topic = worker->options.topics->names[TOPIC_REPLIES],
+    };
+    return log_txn_open(&options, &worker->txn, info);
+}
+
+static enum err group_connect(struct worker *worker, struct err_info *info) {
+    if (worker->group != NULL) {
+        return ERR_NONE;
+    }
+    const struct group_options options = {
+        .brokers = worker->options.config->kafka_brokers,
+        .client_id = worker->name,
+        .group_id = worker->group_id,
+        .topic = worker->options.topics->names[TOPIC_COMMANDS],
+        .on_revoked = on_revoked,
+        .context = worker,
+    };
+    return group_open(&options, &worker->group, info);
+}
+
+/* The writer first: until its transactions work there is no use in holding shards. */
+static enum err connect_all(struct worker *worker, struct err_info *info) {
+    enum err err = txn_connect(worker, info);
+    return err == ERR_NONE ? group_connect(worker, info) : err;
+}
+
+/* ---- one round --------------------------------------------------------------------------------------------------- */
+
+/* Takes what has arrived, waiting for the first. What belongs to an older assignment is dropped. */
+static enum err messages_read(struct worker *worker, struct err_info *info) {
+    uint64_t generation = group_generation(worker->group);
+    size_t most = (size_t)worker->options.config->batch_commands_max;
+    int timeout_ms = POLL_MS;
+    while (worker->message_count < most) {
+        rd_kafka_message_t *message = NULL;
+        enum err err = group_poll(worker->group, timeout_ms, &message, info);
+        if (err != ERR_NONE) {
+            return err;
+        }
+        if (message == NULL) {
+            if (worker->message_count == 0) {
+                worker->idle_boot_us = clock_boot_us();
+            }
+            return ERR_NONE;
+        }
+        if (group_generation(worker->group) != generation) {
+            rd_kafka_message_destroy(message); /* on_revoked has dropped the others */
+            return ERR_NONE;
+        }
+        worker->messages[worker->message_count++] = message;
+        timeout_ms = 0;
+    }
+    return ERR_NONE;
+}
+
+static enum err messages_run(struct worker *worker, struct err_info *info) {
+    size_t at = 0;
+    enum err err;
+    do {
+        size_t taken = 0;
+        err = batch_run(worker, at, &taken, info);
+        at += taken;
+    } while (err == ERR_NONE && at < worker->message_count && !worker->must_take_over);
+    for (size_t i = 0; i < worker->message_count; i++) {
+        rd_kafka_message_destroy(worker->messages[i]);
+    }
+    worker->message_count = 0;
+    return err;
+}
+
+/* Waits for the group to assign something. */
+static enum err assignment_await(struct worker *worker, struct err_info *info) {
+    rd_kafka_message_t *message = NULL;
+    enum err err = group_poll(worker->group, POLL_MS, &message, info);
+    if (err == ERR_NONE && message != NULL) {
+        rd_kafka_message_destroy(message); /* of an older assignment */
+    }
+    return err;
+}
+
+static enum err round_run(struct worker *worker, struct err_info *info) {
+    enum err err = ERR_NONE;
+    if (worker->txn_in_doubt) {
+        err = log_txn_renew(worker->txn, info);
+        if (err != ERR_NONE) {
+            return err;
+        }
+        worker->txn_in_doubt = false;
+    }
+    if (group_generation(worker->group) == 0) {
+        return assignment_await(worker, info);
+    }
+    if (!shards_are_settled(worker)) {
+        return shards_take_over(worker, info);
+    }
+    err = messages_read(worker, info);
+    return err == ERR_NONE && shards_are_settled(worker) ? messages_run(worker, info) : err;
+}
+
+/* A round failed: what it held is forgotten, and the shards are taken over again. */
+static void recover(struct worker *worker, enum err err, const struct err_info *info, int *backoff_ms) {
+    tell_trouble(worker, err, info);
+    pthread_mutex_lock(&worker->report_lock);
+    worker->report.commits_in_doubt += err == ERR_IN_DOUBT;
+    worker->report.commits_fenced += err == ERR_FENCED;
+    worker->report.commits_failed += err == ERR_KAFKA;
+    pthread_mutex_unlock(&worker->report_lock);
+    worker->txn_in_doubt = worker->txn_in_doubt || err == ERR_IN_DOUBT;
+    shards_release(worker, false);
+    back_off(worker, backoff_ms);
+}
+
+/* ---- the thread -------------------------------------------------------------------------------------------------- */
+
+static void *worker_run(void *context) {
+    struct worker *worker = context;
+    int backoff_ms = BACKOFF_MIN_MS;
+    while (!atomic_load(&worker->stopping)) {
+        struct err_info info = {0};
+        enum err err = connect_all(worker, &info);
+        if (err != ERR_NONE) {
+            tell_trouble(worker, err, &info);
+            back_off(worker, &backoff_ms);
+            continue;
+        }
+        err = round_run(worker, &info);
+        if (err != ERR_NONE) {
+            recover(worker, err, &info, &backoff_ms);
+        } else if (shards_are_settled(worker)) {
+            backoff_ms = BACKOFF_MIN_MS;
+        }
+    }
+    group_leave(worker->group); /* hands the shards over through on_revoked */
+    worker->group = NULL;
+    shards_release(worker, true);
+    log_txn_close(worker->txn);
+    worker->txn = NULL;
+    return NULL;
+}
+
+static void names_set(struct worker *worker) {
+    const char *prefix = worker->options.config->topic_prefix;
+    (void)snprintf(worker->name, sizeof worker->name, "%.40s-handler-%.60s-%d", prefix, worker->options.host,
+                   worker->options.number);
+    (void)snprintf(worker->group_id, sizeof worker->group_id, "%s-handlers", prefix);
+}
+
+enum err worker_start(const struct worker_options *options, struct worker **ret_worker, struct err_info *info) {
+    struct worker *worker = calloc(1, sizeof *worker);
+    assert(worker != NULL);
+    worker->options = *options;
+    names_set(worker);
+    uint32_t shard_count = options->policy->shard_count;
+    worker->shards = calloc(shard_count, sizeof *worker->shards);
+    worker->messages = calloc((size_t)options->config->batch_commands_max, sizeof(rd_kafka_message_t *));
+    assert(worker->shards != NULL && worker->messages != NULL);
+    for (uint32_t i = 0; i < shard_count; i++) {
+        worker->shards[i].refuse_offset = -1;
+    }
+    const struct engine_options engine_options = {
+        .aggregates = options->aggregates,
+        .policy = options->policy,
+        .topics = options->topics,
+        .source = str_of_cstr(options->config->topic_prefix),
+        .window_us = options->config->dedup_window_s * MICROS_PER_SECOND,
+    };
+    engine_init(&worker->engine, &engine_options);
+    pthread_mutex_init(&worker->report_lock, NULL);
+    atomic_init(&worker->stopping, false);
+    if (pthread_create(&worker->thread, NULL, worker_run, worker) != 0) {
+        engine_release(&worker->engine);
+        free(worker->shards);
+        free(worker->messages);
+        free(worker);
+        return err_set(info, ERR_IO, "no thread could be made for a handler worker");
+    }
+    *ret_worker = worker;
+    return ERR_NONE;
+}
+
+void worker_stop(struct worker *worker) {
+    atomic_store(&worker->stopping, true);
+}
+
+void worker_join(struct worker *worker) {
+    int failed = pthread_join(worker->thread, NULL);
+    assert(failed == 0);
+    engine_release(&worker->engine);
+    pthread_mutex_destroy(&worker->report_lock);
+    free(worker->shards);
+    free(worker->messages);
+    free(worker);
+}
+
+void worker_report(struct worker *worker, struct worker_report *ret_report) {
+    pthread_mutex_lock(&worker->report_lock);
+    *ret_report = worker->report;
+    pthread_mutex_unlock(&worker->report_lock);
+}

@@ -1,0 +1,100 @@
+/* worker_parts.h: what the files of a worker share. Not for others.
+ *
+ * worker.c        the thread: connects, reads, runs batches, recovers.
+ * worker_shards.c which shards are ours, how they are taken over and given up.
+ * worker_batch.c  one batch: decide, commit, apply, reply.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/handler/group.h"
+#include "core/handler/shard_clock.h"
+#include "core/handler/suspect.h"
+#include "core/handler/takeover.h"
+#include "core/handler/worker.h"
+#include "core/log/txn.h"
+
+enum {
+    KAFKA_CALL_TIMEOUT_MS = 5000, /* for one question to the broker */
+    TIMERS_PER_BATCH = 256,
+    TIMER_CHECK_MS = 100,
+    POLL_MS = 100, /* how long an idle worker waits for a command before it looks at timers and at being stopped */
+    BACKOFF_MIN_MS = 100,
+    BACKOFF_MAX_MS = 5000,
+};
+
+/* A shard as its worker sees it. Free -> active by takeover; -> free by revocation or trouble; -> stopped for good
+ * when its history or its commands are not what they must be. */
+struct worker_shard {
+    bool active;
+    bool stopped;
+    struct store *store;       /* while active */
+    int64_t next_offset;       /* of the command that is next */
+    int64_t taken_over_at;     /* the end of the commands at takeover: later ones were appended since */
+    int64_t batch_next_offset; /* after the batch in hand; -1: it consumed nothing here */
+    int64_t alone_until;       /* below it each command has a batch of its own; survives a takeover */
+    struct suspect_note note;  /* that stands, or is to stand, beside next_offset */
+    int64_t refuse_offset;     /* the command there is set aside undecided; -1: none. Survives a takeover */
+    struct shard_clock clock;
+    bool timers_stopped;
+};
+
+struct worker {
+    struct worker_options options;
+    pthread_t thread;
+    atomic_bool stopping;
+    char name[128]; /* client and transactional id */
+    char group_id[300];
+
+    struct engine engine;
+    struct group *group;
+    struct log_txn *txn;
+    bool txn_in_doubt;           /* renew is due */
+    struct worker_shard *shards; /* policy->shard_count */
+    uint64_t settled_generation; /* the group's generation whose shards are taken over; 0: none */
+    char cluster_id[GROUP_CLUSTER_MAX];
+
+    rd_kafka_message_t **messages; /* read, not yet decided: batch_commands_max places */
+    size_t message_count;
+    size_t batch_commands; /* decided in the batch in hand */
+    bool must_take_over;   /* a store lags behind what was committed */
+    int64_t idle_boot_us;  /* when a poll last came back empty */
+    int64_t timers_checked_boot_us;
+
+    pthread_mutex_t report_lock;
+    struct worker_report report; /* under the lock for others; the worker alone writes */
+};
+
+static inline uint32_t worker_shard_count(const struct worker *worker) {
+    return worker->options.policy->shard_count;
+}
+
+/* ---- worker_shards.c ---- */
+
+/* Whether all assigned shards are active or stopped. */
+bool shards_are_settled(const struct worker *worker);
+
+/* Takes over what is assigned; ends early when the assignment changes or the worker is to stop. */
+MUST_CHECK enum err shards_take_over(struct worker *worker, struct err_info *info);
+
+/* Gives all up: stores are closed, what the engine held is forgotten. `synced` as in store_close. */
+void shards_release(struct worker *worker, bool synced);
+
+/* Notes that they are handed over in good order, then gives them up. */
+void shards_hand_over(struct worker *worker, bool synced);
+
+/* Stops a shard for good, loudly. */
+void shard_stop(struct worker *worker, int32_t shard, const struct err_info *why);
+
+/* For the report. */
+void shards_count(struct worker *worker);
+
+/* ---- worker_batch.c ---- */
+
+/* Commits the next offsets of all active shards with their notes, and nothing else. */
+MUST_CHECK enum err notes_commit(struct worker *worker, struct err_info *info);
+
+/* Decides messages from `from` on, and due timers, in one transaction; *ret_taken of them are done with. */
+MUST_CHECK enum err batch_run(struct worker *worker, size_t from, size_t *ret_taken, struct err_info *info);

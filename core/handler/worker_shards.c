@@ -1,0 +1,316 @@
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/logger.h"
+#include "core/base/timestamp.h"
+#include "core/handler/worker_parts.h"
+#include "core/log/reader.h"
+
+enum { TAKEOVER_STEP_MS = 100, TAKEOVER_SLOW_S = 15 };
+
+/* ---- the log, as takeover wants it ------------------------------------------------------------------------------- */
+
+static enum err reader_watermarks(void *context, const char *topic, int32_t partition, int64_t *ret_low,
+                                  int64_t *ret_high, struct err_info *info) {
+    return log_reader_watermarks(context, topic, partition, KAFKA_CALL_TIMEOUT_MS, ret_low, ret_high, info);
+}
+
+static enum err reader_assign(void *context, const struct log_partition *partitions, size_t count,
+                              struct err_info *info) {
+    return log_reader_assign(context, partitions, count, info);
+}
+
+static enum err reader_poll(void *context, int timeout_ms, struct log_record *ret_records, size_t capacity,
+                            size_t *ret_count, struct err_info *info) {
+    return log_reader_poll(context, timeout_ms, ret_records, capacity, ret_count, info);
+}
+
+/* ---- giving up --------------------------------------------------------------------------------------------------- */
+
+static void messages_drop(struct worker *worker) {
+    for (size_t i = 0; i < worker->message_count; i++) {
+        rd_kafka_message_destroy(worker->messages[i]);
+    }
+    worker->message_count = 0;
+}
+
+void shards_release(struct worker *worker, bool synced) {
+    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
+        struct worker_shard *shard = &worker->shards[i];
+        if (shard->active) {
+            engine_disown(&worker->engine, (int32_t)i);
+            store_close(shard->store, synced);
+            shard->store = NULL;
+            shard->active = false;
+        }
+    }
+    messages_drop(worker);
+    worker->settled_generation = 0;
+    worker->must_take_over = false;
+    shards_count(worker);
+}
+
+void shards_hand_over(struct worker *worker, bool synced) {
+    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
+        struct worker_shard *shard = &worker->shards[i];
+        if (shard->note.kind == NOTE_OPEN) {
+            shard->note.kind = NOTE_CLEAN; /* a suspect that was not reached yet stays one */
+        }
+    }
+    struct err_info info = {0};
+    enum err err = worker->txn_in_doubt ? ERR_NONE : notes_commit(worker, &info);
+    if (err != ERR_NONE) {
+        /* Nothing is lost: the log of the next owner merely says that this one ended otherwise. */
+        worker->txn_in_doubt = err == ERR_IN_DOUBT;
+        log_line(LOG_WARN, "handler", "handing over was not noted", LOG_CSTR("worker", worker->name),
+                 LOG_CSTR("why", info.text));
+    }
+    shards_release(worker, synced);
+}
+
+void shard_stop(struct worker *worker, int32_t shard, const struct err_info *why) {
+    worker->shards[shard].stopped = true;
+    log_line(LOG_ERROR, "handler", "shard stopped: nothing is decided on it until a person has looked",
+             LOG_INT("shard", shard), LOG_CSTR("why", why->text));
+    pthread_mutex_lock(&worker->report_lock);
+    worker->report.has_failed = true;
+    worker->report.failure = *why;
+    pthread_mutex_unlock(&worker->report_lock);
+    shards_count(worker);
+}
+
+bool shards_are_settled(const struct worker *worker) {
+    uint64_t generation = group_generation(worker->group);
+    return generation > 0 && worker->settled_generation == generation && !worker->must_take_over;
+}
+
+void shards_count(struct worker *worker) {
+    size_t assigned = 0;
+    if (worker->group != NULL) {
+        (void)group_shards(worker->group, &assigned);
+    }
+    int active = 0, stopped = 0, silent = 0;
+    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
+        active += worker->shards[i].active;
+        stopped += worker->shards[i].stopped;
+        silent += worker->shards[i].active && worker->shards[i].timers_stopped;
+    }
+    pthread_mutex_lock(&worker->report_lock);
+    worker->report.shards_assigned = (int)assigned;
+    worker->report.shards_active = active;
+    worker->report.shards_stopped = stopped;
+    worker->report.timers_stopped = silent;
+    worker->report.is_settled = worker->group != NULL && shards_are_settled(worker);
+    pthread_mutex_unlock(&worker->report_lock);
+}
+
+/* ---- taking over ------------------------------------------------------------------------------------------------- */
+
+static void shard_activate(struct worker *worker, int32_t number, struct store *store, const struct takeover *takeover,
+                           struct suspect_note found) {
+    struct worker_shard *shard = &worker->shards[number];
+    int64_t died_at = -1;
+    (void)witness_died_at(worker->options.witness, number, &died_at);
+    *shard = (struct worker_shard){
+        .active = true,
+        .store = store,
+        .next_offset = takeover->next_offset,
+        .taken_over_at = takeover->commands_high,
+        .batch_next_offset = -1,
+        .alone_until = shard->alone_until,
+        .note = suspect_note_taken_over(found, died_at, takeover->next_offset),
+        .refuse_offset = shard->refuse_offset,
+    };
+    if (shard->note.kind == NOTE_SUSPECT) {
+        log_line(LOG_WARN, "handler", "processes have died deciding a command", LOG_INT("shard", number),
+                 LOG_INT("offset", shard->note.offset), LOG_INT("deaths", shard->note.deaths));
+    }
+    shard_clock_start(&shard->clock, clock_wall_us(), clock_boot_us(), store_progress(store)->log_time_us);
+    engine_own(&worker->engine, number, store);
+}
+
+static void takeover_tell(struct worker *worker, int32_t shard, const struct takeover *takeover, int64_t took_us,
+                          const char *note) {
+    pthread_mutex_lock(&worker->report_lock);
+    worker->report.takeovers++;
+    worker->report.records_replayed += takeover->replayed;
+    worker->report.records_foreign += takeover->foreign;
+    worker->report.stores_discarded += takeover->discarded != NULL;
+    worker->report.takeover_us_last = (uint64_t)took_us;
+    pthread_mutex_unlock(&worker->report_lock);
+    if (takeover->discarded != NULL) {
+        log_line(LOG_WARN, "handler", "a state store was thrown away and filled anew from the log",
+                 LOG_INT("shard", shard), LOG_CSTR("why", takeover->discarded));
+    }
+    log_line(LOG_INFO, "handler", "shard taken over", LOG_INT("shard", shard), LOG_CSTR("worker", worker->name),
+             LOG_INT("next_command", takeover->next_offset), LOG_INT("records", takeover->replayed),
+             LOG_INT("foreign", takeover->foreign), LOG_INT("ms", took_us / MICROS_PER_MS),
+             LOG_CSTR("left", note[0] == '\0' ? "(nothing)" : note));
+}
+
+/* Whether the takeover in hand is pointless by now. Serves the group's membership as well. */
+static bool is_called_off(struct worker *worker, uint64_t generation) {
+    rd_kafka_message_t *message = NULL;
+    struct err_info info;
+    if (group_poll(worker->group, 0, &message, &info) == ERR_NONE && message != NULL) {
+        rd_kafka_message_destroy(message); /* nothing is read now: a remainder of before */
+    }
+    return atomic_load(&worker->stopping) || group_generation(worker->group) != generation;
+}
+
+/* Steps until done. ERR_CONFLICT with a retriable info never comes out: *ret_called_off says that it ended early. */
+static enum err takeover_finish(struct worker *worker, struct takeover *takeover, bool *ret_called_off,
+                                struct err_info *info) {
+    uint64_t generation = group_generation(worker->group);
+    int64_t began_us = clock_boot_us();
+    bool done = false, told = false, called_off = false;
+    enum err err = ERR_NONE;
+    while (err == ERR_NONE && !done && !called_off) {
+        err = takeover_step(takeover, TAKEOVER_STEP_MS, &done, info);
+        called_off = !done && is_called_off(worker, generation);
+        if (!told && clock_boot_us() - began_us > TAKEOVER_SLOW_S * (int64_t)MICROS_PER_SECOND) {
+            told = true;
+            log_line(LOG_INFO, "handler", "a takeover goes on", LOG_INT("shard", takeover->options.shard),
+                     LOG_INT("records", takeover->replayed));
+        }
+    }
+    *ret_called_off = called_off;
+    return err;
+}
+
+static enum err shard_take_over(struct worker *worker, int32_t shard, const struct takeover_log *log,
+                                struct err_info *info) {
+    int64_t began_us = clock_boot_us(), committed;
+    char note[GROUP_NOTE_MAX];
+    enum err err = group_committed(worker->group, shard, KAFKA_CALL_TIMEOUT_MS, &committed, note, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    const struct store_options store_options = {
+        .data_dir = worker->options.config->data_dir, .shard = shard, .cluster_id = worker->cluster_id};
+    struct store *store;
+    const char *why_discarded;
+    err = store_open(&store_options, &store, &why_discarded, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    const struct takeover_options options = {
+        .log = log,
+        .topics = worker->options.topics,
+        .aggregates = worker->options.aggregates,
+        .shard = shard,
+        .store = store,
+        .committed_offset = committed,
+        .window_us = worker->engine.options.window_us,
+    };
+    struct takeover takeover;
+    bool called_off = false;
+    err = takeover_begin(&takeover, &options, info);
+    takeover.discarded = takeover.discarded != NULL ? takeover.discarded : why_discarded;
+    err = err == ERR_NONE ? takeover_finish(worker, &takeover, &called_off, info) : err;
+    if (err == ERR_NONE && !called_off) {
+        shard_activate(worker, shard, store, &takeover, suspect_note_read(note));
+        takeover_tell(worker, shard, &takeover, clock_boot_us() - began_us, note);
+    } else {
+        store_close(store, false);
+    }
+    takeover_release(&takeover);
+    return err;
+}
+
+/* All assigned shards, one after the other, until one fails or the assignment changes. */
+static enum err each_taken_over(struct worker *worker, const struct takeover_log *log, struct err_info *info) {
+    uint64_t generation = group_generation(worker->group);
+    size_t count;
+    const int32_t *assigned = group_shards(worker->group, &count);
+    for (size_t i = 0; i < count; i++) {
+        int32_t shard = assigned[i];
+        if (shard < 0 || (uint32_t)shard >= worker_shard_count(worker)) {
+            return err_set(info, ERR_CONFIG, "the commands topic has more partitions than `shards`: %d",
+                           (int)worker_shard_count(worker));
+        }
+        if (worker->shards[shard].stopped) {
+            continue;
+        }
+        enum err err = shard_take_over(worker, shard, log, info);
+        if (is_called_off(worker, generation)) {
+            return ERR_NONE; /* `assigned` is no longer lent */
+        }
+        if (err == ERR_BROKEN_HISTORY || err == ERR_CONFLICT) {
+            shard_stop(worker, shard, info);
+        } else if (err != ERR_NONE) {
+            return err;
+        }
+    }
+    worker->settled_generation = generation;
+    return ERR_NONE;
+}
+
+static void deaths_counted(struct worker *worker) {
+    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
+        if (worker->shards[i].active) {
+            witness_counted(worker->options.witness, (int32_t)i);
+        }
+    }
+}
+
+static enum err reading_begin(struct worker *worker, struct err_info *info) {
+    struct group_position *positions = calloc(worker_shard_count(worker) + 1, sizeof *positions);
+    assert(positions != NULL);
+    size_t count = 0;
+    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
+        if (worker->shards[i].active) {
+            positions[count++] = (struct group_position){(int32_t)i, worker->shards[i].next_offset};
+        }
+    }
+    enum err err = group_read_from(worker->group, positions, count, info);
+    free(positions);
+    return err;
+}
+
+/* With the shards at rest: each is taken over, and then they are read from. */
+static enum err all_taken_over(struct worker *worker, struct err_info *info) {
+    const struct log_reader_options options = {
+        .brokers = worker->options.config->kafka_brokers, .client_id = worker->name, .isolation = LOG_READ_COMMITTED};
+    struct log_reader *reader;
+    enum err err = log_reader_open(&options, &reader, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    const struct takeover_log log = {reader_watermarks, reader_assign, reader_poll, reader};
+    err = each_taken_over(worker, &log, info);
+    log_reader_close(reader);
+    if (err == ERR_NONE && shards_are_settled(worker)) {
+        /* From here on an unclean end must be seen as one, and a fresh shard must not look like one that lost its
+         * offset: so the offsets are committed before anything is decided. */
+        err = notes_commit(worker, info);
+        if (err == ERR_NONE) {
+            deaths_counted(worker);
+            err = reading_begin(worker, info);
+        }
+    }
+    return err;
+}
+
+enum err shards_take_over(struct worker *worker, struct err_info *info) {
+    shards_release(worker, false);
+    size_t assigned;
+    (void)group_shards(worker->group, &assigned);
+    if (assigned == 0) {
+        /* Between two assignments, or there are more workers than shards. */
+        worker->settled_generation = group_generation(worker->group);
+        shards_count(worker);
+        return ERR_NONE;
+    }
+    enum err err = group_read_from(worker->group, NULL, 0, info);
+    if (err == ERR_NONE && worker->cluster_id[0] == '\0') {
+        err = group_cluster_id(worker->group, KAFKA_CALL_TIMEOUT_MS, worker->cluster_id, info);
+    }
+    err = err == ERR_NONE ? all_taken_over(worker, info) : err;
+    if (err != ERR_NONE) {
+        worker->settled_generation = 0;
+    }
+    shards_count(worker);
+    return err;
+}
