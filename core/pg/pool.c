@@ -1,0 +1,531 @@
+#include "core/pg/pool.h"
+
+#include "core/pg/failure.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    QUERIES_MAX_DEFAULT = 4096,
+    TIMEOUT_MS_DEFAULT = 5000,
+    BACKOFF_MIN_MS = 100,
+    BACKOFF_MAX_MS = 5000,
+    TICK_MS = 100,
+    STATEMENTS_MAX = 64, /* prepared on one connection; the front has about 20 */
+};
+
+enum pool_status { POOL_DOWN, POOL_CONNECTING, POOL_UP, POOL_CLOSING };
+
+/* One query in flight, from PQsendQueryPrepared to its pipeline sync. */
+struct query {
+    struct query *next;
+    const struct pg_statement *statement; /* NULL for our own SET and LISTEN */
+    pg_result_cb *on_result;
+    void *context;
+    uint64_t sent_ms;
+    bool answered;    /* timed out; its result is awaited only to keep the order */
+    bool preparing;   /* a Parse went ahead of it, whose result comes first */
+    PGresult *result; /* kept until the sync that ends the query */
+};
+
+struct pg_pool {
+    uv_loop_t *loop;
+    uv_timer_t timer; /* reconnecting while down, time-outs while up */
+    uv_poll_t *poll;  /* of the connection's present socket */
+    PGconn *connection;
+    enum pool_status status;
+    int backoff_ms;
+
+    char *conninfo;
+    int queries_max;
+    int timeout_ms;
+    const char *const *listen;
+    pg_notify_cb *on_notify;
+    void *context;
+
+    struct query *first, *last;
+    int in_flight;
+    const struct pg_statement *prepared[STATEMENTS_MAX];
+    size_t prepared_count;
+    uint64_t connecting_since_ms;
+
+    bool working; /* inside on_io or time_out: callbacks may be running */
+    bool failing;
+    void (*on_closed)(void *context);
+    void *on_closed_context;
+};
+
+static void connect_start(struct pg_pool *pool);
+static void connection_fail(struct pg_pool *pool, const char *why);
+static void on_io(uv_poll_t *handle, int status, int events);
+static void timer_cb(uv_timer_t *timer);
+
+/* ---- the queue ----------------------------------------------------------------------------------------------------
+ */
+
+static void answer(struct query *query, const PGresult *result, const struct err_info *error) {
+    if (query->answered) {
+        return;
+    }
+    query->answered = true;
+    if (query->on_result != NULL) {
+        query->on_result(query->context, result, error);
+    }
+}
+
+static struct query *queue_push(struct pg_pool *pool, const struct pg_statement *statement, pg_result_cb *on_result,
+                                void *context) {
+    struct query *query = calloc(1, sizeof *query);
+    if (query == NULL) {
+        abort();
+    }
+    *query = (struct query){
+        .statement = statement, .on_result = on_result, .context = context, .sent_ms = uv_now(pool->loop)};
+    if (pool->last == NULL) {
+        pool->first = query;
+    } else {
+        pool->last->next = query;
+    }
+    pool->last = query;
+    pool->in_flight++;
+    return query;
+}
+
+static struct query *queue_pop(struct pg_pool *pool) {
+    struct query *query = pool->first;
+    pool->first = query->next;
+    if (pool->first == NULL) {
+        pool->last = NULL;
+    }
+    pool->in_flight--;
+    return query;
+}
+
+static void query_free(struct query *query) {
+    PQclear(query->result);
+    free(query);
+}
+
+/* ---- the socket ---------------------------------------------------------------------------------------------------
+ */
+
+static void on_poll_closed(uv_handle_t *handle) {
+    free(handle);
+}
+
+/* libpq may close and open sockets while it connects; a uv_poll must be stopped before its descriptor is closed. */
+static void poll_drop(struct pg_pool *pool) {
+    if (pool->poll != NULL) {
+        uv_poll_stop(pool->poll);
+        uv_close((uv_handle_t *)pool->poll, on_poll_closed);
+        pool->poll = NULL;
+    }
+}
+
+static bool poll_make(struct pg_pool *pool) {
+    poll_drop(pool);
+    uv_poll_t *poll = calloc(1, sizeof *poll);
+    if (poll == NULL) {
+        abort();
+    }
+    if (uv_poll_init(pool->loop, poll, PQsocket(pool->connection)) != 0) {
+        free(poll);
+        return false;
+    }
+    poll->data = pool;
+    pool->poll = poll;
+    return true;
+}
+
+static bool poll_for(struct pg_pool *pool, int events) {
+    return uv_poll_start(pool->poll, events, on_io) == 0;
+}
+
+/* Sends what libpq has buffered, and waits for a writable socket only while something is left. */
+static bool flush(struct pg_pool *pool) {
+    int left = PQflush(pool->connection);
+    return left >= 0 && poll_for(pool, left == 0 ? UV_READABLE : UV_READABLE | UV_WRITABLE);
+}
+
+/* ---- sending ------------------------------------------------------------------------------------------------------
+ */
+
+/* Failing tells everyone in flight, among them perhaps whom our caller is just walking past in a list of his: so not
+ * from inside a call of his, but in the loop's next turn. */
+static void fail_next_turn(struct pg_pool *pool) {
+    pool->failing = true;
+    uv_timer_start(&pool->timer, timer_cb, 0, TICK_MS);
+}
+
+static bool is_prepared(const struct pg_pool *pool, const struct pg_statement *statement) {
+    for (size_t i = 0; i < pool->prepared_count; i++) {
+        if (pool->prepared[i] == statement) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void forget_prepared(struct pg_pool *pool, const struct pg_statement *statement) {
+    for (size_t i = 0; i < pool->prepared_count; i++) {
+        if (pool->prepared[i] == statement) {
+            pool->prepared[i] = pool->prepared[--pool->prepared_count];
+            return;
+        }
+    }
+}
+
+/* libpq wants each text to end in NUL: `ret_block` holds the pointers and behind them the texts. */
+static bool texts_make(const struct str *parameters, int count, char ***ret_block) {
+    size_t size = (size_t)count * sizeof(char *);
+    for (int i = 0; i < count; i++) {
+        if (parameters[i].data != NULL && str_find(parameters[i], '\0') != parameters[i].len) {
+            return false;
+        }
+        size += (size_t)parameters[i].len + 1;
+    }
+    char **texts = malloc(size + 1);
+    if (texts == NULL) {
+        abort();
+    }
+    char *at = (char *)(texts + count);
+    for (int i = 0; i < count; i++) {
+        if (parameters[i].data == NULL) {
+            texts[i] = NULL;
+            continue;
+        }
+        memcpy(at, parameters[i].data, parameters[i].len);
+        at[parameters[i].len] = '\0';
+        texts[i] = at;
+        at += parameters[i].len + 1;
+    }
+    *ret_block = texts;
+    return true;
+}
+
+/* One of our own, whose failure fails the connection (see query_done). */
+static bool send_own(struct pg_pool *pool, const char *sql) {
+    queue_push(pool, NULL, NULL, NULL);
+    return PQsendQueryParams(pool->connection, sql, 0, NULL, NULL, NULL, NULL, 0) == 1 &&
+           PQpipelineSync(pool->connection) == 1;
+}
+
+void pg_pool_query(struct pg_pool *pool, const struct pg_statement *statement, const struct str *parameters,
+                   pg_result_cb *on_result, void *context) {
+    struct err_info error;
+    if (pool->status != POOL_UP || pool->failing) {
+        err_set_retriable(&error, ERR_POSTGRES, "%s: not connected to PostgreSQL", statement->name);
+        on_result(context, NULL, &error);
+        return;
+    }
+    if (pool->in_flight >= pool->queries_max) {
+        err_set_retriable(&error, ERR_TOO_LARGE, "%s: %d queries are in flight", statement->name, pool->in_flight);
+        on_result(context, NULL, &error);
+        return;
+    }
+    char **texts = NULL;
+    if (!texts_make(parameters, statement->parameter_count, &texts)) {
+        err_set(&error, ERR_MALFORMED, "%s: a parameter holds a NUL byte", statement->name);
+        on_result(context, NULL, &error);
+        return;
+    }
+    struct query *query = queue_push(pool, statement, on_result, context);
+    bool sent = true;
+    if (!is_prepared(pool, statement)) {
+        assert(pool->prepared_count < STATEMENTS_MAX);
+        pool->prepared[pool->prepared_count++] = statement;
+        query->preparing = true;
+        sent = PQsendPrepare(pool->connection, statement->name, statement->sql, 0, NULL) == 1;
+    }
+    sent = sent && PQsendQueryPrepared(pool->connection, statement->name, statement->parameter_count,
+                                       (const char *const *)texts, NULL, NULL, 0) == 1;
+    /* A sync for each query: one that fails does not take its neighbours with it. */
+    sent = sent && PQpipelineSync(pool->connection) == 1 && flush(pool);
+    free(texts);
+    if (!sent) {
+        fail_next_turn(pool);
+    }
+}
+
+/* ---- receiving ----------------------------------------------------------------------------------------------------
+ */
+
+/* The query at the head is over. */
+static void query_done(struct pg_pool *pool) {
+    struct query *query = queue_pop(pool);
+    ExecStatusType status = query->result == NULL ? PGRES_FATAL_ERROR : PQresultStatus(query->result);
+    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+        answer(query, query->result, NULL);
+    } else if (query->statement == NULL) {
+        pool->failing = true;
+    } else {
+        if (query->preparing) {
+            forget_prepared(pool, query->statement);
+        }
+        struct err_info error;
+        (void)pg_failure(query->result, pool->connection, query->statement->name, &error);
+        answer(query, NULL, &error);
+    }
+    query_free(query);
+}
+
+static void take_result(struct pg_pool *pool, PGresult *result) {
+    ExecStatusType status = PQresultStatus(result);
+    struct query *query = pool->first;
+    if (status == PGRES_PIPELINE_SYNC) {
+        PQclear(result);
+        query_done(pool);
+        return;
+    }
+    if (query->preparing && status == PGRES_COMMAND_OK) {
+        query->preparing = false; /* that was the Parse */
+        PQclear(result);
+        return;
+    }
+    /* The first failure says why; what follows it before the sync is only "aborted". */
+    bool failed_before = query->result != NULL && PQresultStatus(query->result) == PGRES_FATAL_ERROR;
+    if (failed_before) {
+        PQclear(result);
+        return;
+    }
+    PQclear(query->result);
+    query->result = result;
+}
+
+static void take_notifications(struct pg_pool *pool) {
+    PGnotify *notify;
+    while ((notify = PQnotifies(pool->connection)) != NULL) {
+        if (pool->on_notify != NULL) {
+            pool->on_notify(pool->context, str_of_cstr(notify->relname), str_of_cstr(notify->extra));
+        }
+        PQfreemem(notify);
+    }
+}
+
+static void work(struct pg_pool *pool, int events) {
+    if ((events & UV_READABLE) != 0 && PQconsumeInput(pool->connection) != 1) {
+        pool->failing = true;
+        return;
+    }
+    while (!pool->failing && pool->first != NULL && PQisBusy(pool->connection) == 0) {
+        PGresult *result = PQgetResult(pool->connection);
+        if (result != NULL) { /* NULL stands between two queries */
+            take_result(pool, result);
+        }
+    }
+    take_notifications(pool);
+    if (!pool->failing && pool->status == POOL_UP && !flush(pool)) {
+        pool->failing = true;
+    }
+}
+
+/* ---- connecting ---------------------------------------------------------------------------------------------------
+ */
+
+static void connect_later(struct pg_pool *pool) {
+    pool->status = POOL_DOWN;
+    uv_timer_start(&pool->timer, timer_cb, (uint64_t)pool->backoff_ms, 0);
+    pool->backoff_ms = pool->backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : pool->backoff_ms * 2;
+}
+
+static void connection_drop(struct pg_pool *pool) {
+    poll_drop(pool);
+    PQfinish(pool->connection);
+    pool->connection = NULL;
+    pool->prepared_count = 0;
+    pool->failing = false;
+}
+
+/* Everything in flight is told, then the connection is made again. */
+static void connection_fail(struct pg_pool *pool, const char *why) {
+    assert(!pool->working);
+    struct err_info error;
+    const char *reason = pool->connection == NULL ? "" : PQerrorMessage(pool->connection);
+    err_set_retriable(&error, ERR_POSTGRES, "%s: %.*s", why, (int)strcspn(reason, "\n"), reason);
+    connection_drop(pool);
+    connect_later(pool);
+    /* A callback may ask again: it is refused at once, as the status is down, so this ends. */
+    while (pool->first != NULL) {
+        struct query *query = queue_pop(pool);
+        answer(query, NULL, &error);
+        query_free(query);
+    }
+}
+
+static void connected(struct pg_pool *pool) {
+    pool->status = POOL_UP;
+    pool->backoff_ms = BACKOFF_MIN_MS;
+    if (PQsetnonblocking(pool->connection, 1) != 0 || PQenterPipelineMode(pool->connection) != 1) {
+        pool->failing = true;
+        return;
+    }
+    char set[64];
+    snprintf(set, sizeof set, "SET statement_timeout = %d", pool->timeout_ms);
+    bool sent = send_own(pool, set);
+    for (size_t i = 0; sent && pool->listen != NULL && pool->listen[i] != NULL; i++) {
+        char *name = PQescapeIdentifier(pool->connection, pool->listen[i], strlen(pool->listen[i]));
+        char listen[128];
+        sent = name != NULL && snprintf(listen, sizeof listen, "LISTEN %s", name) < (int)sizeof listen &&
+               send_own(pool, listen);
+        PQfreemem(name);
+    }
+    uv_timer_start(&pool->timer, timer_cb, TICK_MS, TICK_MS);
+    pool->failing = !sent || !flush(pool);
+}
+
+static void connect_step(struct pg_pool *pool) {
+    poll_drop(pool);
+    PostgresPollingStatusType step = PQconnectPoll(pool->connection);
+    if (step == PGRES_POLLING_FAILED) {
+        pool->failing = true;
+        return;
+    }
+    if (!poll_make(pool)) {
+        pool->failing = true;
+    } else if (step == PGRES_POLLING_OK) {
+        connected(pool);
+    } else {
+        pool->failing = !poll_for(pool, step == PGRES_POLLING_READING ? UV_READABLE : UV_WRITABLE);
+    }
+}
+
+static void notice_ignore(void *context, const PGresult *result) {
+    (void)context;
+    (void)result;
+}
+
+static void connect_start(struct pg_pool *pool) {
+    /* What conninfo says itself comes last and so wins. */
+    const char *const names[] = {"application_name", "keepalives_idle", "tcp_user_timeout",
+                                 "client_encoding",  "dbname",          NULL};
+    const char *const values[] = {"daybook-front", "10", "10000", "UTF8", pool->conninfo, NULL};
+    pool->status = POOL_CONNECTING;
+    pool->connecting_since_ms = uv_now(pool->loop);
+    pool->connection = PQconnectStartParams(names, values, 1);
+    if (pool->connection == NULL) {
+        abort();
+    }
+    PQsetNoticeReceiver(pool->connection, notice_ignore, NULL);
+    /* libpq: after PQconnectStart behave as if PQconnectPoll had answered WRITING. */
+    if (PQstatus(pool->connection) == CONNECTION_BAD || !poll_make(pool) || !poll_for(pool, UV_WRITABLE)) {
+        connection_fail(pool, "connecting failed");
+        return;
+    }
+    uv_timer_start(&pool->timer, timer_cb, TICK_MS, TICK_MS);
+}
+
+static void on_io(uv_poll_t *handle, int status, int events) {
+    struct pg_pool *pool = handle->data;
+    pool->working = true;
+    if (status < 0) {
+        pool->failing = true;
+    } else if (pool->status == POOL_CONNECTING) {
+        connect_step(pool);
+    } else {
+        work(pool, events);
+    }
+    pool->working = false;
+    if (pool->failing && pool->status != POOL_CLOSING) {
+        connection_fail(pool, "the connection to PostgreSQL failed");
+    }
+}
+
+/* Deadlines go with the order of sending, so the late ones stand at the head. */
+static void time_out(struct pg_pool *pool) {
+    uint64_t now_ms = uv_now(pool->loop);
+    uint64_t limit_ms = (uint64_t)pool->timeout_ms;
+    pool->working = true;
+    for (struct query *query = pool->first; query != NULL && now_ms - query->sent_ms > limit_ms; query = query->next) {
+        struct err_info error;
+        err_set_retriable(&error, ERR_TIMEOUT, "no answer from PostgreSQL within %d ms", pool->timeout_ms);
+        answer(query, NULL, &error);
+    }
+    pool->working = false;
+    /* The server's own statement_timeout should have answered; as it did not, the connection is dead. */
+    if (pool->failing || (pool->first != NULL && now_ms - pool->first->sent_ms > 2 * limit_ms)) {
+        connection_fail(pool, "PostgreSQL does not answer");
+    }
+}
+
+static void timer_cb(uv_timer_t *timer) {
+    struct pg_pool *pool = timer->data;
+    if (pool->status == POOL_DOWN) {
+        connect_start(pool);
+    } else if (pool->status == POOL_UP) {
+        time_out(pool);
+    } else if (uv_now(pool->loop) - pool->connecting_since_ms > (uint64_t)pool->timeout_ms) {
+        connection_fail(pool, "connecting to PostgreSQL took too long");
+    }
+}
+
+/* ---- life ---------------------------------------------------------------------------------------------------------
+ */
+
+enum err pg_pool_open(uv_loop_t *loop, const struct pg_pool_options *options, struct pg_pool **ret_pool,
+                      struct err_info *info) {
+    char *why = NULL;
+    PQconninfoOption *parsed = PQconninfoParse(options->conninfo, &why);
+    if (parsed == NULL) {
+        (void)err_set(info, ERR_CONFIG, "the setting postgres: %s", why == NULL ? "cannot be read" : why);
+        PQfreemem(why);
+        return ERR_CONFIG;
+    }
+    PQconninfoFree(parsed);
+    struct pg_pool *pool = calloc(1, sizeof *pool);
+    char *conninfo = strdup(options->conninfo);
+    if (pool == NULL || conninfo == NULL) {
+        abort();
+    }
+    *pool = (struct pg_pool){
+        .loop = loop,
+        .conninfo = conninfo,
+        .backoff_ms = BACKOFF_MIN_MS,
+        .queries_max = options->queries_max == 0 ? QUERIES_MAX_DEFAULT : options->queries_max,
+        .timeout_ms = options->timeout_ms == 0 ? TIMEOUT_MS_DEFAULT : options->timeout_ms,
+        .listen = options->listen,
+        .on_notify = options->on_notify,
+        .context = options->context,
+    };
+    uv_timer_init(loop, &pool->timer);
+    pool->timer.data = pool;
+    *ret_pool = pool;
+    connect_start(pool);
+    return ERR_NONE;
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+    struct pg_pool *pool = handle->data;
+    void (*on_closed)(void *context) = pool->on_closed;
+    void *context = pool->on_closed_context;
+    free(pool->conninfo);
+    free(pool);
+    if (on_closed != NULL) {
+        on_closed(context);
+    }
+}
+
+void pg_pool_close(struct pg_pool *pool, void (*on_closed)(void *context), void *context) {
+    assert(!pool->working && pool->status != POOL_CLOSING);
+    pool->status = POOL_CLOSING;
+    pool->on_closed = on_closed;
+    pool->on_closed_context = context;
+    struct err_info error;
+    err_set_retriable(&error, ERR_POSTGRES, "the front is stopping");
+    while (pool->first != NULL) {
+        struct query *query = queue_pop(pool);
+        answer(query, NULL, &error);
+        query_free(query);
+    }
+    connection_drop(pool);
+    uv_close((uv_handle_t *)&pool->timer, on_timer_closed);
+}
+
+bool pg_pool_is_up(const struct pg_pool *pool) {
+    return pool->status == POOL_UP;
+}
+
+struct str pg_value(const PGresult *result, int row, int column) {
+    return str_of(PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column));
+}
