@@ -1,0 +1,21 @@
+/* answer.h: an answer as the bytes that go over the wire.
+ * Source   RFC 9112, 4 and 6.2; RFC 9110, 8.6 (no Content-Length with 204).
+ * Thread   the loop's.           May use: base.
+ */
+#pragma once
+
+#include "core/http/server.h"
+
+struct answer {
+    int status;
+    const char *content_type; /* NULL: no Content-Type */
+    struct str body;
+    const struct http_field *fields;
+    size_t field_count;
+    struct str date;
+    bool is_head;     /* the request was HEAD: the length of the body is told, the body not sent */
+    bool is_http_1_0; /* of the request: persistence has to be said */
+    bool closes;
+};
+
+void answer_write(struct buf *out, const struct answer *answer);

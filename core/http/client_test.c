@@ -1,0 +1,218 @@
+#include "core/http/client.h"
+
+#include "core/http/test_server.h"
+
+static uv_loop_t loop;
+static struct http_client *client;
+
+/* What the last answers were. */
+struct seen {
+    int count;
+    int status;
+    enum http_client_failure failure;
+    char body[256];
+    char location[256];
+};
+
+static void on_answer(void *context, const struct http_client_answer *answer) {
+    struct seen *seen = context;
+    seen->count++;
+    seen->status = answer->status;
+    seen->failure = answer->failure;
+    snprintf(seen->body, sizeof seen->body, "%.*s", STR_ARGS(answer->body));
+    snprintf(seen->location, sizeof seen->location, "%.*s", STR_ARGS(http_client_field(answer, "location")));
+}
+
+static void open_client(int port, int timeout_ms, size_t connections_max) {
+    struct err_info info = {0};
+    uv_loop_init(&loop);
+    struct http_client_options options = {.host = "127.0.0.1",
+                                          .port = port,
+                                          .connections_max = connections_max,
+                                          .timeout_ms = timeout_ms,
+                                          .body_max_bytes = 16 * 1024 * 1024};
+    assert_int_equal(http_client_open(&loop, &options, &client, &info), ERR_NONE);
+}
+
+static void close_client(void) {
+    http_client_close(client, NULL, NULL);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+static void send_to(const char *method, const char *path, struct str body, struct seen *seen) {
+    struct http_client_request request = {.method = method,
+                                          .path = str_of_cstr(path),
+                                          .content_type = body.len > 0 ? "text/plain" : NULL,
+                                          .body = body,
+                                          .on_answer = on_answer,
+                                          .context = seen};
+    assert_true(http_client_send(client, &request));
+}
+
+static void wait_for(const struct seen *seen, int count) {
+    while (seen->count < count) {
+        uv_run(&loop, UV_RUN_ONCE);
+    }
+}
+
+static void requests_reuse_one_connection(void **state) {
+    (void)state;
+    struct test_server server;
+    test_server_start(&server, (struct http_server_options){0});
+    open_client(server.port, 5000, 4);
+    struct seen seen = {0};
+    for (int i = 1; i <= 5; i++) {
+        send_to("POST", "/echo", STR("some body"), &seen);
+        wait_for(&seen, i);
+        assert_int_equal(seen.status, 200);
+        assert_string_equal(seen.body, "some body");
+    }
+    send_to("HEAD", "/hello", (struct str){0}, &seen);
+    wait_for(&seen, 6);
+    assert_string_equal(seen.body, "");
+    send_to("POST", "/inject", (struct str){0}, &seen);
+    wait_for(&seen, 7);
+    assert_int_equal(seen.status, 201);
+    assert_non_null(strstr(seen.location, "/x"));
+    send_to("GET", "/nowhere", (struct str){0}, &seen);
+    wait_for(&seen, 8);
+    assert_int_equal(seen.status, 404);
+    close_client();
+    test_server_stop(&server);
+    assert_int_equal(server.stats.connections_total, 1);
+    assert_int_equal(server.stats.requests_total, 8);
+}
+
+static void no_more_than_connections_max_are_under_way(void **state) {
+    (void)state;
+    struct test_server server;
+    test_server_start(&server, (struct http_server_options){0});
+    open_client(server.port, 5000, 3);
+    struct seen seen = {0};
+    for (int i = 0; i < 3; i++) {
+        send_to("GET", "/later", (struct str){0}, &seen);
+    }
+    struct http_client_request request = {
+        .method = "GET", .path = STR("/hello"), .on_answer = on_answer, .context = &seen};
+    assert_false(http_client_send(client, &request));
+    wait_for(&seen, 3);
+    assert_true(http_client_send(client, &request));
+    wait_for(&seen, 4);
+    assert_string_equal(seen.body, "hello");
+    close_client();
+    test_server_stop(&server);
+    assert_int_equal(server.stats.connections_total, 3);
+}
+
+static void a_large_answer_comes_whole(void **state) {
+    (void)state;
+    struct test_server server;
+    test_server_start(&server, (struct http_server_options){0});
+    open_client(server.port, 20000, 1);
+    struct seen seen = {0};
+    send_to("GET", "/big", (struct str){0}, &seen);
+    wait_for(&seen, 1);
+    assert_int_equal(seen.failure, HTTP_CLIENT_OK);
+    assert_int_equal(strlen(seen.body), sizeof seen.body - 1);
+    close_client();
+    test_server_stop(&server);
+}
+
+static void an_answer_that_does_not_come_is_a_timeout(void **state) {
+    (void)state;
+    struct test_server server;
+    test_server_start(&server, (struct http_server_options){0});
+    open_client(server.port, 100, 1);
+    struct seen seen = {0};
+    send_to("GET", "/hold", (struct str){0}, &seen);
+    wait_for(&seen, 1);
+    assert_int_equal(seen.failure, HTTP_CLIENT_TIMEOUT);
+    send_to("GET", "/hello", (struct str){0}, &seen);
+    wait_for(&seen, 2);
+    assert_int_equal(seen.status, 200);
+    close_client();
+    server.grace_ms = 0;
+    test_server_stop(&server);
+}
+
+static void a_server_that_is_not_there_is_not_connected(void **state) {
+    (void)state;
+    struct test_server server;
+    test_server_start(&server, (struct http_server_options){0});
+    int port = server.port;
+    test_server_stop(&server);
+    open_client(port, 5000, 1);
+    struct seen seen = {0};
+    for (int i = 1; i <= 3; i++) {
+        send_to("GET", "/hello", (struct str){0}, &seen);
+        wait_for(&seen, i);
+        assert_int_equal(seen.failure, HTTP_CLIENT_NOT_CONNECTED);
+        assert_int_equal(seen.status, 0);
+    }
+    close_client();
+}
+
+/* A server of one connection that says `reply` to whatever comes, and ends the connection. */
+struct one_reply {
+    int listener;
+    struct str reply;
+};
+
+static void reply_once(void *context) {
+    struct one_reply *one = context;
+    int fd = accept(one->listener, NULL, NULL);
+    char bytes[4096];
+    (void)!recv(fd, bytes, sizeof bytes, 0);
+    test_send(fd, one->reply);
+    close(fd);
+}
+
+static void assert_reply_gives(struct str reply, enum http_client_failure failure, int status, const char *body) {
+    struct one_reply one = {.listener = socket(AF_INET, SOCK_STREAM, 0), .reply = reply};
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    assert_int_equal(bind(one.listener, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(one.listener, 1), 0);
+    getsockname(one.listener, (struct sockaddr *)&address, &size);
+    uv_thread_t thread;
+    uv_thread_create(&thread, reply_once, &one);
+    open_client(ntohs(address.sin_port), 5000, 1);
+    struct seen seen = {0};
+    send_to("GET", "/", (struct str){0}, &seen);
+    wait_for(&seen, 1);
+    uv_thread_join(&thread);
+    close_client();
+    close(one.listener);
+    if (seen.failure != failure || seen.status != status || strcmp(seen.body, body) != 0) {
+        fail_msg("after %.*s: %s, %d, %s", STR_ARGS(reply), http_client_failure_text(seen.failure), seen.status,
+                 seen.body);
+    }
+}
+
+static void answers_are_whole_or_failures(void **state) {
+    (void)state;
+    assert_reply_gives(STR("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), HTTP_CLIENT_OK, 200, "ok");
+    assert_reply_gives(STR("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), HTTP_CLIENT_OK,
+                       200, "ok");
+    assert_reply_gives(STR("HTTP/1.1 200 OK\r\n\r\nuntil the end"), HTTP_CLIENT_OK, 200, "until the end");
+    assert_reply_gives(STR("HTTP/1.1 204 No Content\r\n\r\n"), HTTP_CLIENT_OK, 204, "");
+    assert_reply_gives(STR("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok"), HTTP_CLIENT_LOST, 0, "");
+    assert_reply_gives(STR("HTTP/1.1 200 OK\r\nConte"), HTTP_CLIENT_LOST, 0, "");
+    assert_reply_gives(STR(""), HTTP_CLIENT_LOST, 0, "");
+    assert_reply_gives(STR("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok and more"), HTTP_CLIENT_MALFORMED, 0, "");
+    assert_reply_gives(STR("SSH-2.0-OpenSSH\r\n"), HTTP_CLIENT_MALFORMED, 0, "");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(requests_reuse_one_connection),
+        cmocka_unit_test(no_more_than_connections_max_are_under_way),
+        cmocka_unit_test(a_large_answer_comes_whole),
+        cmocka_unit_test(an_answer_that_does_not_come_is_a_timeout),
+        cmocka_unit_test(a_server_that_is_not_there_is_not_connected),
+        cmocka_unit_test(answers_are_whole_or_failures),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,463 @@
+#include "core/http/connection.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/timestamp.h"
+#include "core/http/answer.h"
+#include "core/http/problem.h"
+
+enum { OUTPUT_MAX_BYTES = 64 * 1024 * 1024, BUFFER_KEPT_BYTES = 16 * 1024 };
+
+/* ---- life and death ------------------------------------------------------------------------------------------ */
+
+static void mark_unsent(struct connection *connection) {
+    if (!connection->is_unsent && !connection->is_gone) {
+        connection->is_unsent = true;
+        connection->next_unsent = connection->server->unsent;
+        connection->server->unsent = connection;
+    }
+}
+
+static void unmark_unsent(struct connection *connection) {
+    if (!connection->is_unsent) {
+        return;
+    }
+    struct connection **link = &connection->server->unsent;
+    while (*link != connection) {
+        link = &(*link)->next_unsent;
+    }
+    *link = connection->next_unsent;
+    connection->is_unsent = false;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct connection *connection = handle->data;
+    struct http_server *server = connection->server;
+    *(connection->newer != NULL ? &connection->newer->older : &server->connections) = connection->older;
+    if (connection->older != NULL) {
+        connection->older->newer = connection->newer;
+    }
+    if (connection->is_turned_away) {
+        server->turned_away--;
+    } else {
+        server->stats.connections_open--;
+    }
+    request_reader_release(&connection->reader);
+    buf_release(&connection->output);
+    buf_release(&connection->sending);
+    buf_release(&connection->held);
+    free(connection);
+    server_maybe_closed(server);
+}
+
+void connection_abort(struct connection *connection) {
+    if (connection->is_gone) {
+        return;
+    }
+    struct http_server *server = connection->server;
+    unmark_unsent(connection);
+    connection->is_gone = true;
+    deadline_clear(&connection->read_deadline);
+    deadline_clear(&connection->write_deadline);
+    uv_close((uv_handle_t *)&connection->tcp, on_closed);
+    struct exchange *exchange = connection->first;
+    connection->first = connection->last = NULL;
+    while (exchange != NULL) {
+        struct exchange *lost = exchange;
+        exchange = lost->next;
+        lost->connection = NULL;
+        if (lost->is_answered) {
+            exchange_free(lost);
+        } else if (server->options.on_lost != NULL) {
+            server->options.on_lost(server->options.context, &lost->public);
+        }
+    }
+}
+
+/* ---- output -------------------------------------------------------------------------------------------------- */
+
+static size_t output_bytes(const struct connection *connection) {
+    return connection->output.len + (connection->is_writing ? connection->sending.len : 0);
+}
+
+static struct str date_now(struct http_server *server) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return http_date_at(&server->date, now.tv_sec);
+}
+
+/* While the server closes, the last request that was read is the last that is answered. */
+static bool is_last_of_all(const struct exchange *exchange) {
+    const struct connection *connection = exchange->connection;
+    bool reads_on = !connection->takes_no_more && !request_reader_is_idle(&connection->reader);
+    return connection->server->is_closing && exchange->next == NULL && !reads_on;
+}
+
+static void write_answer(struct exchange *exchange, struct buf *out, int status, const char *content_type,
+                         struct str body) {
+    exchange->closes |= is_last_of_all(exchange);
+    struct answer answer = {
+        .status = status,
+        .content_type = content_type,
+        .body = body,
+        .fields = exchange->public.answer_fields,
+        .field_count = exchange->public.answer_field_count,
+        .date = date_now(exchange->connection->server),
+        .is_head = exchange->public.method == HTTP_HEAD_,
+        .is_http_1_0 = exchange->is_http_1_0,
+        .closes = exchange->closes,
+    };
+    answer_write(out, &answer);
+}
+
+/* Takes the first exchange out of the order; its answer is in the output. */
+static void retire_first(struct connection *connection) {
+    struct exchange *exchange = connection->first;
+    connection->first = exchange->next;
+    if (connection->first == NULL) {
+        connection->last = NULL;
+    }
+    connection->unanswered_count--;
+    connection->takes_no_more |= exchange->closes;
+    exchange_free(exchange);
+}
+
+void connection_answer(struct exchange *exchange, int status, const char *content_type, struct str body) {
+    struct connection *connection = exchange->connection;
+    assert(!exchange->is_answered && "an exchange is answered once");
+    exchange->is_answered = true;
+    if (connection == NULL) {
+        struct http_server *server = CONTAINER_OF(exchange->pool, struct http_server, pool);
+        exchange_free(exchange);
+        server_maybe_closed(server);
+        return;
+    }
+    mark_unsent(connection);
+    if (exchange != connection->first) {
+        write_answer(exchange, &exchange->answer, status, content_type, body);
+        return;
+    }
+    write_answer(exchange, &connection->output, status, content_type, body);
+    retire_first(connection);
+    while (connection->first != NULL && connection->first->is_answered) {
+        buf_str(&connection->output, buf_text(&connection->first->answer));
+        connection->output.overflowed |= !buf_ok(&connection->first->answer);
+        retire_first(connection);
+    }
+}
+
+static void shrink(struct buf *buf) {
+    if (buf->capacity > BUFFER_KEPT_BYTES) {
+        buf_release(buf);
+    }
+    buf_clear(buf);
+}
+
+static void on_written(uv_write_t *write, int status) {
+    struct connection *connection = write->data;
+    connection->is_writing = false;
+    shrink(&connection->sending); /* a client that stays must not hold its largest answer for ever */
+    deadline_clear(&connection->write_deadline);
+    if (status < 0) {
+        connection_abort(connection);
+    } else {
+        mark_unsent(connection);
+    }
+}
+
+static void on_shut(uv_shutdown_t *shutdown, int status) {
+    if (status < 0) {
+        connection_abort(shutdown->data);
+    }
+}
+
+/* The one place where bytes leave: first as much as the socket takes now, the rest when it takes more. */
+static void send_output(struct connection *connection) {
+    struct buf *output = &connection->output;
+    if (!buf_ok(output)) {
+        connection_abort(connection);
+        return;
+    }
+    uv_stream_t *stream = (uv_stream_t *)&connection->tcp;
+    uv_buf_t all = uv_buf_init(output->data, (unsigned)output->len);
+    int sent = uv_try_write(stream, &all, 1);
+    if (sent < 0 && sent != UV_EAGAIN) {
+        connection_abort(connection);
+        return;
+    }
+    size_t sent_bytes = sent > 0 ? (size_t)sent : 0;
+    if (sent_bytes == output->len) {
+        shrink(output);
+        return;
+    }
+    struct buf emptied = connection->sending;
+    connection->sending = *output;
+    *output = emptied;
+    uv_buf_t rest =
+        uv_buf_init(connection->sending.data + sent_bytes, (unsigned)(connection->sending.len - sent_bytes));
+    connection->is_writing = true;
+    if (uv_write(&connection->write, stream, &rest, 1, on_written) < 0) {
+        connection->is_writing = false;
+        connection_abort(connection);
+        return;
+    }
+    connection->write_queue_bytes = uv_stream_get_write_queue_size(stream);
+    deadline_set(&connection->server->writes, &connection->write_deadline, uv_now(connection->server->loop));
+}
+
+void connection_write_timed_out(struct connection *connection) {
+    size_t queued = uv_stream_get_write_queue_size((uv_stream_t *)&connection->tcp);
+    if (queued + WRITE_PROGRESS_BYTES > connection->write_queue_bytes) {
+        connection_abort(connection);
+        return;
+    }
+    connection->write_queue_bytes = queued;
+    deadline_set(&connection->server->writes, &connection->write_deadline, uv_now(connection->server->loop));
+}
+
+/* ---- input --------------------------------------------------------------------------------------------------- */
+
+static void append(struct connection *connection, struct exchange *exchange) {
+    exchange->connection = connection;
+    *(connection->last != NULL ? &connection->last->next : &connection->first) = exchange;
+    connection->last = exchange;
+    connection->unanswered_count++;
+}
+
+/* Answers in the order's last place, and closes then. */
+static void refuse(struct connection *connection, enum http_refusal refusal) {
+    struct http_server *server = connection->server;
+    server->stats.refused_total++;
+    connection->takes_no_more = true;
+    struct exchange *exchange = exchange_create(&server->pool);
+    exchange->closes = true;
+    append(connection, exchange);
+    struct http_refusal_row row = http_refusal_row(refusal);
+    http_answer_problem(&exchange->public, &(struct problem){.status = row.status,
+                                                             .code = row.code,
+                                                             .detail = row.detail,
+                                                             .retry_after_s = row.status == 503 ? 1 : 0});
+}
+
+static void hand_over(struct connection *connection, struct exchange *exchange) {
+    struct http_server *server = connection->server;
+    append(connection, exchange);
+    deadline_clear(&connection->read_deadline);
+    server->stats.requests_total++;
+    connection->takes_no_more |= exchange->closes || server->is_closing;
+    server->options.on_request(server->options.context, &exchange->public);
+}
+
+static bool is_paused(const struct connection *connection) {
+    return connection->unanswered_count >= UNANSWERED_MAX || output_bytes(connection) >= OUTPUT_PAUSE_BYTES;
+}
+
+/* The client waits for 100 (Continue) before it sends the body. It may only stand where this request's answer will:
+ * after all earlier ones. */
+static void send_continue(struct connection *connection) {
+    if (connection->reader.owes_continue && connection->first == NULL && !connection->takes_no_more) {
+        connection->reader.owes_continue = false;
+        buf_str(&connection->output, STR("HTTP/1.1 100 Continue\r\n\r\n"));
+        mark_unsent(connection);
+    }
+}
+
+/* Gives bytes to the reader until they are used up or something stops it; keeps what is left. */
+static void pass_on(struct connection *connection, struct str bytes) {
+    while (bytes.len > 0 && !connection->takes_no_more && !connection->is_gone && !is_paused(connection)) {
+        size_t used = 0;
+        struct exchange *exchange = NULL;
+        enum http_refusal refusal = HTTP_REFUSAL_NONE;
+        switch (request_reader_feed(&connection->reader, bytes, &used, &exchange, &refusal)) {
+        case READER_MORE:
+            break;
+        case READER_REQUEST:
+            hand_over(connection, exchange);
+            break;
+        case READER_REFUSAL:
+            refuse(connection, refusal);
+            break;
+        }
+        bytes = str_from(bytes, (uint32_t)used);
+    }
+    if (bytes.len > 0 && !connection->takes_no_more && !connection->is_gone) {
+        buf_bytes(&connection->held, bytes.data, bytes.len);
+        assert(buf_ok(&connection->held) && "at most what one read brought is held");
+    }
+    send_continue(connection);
+}
+
+static void resume(struct connection *connection) {
+    if (connection->held.len == 0 || is_paused(connection)) {
+        return;
+    }
+    struct buf held = connection->held;
+    buf_init(&connection->held, READ_BYTES);
+    pass_on(connection, buf_text(&held));
+    buf_release(&held);
+}
+
+static void give_read_buffer(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *ret_buffer) {
+    (void)suggested_bytes;
+    struct connection *connection = handle->data;
+    *ret_buffer = uv_buf_init(connection->server->read_buffer, READ_BYTES);
+}
+
+static void received(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer);
+
+/* What is thrown away has to be read as well. */
+static void update_reading(struct connection *connection) {
+    bool can_use = connection->takes_no_more || (!is_paused(connection) && connection->held.len == 0);
+    bool wants = can_use && !connection->has_peer_ended;
+    if (wants && !connection->is_reading) {
+        connection->is_reading = uv_read_start((uv_stream_t *)&connection->tcp, give_read_buffer, received) == 0;
+    } else if (!wants && connection->is_reading) {
+        uv_read_stop((uv_stream_t *)&connection->tcp);
+        connection->is_reading = false;
+    }
+}
+
+/* The one place where bytes come in. */
+static void received(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
+    struct connection *connection = stream->data;
+    if (size == 0) {
+        return;
+    }
+    if (size < 0) {
+        /* An end alone is no loss: the peer may have shut its sending side and wait for its answers. */
+        if (size != UV_EOF || connection->is_shut) {
+            connection_abort(connection);
+            return;
+        }
+        connection->takes_no_more = connection->has_peer_ended = true;
+        request_reader_release(&connection->reader);
+        mark_unsent(connection);
+        return;
+    }
+    if (connection->takes_no_more) {
+        connection->lingered_bytes += (size_t)size;
+        if (connection->lingered_bytes > LINGER_BYTES) {
+            connection_abort(connection);
+        }
+        return;
+    }
+    pass_on(connection, str_of(buffer->base, (size_t)size));
+    if (!connection->is_gone) {
+        update_reading(connection); /* now: libuv may have more to give in this very turn */
+        mark_unsent(connection);
+    }
+}
+
+/* ---- what is next -------------------------------------------------------------------------------------------- */
+
+/* Which wait for the client's bytes is on, if any; what has begun goes on from its own start. */
+static void update_read_deadline(struct connection *connection) {
+    struct http_server *server = connection->server;
+    struct deadline_queue *queue = NULL;
+    if (connection->is_shut) {
+        queue = &server->lingering;
+    } else if (connection->takes_no_more || !connection->is_reading) {
+        queue = NULL; /* the wait is ours, not the client's */
+    } else if (connection->reader.state == READER_AT_BODY) {
+        queue = &server->bodies;
+    } else if (!request_reader_is_idle(&connection->reader)) {
+        queue = &server->heads;
+    } else if (connection->first == NULL && output_bytes(connection) == 0) {
+        queue = &server->idle;
+    }
+    if (queue == NULL) {
+        deadline_clear(&connection->read_deadline);
+    } else if (connection->read_deadline.queue != queue) {
+        deadline_set(queue, &connection->read_deadline, uv_now(server->loop));
+    }
+}
+
+void connection_settle(struct connection *connection) {
+    resume(connection);
+    if (!connection->is_gone && connection->output.len > 0 && !connection->is_writing) {
+        send_output(connection);
+    }
+    if (connection->is_gone) {
+        return;
+    }
+    send_continue(connection);
+    bool is_done = connection->takes_no_more && connection->first == NULL && output_bytes(connection) == 0;
+    if (is_done && connection->has_peer_ended) {
+        connection_abort(connection);
+        return;
+    }
+    if (is_done && !connection->is_shut) {
+        connection->is_shut = true;
+        connection->shutdown.data = connection;
+        if (uv_shutdown(&connection->shutdown, (uv_stream_t *)&connection->tcp, on_shut) < 0) {
+            connection_abort(connection);
+            return;
+        }
+    }
+    update_reading(connection);
+    update_read_deadline(connection);
+}
+
+void connection_read_timed_out(struct connection *connection) {
+    bool is_mid_request = !connection->is_shut && !request_reader_is_idle(&connection->reader);
+    if (!is_mid_request) {
+        connection_abort(connection);
+        return;
+    }
+    request_reader_release(&connection->reader);
+    refuse(connection, HTTP_REFUSAL_TIMEOUT);
+}
+
+void connection_close_soon(struct connection *connection) {
+    bool is_mid_request = !request_reader_is_idle(&connection->reader) || connection->held.len > 0;
+    if (!is_mid_request) {
+        connection->takes_no_more = true;
+    }
+    mark_unsent(connection);
+}
+
+/* ---- beginning ----------------------------------------------------------------------------------------------- */
+
+static struct connection *connection_create(struct http_server *server) {
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL) {
+        fprintf(stderr, "daybook: out of memory (an HTTP connection)\n");
+        exit(EXIT_FAILURE);
+    }
+    connection->server = server;
+    request_reader_init(&connection->reader, &server->pool);
+    buf_init(&connection->output, OUTPUT_MAX_BYTES);
+    buf_init(&connection->sending, OUTPUT_MAX_BYTES);
+    buf_init(&connection->held, READ_BYTES);
+    connection->older = server->connections;
+    if (connection->older != NULL) {
+        connection->older->newer = connection;
+    }
+    server->connections = connection;
+    connection->tcp.data = connection->write.data = connection;
+    return connection;
+}
+
+void connection_accept(struct http_server *server) {
+    struct http_server_stats *stats = &server->stats;
+    struct connection *connection = connection_create(server);
+    bool is_full = stats->connections_open >= server->options.connections_max;
+    connection->is_turned_away = is_full;
+    server->turned_away += is_full;
+    stats->connections_open += !is_full;
+    stats->connections_total++;
+    int failed = uv_tcp_init(server->loop, &connection->tcp);
+    assert(failed == 0 && "uv_tcp_init without a socket cannot fail");
+    failed = uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&connection->tcp);
+    if (failed != 0 || (is_full && server->turned_away > TURNED_AWAY_MAX)) {
+        connection_abort(connection);
+        return;
+    }
+    uv_tcp_nodelay(&connection->tcp, 1);
+    if (is_full) {
+        refuse(connection, HTTP_REFUSAL_OVERLOADED);
+    }
+    mark_unsent(connection);
+}

@@ -1,0 +1,72 @@
+#include "core/http/exchange.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ANSWER_MAX_BYTES = 64 * 1024 * 1024 };
+
+struct exchange *exchange_create(struct exchange_pool *pool) {
+    struct exchange *exchange = pool->kept;
+    if (exchange != NULL) {
+        pool->kept = exchange->next;
+        pool->kept_count--;
+    } else {
+        exchange = calloc(1, sizeof *exchange);
+        if (exchange == NULL) {
+            fprintf(stderr, "daybook: out of memory (an HTTP exchange)\n");
+            exit(EXIT_FAILURE);
+        }
+        arena_init(&exchange->public.arena, HTTP_ARENA_BYTES + 8 * pool->body_max_bytes);
+        buf_init(&exchange->body, pool->body_max_bytes);
+        buf_init(&exchange->answer, ANSWER_MAX_BYTES);
+        exchange->pool = pool;
+    }
+    exchange->next = NULL;
+    pool->living_count++;
+    return exchange;
+}
+
+static void buf_shrink(struct buf *buf) {
+    if (buf->capacity > EXCHANGE_KEPT_BYTES) {
+        buf_release(buf);
+    }
+    buf_clear(buf);
+}
+
+static void exchange_release(struct exchange *exchange) {
+    arena_release(&exchange->public.arena);
+    buf_release(&exchange->body);
+    buf_release(&exchange->answer);
+    free(exchange);
+}
+
+void exchange_free(struct exchange *exchange) {
+    struct exchange_pool *pool = exchange->pool;
+    assert(pool->living_count > 0 && pool->bodies_bytes >= exchange->body.len);
+    pool->living_count--;
+    pool->bodies_bytes -= exchange->body.len;
+    if (pool->kept_count == EXCHANGES_KEPT_MAX || exchange->public.arena.used_bytes > EXCHANGE_KEPT_BYTES) {
+        exchange_release(exchange);
+        return;
+    }
+    struct arena arena = exchange->public.arena;
+    arena_reset(&arena);
+    buf_shrink(&exchange->body);
+    buf_shrink(&exchange->answer);
+    struct buf body = exchange->body, answer = exchange->answer;
+    *exchange =
+        (struct exchange){.public = {.arena = arena}, .pool = pool, .body = body, .answer = answer, .next = pool->kept};
+    pool->kept = exchange;
+    pool->kept_count++;
+}
+
+void exchange_pool_release(struct exchange_pool *pool) {
+    assert(pool->living_count == 0);
+    while (pool->kept != NULL) {
+        struct exchange *exchange = pool->kept;
+        pool->kept = exchange->next;
+        exchange_release(exchange);
+    }
+    pool->kept_count = 0;
+}
