@@ -1,0 +1,162 @@
+#include "core/gateway/answers.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <jansson.h>
+
+#include "core/domain/rejection.h"
+#include "core/log/record.h"
+#include "core/log/stream_hash.h"
+#include "gen/codec.h"
+
+static struct arena arena;
+#define CART "cart_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+#define COMMAND "cmd_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+static int set_up(void **state) {
+    (void)state;
+    arena_init(&arena, 16 << 20);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    arena_release(&arena);
+    return 0;
+}
+
+static struct outcome accepted_cart(void) {
+    struct cart_line line = {.sku = STR("A"),
+                             .product = STR("prod_X"),
+                             .title = STR("T"),
+                             .quantity = 2,
+                             .unit_price = {150, STR("EUR")},
+                             .total = {300, STR("EUR")}};
+    struct cart_state cart = {.status = CART_STATUS_OPEN,
+                              .currency = STR("EUR"),
+                              .lines = {&line, 1, 1},
+                              .total = {300, STR("EUR")},
+                              .created_at = 1700000000000000,
+                              .changed_at = 1700000000000000};
+    struct buf state, position;
+    buf_init(&state, 1 << 20);
+    buf_init(&position, 1 << 10);
+    frame_write(&state, CART_STATE_SCHEMA_ID);
+    cart_state_encode(&state, &cart);
+    position_write(&position, stream_hash(STR(CART), TOPIC_CARTS), 7);
+    struct outcome outcome = {.command_id = STR(COMMAND),
+                              .status = OUTCOME_STATUS_ACCEPTED,
+                              .stream = STR(CART),
+                              .version = 7,
+                              .resource = arena_str_copy(&arena, buf_text(&state)),
+                              .position = arena_str_copy(&arena, buf_text(&position))};
+    buf_release(&state);
+    buf_release(&position);
+    return outcome;
+}
+
+static void an_accepted_command_is_answered_with_its_resource(void **state) {
+    (void)state;
+    struct outcome outcome = accepted_cart();
+    struct outcome_answer answer = answer_of_outcome(&arena, &outcome, 201);
+    assert_false(answer.is_problem);
+    assert_int_equal(answer.status, 201);
+    assert_true(str_equal(answer.etag, STR("\"7\"")));
+    assert_true(str_equal(answer.location, STR("/v1/carts/" CART)));
+    assert_true(answer.position.len > 0);
+    json_t *body = json_loadb(answer.body.data, answer.body.len, 0, NULL);
+    assert_non_null(body);
+    assert_string_equal(json_string_value(json_object_get(body, "id")), CART);
+    assert_int_equal(json_integer_value(json_object_get(body, "version")), 7);
+    json_decref(body);
+}
+
+static void a_replay_has_the_same_bytes(void **state) {
+    (void)state;
+    struct outcome outcome = accepted_cart();
+    struct outcome_answer first = answer_of_outcome(&arena, &outcome, 200);
+    outcome.replayed = true;
+    outcome.reply_partition = 3;
+    outcome.recorded_at = 99;
+    struct outcome_answer again = answer_of_outcome(&arena, &outcome, 200);
+    assert_true(again.is_replayed);
+    assert_true(str_equal(first.body, again.body));
+    assert_true(str_equal(first.etag, again.etag));
+}
+
+static void a_state_left_out_is_not_reported_as_a_failure(void **state) {
+    (void)state;
+    struct outcome outcome = accepted_cart();
+    outcome.resource = (struct str){0};
+    struct outcome_answer answer = answer_of_outcome(&arena, &outcome, 200);
+    assert_int_equal(answer.status, 200);
+    assert_true(str_equal(answer.body, STR("{\"id\":\"" CART "\",\"version\":7}")));
+    outcome.resource = STR("\0\0\0\0\xff garbage");
+    assert_int_equal(answer_of_outcome(&arena, &outcome, 200).status, 200);
+}
+
+static void every_refusal_has_its_status_code_and_text(void **state) {
+    (void)state;
+    for (enum rejection rejection = ACCEPTED + 1; rejection < REJECTION_COUNT; rejection++) {
+        const struct rejection_info *info = rejection_info(rejection);
+        const struct outcome outcome = {.command_id = STR(COMMAND),
+                                        .status = OUTCOME_STATUS_REJECTED,
+                                        .rejection = str_of_cstr(info->code),
+                                        .pointer = STR("/lines/3/sku")};
+        struct outcome_answer answer = answer_of_outcome(&arena, &outcome, 201);
+        assert_true(answer.is_problem);
+        assert_int_equal(answer.status, info->http_status);
+        assert_string_equal(answer.problem.code, info->code);
+        assert_true(str_equal(answer.problem.pointer, STR("/lines/3/sku")));
+        assert_int_equal(answer.problem.trace_id.len, 32);
+    }
+}
+
+static void what_is_out_of_stock_is_named(void **state) {
+    (void)state;
+    struct str skus[] = {STR("A"), STR("B\"")};
+    const struct outcome outcome = {.command_id = STR(COMMAND),
+                                    .status = OUTCOME_STATUS_REJECTED,
+                                    .rejection = STR("out_of_stock"),
+                                    .stream = STR("ord_X.1"),
+                                    .skus = {skus, 2, 2}};
+    struct outcome_answer answer = answer_of_outcome(&arena, &outcome, 201);
+    assert_true(str_equal(answer.problem.members, STR("\"skus\":[\"A\",\"B\\\"\"],\"order\":\"ord_X.1\"")));
+}
+
+static void a_declined_payment_names_the_order_that_waits(void **state) {
+    (void)state;
+    const struct outcome outcome = {.command_id = STR(COMMAND),
+                                    .status = OUTCOME_STATUS_REJECTED,
+                                    .rejection = STR("payment_declined"),
+                                    .stream = STR("ord_X.1")};
+    struct outcome_answer answer = answer_of_outcome(&arena, &outcome, 201);
+    assert_int_equal(answer.status, 402);
+    assert_true(str_equal(answer.problem.members, STR("\"order\":\"ord_X.1\"")));
+}
+
+static void a_refusal_of_a_newer_handler_keeps_its_code(void **state) {
+    (void)state;
+    const struct outcome outcome = {
+        .command_id = STR(COMMAND), .status = OUTCOME_STATUS_REJECTED, .rejection = STR("of_tomorrow")};
+    struct outcome_answer answer = answer_of_outcome(&arena, &outcome, 201);
+    assert_int_equal(answer.status, 409);
+    assert_string_equal(answer.problem.code, "of_tomorrow");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_accepted_command_is_answered_with_its_resource),
+        cmocka_unit_test(a_replay_has_the_same_bytes),
+        cmocka_unit_test(a_state_left_out_is_not_reported_as_a_failure),
+        cmocka_unit_test(every_refusal_has_its_status_code_and_text),
+        cmocka_unit_test(what_is_out_of_stock_is_named),
+        cmocka_unit_test(a_declined_payment_names_the_order_that_waits),
+        cmocka_unit_test(a_refusal_of_a_newer_handler_keeps_its_code),
+    };
+    return cmocka_run_group_tests_name("answers", tests, set_up, tear_down);
+}

@@ -1,0 +1,521 @@
+#include "core/gateway/commands.h"
+
+#include "core/base/array.h"
+#include "core/base/timestamp.h"
+#include "core/domain/rejection.h"
+#include "core/gateway/answers.h"
+#include "core/gateway/facts.h"
+#include "core/gateway/identity.h"
+#include "core/gateway/intake.h"
+#include "core/gateway/loop.h"
+#include "core/gateway/path_id.h"
+#include "core/gateway/request.h"
+#include "core/gateway/submit.h"
+#include "core/gateway/trace.h"
+#include "core/log/record.h"
+#include "gen/codec.h"
+#include "gen/json.h"
+
+enum {
+    SEALED_MAX = 4,               /* sealed texts of one command; its schema has fewer */
+    FIRST_ASK_MS = 2000,          /* after this an outcome is asked for, then after twice that ... */
+    OUTCOME_QUERY_WAIT_MS = 2000, /* GET /v1/commands/{id} */
+};
+
+struct command_request {
+    struct request *request;
+    struct intake intake;
+    struct outcome_waiter waiter;
+    struct view_wait view_wait;
+    struct facts_request facts;
+    struct sealed *sealed[SEALED_MAX];
+    size_t sealed_count, sealed_next;
+    bool is_second_try;
+    struct str_array missing_skus; /* for the second try */
+    int64_t answer_by_boot_us, ask_interval_us;
+    bool has_asked;
+    const char *accepted_body; /* see command_send_made */
+};
+
+static void seal_next(struct command_request *cr);
+static void wait_for_catalogue(struct command_request *cr);
+static void attach_facts(struct command_request *cr);
+static void send_command(struct command_request *cr);
+
+static struct command *command_of(struct command_request *cr) {
+    return &cr->intake.command;
+}
+
+static struct gateway_loop *loop_of(const struct command_request *cr) {
+    return cr->request->loop;
+}
+
+/* ---- answering --------------------------------------------------------------------------------------------------- */
+
+static struct str public_id(struct command_request *cr) {
+    const struct command_meta *meta = &command_of(cr)->meta;
+    return arena_printf(request_arena(cr->request), "%.*s.%d", STR_ARGS(meta->command_id),
+                        submit_shard(loop_of(cr), meta->stream));
+}
+
+static void add_preference(struct command_request *cr) {
+    if (!str_is_empty(cr->intake.preference_applied)) {
+        http_answer_field(cr->request->exchange, "Preference-Applied", cr->intake.preference_applied);
+    }
+}
+
+/* It is not known yet what became of it, and that is what is said. */
+static void answer_undecided(struct command_request *cr) {
+    struct arena *arena = request_arena(cr->request);
+    struct str id = public_id(cr);
+    http_answer_field(cr->request->exchange, "Location", arena_printf(arena, "/v1/commands/%.*s", STR_ARGS(id)));
+    http_answer_field(cr->request->exchange, "Retry-After", STR("1"));
+    add_preference(cr);
+    request_answer_json(cr->request, 202,
+                        arena_printf(arena, "{\"command\":\"%.*s\",\"status\":\"pending\"}", STR_ARGS(id)));
+}
+
+static void answer_fields(struct request *request, const struct outcome_answer *answer, bool is_asked) {
+    struct http_exchange *exchange = request->exchange;
+    if (!str_is_empty(answer->etag)) {
+        http_answer_field(exchange, "ETag", answer->etag);
+    }
+    if (!str_is_empty(answer->position)) {
+        http_answer_field(exchange, "Daybook-Position", answer->position);
+    }
+    if (answer->status == 201 && !str_is_empty(answer->location)) {
+        http_answer_field(exchange, "Location", answer->location);
+    }
+    if (answer->is_replayed && !is_asked) {
+        http_answer_field(exchange, "Idempotent-Replayed", STR("true"));
+    }
+}
+
+/* A guest learns the token that speaks for his new cart: one more member of the document. */
+static struct str with_cart_token(struct command_request *cr, struct str document) {
+    struct arena *arena = request_arena(cr->request);
+    struct str token = identity_cart_token(arena, &loop_of(cr)->gateway->secret, command_of(cr)->meta.stream);
+    return arena_printf(arena, "%.*s,\"token\":\"%.*s\"}", (int)document.len - 1, document.data, STR_ARGS(token));
+}
+
+static void answer_outcome(struct command_request *cr, const struct outcome *outcome) {
+    struct request *request = cr->request;
+    struct outcome_answer answer = answer_of_outcome(request_arena(request), outcome, request->match.route->status);
+    answer_fields(request, &answer, cr->has_asked);
+    add_preference(cr);
+    if (answer.is_problem) {
+        request_problem(request, &answer.problem);
+        return;
+    }
+    if (cr->accepted_body != NULL) {
+        answer.body = str_of_cstr(cr->accepted_body);
+    } else if (command_of(cr)->type == COMMAND_OPEN_CART) {
+        answer.body = with_cart_token(cr, answer.body);
+    }
+    request_answer_json(request, answer.status, answer.body);
+}
+
+/* ---- outcomes -----------------------------------------------------------------------------------------------------
+ */
+
+/* What is in the cart now is what its checkout will ask for. */
+static void note_cart(struct command_request *cr, const struct outcome *outcome) {
+    uint32_t schema_id;
+    struct str avro;
+    struct cart_state state;
+    const char *why;
+    if (outcome->status == OUTCOME_STATUS_ACCEPTED && str_starts_with(outcome->stream, STR("cart_")) &&
+        frame_read(outcome->resource, &schema_id, &avro) &&
+        cart_state_decode_as(request_arena(cr->request), schema_id, avro, &state, &why)) {
+        recent_carts_note(&loop_of(cr)->gateway->recent_carts, outcome->stream, &state.lines);
+    }
+}
+
+static bool wants_second_try(const struct command_request *cr, const struct outcome *outcome) {
+    enum rejection rejection;
+    return cr->intake.command.type == COMMAND_CHECK_OUT_CART && !cr->is_second_try && outcome->skus.count > 0 &&
+           outcome->skus.count <= FACTS_SKUS_MAX && outcome->status == OUTCOME_STATUS_REJECTED &&
+           rejection_by_code(outcome->rejection, &rejection) && rejection == REJECT_CART_CHANGED;
+}
+
+static void begin_second_try(struct command_request *cr, const struct outcome *outcome) {
+    struct arena *arena = request_arena(cr->request);
+    struct command_meta *meta = &command_of(cr)->meta;
+    cr->is_second_try = true;
+    for (uint32_t i = 0; i < outcome->skus.count; i++) {
+        *ARRAY_PUSH(arena, &cr->missing_skus) = arena_str_copy(arena, outcome->skus.items[i]);
+    }
+    meta->command_id = identity_second_try(arena, &loop_of(cr)->gateway->secret, meta->command_id);
+    meta->correlation_id = meta->command_id;
+    meta->causation_id = meta->command_id;
+    metrics_second_try(&loop_of(cr)->metrics);
+    attach_facts(cr);
+}
+
+static bool on_outcome(struct outcome_waiter *waiter, const struct outcome *outcome) {
+    struct command_request *cr = waiter->context;
+    bool is_of_other_request =
+        outcome->request_hash.len > 0 && !str_equal(outcome->request_hash, command_of(cr)->meta.request_hash);
+    if (is_of_other_request || outcome->status == OUTCOME_STATUS_PENDING || outcome->status == OUTCOME_STATUS_UNKNOWN) {
+        return false;
+    }
+    note_cart(cr, outcome);
+    if (wants_second_try(cr, outcome)) {
+        begin_second_try(cr, outcome);
+    } else {
+        answer_outcome(cr, outcome);
+    }
+    return true;
+}
+
+static bool on_delivered(struct outcome_waiter *waiter) {
+    struct command_request *cr = waiter->context;
+    if (!cr->intake.responds_async) {
+        return false;
+    }
+    answer_undecided(cr);
+    return true;
+}
+
+static void on_failed(struct outcome_waiter *waiter, bool is_certain) {
+    struct command_request *cr = waiter->context;
+    if (is_certain) {
+        request_no_log(cr->request);
+    } else {
+        answer_undecided(cr);
+    }
+}
+
+static int64_t next_deadline(const struct command_request *cr, int64_t now_boot_us) {
+    int64_t ask_at = now_boot_us + cr->ask_interval_us;
+    return ask_at < cr->answer_by_boot_us ? ask_at : cr->answer_by_boot_us;
+}
+
+/* Either the client has waited long enough, or the answer has got lost and is asked for. */
+static void on_deadline(struct outcome_waiter *waiter) {
+    struct command_request *cr = waiter->context;
+    int64_t now_boot_us = clock_boot_us();
+    if (now_boot_us >= cr->answer_by_boot_us || outcome_waiters_end(&loop_of(cr)->waiters, now_boot_us)) {
+        answer_undecided(cr);
+        return;
+    }
+    struct arena *arena = request_arena(cr->request);
+    const struct command_meta *meta = &command_of(cr)->meta;
+    /* That it could not be sent is no harm: it is sent again. */
+    (void)!submit_outcome_ask(loop_of(cr), arena, meta->command_id, submit_shard(loop_of(cr), meta->stream),
+                              trace_parent(arena, cr->request->trace_id));
+    cr->has_asked = true;
+    cr->ask_interval_us *= 2;
+    waiter->deadline_boot_us = next_deadline(cr, now_boot_us);
+    if (!outcome_waiters_add(&loop_of(cr)->waiters, waiter)) {
+        answer_undecided(cr);
+    }
+}
+
+/* ---- sending ------------------------------------------------------------------------------------------------------
+ */
+
+static void refuse_submission(struct command_request *cr, enum submitted submitted) {
+    if (submitted == SUBMIT_OVERLOADED) {
+        request_overloaded(cr->request);
+    } else if (submitted == SUBMIT_TOO_LARGE) {
+        request_refuse(cr->request, 413, "command_too_large", "With what belongs to it the request is too large.");
+    } else {
+        request_no_log(cr->request);
+    }
+}
+
+/* Whether the same request is on its way already: then its outcome is this one's as well. */
+static bool is_in_flight(struct command_request *cr) {
+    const struct outcome_waiter *other = outcome_waiters_find(&loop_of(cr)->waiters, command_of(cr)->meta.command_id);
+    if (other == NULL || other->on_outcome != on_outcome) {
+        return false;
+    }
+    struct command_request *first = other->context;
+    return str_equal(command_of(first)->meta.request_hash, command_of(cr)->meta.request_hash);
+}
+
+static void send_command(struct command_request *cr) {
+    struct gateway_loop *loop = loop_of(cr);
+    struct arena *arena = request_arena(cr->request);
+    bool is_joined = is_in_flight(cr);
+    cr->ask_interval_us = (int64_t)FIRST_ASK_MS * MICROS_PER_MS;
+    cr->waiter = (struct outcome_waiter){
+        .command_id = command_of(cr)->meta.command_id,
+        .deadline_boot_us = next_deadline(cr, clock_boot_us()),
+        .on_outcome = on_outcome,
+        .on_delivered = on_delivered,
+        .on_failed = on_failed,
+        .on_deadline = on_deadline,
+        .context = cr,
+    };
+    if (!outcome_waiters_add(&loop->waiters, &cr->waiter)) {
+        request_overloaded(cr->request);
+        return;
+    }
+    if (is_joined) {
+        return;
+    }
+    enum submitted submitted =
+        submit_command(loop, command_of(cr), trace_parent(arena, cr->request->trace_id), cr->intake.responds_async);
+    if (submitted != SUBMITTED) {
+        outcome_waiters_remove(&loop->waiters, &cr->waiter);
+        refuse_submission(cr, submitted);
+    }
+}
+
+/* ---- facts --------------------------------------------------------------------------------------------------------
+ */
+
+static void on_facts(void *context, const struct price_fact_array *facts) {
+    struct command_request *cr = context;
+    if (facts == NULL) {
+        request_no_database(cr->request);
+        return;
+    }
+    struct command *command = command_of(cr);
+    if (command->type == COMMAND_OPEN_CART) {
+        command->as.open_cart.price_facts = *facts;
+    } else if (command->type == COMMAND_SET_CART_LINE) {
+        command->as.set_cart_line.price_facts = *facts;
+    } else {
+        /* A second try adds to what the first one had. */
+        struct price_fact_array *all = &command->as.check_out_cart.price_facts;
+        for (uint32_t i = 0; i < facts->count && all->count < FACTS_SKUS_MAX; i++) {
+            *ARRAY_PUSH(request_arena(cr->request), all) = facts->items[i];
+        }
+    }
+    send_command(cr);
+}
+
+static struct str_array skus_of_lines(struct arena *arena, const struct line_request_array *lines) {
+    struct str_array skus = {0};
+    for (uint32_t i = 0; i < lines->count && i < FACTS_SKUS_MAX; i++) {
+        *ARRAY_PUSH(arena, &skus) = lines->items[i].sku;
+    }
+    return skus;
+}
+
+static void attach_checkout_facts(struct command_request *cr, bool are_fresh) {
+    struct str_array skus;
+    if (cr->is_second_try) {
+        facts_of_skus(&cr->facts, cr->missing_skus.items, cr->missing_skus.count, true);
+    } else if (recent_carts_skus(&loop_of(cr)->gateway->recent_carts, request_arena(cr->request),
+                                 command_of(cr)->meta.stream, &skus)) {
+        facts_of_skus(&cr->facts, skus.items, skus.count, are_fresh);
+    } else {
+        facts_of_cart(&cr->facts, command_of(cr)->meta.stream);
+    }
+}
+
+static void attach_facts(struct command_request *cr) {
+    const struct command *command = command_of(cr);
+    bool are_fresh = position_names(&cr->intake.position, TOPIC_CATALOG);
+    cr->facts = (struct facts_request){.cache = &loop_of(cr)->facts,
+                                       .pg = loop_of(cr)->pg,
+                                       .arena = request_arena(cr->request),
+                                       .on_facts = on_facts,
+                                       .context = cr};
+    if (command->type == COMMAND_CHECK_OUT_CART) {
+        attach_checkout_facts(cr, are_fresh);
+    } else if (command->type == COMMAND_OPEN_CART && command->as.open_cart.lines.count > 0) {
+        struct str_array skus = skus_of_lines(request_arena(cr->request), &command->as.open_cart.lines);
+        facts_of_skus(&cr->facts, skus.items, skus.count, are_fresh);
+    } else if (command->type == COMMAND_SET_CART_LINE && command->as.set_cart_line.quantity > 0) {
+        facts_of_skus(&cr->facts, &command->as.set_cart_line.sku, 1, are_fresh);
+    } else {
+        send_command(cr);
+    }
+}
+
+/* ---- views --------------------------------------------------------------------------------------------------------
+ */
+
+static void on_catalogue(void *context, enum view_state state) {
+    struct command_request *cr = context;
+    if (state == VIEW_CAUGHT_UP) {
+        attach_facts(cr);
+    } else {
+        request_view_is_not_there(cr->request, state);
+    }
+}
+
+/* A client that has just put something on sale, and says so by its position, can sell it at once. */
+static void wait_for_catalogue(struct command_request *cr) {
+    uint16_t type = command_of(cr)->type;
+    bool needs_catalogue = type == COMMAND_OPEN_CART || type == COMMAND_SET_CART_LINE || type == COMMAND_CHECK_OUT_CART;
+    struct gateway_loop *loop = loop_of(cr);
+    if (!needs_catalogue || cr->intake.position.count == 0) {
+        attach_facts(cr);
+        return;
+    }
+    int64_t until = clock_boot_us() + loop->gateway->config->view_wait_ms * MICROS_PER_MS;
+    view_wait_begin(&loop->view_waits, &cr->view_wait, request_arena(cr->request), "products", &cr->intake.position,
+                    until, on_catalogue, cr);
+}
+
+/* ---- sealing ------------------------------------------------------------------------------------------------------
+ */
+
+static bool collect_sealed(void *context, struct sealed *sealed) {
+    struct command_request *cr = context;
+    if (cr->sealed_count == SEALED_MAX) {
+        return false;
+    }
+    cr->sealed[cr->sealed_count++] = sealed;
+    return true;
+}
+
+static void on_key(void *context, const struct vault_key *key) {
+    struct command_request *cr = context;
+    if (key == NULL) {
+        request_no_database(cr->request);
+        return;
+    }
+    vault_seal(key, request_arena(cr->request), cr->sealed[cr->sealed_next++]);
+    seal_next(cr);
+}
+
+static void seal_next(struct command_request *cr) {
+    if (cr->sealed_next == cr->sealed_count) {
+        wait_for_catalogue(cr);
+        return;
+    }
+    struct str key_id =
+        vault_key_id(request_arena(cr->request), &loop_of(cr)->gateway->secret, cr->sealed[cr->sealed_next]->plaintext);
+    vault_key_of(loop_of(cr)->vault, key_id, on_key, cr);
+}
+
+/* ---- beginning ----------------------------------------------------------------------------------------------------
+ */
+
+static struct command_request *command_request_create(struct request *request) {
+    struct command_request *cr = arena_alloc(request_arena(request), sizeof *cr);
+    cr->request = request;
+    return cr;
+}
+
+static void begin(struct command_request *cr) {
+    struct request *request = cr->request;
+    if (!request->has_client_trace) {
+        request->trace_id = identity_trace(request_arena(request), command_of(cr)->meta.command_id);
+    }
+    cr->answer_by_boot_us = request->exchange->received_at_boot_us + cr->intake.wait_ms * MICROS_PER_MS;
+    bool are_collected = command_each_sealed(command_of(cr), collect_sealed, cr);
+    if (!are_collected) {
+        request_refuse(request, 413, "command_too_large", "The request holds too much personal data.");
+        return;
+    }
+    seal_next(cr);
+}
+
+void command_received(struct request *request) {
+    const struct gateway *gateway = request->loop->gateway;
+    struct command_request *cr = command_request_create(request);
+    const struct intake_source source = {
+        .exchange = request->exchange,
+        .match = &request->match,
+        .secret = &gateway->secret,
+        .principal = request->principal,
+        .now_us = clock_wall_us(),
+        .wait_default_ms = gateway->config->command_wait_ms,
+    };
+    struct problem problem;
+    if (!intake_command(&source, &cr->intake, &problem)) {
+        request_problem(request, &problem);
+        return;
+    }
+    begin(cr);
+}
+
+void command_send_made(struct request *request, const struct command *command, const char *accepted_body) {
+    struct command_request *cr = command_request_create(request);
+    cr->intake.command = *command;
+    cr->intake.wait_ms = request->loop->gateway->config->command_wait_ms;
+    cr->accepted_body = accepted_body;
+    begin(cr);
+}
+
+/* ---- asking afterwards --------------------------------------------------------------------------------------------
+ */
+
+struct outcome_query {
+    struct request *request;
+    struct outcome_waiter waiter;
+    struct str public_id;
+};
+
+static void answer_query_undecided(struct outcome_query *query) {
+    struct arena *arena = request_arena(query->request);
+    http_answer_field(query->request->exchange, "Retry-After", STR("1"));
+    request_answer_json(
+        query->request, 202,
+        arena_printf(arena, "{\"command\":\"%.*s\",\"status\":\"pending\"}", STR_ARGS(query->public_id)));
+}
+
+static bool on_queried_outcome(struct outcome_waiter *waiter, const struct outcome *outcome) {
+    struct outcome_query *query = waiter->context;
+    struct request *request = query->request;
+    if (str_equal(outcome->rejection, str_of_cstr(rejection_info(REJECT_KEY_REUSED)->code))) {
+        return false; /* said to another request that came under this id */
+    }
+    if (outcome->status == OUTCOME_STATUS_UNKNOWN) {
+        request_refuse(request, 404, "unknown_command",
+                       "No such command was decided within the time for which answers are kept.");
+    } else if (outcome->status == OUTCOME_STATUS_PENDING) {
+        answer_query_undecided(query);
+    } else {
+        struct outcome_answer answer = answer_of_outcome(request_arena(request), outcome, 200);
+        answer_fields(request, &answer, true);
+        if (answer.is_problem) {
+            request_problem(request, &answer.problem);
+        } else {
+            http_answer_field(request->exchange, "Content-Location", answer.location);
+            request_answer_json(request, answer.status, answer.body);
+        }
+    }
+    return true;
+}
+
+static bool on_queried_delivered(struct outcome_waiter *waiter) {
+    (void)waiter;
+    return false;
+}
+
+static void on_queried_failed(struct outcome_waiter *waiter, bool is_certain) {
+    (void)is_certain;
+    struct outcome_query *query = waiter->context;
+    request_no_log(query->request);
+}
+
+static void on_queried_deadline(struct outcome_waiter *waiter) {
+    answer_query_undecided(waiter->context);
+}
+
+void query_command(struct request *request) {
+    struct gateway_loop *loop = request->loop;
+    struct arena *arena = request_arena(request);
+    struct outcome_query *query = arena_alloc(arena, sizeof *query);
+    struct problem problem;
+    int32_t shard;
+    query->request = request;
+    query->public_id = request_parameter(request, "command");
+    query->waiter = (struct outcome_waiter){
+        .deadline_boot_us = clock_boot_us() + (int64_t)OUTCOME_QUERY_WAIT_MS * MICROS_PER_MS,
+        .on_outcome = on_queried_outcome,
+        .on_delivered = on_queried_delivered,
+        .on_failed = on_queried_failed,
+        .on_deadline = on_queried_deadline,
+        .context = query,
+    };
+    if (!path_id_command(arena, query->public_id, (uint32_t)loop->gateway->config->shards, &query->waiter.command_id,
+                         &shard, &problem)) {
+        request_problem(request, &problem);
+    } else if (!outcome_waiters_add(&loop->waiters, &query->waiter)) {
+        request_overloaded(request);
+    } else if (submit_outcome_ask(loop, arena, query->waiter.command_id, shard,
+                                  trace_parent(arena, request->trace_id)) != SUBMITTED) {
+        outcome_waiters_remove(&loop->waiters, &query->waiter);
+        request_no_log(request);
+    }
+}

@@ -1,0 +1,32 @@
+/* commands.h: the way of a command: check, seal, attach facts, send, wait, answer.
+ *
+ * Purpose  one request that changes something. Everything here happens on the loop's thread, in steps between which the
+ *          loop goes on with others:
+ *
+ *            intake -> seal -> wait for views -> price facts -> log ... outcome -> answer
+ *
+ * Promise  what is answered 2xx or by a refusal of decide stands in the log; what is not known is answered 202 with a
+ *          Location, never as a failure; 503 means that nothing was written (safe to send again, with the same key
+ *          to be sure).
+ * Second try  a checkout whose facts did not cover the cart (our hint was stale, the view behind) is refused
+ *          `cart_changed` naming the SKUs. The gateway then fetches just these and tries once more under a second
+ *          command id, which derives from the first one: so a retry of the client takes the same two steps and finds
+ *          both outcomes recorded. Only the second refusal is the client's.
+ * Lost answers  an outcome that does not come in time is asked for (AskOutcome), at growing intervals: a reply is best
+ *          effort.
+ * Thread   the loop's.          May use: http, log, pg, vault.
+ */
+#pragma once
+
+struct request;
+
+/* What every COMMAND_ROUTE is answered by. */
+void command_received(struct request *request);
+
+/* A command that the gateway itself made of a request (a webhook): its type, payload, stream and id are set. It is sent
+ * and its outcome answered; `accepted_body` is the answer when accepted, with status 200. */
+struct command;
+void command_send_made(struct request *request, const struct command *command, const char *accepted_body);
+
+/* GET /v1/commands/{command}: what became of it. */
+void query_command(struct request *request);

@@ -1,0 +1,124 @@
+#include "core/gateway/gateway.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/logger.h"
+#include "core/base/text.h"
+#include "core/base/timestamp.h"
+#include "core/gateway/loop.h"
+#include "core/gateway/replies.h"
+
+enum {
+    /* A record that was not delivered by then is given up, so that its sender hears 503 before he gives up himself. */
+    DELIVERY_TIMEOUT_MS = 4000,
+    PRODUCER_CLOSE_MS = 2000,
+};
+
+static void choose_instance(struct gateway *gateway) {
+    uint8_t bytes[ULID_BYTES];
+    randombytes_buf(bytes, sizeof bytes);
+    ulid_write(bytes, gateway->instance);
+    gateway->reply_partition = (int32_t)randombytes_uniform((uint32_t)gateway->config->shards);
+}
+
+static enum err open_producer(struct gateway *gateway, struct err_info *info) {
+    const struct log_producer_options options = {
+        .brokers = gateway->config->kafka_brokers,
+        .client_id = "daybook-gateway",
+        .linger_ms = 0,
+        .delivery_timeout_ms = DELIVERY_TIMEOUT_MS,
+    };
+    return log_producer_open(&options, &gateway->producer, info);
+}
+
+static enum err open_loops(struct gateway *gateway, struct err_info *info) {
+    size_t count = (size_t)gateway->config->http_threads;
+    gateway->loops = calloc(count, sizeof *gateway->loops);
+    assert(gateway->loops != NULL);
+    int port = (int)gateway->config->http_port;
+    for (size_t i = 0; i < count; i++) {
+        enum err err = loop_open(&gateway->loops[i], gateway, (unsigned)i, port, info);
+        if (err != ERR_NONE) {
+            return err;
+        }
+        gateway->loop_count++;
+        port = http_server_port(gateway->loops[0].server); /* the others share what the first one got */
+    }
+    return ERR_NONE;
+}
+
+static enum err start_loops(struct gateway *gateway, struct err_info *info) {
+    for (size_t i = 0; i < gateway->loop_count; i++) {
+        if (pthread_create(&gateway->loops[i].thread, NULL, loop_run, &gateway->loops[i]) != 0) {
+            return err_set(info, ERR_IO, "no thread could be started for a loop of the gateway");
+        }
+    }
+    return ERR_NONE;
+}
+
+/* When one of these fails the process cannot go on and ends; nothing is undone. */
+enum err gateway_start(const struct config *config, const struct gateway_peer *peers, size_t peer_count,
+                       struct gateway **ret_gateway, struct err_info *info) {
+    struct gateway *gateway = calloc(1, sizeof *gateway);
+    assert(gateway != NULL);
+    gateway->config = config;
+    gateway->peers = calloc(peer_count + 1, sizeof *gateway->peers);
+    assert(gateway->peers != NULL);
+    for (size_t i = 0; i < peer_count; i++) {
+        gateway->peers[gateway->peer_count++] = peers[i];
+    }
+    log_topics_name(&gateway->topics, config->topic_prefix);
+    recent_carts_init(&gateway->recent_carts);
+    enum err err = secret_load(config->secret_file, &gateway->secret, info);
+    if (err == ERR_NONE) {
+        choose_instance(gateway);
+        err = open_producer(gateway, info);
+    }
+    if (err == ERR_NONE) {
+        err = open_loops(gateway, info);
+    }
+    if (err == ERR_NONE) {
+        err = replies_start(gateway, &gateway->replies, info);
+    }
+    if (err == ERR_NONE) {
+        err = start_loops(gateway, info);
+    }
+    if (err != ERR_NONE) {
+        return err;
+    }
+    log_line(LOG_INFO, "gateway", "listening", LOG_CSTR("host", config->http_host),
+             LOG_INT("port", gateway_port(gateway)), LOG_INT("loops", gateway->loop_count));
+    *ret_gateway = gateway;
+    return ERR_NONE;
+}
+
+int gateway_port(const struct gateway *gateway) {
+    return http_server_port(gateway->loops[0].server);
+}
+
+void gateway_stop(struct gateway *gateway) {
+    if (gateway == NULL) {
+        return;
+    }
+    atomic_store(&gateway->stopping, true);
+    for (size_t i = 0; i < gateway->loop_count; i++) {
+        loop_stop(&gateway->loops[i]);
+    }
+    for (size_t i = 0; i < gateway->loop_count; i++) {
+        pthread_join(gateway->loops[i].thread, NULL);
+    }
+    /* Both may still post letters; a closed mailbox drops them. */
+    replies_stop(gateway->replies);
+    log_producer_close(gateway->producer, PRODUCER_CLOSE_MS);
+    for (size_t i = 0; i < gateway->loop_count; i++) {
+        loop_release(&gateway->loops[i]);
+    }
+    recent_carts_release(&gateway->recent_carts);
+    free(gateway->loops);
+    free(gateway->peers);
+    sodium_memzero(&gateway->secret, sizeof gateway->secret);
+    free(gateway);
+}

@@ -1,0 +1,24 @@
+/* gateway.h: Daybook's HTTP front: commands in, answers and queries out.
+ * Each loop is one thread; these calls are for cmd/ and any thread. May use: http, log, domain, pg, vault, query.c.
+ */
+#pragma once
+
+#include "core/base/buf.h"
+#include "core/base/config.h"
+#include "core/base/err.h"
+
+struct gateway;
+
+/* What other roles in the same process tell /metrics and /health/ready. */
+struct gateway_peer {
+    const char *name; /* "handler" */
+    void (*metrics)(const void *peer, struct buf *out);
+    bool (*is_ready)(const void *peer);
+    const void *peer;
+};
+
+MUST_CHECK enum err gateway_start(const struct config *config, const struct gateway_peer *peers, size_t peer_count,
+                                  struct gateway **ret_gateway, struct err_info *info);
+int gateway_port(const struct gateway *gateway);
+/* Refuses new requests, answers those in hand (10 s at most), ends its threads. */
+void gateway_stop(struct gateway *gateway);

@@ -1,0 +1,13 @@
+/* health.h: GET /health/live and /health/ready.
+ *
+ * live     the loop turns.
+ * ready    the log and the database answer and every other role of the process is ready; otherwise 503 with the
+ *          names of those that are not: {"ready":false,"waiting_for":["log"]}.
+ * Thread   the loop's.          May use: http.
+ */
+#pragma once
+
+struct request;
+
+void health_live(struct request *request);
+void health_ready(struct request *request);

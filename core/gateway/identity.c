@@ -1,0 +1,94 @@
+#include "core/gateway/identity.h"
+
+#include <assert.h>
+#include <sodium.h>
+
+#include "core/base/text.h"
+
+static struct str ulid_text(struct arena *arena, const char *prefix, const uint8_t bytes[ULID_BYTES]) {
+    char text[ULID_TEXT_LEN];
+    ulid_write(bytes, text);
+    return arena_printf(arena, "%s%.*s", prefix, ULID_TEXT_LEN, text);
+}
+
+/* An id of 16 bytes of the keyed hash; 128 bits are enough that no two requests ever meet. */
+static struct str derived_id(struct arena *arena, const struct secret *secret, const char *prefix, const char *label,
+                             const struct str *parts, size_t part_count) {
+    uint8_t hash[SECRET_HASH_BYTES];
+    secret_hash(secret, label, parts, part_count, hash);
+    return ulid_text(arena, prefix, hash);
+}
+
+static struct str base64url_text(struct arena *arena, const char *prefix, const uint8_t *bytes, size_t size) {
+    struct buf text;
+    buf_init(&text, 256);
+    buf_str(&text, str_of_cstr(prefix));
+    base64url_write(&text, str_of((const char *)bytes, size));
+    struct str copy = arena_str_copy(arena, buf_text(&text));
+    buf_release(&text);
+    return copy;
+}
+
+struct str identity_principal(struct arena *arena, const struct secret *secret, struct str cart_token) {
+    if (str_is_empty(cart_token)) {
+        return STR("anonymous");
+    }
+    uint8_t hash[SECRET_HASH_BYTES];
+    secret_hash(secret, "principal of cart token", &cart_token, 1, hash);
+    return base64url_text(arena, "guest:", hash, 16);
+}
+
+struct str identity_cart_token(struct arena *arena, const struct secret *secret, struct str cart) {
+    uint8_t hash[SECRET_HASH_BYTES];
+    secret_hash(secret, "cart token", &cart, 1, hash);
+    return base64url_text(arena, "", hash, 24);
+}
+
+struct str identity_command(struct arena *arena, const struct secret *secret, struct str principal, struct str method,
+                            struct str path, struct str key) {
+    const struct str parts[] = {principal, method, path, key};
+    return derived_id(arena, secret, "cmd_", "command", parts, 4);
+}
+
+struct str identity_fresh(struct arena *arena, int64_t now_us) {
+    uint8_t bytes[ULID_BYTES];
+    uint64_t now_ms = (uint64_t)now_us / 1000;
+    for (int i = 0; i < 6; i++) {
+        bytes[i] = (uint8_t)(now_ms >> (8 * (5 - i)));
+    }
+    randombytes_buf(bytes + 6, sizeof bytes - 6);
+    return ulid_text(arena, "cmd_", bytes);
+}
+
+struct str identity_second_try(struct arena *arena, const struct secret *secret, struct str command_id) {
+    return derived_id(arena, secret, "cmd_", "second try", &command_id, 1);
+}
+
+struct str identity_provider_outcome(struct arena *arena, const struct secret *secret, struct str intent,
+                                     struct str result, struct str provider_ref) {
+    const struct str parts[] = {intent, result, provider_ref};
+    return derived_id(arena, secret, "cmd_", "provider outcome", parts, 3);
+}
+
+struct str identity_stream(struct arena *arena, const struct secret *secret, struct str prefix, struct str command_id) {
+    const struct str parts[] = {prefix, command_id};
+    struct str bare = derived_id(arena, secret, "", "stream", parts, 2);
+    return arena_printf(arena, "%.*s%.*s", STR_ARGS(prefix), STR_ARGS(bare));
+}
+
+struct str identity_request_hash(struct arena *arena, const struct secret *secret, struct str method, struct str path,
+                                 struct str canonical_body) {
+    uint8_t hash[SECRET_HASH_BYTES];
+    const struct str parts[] = {method, path, canonical_body};
+    secret_hash(secret, "request", parts, 3, hash);
+    return arena_str_copy(arena, str_of((const char *)hash, sizeof hash));
+}
+
+struct str identity_trace(struct arena *arena, struct str command_id) {
+    uint8_t bytes[ULID_BYTES];
+    bool is_ulid = command_id.len == COMMAND_ID_LEN && ulid_read(str_from(command_id, 4), bytes);
+    assert(is_ulid);
+    char *text = arena_alloc(arena, 33);
+    sodium_bin2hex(text, 33, bytes, sizeof bytes);
+    return str_of(text, 32);
+}

@@ -1,0 +1,45 @@
+/* identity.h: ids that a retry finds again.
+ *
+ * Purpose  a request with an Idempotency-Key always becomes the same command, and the stream it creates always has
+ *          the same id: so a retry reaches the same shard and the same stream, whatever process takes it.
+ * Scope    the key counts within principal, method and path; the secret keeps outsiders from computing ids.
+ * Memory   results live in the arena.
+ * Thread   pure, save identity_fresh (random); any.          May use: base, vault.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/vault/secret.h"
+
+enum {
+    COMMAND_ID_LEN = 4 + 26, /* cmd_ and a ULID's text */
+    IDEMPOTENCY_KEY_MAX = 255,
+    /* Who has neither a token nor an account shares one scope with all like him: his key must be one that nobody
+     * guesses or repeats by chance. 22 characters of base64url hold 128 bits. */
+    ANONYMOUS_KEY_MIN = 22,
+};
+
+/* "anonymous", or what a Daybook-Cart-Token makes its bearer: the token itself stays out of the log. */
+struct str identity_principal(struct arena *arena, const struct secret *secret, struct str cart_token);
+/* The token that lets a guest speak for a cart, to be sent as Daybook-Cart-Token. */
+struct str identity_cart_token(struct arena *arena, const struct secret *secret, struct str cart);
+
+struct str identity_command(struct arena *arena, const struct secret *secret, struct str principal, struct str method,
+                            struct str path, struct str key);
+/* Another one, in the order of time: 48 bits of milliseconds, 80 of chance. */
+struct str identity_fresh(struct arena *arena, int64_t now_us);
+/* The command with which `command_id` is tried once more: see core/gateway/commands.h. */
+struct str identity_second_try(struct arena *arena, const struct secret *secret, struct str command_id);
+/* Of what a provider said: the same words twice are one command. */
+struct str identity_provider_outcome(struct arena *arena, const struct secret *secret, struct str intent,
+                                     struct str result, struct str provider_ref);
+
+/* The stream that the command creates, e.g. prefix "cart_". */
+struct str identity_stream(struct arena *arena, const struct secret *secret, struct str prefix, struct str command_id);
+
+/* Keyed hash of what the client asked for: method, path and the body in its canonical form. */
+struct str identity_request_hash(struct arena *arena, const struct secret *secret, struct str method, struct str path,
+                                 struct str canonical_body);
+
+/* The 32 hexadecimal digits of the command's own trace, used when the client began none. */
+struct str identity_trace(struct arena *arena, struct str command_id);

@@ -1,0 +1,197 @@
+#include "core/gateway/identity.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "core/gateway/cursor.h"
+#include "core/gateway/position.h"
+#include "core/gateway/trace.h"
+
+static const struct secret secret = {{1, 2, 3}};
+static const struct secret other_secret = {{4, 5, 6}};
+static struct arena arena;
+
+static int set_up(void **state) {
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    arena_release(&arena);
+    return 0;
+}
+
+static struct str command(const struct secret *with, const char *principal, const char *method, const char *path,
+                          const char *key) {
+    return identity_command(&arena, with, str_of_cstr(principal), str_of_cstr(method), str_of_cstr(path),
+                            str_of_cstr(key));
+}
+
+/* ---- ids ---- */
+
+static void a_retry_is_the_same_command_and_makes_the_same_stream(void **state) {
+    (void)state;
+    struct str first = command(&secret, "anonymous", "POST", "/v1/carts", "key");
+    struct str again = command(&secret, "anonymous", "POST", "/v1/carts", "key");
+    assert_true(str_equal(first, again));
+    assert_int_equal(first.len, COMMAND_ID_LEN);
+    assert_true(str_equal(identity_stream(&arena, &secret, STR("cart_"), first),
+                          identity_stream(&arena, &secret, STR("cart_"), again)));
+}
+
+static void any_part_of_the_scope_makes_another_command(void **state) {
+    (void)state;
+    struct str id = command(&secret, "anonymous", "POST", "/v1/carts", "key");
+    assert_false(str_equal(id, command(&secret, "guest:x", "POST", "/v1/carts", "key")));
+    assert_false(str_equal(id, command(&secret, "anonymous", "PUT", "/v1/carts", "key")));
+    assert_false(str_equal(id, command(&secret, "anonymous", "POST", "/v1/carts/", "key")));
+    assert_false(str_equal(id, command(&secret, "anonymous", "POST", "/v1/carts", "kez")));
+    assert_false(str_equal(id, command(&other_secret, "anonymous", "POST", "/v1/carts", "key")));
+}
+
+static void parts_do_not_run_into_one_another(void **state) {
+    (void)state;
+    assert_false(str_equal(command(&secret, "a", "bc", "d", "e"), command(&secret, "ab", "c", "d", "e")));
+}
+
+static void fresh_ids_differ_and_sort_by_time(void **state) {
+    (void)state;
+    struct str early = identity_fresh(&arena, 1000000000000000);
+    struct str late = identity_fresh(&arena, 1700000000000000);
+    assert_true(str_compare(early, late) < 0);
+    assert_false(str_equal(identity_fresh(&arena, 1), identity_fresh(&arena, 1)));
+}
+
+static void the_second_try_is_another_command_but_always_the_same_one(void **state) {
+    (void)state;
+    struct str first = command(&secret, "a", "b", "c", "d");
+    struct str second = identity_second_try(&arena, &secret, first);
+    assert_false(str_equal(first, second));
+    assert_true(str_equal(second, identity_second_try(&arena, &secret, first)));
+}
+
+static void a_token_is_not_in_the_principal(void **state) {
+    (void)state;
+    struct str principal = identity_principal(&arena, &secret, STR("tok_secret"));
+    assert_true(str_starts_with(principal, STR("guest:")));
+    for (uint32_t i = 0; i < principal.len; i++) {
+        assert_false(str_starts_with(str_from(principal, i), STR("tok_secret")));
+    }
+    assert_true(str_equal(identity_principal(&arena, &secret, STR("")), STR("anonymous")));
+}
+
+static void another_body_has_another_hash(void **state) {
+    (void)state;
+    struct str a = identity_request_hash(&arena, &secret, STR("POST"), STR("/v1/carts"), STR("{}"));
+    struct str b = identity_request_hash(&arena, &secret, STR("POST"), STR("/v1/carts"), STR("{\"a\":1}"));
+    assert_false(str_equal(a, b));
+    assert_true(str_equal(a, identity_request_hash(&arena, &secret, STR("POST"), STR("/v1/carts"), STR("{}"))));
+}
+
+/* ---- cursors ---- */
+
+static void a_cursor_of_ours_comes_back_as_it_was(void **state) {
+    (void)state;
+    struct str text = cursor_write(&arena, &secret, "orders", STR("ord_X.1"));
+    struct str inner;
+    assert_true(cursor_read(&arena, &secret, "orders", text, &inner));
+    assert_true(str_equal(inner, STR("ord_X.1")));
+}
+
+static void a_cursor_of_another_list_or_made_up_is_refused(void **state) {
+    (void)state;
+    struct str text = cursor_write(&arena, &secret, "orders", STR("ord_X.1"));
+    struct str inner;
+    assert_false(cursor_read(&arena, &secret, "products", text, &inner));
+    assert_false(cursor_read(&arena, &other_secret, "orders", text, &inner));
+    assert_false(cursor_read(&arena, &secret, "orders", STR("b3JkX1guMQ"), &inner));
+    assert_false(cursor_read(&arena, &secret, "orders", STR("not base64url!"), &inner));
+    assert_false(cursor_read(&arena, &secret, "orders", STR(""), &inner));
+    for (uint32_t i = 0; i < text.len; i++) {
+        char *changed = arena_alloc(&arena, text.len);
+        memcpy(changed, text.data, text.len);
+        changed[i] = changed[i] == 'A' ? 'B' : 'A';
+        assert_false(cursor_read(&arena, &secret, "orders", str_of(changed, text.len), &inner));
+    }
+}
+
+/* ---- positions ---- */
+
+static void a_position_comes_back_as_it_was(void **state) {
+    (void)state;
+    struct buf bytes;
+    buf_init(&bytes, 1024);
+    position_write(&bytes, stream_hash(STR("cart_X"), TOPIC_CARTS), 300);
+    position_write(&bytes, stream_hash(STR("ord_X.1"), TOPIC_ORDERS), 1);
+    struct position position;
+    assert_true(position_header_read(position_header_write(&arena, buf_text(&bytes)), &position));
+    assert_int_equal(position.count, 2);
+    assert_int_equal(position.pairs[0].version, 300);
+    assert_true(position.pairs[1].hash == stream_hash(STR("ord_X.1"), TOPIC_ORDERS));
+    assert_true(position_names(&position, TOPIC_CARTS));
+    assert_false(position_names(&position, TOPIC_CATALOG));
+    buf_release(&bytes);
+}
+
+static void what_is_no_position_is_refused(void **state) {
+    (void)state;
+    struct position position;
+    assert_false(position_header_read(STR(""), &position));
+    assert_false(position_header_read(STR("!"), &position));
+    assert_false(position_header_read(STR("AAAA"), &position));
+    assert_false(position_header_read(STR("AAAAAAAAAAAA"), &position)); /* version 0 */
+    struct buf bytes;
+    buf_init(&bytes, 1024);
+    for (int i = 0; i < POSITION_PAIRS_MAX + 1; i++) {
+        position_write(&bytes, (uint64_t)i, 1);
+    }
+    assert_false(position_header_read(position_header_write(&arena, buf_text(&bytes)), &position));
+    buf_release(&bytes);
+}
+
+/* ---- traces ---- */
+
+static void a_well_formed_traceparent_is_continued(void **state) {
+    (void)state;
+    struct str id;
+    assert_true(trace_read(STR("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), &id));
+    assert_true(str_equal(id, STR("4bf92f3577b34da6a3ce929d0e0e4736")));
+    assert_true(trace_read(STR("cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what-comes-later"), &id));
+    assert_true(trace_read(trace_parent(&arena, id), &id));
+}
+
+static void any_other_traceparent_is_as_good_as_none(void **state) {
+    (void)state;
+    struct str id;
+    assert_false(trace_read(STR(""), &id));
+    assert_false(trace_read(STR("00-00000000000000000000000000000000-00f067aa0ba902b7-01"), &id));
+    assert_false(trace_read(STR("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"), &id));
+    assert_false(trace_read(STR("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"), &id));
+    assert_false(trace_read(STR("ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), &id));
+    assert_false(trace_read(STR("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more"), &id));
+    assert_false(trace_read(STR("00-4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7-01"), &id));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_retry_is_the_same_command_and_makes_the_same_stream),
+        cmocka_unit_test(any_part_of_the_scope_makes_another_command),
+        cmocka_unit_test(parts_do_not_run_into_one_another),
+        cmocka_unit_test(fresh_ids_differ_and_sort_by_time),
+        cmocka_unit_test(the_second_try_is_another_command_but_always_the_same_one),
+        cmocka_unit_test(a_token_is_not_in_the_principal),
+        cmocka_unit_test(another_body_has_another_hash),
+        cmocka_unit_test(a_cursor_of_ours_comes_back_as_it_was),
+        cmocka_unit_test(a_cursor_of_another_list_or_made_up_is_refused),
+        cmocka_unit_test(a_position_comes_back_as_it_was),
+        cmocka_unit_test(what_is_no_position_is_refused),
+        cmocka_unit_test(a_well_formed_traceparent_is_continued),
+        cmocka_unit_test(any_other_traceparent_is_as_good_as_none),
+    };
+    return cmocka_run_group_tests_name("identity", tests, set_up, tear_down);
+}

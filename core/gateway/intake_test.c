@@ -1,0 +1,412 @@
+#include "core/gateway/intake.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "core/gateway/identity.h"
+
+/* One request, as the server would hand it over. */
+static struct http_exchange exchange;
+static struct http_field fields[16];
+static const struct secret secret = {{7}};
+static struct intake intake;
+static struct problem problem;
+
+#define KEY "a-key-of-22-characters"
+
+static int set_up(void **state) {
+    (void)state;
+    exchange = (struct http_exchange){.fields = fields};
+    arena_init(&exchange.arena, 16 << 20);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    arena_release(&exchange.arena);
+    return 0;
+}
+
+static void header(const char *name, const char *value) {
+    fields[exchange.field_count++] = (struct http_field){str_of_cstr(name), str_of_cstr(value)};
+}
+
+static bool take(enum http_method method, const char *path, struct str body) {
+    exchange.method = method;
+    exchange.path = str_of_cstr(path);
+    exchange.body = body;
+    struct route_match match;
+    assert_int_equal(router_find(&exchange.arena, method, exchange.path, &match), ROUTE_FOUND);
+    struct intake_source source = {
+        .exchange = &exchange, .match = &match, .secret = &secret, .now_us = 1700000000000000, .wait_default_ms = 5000};
+    problem = (struct problem){0};
+    return intake_principal(&exchange, &secret, &source.principal, &problem) &&
+           intake_command(&source, &intake, &problem);
+}
+
+/* A request with a good key and media type. */
+static bool post(const char *path, const char *body) {
+    exchange.field_count = 0;
+    header("Idempotency-Key", KEY);
+    header("Content-Type", "application/json");
+    return take(HTTP_POST_, path, str_of_cstr(body));
+}
+
+static void assert_refused(int status, const char *code, const char *pointer) {
+    assert_string_equal(problem.code, code);
+    assert_int_equal(problem.status, status);
+    assert_true(str_equal(problem.pointer, str_of_cstr(pointer)));
+    assert_non_null(problem.detail);
+}
+
+#define ULID "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+#define CART "cart_" ULID
+
+/* ---- what is taken ---- */
+
+static void a_good_request_becomes_a_whole_command(void **state) {
+    (void)state;
+    assert_true(post("/v1/carts", "{\"currency\":\"EUR\",\"lines\":[{\"sku\":\"A.1\",\"quantity\":2}]}"));
+    const struct command *command = &intake.command;
+    assert_int_equal(command->type, COMMAND_OPEN_CART);
+    assert_int_equal(command->as.open_cart.lines.items[0].quantity, 2);
+    assert_true(str_starts_with(command->meta.stream, STR("cart_")));
+    assert_true(str_equal(command->meta.actor, STR("anonymous")));
+    assert_true(str_equal(command->meta.correlation_id, command->meta.command_id));
+    assert_true(command->meta.client_key);
+    assert_int_equal(command->meta.request_hash.len, SECRET_HASH_BYTES);
+}
+
+static void the_same_request_is_the_same_command_however_its_json_is_written(void **state) {
+    (void)state;
+    assert_true(post("/v1/carts", "{\"currency\":\"EUR\",\"reference\":\"r\"}"));
+    struct command_meta first = intake.command.meta;
+    assert_true(post("/v1/carts", " { \"reference\" : \"\\u0072\", \"currency\": \"EUR\" } "));
+    assert_true(str_equal(first.command_id, intake.command.meta.command_id));
+    assert_true(str_equal(first.request_hash, intake.command.meta.request_hash));
+    assert_true(post("/v1/carts", "{\"currency\":\"EUR\",\"reference\":\"s\"}"));
+    assert_true(str_equal(first.command_id, intake.command.meta.command_id));
+    assert_false(str_equal(first.request_hash, intake.command.meta.request_hash));
+}
+
+static void without_a_key_each_request_is_another_command(void **state) {
+    (void)state;
+    header("Content-Type", "application/json; charset=utf-8");
+    assert_true(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+    struct str first = intake.command.meta.command_id;
+    assert_false(intake.command.meta.client_key);
+    assert_true(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+    assert_false(str_equal(first, intake.command.meta.command_id));
+}
+
+static void an_empty_body_is_an_empty_object(void **state) {
+    (void)state;
+    assert_true(take(HTTP_POST_, "/v1/products/prod_" ULID "/publish", STR("")));
+    struct str hash = intake.command.meta.request_hash;
+    header("Content-Type", "application/json");
+    assert_true(take(HTTP_POST_, "/v1/products/prod_" ULID "/publish", STR("{}")));
+    assert_true(str_equal(hash, intake.command.meta.request_hash));
+}
+
+static void what_the_path_names_is_part_of_the_command(void **state) {
+    (void)state;
+    header("Content-Type", "application/json");
+    assert_true(take(HTTP_PUT_, "/v1/carts/" CART "/lines/A%2Eb", STR("{\"quantity\":0}")));
+    assert_true(str_equal(intake.command.meta.stream, STR(CART)));
+    assert_true(str_equal(intake.command.as.set_cart_line.sku, STR("A.b")));
+}
+
+static void a_sku_is_its_own_stream(void **state) {
+    (void)state;
+    assert_true(post("/v1/stock/A_b-c.1/receipts", "{\"location\":\"main\",\"quantity\":1}"));
+    assert_true(str_equal(intake.command.meta.stream, STR("sku_A_b-c.1")));
+}
+
+static void if_match_is_the_version_to_stand_at(void **state) {
+    (void)state;
+    header("Content-Type", "application/json");
+    header("If-Match", "\"12\"");
+    assert_true(take(HTTP_PATCH_, "/v1/products/prod_" ULID, STR("{\"title\":\"T\"}")));
+    assert_true(intake.command.meta.has_expected_version);
+    assert_int_equal(intake.command.meta.expected_version, 12);
+    exchange.field_count = 1;
+    header("If-Match", "*");
+    assert_true(take(HTTP_PATCH_, "/v1/products/prod_" ULID, STR("{\"title\":\"T\"}")));
+    assert_false(intake.command.meta.has_expected_version);
+}
+
+static void prefer_says_how_long_to_wait(void **state) {
+    (void)state;
+    header("Content-Type", "application/json");
+    header("Prefer", "foo, wait=3");
+    assert_true(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+    assert_int_equal(intake.wait_ms, 3000);
+    assert_false(intake.responds_async);
+    exchange.field_count = 1;
+    header("Prefer", "respond-async, wait=1000000");
+    assert_true(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+    assert_true(intake.responds_async);
+    assert_int_equal(intake.wait_ms, PREFER_WAIT_MAX_S * 1000);
+    exchange.field_count = 1;
+    header("Prefer", "wait=-1");
+    assert_true(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+    assert_int_equal(intake.wait_ms, 5000);
+}
+
+static void an_email_is_kept_apart_to_be_sealed(void **state) {
+    (void)state;
+    assert_true(post("/v1/carts/" CART "/checkout",
+                     "{\"email\":\"a@example.com\",\"payment\":{\"provider\":\"test\",\"method\":\"m\"}}"));
+    assert_true(str_equal(intake.command.as.check_out_cart.email.plaintext, STR("a@example.com")));
+    assert_int_equal(intake.command.as.check_out_cart.email.ciphertext.len, 0);
+}
+
+/* ---- keys ---- */
+
+static void where_stock_or_money_moves_a_key_is_required(void **state) {
+    (void)state;
+    header("Content-Type", "application/json");
+    assert_false(take(HTTP_POST_, "/v1/stock/A/receipts", STR("{\"location\":\"main\",\"quantity\":1}")));
+    assert_refused(400, "idempotency_key_required", "");
+    assert_false(take(HTTP_POST_, "/v1/carts/" CART "/checkout", STR("{}")));
+    assert_refused(400, "idempotency_key_required", "");
+}
+
+static void a_key_that_others_may_guess_is_refused_unless_a_token_scopes_it(void **state) {
+    (void)state;
+    header("Content-Type", "application/json");
+    header("Idempotency-Key", "only-21-characters-ab");
+    assert_false(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+    assert_refused(400, "idempotency_key_too_weak", "");
+    header("Daybook-Cart-Token", "token");
+    assert_true(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+    assert_true(str_starts_with(intake.command.meta.actor, STR("guest:")));
+}
+
+static void a_key_is_visible_ascii_of_255_at_most(void **state) {
+    (void)state;
+    char *longest = malloc(257);
+    memset(longest, 'k', 256);
+    longest[256] = '\0';
+    const char *bad[] = {longest, "with a space in between them", "caf\xc3\xa9-caf\xc3\xa9-caf\xc3\xa9-caf\xc3\xa9",
+                         "a-tab\tin-the-middle-of-it"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        exchange.field_count = 0;
+        header("Content-Type", "application/json");
+        header("Idempotency-Key", bad[i]);
+        assert_false(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+        assert_refused(400, "idempotency_key_invalid", "");
+    }
+    longest[255] = '\0';
+    exchange.field_count = 0;
+    header("Content-Type", "application/json");
+    header("Idempotency-Key", longest);
+    assert_true(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+    free(longest);
+}
+
+/* ---- bad bodies ---- */
+
+static void malformed_json_is_refused(void **state) {
+    (void)state;
+    const char *bad[] = {"{",
+                         "{\"currency\":}",
+                         "{\"currency\":\"EUR\"",
+                         "{\"currency\":\"EUR\"}x",
+                         "nul",
+                         "{'currency':1}",
+                         "{\"currency\":\"EUR\",}",
+                         "\x01",
+                         "{\"a\\",
+                         "[}",
+                         "{\"currency\":\"\\ud800\"}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(post("/v1/carts", bad[i]));
+        assert_refused(400, "malformed_json", "");
+    }
+}
+
+static void what_is_no_object_is_refused(void **state) {
+    (void)state;
+    const char *bad[] = {"[]", "1", "\"text\"", "null", "true"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(post("/v1/carts", bad[i]));
+        assert_refused(400, "wrong_type", "");
+    }
+}
+
+static void a_key_twice_is_refused_and_pointed_at(void **state) {
+    (void)state;
+    assert_false(post("/v1/carts", "{\"currency\":\"EUR\",\"currency\":\"USD\"}"));
+    assert_refused(400, "duplicate_key", "/currency");
+    assert_false(post("/v1/carts", "{\"currency\":\"EUR\",\"lines\":[{\"sku\":\"A\",\"quantity\":1},"
+                                   "{\"sku\":\"B\",\"quantity\":1,\"sku\":\"C\"}]}"));
+    assert_refused(400, "duplicate_key", "/lines/1/sku");
+    assert_false(post("/v1/carts", "{\"a/b~\":1,\"a/b~\":2}"));
+    assert_refused(400, "duplicate_key", "/a~1b~0");
+}
+
+static void unknown_fields_are_refused_and_pointed_at(void **state) {
+    (void)state;
+    assert_false(post("/v1/carts", "{\"currency\":\"EUR\",\"price\":1}"));
+    assert_refused(400, "unknown_field", "/price");
+    assert_false(post("/v1/carts", "{\"currency\":\"EUR\",\"price_facts\":[]}"));
+    assert_refused(400, "unknown_field", "/price_facts");
+    assert_false(post("/v1/carts", "{\"currency\":\"EUR\",\"meta\":{}}"));
+    assert_refused(400, "unknown_field", "/meta");
+}
+
+static void quantities_of_zero_negative_huge_or_broken_are_refused(void **state) {
+    (void)state;
+    const char *bad[] = {"0", "-1", "1000000000000", "99999999999999999999", "1e400"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char body[128];
+        snprintf(body, sizeof body, "{\"currency\":\"EUR\",\"lines\":[{\"sku\":\"A\",\"quantity\":%s}]}", bad[i]);
+        assert_false(post("/v1/carts", body));
+        assert_refused(400, "out_of_range", "/lines/0/quantity");
+    }
+    assert_false(post("/v1/carts", "{\"currency\":\"EUR\",\"lines\":[{\"sku\":\"A\",\"quantity\":\"1\"}]}"));
+    assert_refused(400, "wrong_type", "/lines/0/quantity");
+}
+
+static void a_cart_of_501_lines_is_refused(void **state) {
+    (void)state;
+    struct buf body;
+    buf_init(&body, 1 << 20);
+    buf_str(&body, STR("{\"currency\":\"EUR\",\"lines\":["));
+    for (int i = 0; i < 501; i++) {
+        buf_printf(&body, "%s{\"sku\":\"S%d\",\"quantity\":1}", i > 0 ? "," : "", i);
+    }
+    buf_str(&body, STR("]}"));
+    buf_byte(&body, '\0');
+    assert_false(post("/v1/carts", body.data));
+    assert_refused(400, "too_many_items", "/lines");
+    buf_release(&body);
+}
+
+static void invalid_utf8_and_control_characters_are_refused(void **state) {
+    (void)state;
+    assert_false(post("/v1/carts", "{\"currency\":\"EUR\",\"reference\":\"\xff\"}"));
+    assert_refused(400, "invalid_utf8", "");
+    assert_false(post("/v1/carts", "{\"currency\":\"EUR\",\"reference\":\"a\\u0007b\"}"));
+    assert_refused(400, "invalid_format", "/reference");
+    assert_false(post("/v1/carts", "{\"currency\":\"EUR\",\"reference\":\"a\\u0000b\"}"));
+    assert_refused(400, "invalid_format", "/reference");
+    assert_false(post("/v1/carts", "{\"currency\":\"EUR\",\"reference\":\"a\nb\"}"));
+    assert_refused(400, "malformed_json", "");
+}
+
+static void no_currency_of_the_world_is_no_currency(void **state) {
+    (void)state;
+    const char *bad[] = {"EURO", "eur", "XXX", "", "E R"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char body[64];
+        snprintf(body, sizeof body, "{\"currency\":\"%s\"}", bad[i]);
+        assert_false(post("/v1/carts", body));
+        assert_int_equal(problem.status, 400);
+        assert_true(str_equal(problem.pointer, STR("/currency")));
+    }
+}
+
+static void deep_nesting_is_refused_before_it_is_parsed(void **state) {
+    (void)state;
+    char body[200];
+    memset(body, '[', 100);
+    memset(body + 100, ']', 99);
+    body[199] = '\0';
+    assert_false(post("/v1/carts", body));
+    assert_refused(400, "too_deep", "");
+}
+
+static void another_media_type_is_refused(void **state) {
+    (void)state;
+    const char *bad[] = {"text/plain", "application/jsonx", "application/x-www-form-urlencoded", ""};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        exchange.field_count = 0;
+        header("Content-Type", bad[i]);
+        assert_false(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+        assert_refused(415, "unsupported_media_type", "");
+    }
+}
+
+/* ---- bad ids and headers ---- */
+
+static void an_id_of_another_kind_is_refused_and_a_malformed_one_is_not_found(void **state) {
+    (void)state;
+    assert_false(post("/v1/carts/ord_" ULID ".1/checkout", "{\"payment\":{\"provider\":\"test\",\"method\":\"m\"}}"));
+    assert_refused(422, "wrong_id_kind", "");
+    const char *bad[] = {"/v1/products/x/publish", "/v1/products/prod_" ULID "0/publish",
+                         "/v1/products/prod_01arz3ndektsv4rrffq69g5fav/publish", "/v1/products/prod_" ULID ".1/publish",
+                         "/v1/products/prod_/publish"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_false(post(bad[i], "{}"));
+        assert_refused(404, "malformed_id", "");
+    }
+    assert_false(post("/v1/stock/A%20B/receipts", "{\"location\":\"main\",\"quantity\":1}"));
+    assert_refused(404, "malformed_id", "");
+    header("Content-Type", "application/json");
+    assert_false(take(HTTP_PUT_, "/v1/carts/" CART "/lines/%2F", STR("{\"quantity\":1}")));
+    assert_refused(404, "malformed_id", "");
+}
+
+static void if_match_must_be_one_of_our_etags(void **state) {
+    (void)state;
+    const char *bad[] = {"W/\"3\"", "3",     "\"\"",         "\"x\"",
+                         "\"-1\"",  "\"0\"", "\"1\", \"2\"", "\"99999999999999999999\""};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        exchange.field_count = 0;
+        header("Content-Type", "application/json");
+        header("If-Match", bad[i]);
+        assert_false(take(HTTP_PATCH_, "/v1/products/prod_" ULID, STR("{\"title\":\"T\"}")));
+        assert_refused(400, "invalid_if_match", "");
+    }
+}
+
+static void a_position_or_token_that_is_not_ours_is_refused(void **state) {
+    (void)state;
+    header("Content-Type", "application/json");
+    header("Daybook-Position", "???");
+    assert_false(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+    assert_refused(400, "invalid_position", "");
+    exchange.field_count = 1;
+    header("Daybook-Cart-Token", "two words");
+    assert_false(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+    assert_refused(400, "invalid_cart_token", "");
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_good_request_becomes_a_whole_command),
+        TEST(the_same_request_is_the_same_command_however_its_json_is_written),
+        TEST(without_a_key_each_request_is_another_command),
+        TEST(an_empty_body_is_an_empty_object),
+        TEST(what_the_path_names_is_part_of_the_command),
+        TEST(a_sku_is_its_own_stream),
+        TEST(if_match_is_the_version_to_stand_at),
+        TEST(prefer_says_how_long_to_wait),
+        TEST(an_email_is_kept_apart_to_be_sealed),
+        TEST(where_stock_or_money_moves_a_key_is_required),
+        TEST(a_key_that_others_may_guess_is_refused_unless_a_token_scopes_it),
+        TEST(a_key_is_visible_ascii_of_255_at_most),
+        TEST(malformed_json_is_refused),
+        TEST(what_is_no_object_is_refused),
+        TEST(a_key_twice_is_refused_and_pointed_at),
+        TEST(unknown_fields_are_refused_and_pointed_at),
+        TEST(quantities_of_zero_negative_huge_or_broken_are_refused),
+        TEST(a_cart_of_501_lines_is_refused),
+        TEST(invalid_utf8_and_control_characters_are_refused),
+        TEST(no_currency_of_the_world_is_no_currency),
+        TEST(deep_nesting_is_refused_before_it_is_parsed),
+        TEST(another_media_type_is_refused),
+        TEST(an_id_of_another_kind_is_refused_and_a_malformed_one_is_not_found),
+        TEST(if_match_must_be_one_of_our_etags),
+        TEST(a_position_or_token_that_is_not_ours_is_refused),
+    };
+    return cmocka_run_group_tests_name("intake", tests, NULL, NULL);
+}

@@ -1,0 +1,197 @@
+#include "core/gateway/loop.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/logger.h"
+#include "core/base/timestamp.h"
+#include "core/gateway/request.h"
+#include "core/log/record.h"
+#include "gen/codec.h"
+#include "projections/runtime/behind.h"
+
+enum {
+    GATEWAY_GRACE_MS = 10000,
+    LAST_ANSWERS_MS = 8000, /* of the grace; then who still waits is told 202 */
+    LETTER_ARENA_BYTES = 8 * 1024 * 1024,
+};
+
+static const char *const channels[] = {VIEW_CHANNEL, NULL};
+
+/* ---- what comes in ------------------------------------------------------------------------------------------------
+ */
+
+static void on_notify(void *context, struct str channel, struct str payload) {
+    struct gateway_loop *loop = context;
+    (void)channel;
+    if (str_equal(payload, STR("products"))) {
+        facts_cache_expire(&loop->facts);
+    }
+    view_waits_moved(&loop->view_waits, payload);
+}
+
+static void on_outcome_letter(struct gateway_loop *loop, struct str value) {
+    uint32_t schema_id;
+    struct str avro;
+    struct outcome outcome;
+    const char *why;
+    arena_reset(&loop->letter_arena);
+    if (frame_read(value, &schema_id, &avro) &&
+        outcome_decode_as(&loop->letter_arena, schema_id, avro, &outcome, &why)) {
+        outcome_waiters_outcome(&loop->waiters, &outcome);
+    }
+}
+
+static void on_letter(void *context, enum letter_kind kind, struct str bytes) {
+    struct gateway_loop *loop = context;
+    switch (kind) {
+    case LETTER_OUTCOME:
+        on_outcome_letter(loop, bytes);
+        return;
+    case LETTER_DELIVERED:
+        outcome_waiters_delivered(&loop->waiters, bytes);
+        return;
+    case LETTER_NOT_DELIVERED:
+        outcome_waiters_failed(&loop->waiters, bytes, true);
+        return;
+    case LETTER_DELIVERY_IN_DOUBT:
+        outcome_waiters_failed(&loop->waiters, bytes, false);
+        return;
+    }
+}
+
+/* ---- the tick -----------------------------------------------------------------------------------------------------
+ */
+
+static void watch_database(struct gateway_loop *loop) {
+    bool is_up = pg_pool_is_up(loop->pg);
+    if (is_up == loop->database_was_up) {
+        return;
+    }
+    loop->database_was_up = is_up;
+    facts_cache_expire(&loop->facts); /* notifications were missed */
+    if (is_up) {
+        log_line(LOG_INFO, "gateway", "the database answers", LOG_INT("loop", loop->number));
+    } else {
+        log_line(LOG_WARN, "gateway", "the database does not answer; queries are refused until it does",
+                 LOG_INT("loop", loop->number));
+    }
+}
+
+static void on_tick(uv_timer_t *timer) {
+    struct gateway_loop *loop = timer->data;
+    int64_t now_boot_us = clock_boot_us();
+    outcome_waiters_tick(&loop->waiters, now_boot_us);
+    view_waits_tick(&loop->view_waits, now_boot_us);
+    watch_database(loop);
+    const struct metrics_loop_state state = {
+        .waiters = loop->waiters.count, .view_waits = loop->view_waits.count, .http = http_server_stats(loop->server)};
+    metrics_loop_is(&loop->metrics, &state);
+}
+
+/* ---- ending -------------------------------------------------------------------------------------------------------
+ */
+
+static void on_pg_closed(void *context) {
+    struct gateway_loop *loop = context;
+    uv_close((uv_handle_t *)&loop->tick, NULL);
+    uv_close((uv_handle_t *)&loop->stop, NULL);
+    mailbox_close(&loop->mailbox);
+}
+
+static void on_server_closed(void *context) {
+    struct gateway_loop *loop = context;
+    uv_timer_stop(&loop->tick); /* it looks at the server */
+    pg_pool_close(loop->pg, on_pg_closed, loop);
+}
+
+static void on_stop(uv_async_t *stop) {
+    struct gateway_loop *loop = stop->data;
+    outcome_waiters_hasten(&loop->waiters, clock_boot_us() + (int64_t)LAST_ANSWERS_MS * MICROS_PER_MS);
+    http_server_close(loop->server, GATEWAY_GRACE_MS, on_server_closed, loop);
+}
+
+/* ---- life cycle ---------------------------------------------------------------------------------------------------
+ */
+
+static enum err open_server(struct gateway_loop *loop, int port, struct err_info *info) {
+    const struct config *config = loop->gateway->config;
+    const struct http_server_options options = {
+        .host = config->http_host,
+        .port = port,
+        .body_max_bytes = (size_t)config->http_body_max_bytes,
+        .connections_max = (size_t)(config->http_connections_max / config->http_threads) + 1,
+        .on_request = request_received,
+        .context = loop,
+    };
+    return http_server_open(&loop->uv, &options, &loop->server, info);
+}
+
+static enum err open_database(struct gateway_loop *loop, struct err_info *info) {
+    const struct pg_pool_options options = {
+        .conninfo = loop->gateway->config->postgres,
+        .listen = channels,
+        .on_notify = on_notify,
+        .context = loop,
+    };
+    return pg_pool_open(&loop->uv, &options, &loop->pg, info);
+}
+
+enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned number, int port,
+                   struct err_info *info) {
+    *loop = (struct gateway_loop){.gateway = gateway, .number = number, .database_was_up = true};
+    int length =
+        snprintf(loop->reply_instance_text, sizeof loop->reply_instance_text, "%s.%u", gateway->instance, number);
+    loop->reply_instance = str_of(loop->reply_instance_text, (size_t)length);
+    int failed = uv_loop_init(&loop->uv);
+    if (failed != 0) {
+        return err_set(info, ERR_IO, "cannot make an event loop: %s", uv_strerror(failed));
+    }
+    metrics_init(&loop->metrics);
+    outcome_waiters_init(&loop->waiters, LOOP_WAITERS_MAX);
+    facts_cache_init(&loop->facts);
+    buf_init(&loop->scratch, LOOP_SCRATCH_MAX);
+    arena_init(&loop->letter_arena, LETTER_ARENA_BYTES);
+    (void)uv_timer_init(&loop->uv, &loop->tick);
+    loop->tick.data = loop;
+    loop->stop.data = loop;
+    enum err err = open_server(loop, port, info);
+    if (err == ERR_NONE) {
+        err = mailbox_open(&loop->mailbox, &loop->uv, LOOP_LETTERS_MAX, on_letter, loop, info);
+    }
+    if (err == ERR_NONE) {
+        err = open_database(loop, info);
+    }
+    if (err != ERR_NONE) {
+        return err;
+    }
+    loop->vault = vault_open(loop->pg, &gateway->secret);
+    view_waits_init(&loop->view_waits, loop->pg);
+    failed = uv_async_init(&loop->uv, &loop->stop, on_stop);
+    if (failed != 0) {
+        return err_set(info, ERR_IO, "cannot make a wake-up handle: %s", uv_strerror(failed));
+    }
+    return ERR_NONE;
+}
+
+void *loop_run(void *gateway_loop) {
+    struct gateway_loop *loop = gateway_loop;
+    (void)uv_timer_start(&loop->tick, on_tick, OUTCOME_TICK_MS, OUTCOME_TICK_MS);
+    (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
+    return NULL;
+}
+
+void loop_stop(struct gateway_loop *loop) {
+    (void)uv_async_send(&loop->stop);
+}
+
+void loop_release(struct gateway_loop *loop) {
+    vault_close(loop->vault);
+    outcome_waiters_release(&loop->waiters);
+    facts_cache_release(&loop->facts);
+    metrics_release(&loop->metrics);
+    mailbox_release(&loop->mailbox);
+    buf_release(&loop->scratch);
+    arena_release(&loop->letter_arena);
+    (void)uv_loop_close(&loop->uv);
+}

@@ -1,0 +1,80 @@
+/* loop.h: one event loop of the gateway, and what all loops share. For core/gateway alone.
+ *
+ * Thread   a loop's members belong to its thread, save the mailbox and the metrics, which have locks. What is in
+ *          struct gateway is set before the loops run and then read-only, or atomic.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#include "core/base/config.h"
+#include "core/base/text.h"
+#include "core/gateway/facts.h"
+#include "core/gateway/gateway.h"
+#include "core/gateway/mailbox.h"
+#include "core/gateway/metrics.h"
+#include "core/gateway/outcome_waiters.h"
+#include "core/gateway/recent_carts.h"
+#include "core/gateway/view_wait.h"
+#include "core/http/server.h"
+#include "core/log/producer.h"
+#include "core/log/topics.h"
+#include "core/pg/pool.h"
+#include "core/vault/secret.h"
+#include "core/vault/vault.h"
+
+enum {
+    LOOP_WAITERS_MAX = 16384, /* commands in flight a loop; past it 503 */
+    LOOP_LETTERS_MAX = 65536, /* answers not yet handled by a loop; past it dropped, see mailbox.h */
+    LOOP_SCRATCH_MAX = 4 * 1024 * 1024,
+};
+
+struct replies;
+
+struct gateway_loop {
+    struct gateway *gateway;
+    unsigned number;
+    uv_loop_t uv;
+    pthread_t thread;
+    struct http_server *server;
+    struct pg_pool *pg;
+    struct vault *vault;
+    struct mailbox mailbox;
+    struct outcome_waiters waiters;
+    struct view_waits view_waits;
+    struct facts_cache facts;
+    struct metrics metrics;
+    char reply_instance_text[ULID_TEXT_LEN + 16];
+    struct str reply_instance; /* the gateway's instance id, a dot and the loop's number */
+    uv_timer_t tick;
+    uv_async_t stop;
+    struct buf scratch;        /* for what is written and at once copied: records, documents */
+    struct arena letter_arena; /* for one outcome at a time */
+    bool database_was_up;      /* as last told to the log */
+};
+
+struct gateway {
+    const struct config *config;
+    struct gateway_peer *peers;
+    size_t peer_count;
+    struct secret secret;
+    struct log_topics topics;
+    struct log_producer *producer;
+    struct replies *replies;
+    struct recent_carts recent_carts;
+    struct gateway_loop *loops;
+    size_t loop_count;
+    char instance[ULID_TEXT_LEN + 1]; /* this start of this process */
+    int32_t reply_partition;
+    _Atomic bool stopping;
+};
+
+MUST_CHECK enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned number, int port,
+                              struct err_info *info);
+/* The thread's body: runs until loop_stop. */
+void *loop_run(void *gateway_loop);
+/* From any thread: the loop answers what it has in hand (GATEWAY_GRACE_MS at most) and ends. */
+void loop_stop(struct gateway_loop *loop);
+void loop_release(struct gateway_loop *loop);

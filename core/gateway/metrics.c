@@ -1,0 +1,195 @@
+#include "core/gateway/metrics.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "core/base/timestamp.h"
+#include "core/gateway/loop.h"
+#include "core/gateway/replies.h"
+#include "core/gateway/request.h"
+
+enum { PAGE_MAX_BYTES = 4 * 1024 * 1024 };
+
+/* Upper bounds of the buckets; Prometheus adds +Inf. */
+static const struct {
+    int64_t us;
+    const char *seconds;
+} bounds[METRICS_BOUNDS] = {
+    {500, "0.0005"},  {1000, "0.001"},  {2500, "0.0025"}, {5000, "0.005"},  {10000, "0.01"},
+    {25000, "0.025"}, {50000, "0.05"},  {100000, "0.1"},  {250000, "0.25"}, {500000, "0.5"},
+    {1000000, "1"},   {2500000, "2.5"}, {5000000, "5"},   {10000000, "10"},
+};
+
+void metrics_init(struct metrics *metrics) {
+    assert(route_count < METRICS_ROUTES_MAX);
+    *metrics = (struct metrics){0};
+    pthread_mutex_init(&metrics->lock, NULL);
+}
+
+void metrics_release(struct metrics *metrics) {
+    pthread_mutex_destroy(&metrics->lock);
+}
+
+void metrics_request(struct metrics *metrics, size_t row, int status, int64_t duration_us) {
+    size_t bucket = 0;
+    while (bucket < METRICS_BOUNDS && duration_us > bounds[bucket].us) {
+        bucket++;
+    }
+    pthread_mutex_lock(&metrics->lock);
+    metrics->requests[row][status > 0 && status < METRICS_STATUS_MAX ? status : 0]++;
+    metrics->durations[row][bucket]++;
+    metrics->duration_sum_us[row] += duration_us > 0 ? (uint64_t)duration_us : 0;
+    pthread_mutex_unlock(&metrics->lock);
+}
+
+void metrics_loop_is(struct metrics *metrics, const struct metrics_loop_state *state) {
+    pthread_mutex_lock(&metrics->lock);
+    metrics->state = *state;
+    pthread_mutex_unlock(&metrics->lock);
+}
+
+void metrics_second_try(struct metrics *metrics) {
+    pthread_mutex_lock(&metrics->lock);
+    metrics->second_tries++;
+    pthread_mutex_unlock(&metrics->lock);
+}
+
+void metrics_outcome_ask(struct metrics *metrics) {
+    pthread_mutex_lock(&metrics->lock);
+    metrics->outcome_asks++;
+    pthread_mutex_unlock(&metrics->lock);
+}
+
+/* ---- the page ---------------------------------------------------------------------------------------------------- */
+
+static void add(struct metrics *sum, struct metrics *loop) {
+    pthread_mutex_lock(&loop->lock);
+    for (size_t row = 0; row < METRICS_ROUTES_MAX; row++) {
+        for (size_t status = 0; status < METRICS_STATUS_MAX; status++) {
+            sum->requests[row][status] += loop->requests[row][status];
+        }
+        for (size_t bucket = 0; bucket <= METRICS_BOUNDS; bucket++) {
+            sum->durations[row][bucket] += loop->durations[row][bucket];
+        }
+        sum->duration_sum_us[row] += loop->duration_sum_us[row];
+    }
+    sum->state.waiters += loop->state.waiters;
+    sum->state.view_waits += loop->state.view_waits;
+    sum->state.http.connections_open += loop->state.http.connections_open;
+    sum->state.http.connections_total += loop->state.http.connections_total;
+    sum->state.http.refused_total += loop->state.http.refused_total;
+    sum->second_tries += loop->second_tries;
+    sum->outcome_asks += loop->outcome_asks;
+    pthread_mutex_unlock(&loop->lock);
+}
+
+static void write_labels(struct buf *out, size_t row) {
+    if (row < route_count) {
+        buf_printf(out, "method=\"%s\",route=\"%s\"", routes[row].method_name, routes[row].pattern);
+    } else {
+        buf_str(out, STR("method=\"\",route=\"\""));
+    }
+}
+
+static void write_requests(struct buf *out, const struct metrics *sum) {
+    buf_str(out, STR("# HELP daybook_http_requests_total Requests answered.\n"
+                     "# TYPE daybook_http_requests_total counter\n"));
+    for (size_t row = 0; row < METRICS_ROUTES_MAX; row++) {
+        for (size_t status = 0; status < METRICS_STATUS_MAX; status++) {
+            if (sum->requests[row][status] > 0) {
+                buf_str(out, STR("daybook_http_requests_total{"));
+                write_labels(out, row);
+                buf_printf(out, ",status=\"%zu\"} %llu\n", status, (unsigned long long)sum->requests[row][status]);
+            }
+        }
+    }
+}
+
+static void write_duration(struct buf *out, const struct metrics *sum, size_t row) {
+    uint64_t so_far = 0;
+    for (size_t bucket = 0; bucket <= METRICS_BOUNDS; bucket++) {
+        so_far += sum->durations[row][bucket];
+        buf_str(out, STR("daybook_http_request_seconds_bucket{"));
+        write_labels(out, row);
+        buf_printf(out, ",le=\"%s\"} %llu\n", bucket < METRICS_BOUNDS ? bounds[bucket].seconds : "+Inf",
+                   (unsigned long long)so_far);
+    }
+    buf_str(out, STR("daybook_http_request_seconds_sum{"));
+    write_labels(out, row);
+    buf_printf(out, "} %.6f\n", (double)sum->duration_sum_us[row] / MICROS_PER_SECOND);
+    buf_str(out, STR("daybook_http_request_seconds_count{"));
+    write_labels(out, row);
+    buf_printf(out, "} %llu\n", (unsigned long long)so_far);
+}
+
+static void write_durations(struct buf *out, const struct metrics *sum) {
+    buf_str(out, STR("# HELP daybook_http_request_seconds From a request's last byte to its answer.\n"
+                     "# TYPE daybook_http_request_seconds histogram\n"));
+    for (size_t row = 0; row < METRICS_ROUTES_MAX; row++) {
+        bool is_used = false;
+        for (size_t bucket = 0; bucket <= METRICS_BOUNDS; bucket++) {
+            is_used = is_used || sum->durations[row][bucket] > 0;
+        }
+        if (is_used) {
+            write_duration(out, sum, row);
+        }
+    }
+}
+
+static void write_number(struct buf *out, const char *name, const char *type, const char *help, uint64_t value) {
+    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name, (unsigned long long)value);
+}
+
+static void write_loops(struct buf *out, struct gateway *gateway, const struct metrics *sum) {
+    uint64_t letters_dropped = 0;
+    size_t letters = 0;
+    for (size_t i = 0; i < gateway->loop_count; i++) {
+        size_t waiting;
+        uint64_t dropped;
+        mailbox_count(&gateway->loops[i].mailbox, &waiting, &dropped);
+        letters += waiting;
+        letters_dropped += dropped;
+    }
+    const struct http_server_stats *http = &sum->state.http;
+    write_number(out, "daybook_http_connections", "gauge", "Connections open now.", http->connections_open);
+    write_number(out, "daybook_http_connections_total", "counter", "Connections accepted.", http->connections_total);
+    write_number(out, "daybook_http_refused_total", "counter", "Requests refused before routing.", http->refused_total);
+    write_number(out, "daybook_gateway_letters", "gauge", "Answers from the log not yet handled.", letters);
+    write_number(out, "daybook_gateway_letters_dropped_total", "counter", "Answers dropped: the queue was full.",
+                 letters_dropped);
+    write_number(out, "daybook_gateway_log_up", "gauge", "Whether the log answers.",
+                 replies_are_heard(gateway->replies));
+}
+
+static void write_page(struct buf *out, struct gateway *gateway, const struct metrics *sum) {
+    write_requests(out, sum);
+    write_durations(out, sum);
+    write_number(out, "daybook_gateway_waiting_commands", "gauge", "Requests that wait for an outcome.",
+                 sum->state.waiters);
+    write_number(out, "daybook_gateway_waiting_queries", "gauge", "Requests that wait for a view.",
+                 sum->state.view_waits);
+    write_number(out, "daybook_gateway_second_tries_total", "counter",
+                 "Checkouts sent again with the facts that were missing.", sum->second_tries);
+    write_number(out, "daybook_gateway_outcome_asks_total", "counter", "Outcomes asked for.", sum->outcome_asks);
+    write_loops(out, gateway, sum);
+    for (size_t i = 0; i < gateway->peer_count; i++) {
+        if (gateway->peers[i].metrics != NULL) {
+            gateway->peers[i].metrics(gateway->peers[i].peer, out);
+        }
+    }
+}
+
+void metrics_page(struct request *request) {
+    struct gateway *gateway = request->loop->gateway;
+    struct metrics *sum = calloc(1, sizeof *sum);
+    assert(sum != NULL);
+    for (size_t i = 0; i < gateway->loop_count; i++) {
+        add(sum, &gateway->loops[i].metrics);
+    }
+    struct buf page;
+    buf_init(&page, PAGE_MAX_BYTES);
+    write_page(&page, gateway, sum);
+    request_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", buf_text(&page));
+    buf_release(&page);
+    free(sum);
+}

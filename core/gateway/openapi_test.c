@@ -1,0 +1,105 @@
+#include "core/gateway/openapi.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "core/gateway/router.h"
+
+static json_t *document;
+
+static int set_up(void **state) {
+    (void)state;
+    struct buf text;
+    buf_init(&text, 8 << 20);
+    openapi_write(&text);
+    json_error_t error;
+    document = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
+    if (document == NULL) {
+        fprintf(stderr, "%s at %d\n", error.text, error.position);
+    }
+    buf_release(&text);
+    return document == NULL;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    json_decref(document);
+    return 0;
+}
+
+static json_t *schema_named(const char *name) {
+    return json_object_get(json_object_get(json_object_get(document, "components"), "schemas"), name);
+}
+
+static void every_route_is_described(void **state) {
+    (void)state;
+    for (size_t i = 0; i < route_count; i++) {
+        json_t *path = json_object_get(json_object_get(document, "paths"), routes[i].pattern);
+        assert_non_null(path);
+        const char *method = routes[i].method == HTTP_GET_     ? "get"
+                             : routes[i].method == HTTP_POST_  ? "post"
+                             : routes[i].method == HTTP_PUT_   ? "put"
+                             : routes[i].method == HTTP_PATCH_ ? "patch"
+                                                               : "delete";
+        json_t *operation = json_object_get(path, method);
+        assert_non_null(operation);
+        assert_string_equal(json_string_value(json_object_get(operation, "x-roles")), routes[i].roles);
+        assert_int_equal(json_object_get(operation, "requestBody") != NULL, routes[i].command_type != 0);
+    }
+}
+
+/* Every $ref names something that is there. */
+static void check_references(json_t *value) {
+    const char *key;
+    json_t *inner;
+    size_t i;
+    json_object_foreach(value, key, inner) {
+        if (strcmp(key, "$ref") == 0) {
+            const char *prefix = "#/components/schemas/";
+            assert_int_equal(strncmp(json_string_value(inner), prefix, strlen(prefix)), 0);
+            assert_non_null(schema_named(json_string_value(inner) + strlen(prefix)));
+        }
+        check_references(inner);
+    }
+    json_array_foreach(value, i, inner) {
+        check_references(inner);
+    }
+}
+
+static void every_reference_leads_somewhere(void **state) {
+    (void)state;
+    check_references(document);
+}
+
+static void a_body_has_what_a_client_may_send_and_nothing_else(void **state) {
+    (void)state;
+    json_t *cart = schema_named("OpenCart");
+    json_t *properties = json_object_get(cart, "properties");
+    assert_non_null(json_object_get(properties, "currency"));
+    assert_null(json_object_get(properties, "price_facts"));
+    assert_null(json_object_get(properties, "meta"));
+    assert_true(json_is_false(json_object_get(cart, "additionalProperties")));
+    json_t *required = json_object_get(cart, "required");
+    assert_int_equal(json_array_size(required), 1);
+    assert_string_equal(json_string_value(json_array_get(required, 0)), "currency");
+    json_t *lines = json_object_get(properties, "lines");
+    assert_int_equal(json_integer_value(json_object_get(lines, "maxItems")), 500);
+    json_t *email = json_object_get(json_object_get(schema_named("CheckOutCart"), "properties"), "email");
+    assert_string_equal(json_string_value(json_object_get(email, "type")), "string");
+    assert_string_equal(json_string_value(json_object_get(email, "format")), "email");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_route_is_described),
+        cmocka_unit_test(every_reference_leads_somewhere),
+        cmocka_unit_test(a_body_has_what_a_client_may_send_and_nothing_else),
+    };
+    return cmocka_run_group_tests_name("openapi", tests, set_up, tear_down);
+}

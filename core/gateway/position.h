@@ -1,0 +1,25 @@
+/* position.h: the Daybook-Position header: what a view must have seen for a client to read its own writes.
+ *
+ * Form     base64url of the position of core/log/stream_hash.h: at most 16 pairs of stream hash and version.
+ * Promise  what is no such text is refused; a version is at least 1.
+ * Memory   texts live in the arena.
+ * Thread   pure; any.            May use: base, log.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/log/stream_hash.h"
+
+struct position {
+    struct position_pair pairs[POSITION_PAIRS_MAX];
+    size_t count;
+};
+
+MUST_CHECK bool position_header_read(struct str text, struct position *ret_position);
+struct str position_header_write(struct arena *arena, struct str position_bytes);
+
+/* Adds the stream at the version when there is room; one that is there already is raised. */
+void position_add(struct position *position, uint64_t hash, int64_t version);
+
+/* Whether a stream of the topic is among them. */
+bool position_names(const struct position *position, enum log_topic topic);

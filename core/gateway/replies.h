@@ -1,0 +1,22 @@
+/* replies.h: the thread that hears the handlers' answers and hands each to the loop that waits for it.
+ *
+ * Purpose  a gateway chooses one partition of the replies topic and reads it from the end; every command names that
+ * partition and the loop that waits (instance id, a dot, the loop's number), so answers to others are passed over.
+ * Promise  nothing is sent before the reader stands at the partition's end: so no answer is missed at the start.
+ * Without the log it tries again with backoff, 200 ms to 5 s; an answer missed meanwhile is made good by asking for it.
+ * Thread   its own; replies_are_heard from any.  May use: log.
+ */
+#pragma once
+
+#include "core/base/err.h"
+
+#include <stdbool.h>
+
+struct gateway;
+struct replies;
+
+MUST_CHECK enum err replies_start(struct gateway *gateway, struct replies **ret_replies, struct err_info *info);
+void replies_stop(struct replies *replies);
+
+/* Whether answers can reach us: the log was there when last looked (every REPLIES_CHECK_MS). */
+bool replies_are_heard(const struct replies *replies);

@@ -1,0 +1,134 @@
+#include "core/gateway/request.h"
+
+#include "core/base/timestamp.h"
+#include "core/gateway/intake.h"
+#include "core/gateway/loop.h"
+#include "core/gateway/query_string.h"
+#include "core/gateway/trace.h"
+
+enum { BUSY_RETRY_AFTER_S = 1 };
+
+/* ---- answering --------------------------------------------------------------------------------------------------- */
+
+static void count(const struct request *request, int status) {
+    const struct route *route = request->match.route;
+    size_t row = route == NULL ? METRICS_ROUTES_MAX - 1 : (size_t)(route - routes);
+    metrics_request(&request->loop->metrics, row, status, clock_boot_us() - request->exchange->received_at_boot_us);
+}
+
+static void add_trace(struct request *request) {
+    if (!str_is_empty(request->trace_id)) {
+        http_answer_field(request->exchange, "traceparent", trace_parent(request_arena(request), request->trace_id));
+    }
+}
+
+void request_answer(struct request *request, int status, const char *content_type, struct str body) {
+    count(request, status);
+    add_trace(request);
+    http_answer(request->exchange, status, content_type, body);
+}
+
+void request_answer_json(struct request *request, int status, struct str body) {
+    request_answer(request, status, "application/json", body);
+}
+
+void request_problem(struct request *request, const struct problem *problem) {
+    struct problem traced = *problem;
+    if (str_is_empty(request->trace_id)) {
+        request->trace_id = trace_begin(request_arena(request));
+    }
+    if (str_is_empty(traced.trace_id)) {
+        traced.trace_id = request->trace_id;
+    }
+    count(request, problem->status);
+    add_trace(request);
+    http_answer_problem(request->exchange, &traced);
+}
+
+void request_refuse(struct request *request, int status, const char *code, const char *detail) {
+    const struct problem problem = {.status = status, .code = code, .detail = detail};
+    request_problem(request, &problem);
+}
+
+static void refuse_for_now(struct request *request, const char *code, const char *detail) {
+    const struct problem problem = {.status = 503, .code = code, .detail = detail, .retry_after_s = BUSY_RETRY_AFTER_S};
+    request_problem(request, &problem);
+}
+
+void request_no_database(struct request *request) {
+    refuse_for_now(request, "database_unavailable", "The read models cannot be reached; nothing was done.");
+}
+
+void request_no_log(struct request *request) {
+    refuse_for_now(request, "log_unavailable", "The event log cannot be reached; nothing was done.");
+}
+
+void request_overloaded(struct request *request) {
+    refuse_for_now(request, "overloaded", "Too much is being done already; nothing was done.");
+}
+
+void request_view_is_not_there(struct request *request, enum view_state state) {
+    switch (state) {
+    case VIEW_CAUGHT_UP:
+    case VIEW_BEHIND:
+        refuse_for_now(request, "view_behind", "The read model has not reached the Daybook-Position yet.");
+        return;
+    case VIEW_NO_DATABASE:
+        request_no_database(request);
+        return;
+    case VIEW_TOO_MANY:
+        request_overloaded(request);
+        return;
+    }
+}
+
+/* ---- routing ----------------------------------------------------------------------------------------------------- */
+
+static void refuse_method(struct request *request) {
+    struct http_exchange *exchange = request->exchange;
+    http_answer_field(exchange, "Allow", request->match.allowed);
+    if (exchange->method == HTTP_OPTIONS_) {
+        request_answer(request, 204, NULL, (struct str){0});
+        return;
+    }
+    request_refuse(request, 405, "method_not_allowed", "This method is not for this path; see Allow.");
+}
+
+static void route(struct request *request) {
+    struct http_exchange *exchange = request->exchange;
+    switch (router_find(&exchange->arena, exchange->method, exchange->path, &request->match)) {
+    case ROUTE_UNKNOWN_PATH:
+        request_refuse(request, 404, "unknown_path", "There is nothing at this path.");
+        return;
+    case ROUTE_WRONG_METHOD:
+        refuse_method(request);
+        return;
+    case ROUTE_BAD_ESCAPE:
+        request_refuse(request, 400, "malformed_path", "The path is not well percent-encoded UTF-8.");
+        return;
+    case ROUTE_FOUND:
+        break;
+    }
+    struct problem problem;
+    const struct secret *secret = &request->loop->gateway->secret;
+    const char *query = request->match.route->query;
+    if (!intake_principal(exchange, secret, &request->principal, &problem) ||
+        (query != NULL && !query_string_has_only(exchange, query, &problem))) {
+        request_problem(request, &problem);
+        return;
+    }
+    request->match.route->answer(request);
+}
+
+void request_received(void *gateway_loop, struct http_exchange *exchange) {
+    struct request *request = arena_alloc(&exchange->arena, sizeof *request);
+    request->exchange = exchange;
+    request->loop = gateway_loop;
+    exchange->application = request;
+    request->has_client_trace = trace_read(http_request_field(exchange, "traceparent"), &request->trace_id);
+    if (atomic_load_explicit(&request->loop->gateway->stopping, memory_order_relaxed)) {
+        refuse_for_now(request, "stopping", "This front is stopping; nothing was done.");
+        return;
+    }
+    route(request);
+}

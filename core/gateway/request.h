@@ -1,0 +1,49 @@
+/* request.h: a request on its way through the gateway, and how it is answered.
+ *
+ * Promise  request_answer or request_problem is called exactly once; the request is gone afterwards.
+ *          Every answer is counted by route and status and carries the request's traceparent.
+ * Memory   lives in the exchange's arena.
+ * Thread   its loop's.           May use: http.
+ */
+#pragma once
+
+#include "core/gateway/router.h"
+#include "core/gateway/view_wait.h"
+#include "core/http/problem.h"
+#include "core/http/server.h"
+
+struct gateway_loop;
+
+struct request {
+    struct http_exchange *exchange;
+    struct gateway_loop *loop;
+    struct route_match match; /* route is NULL when there is none */
+    struct str trace_id;      /* 32 hexadecimal digits; empty until the command's id is known, see has_client_trace */
+    bool has_client_trace;    /* the client began the trace */
+    struct str principal;     /* who asks: "anonymous", or what the cart token makes of its bearer */
+};
+
+/* The whole life of a request: routes it and lets the route answer. */
+void request_received(void *gateway_loop, struct http_exchange *exchange);
+
+static inline struct arena *request_arena(struct request *request) {
+    return &request->exchange->arena;
+}
+
+static inline struct str request_parameter(const struct request *request, const char *name) {
+    return route_parameter(&request->match, name);
+}
+
+void request_answer(struct request *request, int status, const char *content_type, struct str body);
+void request_answer_json(struct request *request, int status, struct str body);
+/* trace_id is filled in when empty. */
+void request_problem(struct request *request, const struct problem *problem);
+/* The commonest problems: no pointer, no members. */
+void request_refuse(struct request *request, int status, const char *code, const char *detail);
+
+/* 503, each with Retry-After. */
+void request_no_database(struct request *request);
+void request_no_log(struct request *request);
+void request_overloaded(struct request *request);
+/* For what view_wait says that is not VIEW_CAUGHT_UP. */
+void request_view_is_not_there(struct request *request, enum view_state state);

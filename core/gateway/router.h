@@ -1,0 +1,49 @@
+/* router.h: which route a request takes.
+ *
+ * Purpose  routes.def is the one table of routes; this finds the row of a method and a path, and the path's
+ *          parameters.
+ * Promise  a path matches segment by segment, an empty segment never; parameters come percent-decoded (UTF-8,
+ *          without NUL). HEAD takes the route of GET.
+ * Memory   the parameters live in the request's arena.
+ * Thread   pure; any.          May use: base, http.
+ */
+#pragma once
+
+#include "core/http/server.h"
+
+enum { ROUTE_PARAMETERS_MAX = 2 };
+
+struct request;
+
+struct route {
+    enum http_method method;
+    const char *method_name;
+    const char *pattern;
+    const char *roles;
+    uint16_t command_type;        /* 0: not a command, see `answer` */
+    const char *stream_parameter; /* which parameter names the stream; NULL: the command creates it */
+    const char *created_prefix;   /* of the stream it creates; NULL: see stream_parameter */
+    bool key_required;
+    int status;        /* when accepted */
+    const char *query; /* allowed parameters, separated by spaces; NULL: any are passed over */
+    void (*answer)(struct request *request);
+};
+
+extern const struct route routes[];
+extern const size_t route_count;
+
+enum route_found { ROUTE_FOUND, ROUTE_UNKNOWN_PATH, ROUTE_WRONG_METHOD, ROUTE_BAD_ESCAPE };
+
+struct route_match {
+    const struct route *route;
+    struct str names[ROUTE_PARAMETERS_MAX]; /* of the pattern, without braces */
+    struct str values[ROUTE_PARAMETERS_MAX];
+    size_t parameter_count;
+    struct str allowed; /* with ROUTE_WRONG_METHOD: for Allow, e.g. "GET, HEAD, PATCH" */
+};
+
+enum route_found router_find(struct arena *arena, enum http_method method, struct str path,
+                             struct route_match *ret_match);
+
+/* The parameter's value; empty when the pattern has none of that name. */
+struct str route_parameter(const struct route_match *match, const char *name);

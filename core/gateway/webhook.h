@@ -1,0 +1,30 @@
+/* webhook.h: what a payment provider tells us by itself.
+ *
+ * Form     POST /v1/webhooks/test with `Daybook-Test-Signature: t=<unix seconds>,v1=<hex>`: HMAC-SHA-256 with the
+ *          shared secret (provider_webhook_secret) over "<t>.<body>"; several v1 while a secret is being changed.
+ *          Body: {intent, payment, result, amount?, currency?, provider_ref, code?, message?, action_url?}; further
+ *          fields are passed over, as providers add some.
+ * Promise  forged, altered or older than WEBHOOK_TOLERANCE_S: 401, and nothing of the body is looked at. It becomes
+ *          RecordProviderOutcome, whose id derives from intent, result and the provider's reference: told twice, it
+ *          counts once.
+ * Thread   the loop's; the checks are pure.          May use: http, vault.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/http/problem.h"
+#include "gen/commands.h"
+
+enum { WEBHOOK_TOLERANCE_S = 300 };
+
+struct request;
+
+void webhook_received(struct request *request);
+
+enum webhook_check { WEBHOOK_GENUINE, WEBHOOK_FORGED, WEBHOOK_STALE };
+
+enum webhook_check webhook_check(struct str secret, struct str signature_header, struct str body, int64_t now_s);
+
+/* The body as a command: type, payload and stream. */
+MUST_CHECK bool webhook_command(struct arena *arena, struct str body, struct command *ret_command,
+                                struct problem *ret_problem);
