@@ -1,0 +1,597 @@
+/* connector.c: the loop that carries payment intents out.
+ *
+ * One thread, one uv loop. librdkafka tells through an eventfd that there are messages; they are folded into open
+ * intents (intents.h), a partition at a time. A partition is live once it was read to its end: only then are its
+ * intents carried out. An intent is done when the event with its outcome comes back through the log, not when the
+ * provider answered, so a crash anywhere in between repeats the call under the same key and loses nothing.
+ */
+#include "core/connect/connector.h"
+
+#include <assert.h>
+#include <librdkafka/rdkafka.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "core/base/logger.h"
+#include "core/base/shard.h"
+#include "core/base/text.h"
+#include "core/base/timestamp.h"
+#include "core/connect/http_calls.h"
+#include "core/connect/http_provider.h"
+#include "core/connect/intents.h"
+#include "core/log/producer.h"
+#include "core/log/record.h"
+#include "core/log/topics.h"
+
+enum {
+    INTENTS_MAX = 20000,       /* open ones a shard; further ones wait in the log */
+    MESSAGES_A_TURN = 1000,    /* then the loop looks at its sockets again */
+    TICK_MS = 100,             /* how often what is due for another try is looked for */
+    COMMIT_INTERVAL_MS = 1000, /* offsets; later ones cost a longer replay, never an intent */
+    BACKOFF_FIRST_MS = 200,
+    BACKOFF_MAX_MS = 30000,
+    PENDING_LOOKUP_MS = 2000, /* the provider works on it: look again after this */
+    OUTCOME_SEEN_WITHIN_MS =
+        10000, /* an outcome sent as a command and not seen in the log by then is asked for again */
+    ARENA_MAX_BYTES = 8 * 1024 * 1024,
+    SESSION_TIMEOUT_MS = 10000,
+    SEEK_TIMEOUT_MS = 1000,
+};
+
+enum task_state { TASK_WAITING, TASK_CALLING, TASK_SENT };
+
+/* What is being done about one open intent. Outlives the intent while a call is under way. */
+struct task {
+    struct connector *connector;
+    struct intent *intent; /* NULL: closed or revoked meanwhile */
+    struct intent asked;   /* what the call under way asks for, whatever became of the intent since */
+    enum task_state state;
+    bool asks_first; /* the provider may have seen the key: look it up before calling */
+    int tries;
+    int64_t due_at_us;
+};
+
+struct shard {
+    struct intents *intents; /* NULL: not assigned */
+    bool is_live;
+    bool rereads; /* it went back for intents that found no room: whether they are new is not known any more */
+    int64_t committed_offset; /* by us; 0 at first: a group needs no offset to begin at the beginning */
+};
+
+struct connector {
+    const struct config *config;
+    struct log_topics topics;
+    pthread_t thread;
+    uv_loop_t loop;
+    uv_async_t stop_request;
+    uv_async_t more_messages;
+    uv_poll_t kafka_ready;
+    uv_timer_t tick;
+    int kafka_event_fd;
+    rd_kafka_t *consumer;
+    struct log_producer *producer;
+    struct http_calls *calls;
+    struct http_provider *test_provider;
+    struct shard *shards;
+    struct arena arena;
+    int64_t next_commit_us;
+    bool stopping;
+    _Atomic bool is_ready;
+    _Atomic uint64_t calls_total, lookups_total, outcomes_total, unknown_total, open_intents;
+};
+
+static void run_task(struct task *task);
+
+/* ---- one intent ---------------------------------------------------------------------------------------------- */
+
+/* The same outcome always gives the same command id, so the handler decides it once however often it is brought. */
+static struct str outcome_command_id(struct arena *arena, const struct intent *intent,
+                                     const struct provider_outcome *outcome) {
+    struct str text = arena_printf(arena, "provider-outcome|%s|%.*s|%.*s", intent->key, STR_ARGS(outcome->result),
+                                   STR_ARGS(outcome->provider_ref));
+    uint8_t hash[ULID_BYTES];
+    crypto_generichash(hash, sizeof hash, (const uint8_t *)text.data, text.len, NULL, 0);
+    char ulid[ULID_TEXT_LEN];
+    ulid_write(hash, ulid);
+    return arena_printf(arena, "cmd_%.*s", ULID_TEXT_LEN, ulid);
+}
+
+static enum err send_outcome(struct connector *connector, const struct intent *intent,
+                             const struct provider_outcome *outcome) {
+    struct arena *arena = &connector->arena;
+    arena_reset(arena);
+    struct command command = {.type = COMMAND_RECORD_PROVIDER_OUTCOME};
+    command.meta = (struct command_meta){.command_id = outcome_command_id(arena, intent, outcome),
+                                         .stream = str_of_cstr(intent->payment),
+                                         .correlation_id = str_of_cstr(intent->correlation_id),
+                                         .causation_id = str_of_cstr(intent->event_id),
+                                         .actor = arena_printf(arena, "provider:%s", intent->provider),
+                                         .issued_at = clock_wall_us(),
+                                         .reply_partition = -1};
+    command.as.record_provider_outcome = (struct record_provider_outcome){
+        .intent = str_of_cstr(intent->key),
+        .result = outcome->result,
+        .amount = {.amount = outcome->amount_minor, .currency = str_of_cstr(intent->currency)},
+        .provider_ref = outcome->provider_ref,
+        .code = outcome->code,
+        .message = outcome->message,
+        .has_action_url = outcome->action_url.len > 0,
+        .action_url = outcome->action_url,
+    };
+    struct buf value;
+    buf_init(&value, RECORD_MAX_BYTES);
+    command_record_write(&value, &command);
+    int32_t partition = shard_of_stream(command.meta.stream, (uint32_t)connector->config->shards);
+    /* No delivery callback: whether it arrived shows in the log, and a task that does not see it there asks again. */
+    enum err err = buf_ok(&value)
+                       ? log_producer_send(connector->producer, connector->topics.names[TOPIC_COMMANDS], partition,
+                                           shard_key(command.meta.stream), buf_text(&value), NULL, 0, NULL, NULL, NULL)
+                       : ERR_TOO_LARGE;
+    buf_release(&value);
+    return err;
+}
+
+static int64_t backoff_us(int tries) {
+    int64_t delay_ms = BACKOFF_FIRST_MS;
+    for (int i = 1; i < tries && delay_ms < BACKOFF_MAX_MS; i++) {
+        delay_ms *= 2;
+    }
+    delay_ms = delay_ms < BACKOFF_MAX_MS ? delay_ms : BACKOFF_MAX_MS;
+    /* Up to a quarter is drawn, so that many intents that failed together do not come back together. */
+    return (delay_ms + (int64_t)randombytes_uniform((uint32_t)(delay_ms / 4 + 1))) * MICROS_PER_MS;
+}
+
+static void wait_for(struct task *task, int64_t delay_us) {
+    task->state = TASK_WAITING;
+    task->due_at_us = clock_boot_us() + delay_us;
+}
+
+/* The intent is closed (a void came first, say) or another connector's. Should the provider have charged all the same,
+ * the payment must hear of it, or nobody would refund it; what it knows already changes nothing. */
+static void on_outcome_too_late(struct task *task, const struct provider_outcome *outcome) {
+    struct connector *connector = task->connector;
+    if (outcome->answer == PROVIDER_DECIDED && send_outcome(connector, &task->asked, outcome) == ERR_NONE) {
+        atomic_fetch_add(&connector->outcomes_total, 1);
+    }
+    free(task);
+}
+
+static void on_outcome(void *context, const struct provider_outcome *outcome) {
+    struct task *task = context;
+    struct connector *connector = task->connector;
+    if (task->intent == NULL) {
+        on_outcome_too_late(task, outcome);
+        return;
+    }
+    if (connector->stopping) {
+        task->state = TASK_WAITING;
+        return;
+    }
+    switch (outcome->answer) {
+    case PROVIDER_UNKNOWN:
+        atomic_fetch_add(&connector->unknown_total, 1);
+        task->asks_first = true;
+        wait_for(task, backoff_us(++task->tries));
+        break;
+    case PROVIDER_NOT_FOUND:
+        task->asks_first = false;
+        wait_for(task, 0);
+        run_task(task);
+        break;
+    case PROVIDER_PENDING:
+        task->asks_first = true;
+        wait_for(task, PENDING_LOOKUP_MS * MICROS_PER_MS);
+        break;
+    case PROVIDER_DECIDED:
+        task->asks_first = true;
+        if (send_outcome(connector, task->intent, outcome) == ERR_NONE) {
+            atomic_fetch_add(&connector->outcomes_total, 1);
+            task->state = TASK_SENT;
+            task->due_at_us = clock_boot_us() + OUTCOME_SEEN_WITHIN_MS * MICROS_PER_MS;
+        } else {
+            wait_for(task, backoff_us(++task->tries));
+        }
+        break;
+    }
+}
+
+static struct provider *provider_named(struct connector *connector, const char *name) {
+    return strcmp(name, "test") == 0 ? http_provider_port(connector->test_provider) : NULL;
+}
+
+static void run_task(struct task *task) {
+    struct connector *connector = task->connector;
+    struct provider *provider = provider_named(connector, task->intent->provider);
+    task->state = TASK_CALLING;
+    task->asked = *task->intent;
+    if (provider == NULL) {
+        struct provider_outcome none = {.answer = PROVIDER_DECIDED,
+                                        .result = intent_refusal(task->intent->kind),
+                                        .code = STR("unknown_provider"),
+                                        .message = STR("There is no such payment provider.")};
+        on_outcome(task, &none);
+        return;
+    }
+    struct err_info info = {0};
+    enum err err = task->asks_first ? provider->lookup(provider, task->intent, on_outcome, task, &info)
+                                    : provider->call(provider, task->intent, on_outcome, task, &info);
+    if (err != ERR_NONE) { /* as many calls as may be are in flight: the next tick tries again */
+        wait_for(task, TICK_MS * MICROS_PER_MS);
+        return;
+    }
+    atomic_fetch_add(task->asks_first ? &connector->lookups_total : &connector->calls_total, 1);
+}
+
+static void start_task(struct connector *connector, struct intent *intent, bool asks_first) {
+    struct task *task = calloc(1, sizeof *task);
+    if (task == NULL) {
+        fputs("daybook: out of memory (a payment task)\n", stderr);
+        exit(EXIT_FAILURE);
+    }
+    *task = (struct task){.connector = connector, .intent = intent, .asks_first = asks_first};
+    intent->call = task;
+    run_task(task);
+}
+
+/* The intent is gone: done, or another connector's now. A call under way frees the task when it returns. */
+static void drop_task(struct intent *intent) {
+    struct task *task = intent->call;
+    if (task == NULL) {
+        return;
+    }
+    intent->call = NULL;
+    task->intent = NULL;
+    if (task->state != TASK_CALLING) {
+        free(task);
+    }
+}
+
+static void run_due_tasks(struct connector *connector) {
+    int64_t now_us = clock_boot_us();
+    uint64_t open = 0;
+    for (int64_t i = 0; i < connector->config->shards; i++) {
+        struct shard *shard = &connector->shards[i];
+        if (shard->intents == NULL) {
+            continue;
+        }
+        open += intents_count(shard->intents);
+        for (struct intent *intent = intents_first(shard->intents); intent != NULL; intent = intent->next) {
+            struct task *task = intent->call;
+            if (task != NULL && task->state != TASK_CALLING && task->due_at_us <= now_us) {
+                run_task(task);
+            }
+        }
+    }
+    atomic_store(&connector->open_intents, open);
+}
+
+/* ---- the log ------------------------------------------------------------------------------------------------- */
+
+static void go_live(struct connector *connector, struct shard *shard) {
+    if (shard->is_live) {
+        return;
+    }
+    shard->is_live = true;
+    /* A connector before us may have called for these and died before the outcome was in the log: ask first. */
+    for (struct intent *intent = intents_first(shard->intents); intent != NULL; intent = intent->next) {
+        start_task(connector, intent, true);
+    }
+}
+
+/* Reads again from where intents found no room. False: not now. */
+static bool read_again(struct connector *connector, int32_t partition, int64_t offset) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *place =
+        rd_kafka_topic_partition_list_add(list, connector->topics.names[TOPIC_PAYMENTS], partition);
+    place->offset = offset;
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(connector->consumer, list, SEEK_TIMEOUT_MS);
+    bool is_done = error == NULL && place->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_error_destroy(error);
+    rd_kafka_topic_partition_list_destroy(list);
+    return is_done;
+}
+
+static void take_event(struct connector *connector, struct shard *shard, const rd_kafka_message_t *message) {
+    struct event event;
+    struct err_info info = {0};
+    arena_reset(&connector->arena);
+    struct str value = str_of(message->payload, message->len);
+    if (event_record_read(&connector->arena, value, &event, &info) != ERR_NONE) {
+        log_line(LOG_ERROR, "connector", "an event could not be read and is passed over", LOG_CSTR("error", info.text),
+                 LOG_INT("partition", message->partition), LOG_INT("offset", message->offset));
+        return;
+    }
+    struct intent *opened = intents_apply(shard->intents, message->offset, &event, drop_task);
+    if (opened != NULL && shard->is_live) {
+        start_task(connector, opened, shard->rereads);
+    }
+}
+
+static void take_message(struct connector *connector, const rd_kafka_message_t *message) {
+    if (message->partition < 0 || message->partition >= connector->config->shards) {
+        return;
+    }
+    struct shard *shard = &connector->shards[message->partition];
+    if (shard->intents == NULL) {
+        return; /* revoked meanwhile */
+    }
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        go_live(connector, shard);
+    } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        take_event(connector, shard, message);
+    }
+}
+
+static void on_kafka_ready(uv_poll_t *poll, int status, int events) {
+    (void)status, (void)events;
+    struct connector *connector = poll->data;
+    uint64_t ignored;
+    if (read(connector->kafka_event_fd, &ignored, sizeof ignored) < 0) {
+        /* Nothing to read: another turn took it. */
+    }
+    uv_async_send(&connector->more_messages);
+}
+
+static void on_more_messages(uv_async_t *async) {
+    struct connector *connector = async->data;
+    for (int i = 0; i < MESSAGES_A_TURN; i++) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(connector->consumer, 0);
+        if (message == NULL) {
+            return;
+        }
+        take_message(connector, message);
+        rd_kafka_message_destroy(message);
+    }
+    uv_async_send(async); /* there may be more */
+}
+
+static void commit_offsets(struct connector *connector, bool wait) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    for (int32_t i = 0; i < connector->config->shards; i++) {
+        struct shard *shard = &connector->shards[i];
+        /* Before a shard is live its oldest open intent may yet be closed by what follows; nothing is lost by waiting.
+         */
+        if (shard->intents == NULL || !shard->is_live) {
+            continue;
+        }
+        int64_t offset = intents_resume_offset(shard->intents);
+        if (offset > shard->committed_offset) {
+            rd_kafka_topic_partition_list_add(list, connector->topics.names[TOPIC_PAYMENTS], i)->offset = offset;
+            shard->committed_offset = offset;
+        }
+    }
+    if (list->cnt > 0) {
+        rd_kafka_commit(connector->consumer, list, wait ? 0 : 1);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void drop_shard(struct shard *shard) {
+    if (shard->intents != NULL) {
+        intents_free(shard->intents, drop_task);
+    }
+    *shard = (struct shard){0};
+}
+
+static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions,
+                         void *opaque) {
+    struct connector *connector = opaque;
+    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        for (int i = 0; i < partitions->cnt; i++) {
+            int32_t partition = partitions->elems[i].partition;
+            if (partition < connector->config->shards) {
+                drop_shard(&connector->shards[partition]);
+                connector->shards[partition].intents = intents_create(INTENTS_MAX);
+            }
+        }
+        rd_kafka_assign(consumer, partitions);
+        atomic_store(&connector->is_ready, true);
+    } else {
+        commit_offsets(connector, true);
+        for (int i = 0; i < partitions->cnt; i++) {
+            if (partitions->elems[i].partition < connector->config->shards) {
+                drop_shard(&connector->shards[partitions->elems[i].partition]);
+            }
+        }
+        rd_kafka_assign(consumer, NULL);
+        atomic_store(&connector->is_ready, false);
+    }
+}
+
+/* ---- the loop ------------------------------------------------------------------------------------------------ */
+
+static void on_tick(uv_timer_t *timer) {
+    struct connector *connector = timer->data;
+    run_due_tasks(connector);
+    uv_async_send(&connector->more_messages); /* a quiet log must be polled too, or the group takes us for dead */
+    for (int32_t i = 0; i < connector->config->shards; i++) {
+        struct shard *shard = &connector->shards[i];
+        int64_t offset;
+        if (shard->intents != NULL && intents_rewind(shard->intents, &offset)) {
+            shard->rereads = true;
+            if (!read_again(connector, i, offset)) {
+                intents_rewind_failed(shard->intents, offset);
+            }
+        }
+    }
+    int64_t now_us = clock_boot_us();
+    if (now_us >= connector->next_commit_us) {
+        connector->next_commit_us = now_us + COMMIT_INTERVAL_MS * MICROS_PER_MS;
+        commit_offsets(connector, false);
+    }
+}
+
+static void on_stop_request(uv_async_t *async) {
+    struct connector *connector = async->data;
+    if (connector->stopping) {
+        return;
+    }
+    connector->stopping = true;
+    uv_poll_stop(&connector->kafka_ready);
+    uv_close((uv_handle_t *)&connector->kafka_ready, NULL);
+    uv_close((uv_handle_t *)&connector->more_messages, NULL);
+    uv_close((uv_handle_t *)&connector->tick, NULL);
+    uv_close((uv_handle_t *)&connector->stop_request, NULL);
+    http_calls_close(connector->calls, NULL, NULL);
+}
+
+static void *run_loop(void *context) {
+    struct connector *connector = context;
+    uv_run(&connector->loop, UV_RUN_DEFAULT);
+    commit_offsets(connector, true);
+    for (int64_t i = 0; i < connector->config->shards; i++) {
+        drop_shard(&connector->shards[i]);
+    }
+    rd_kafka_consumer_close(connector->consumer);
+    return NULL;
+}
+
+static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err_info *info) {
+    char text[128];
+    if (rd_kafka_conf_set(conf, name, value, text, sizeof text) != RD_KAFKA_CONF_OK) {
+        err_set(info, ERR_CONFIG, "librdkafka: %s", text);
+        return false;
+    }
+    return true;
+}
+
+static enum err open_consumer(struct connector *connector, struct err_info *info) {
+    char group[300], session_ms[16];
+    snprintf(group, sizeof group, "%s-connectors", connector->config->topic_prefix);
+    snprintf(session_ms, sizeof session_ms, "%d", SESSION_TIMEOUT_MS);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    /* A group without offsets begins at the start: intents whose outcome is in the log close again as it is read. */
+    if (!set(conf, "bootstrap.servers", connector->config->kafka_brokers, info) ||
+        !set(conf, "group.id", group, info) || !set(conf, "client.id", "daybook-connector", info) ||
+        !set(conf, "isolation.level", "read_committed", info) || !set(conf, "enable.auto.commit", "false", info) ||
+        !set(conf, "enable.partition.eof", "true", info) || !set(conf, "auto.offset.reset", "earliest", info) ||
+        !set(conf, "session.timeout.ms", session_ms, info) ||
+        !set(conf, "partition.assignment.strategy", "range", info) ||
+        !set(conf, "queued.max.messages.kbytes", "16384", info) || !set(conf, "fetch.wait.max.ms", "50", info)) {
+        rd_kafka_conf_destroy(conf);
+        return info != NULL ? info->code : ERR_CONFIG;
+    }
+    rd_kafka_conf_set_opaque(conf, connector);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    char text[256];
+    connector->consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+    if (connector->consumer == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return err_set(info, ERR_KAFKA, "%s", text);
+    }
+    rd_kafka_poll_set_consumer(connector->consumer);
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, connector->topics.names[TOPIC_PAYMENTS], RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t err = rd_kafka_subscribe(connector->consumer, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : err_set(info, ERR_KAFKA, "%s", rd_kafka_err2str(err));
+}
+
+static void open_loop(struct connector *connector) {
+    uv_loop_init(&connector->loop);
+    uv_async_init(&connector->loop, &connector->stop_request, on_stop_request);
+    uv_async_init(&connector->loop, &connector->more_messages, on_more_messages);
+    uv_timer_init(&connector->loop, &connector->tick);
+    connector->stop_request.data = connector->more_messages.data = connector->tick.data = connector;
+    uv_timer_start(&connector->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+static enum err watch_kafka(struct connector *connector, struct err_info *info) {
+    static const uint64_t one = 1; /* what an eventfd wants written */
+    connector->kafka_event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (connector->kafka_event_fd < 0 ||
+        uv_poll_init(&connector->loop, &connector->kafka_ready, connector->kafka_event_fd) != 0) {
+        return err_set(info, ERR_IO, "cannot make an eventfd for the log's events");
+    }
+    connector->kafka_ready.data = connector;
+    uv_poll_start(&connector->kafka_ready, UV_READABLE, on_kafka_ready);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(connector->consumer);
+    rd_kafka_queue_io_event_enable(queue, connector->kafka_event_fd, &one, sizeof one);
+    rd_kafka_queue_destroy(queue);
+    uv_async_send(&connector->more_messages); /* what came before the watch */
+    return ERR_NONE;
+}
+
+enum err connector_start(const struct config *config, struct connector **ret_connector, struct err_info *info) {
+    struct connector *connector = calloc(1, sizeof *connector);
+    struct shard *shards = calloc((size_t)config->shards, sizeof *shards);
+    if (connector == NULL || shards == NULL) {
+        free(connector);
+        free(shards);
+        return err_set(info, ERR_IO, "out of memory for the connector");
+    }
+    connector->config = config;
+    connector->shards = shards;
+    log_topics_name(&connector->topics, config->topic_prefix);
+    arena_init(&connector->arena, ARENA_MAX_BYTES);
+    open_loop(connector);
+    const struct log_producer_options producer_options = {.brokers = config->kafka_brokers,
+                                                          .client_id = "daybook-connector",
+                                                          .linger_ms = 1,
+                                                          .delivery_timeout_ms = OUTCOME_SEEN_WITHIN_MS};
+    enum err err = log_producer_open(&producer_options, &connector->producer, info);
+    if (err == ERR_NONE) {
+        err = http_calls_open(&connector->loop, (int)config->provider_calls_max, &connector->calls, info);
+    }
+    if (err == ERR_NONE) {
+        connector->test_provider =
+            http_provider_create(connector->calls, config->provider_url, (int)config->provider_timeout_ms);
+        err = open_consumer(connector, info);
+    }
+    if (err == ERR_NONE) {
+        err = watch_kafka(connector, info);
+    }
+    if (err == ERR_NONE && pthread_create(&connector->thread, NULL, run_loop, connector) != 0) {
+        err = err_set(info, ERR_IO, "cannot start the connector's thread");
+    }
+    if (err == ERR_NONE) {
+        *ret_connector = connector;
+    }
+    /* On failure the process is about to end (cmd/serve.c); what was opened goes with it. */
+    return err;
+}
+
+void connector_stop(struct connector *connector) {
+    uv_async_send(&connector->stop_request);
+    pthread_join(connector->thread, NULL);
+    uv_loop_close(&connector->loop);
+    rd_kafka_destroy(connector->consumer);
+    close(connector->kafka_event_fd);
+    log_producer_close(connector->producer, 2000);
+    http_provider_free(connector->test_provider);
+    arena_release(&connector->arena);
+    free(connector->shards);
+    free(connector);
+}
+
+bool connector_is_ready(const struct connector *connector) {
+    return atomic_load(&connector->is_ready);
+}
+
+void connector_metrics(const struct connector *connector, struct buf *out) {
+    const struct {
+        const char *name, *help, *type;
+        uint64_t value;
+    } rows[] = {
+        {"daybook_connector_calls_total", "Calls to payment providers that may have an effect.", "counter",
+         atomic_load(&connector->calls_total)},
+        {"daybook_connector_lookups_total", "Questions to providers about earlier calls.", "counter",
+         atomic_load(&connector->lookups_total)},
+        {"daybook_connector_outcomes_total", "Outcomes brought back as commands.", "counter",
+         atomic_load(&connector->outcomes_total)},
+        {"daybook_connector_unknown_total", "Calls whose outcome was not known and was asked for again.", "counter",
+         atomic_load(&connector->unknown_total)},
+        {"daybook_connector_open_intents", "Provider calls that are owed.", "gauge",
+         atomic_load(&connector->open_intents)},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", rows[i].name, rows[i].help, rows[i].name, rows[i].type,
+                   rows[i].name, (unsigned long long)rows[i].value);
+    }
+}
