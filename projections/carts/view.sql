@@ -1,0 +1,15 @@
+-- Carts. Rows are owned by the cart's stream.
+
+CREATE TABLE carts (
+    id text PRIMARY KEY,
+    status text NOT NULL,
+    skus text[] NOT NULL,
+    reference text,
+    order_id text,
+    total_minor bigint NOT NULL,
+    currency text NOT NULL,
+    document json COMPRESSION lz4 NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamptz NOT NULL,
+    changed_at timestamptz NOT NULL
+) WITH (fillfactor = 70);

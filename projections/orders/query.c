@@ -1,0 +1,37 @@
+#include "projections/orders/query.h"
+
+const struct pg_statement order_by_id = {
+    .name = "order_by_id",
+    .sql = "SELECT document, version FROM orders.orders WHERE id = $1::text",
+    .parameter_count = 1,
+};
+
+const struct pg_statement orders_list = {
+    .name = "orders_list",
+    .sql =
+        "SELECT document, id AS cursor FROM orders.orders AS o"
+        " WHERE ($2::text IS NULL OR (placed_at, id) < (SELECT placed_at, id FROM orders.orders WHERE id = $2))"
+        " AND ($3::text IS NULL OR reference = $3)"
+        " AND ($4::text IS NULL OR status = $4)"
+        " AND ($5::text IS NULL OR EXISTS (SELECT FROM orders.order_lines AS l WHERE l.sku = $5 AND l.order_id = o.id))"
+        " AND ($6::timestamptz IS NULL OR placed_at >= $6)"
+        " AND ($7::timestamptz IS NULL OR placed_at < $7)"
+        " ORDER BY placed_at DESC, id DESC LIMIT $1::bigint",
+    .parameter_count = 7,
+};
+
+const struct pg_statement order_history = {
+    .name = "order_history",
+    /* Not json_build_object, which writes spaces around its colons: a history is as compact as what it holds. */
+    .sql = "SELECT concat('{\"stream\":', to_json(order_id), ',\"version\":', version, ',\"occurred_at\":\"',"
+           " to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+           " '\",\"type\":', to_json(type), ',\"actor\":', to_json(actor), ',\"command_id\":', to_json(command_id),"
+           " ',\"causation_id\":', to_json(causation_id),"
+           " ',\"hash\":\"', translate(encode(hash, 'base64'), '+/=', '-_'), '\",\"event\":', event, '}') AS document,"
+           " version"
+           " FROM orders.order_history WHERE order_id = $1::text"
+           " AND ($2::bigint IS NULL OR version <= $2)"
+           " AND ($3::timestamptz IS NULL OR occurred_at <= $3)"
+           " ORDER BY version",
+    .parameter_count = 3,
+};

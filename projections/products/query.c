@@ -1,0 +1,47 @@
+#include "projections/products/query.h"
+
+const struct pg_statement product_by_id = {
+    .name = "product_by_id",
+    .sql = "SELECT document, version FROM products.products WHERE id = $1::text",
+    .parameter_count = 1,
+};
+
+const struct pg_statement products_list = {
+    .name = "products_list",
+    .sql = "SELECT document, id AS cursor FROM products.products AS p"
+           " WHERE status = 'published'"
+           " AND ($2::text IS NULL OR (created_at, id) < (SELECT created_at, id FROM products.products WHERE id = $2))"
+           " AND ($3::text IS NULL OR categories @> ARRAY[$3])"
+           " AND ($4::text IS NULL OR tags @> ARRAY[$4])"
+           " AND ($5::text IS NULL OR vendor = $5)"
+           " AND ($6::text IS NULL OR strpos(lower(title), lower($6)) > 0)"
+           " ORDER BY created_at DESC, id DESC LIMIT $1::bigint",
+    .parameter_count = 6,
+};
+
+/* While a SKU passes from one product to another both rows may be there for a moment: the one on sale counts. */
+#define VARIANT_DOCUMENT                                                                                               \
+    "SELECT json_strip_nulls(json_build_object('sku', v.sku, 'product', v.product, 'title', v.title,"                  \
+    " 'barcode', v.barcode, 'status', CASE WHEN v.on_sale THEN 'on_sale' ELSE 'not_on_sale' END,"                      \
+    " 'price', json_build_object('amount', v.price_minor, 'currency', v.currency), 'attributes', v.attributes,"        \
+    " 'available', coalesce(s.available, 0), 'version', v.version)) AS document, v.version"                            \
+    " FROM products.variants AS v LEFT JOIN stock.stock AS s ON s.sku = v.sku"
+
+const struct pg_statement variant_by_sku = {
+    .name = "variant_by_sku",
+    .sql = VARIANT_DOCUMENT " WHERE v.sku = $1::text ORDER BY v.on_sale DESC, v.product LIMIT 1",
+    .parameter_count = 1,
+};
+
+const struct pg_statement variant_by_barcode = {
+    .name = "variant_by_barcode",
+    .sql = VARIANT_DOCUMENT " WHERE v.barcode = $1::text ORDER BY v.on_sale DESC, v.sku, v.product LIMIT 1",
+    .parameter_count = 1,
+};
+
+const struct pg_statement price_facts = {
+    .name = "price_facts",
+    .sql = "SELECT DISTINCT ON (sku) sku, product, title, price_minor, currency FROM products.variants"
+           " WHERE on_sale AND sku = ANY ($1::text[]) ORDER BY sku, product",
+    .parameter_count = 1,
+};

@@ -1,0 +1,28 @@
+/* query.h: the statements that read the catalogue: products and their variants.
+ *
+ * Result   by-id statements: columns document, version; no row when there is none. Lists: columns document, cursor,
+ *          one row an item; ask for one row more than the page and, when it comes, hand out the cursor of the page's
+ *          last item. An unknown cursor gives no rows.
+ * NULL     every filter may be NULL: not filtered.
+ * Thread   constants.            May use: pg.
+ */
+#pragma once
+
+#include "core/pg/pool.h"
+
+/* $1 id */
+extern const struct pg_statement product_by_id;
+
+/* Published products, newest first. $1 rows at most, $2 cursor, $3 category, $4 tag, $5 vendor, $6 words in the title
+ */
+extern const struct pg_statement products_list;
+
+/* $1 SKU: the variant with its product, status (on_sale, not_on_sale) and what is available. */
+extern const struct pg_statement variant_by_sku;
+
+/* $1 barcode: the same. */
+extern const struct pg_statement variant_by_barcode;
+
+/* Facts for a command that prices SKUs: columns sku, product, title, price_minor, currency; a row for each SKU that is
+ * on sale. $1 text[] of SKUs */
+extern const struct pg_statement price_facts;

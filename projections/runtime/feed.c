@@ -1,0 +1,395 @@
+#include "projections/runtime/feed.h"
+
+#include "core/base/timestamp.h"
+#include "core/log/reader.h"
+#include "projections/runtime/cache.h"
+#include "projections/runtime/fold.h"
+#include "projections/runtime/writer.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    CACHE_MAX_BYTES = 16 * 1024 * 1024,
+    QUEUE_MAX_BYTES = 2 * 1024 * 1024, /* read ahead by librdkafka, while a batch is written */
+    /* Decoded events and states are up to 13 times their bytes (a line of 8 bytes becomes a struct of 104). */
+    ARENA_MAX_BYTES = 1024 * 1024 * 1024,
+};
+
+struct feed {
+    const struct view *view;
+    bool notify;
+    struct log_topics topics;
+    struct pg_session *session;
+    struct view_writer *writer;
+    struct log_reader *reader;
+    struct feed_partition *partitions;
+    size_t partition_count;
+    struct state_cache cache;
+    struct arena arena;
+    struct view_batch batch;
+    struct log_record *records;
+    struct position_move *moves;
+    int64_t parked;    /* events, in the table */
+    size_t events_max; /* lowered while a batch is being halved */
+};
+
+/* ---- opening --------------------------------------------------------------------------------------------------------
+ */
+
+size_t feed_partition_count(const struct view *view, const struct config *config) {
+    size_t family_count = 0;
+    while (family_count < VIEW_FAMILIES_MAX && view->families[family_count] != NULL) {
+        family_count++;
+    }
+    return family_count * (size_t)config->shards;
+}
+
+void feed_name_partitions(const struct view *view, const struct config *config, const struct log_topics *topics,
+                          struct feed_partition *ret_partitions) {
+    size_t count = feed_partition_count(view, config);
+    for (size_t i = 0; i < count; i++) {
+        const char *family = view->families[i / (size_t)config->shards];
+        enum log_topic topic = log_topic_of_family(str_of_cstr(family));
+        assert(topic != TOPIC_COUNT);
+        ret_partitions[i] = (struct feed_partition){
+            .topic = topics->names[topic], .shard = (int32_t)(i % (size_t)config->shards), .until = INT64_MAX};
+    }
+}
+
+static void *allocate(size_t count, size_t size) {
+    assert(count > 0);
+    void *memory = calloc(count, size);
+    if (memory == NULL) {
+        abort();
+    }
+    return memory;
+}
+
+static enum err check_format(struct feed *feed, const char *schema, struct err_info *info) {
+    CLEANUP(pg_result_clear) PGresult *tables = NULL, *format = NULL;
+    struct pg_param name = PG_TEXT(str_of_cstr(schema));
+    enum err failure = pg_session_query(feed->session,
+                                        "SELECT FROM information_schema.tables WHERE table_schema = $1"
+                                        " AND table_name = 'about'",
+                                        &name, 1, true, &tables, info);
+    if (failure == ERR_NONE && PQntuples(tables) == 0) {
+        return err_set_retriable(info, ERR_NOT_FOUND, "there is no schema %s yet: run `daybook migrate`", schema);
+    }
+    if (failure == ERR_NONE) {
+        failure = pg_session_execf(feed->session, info, "SET search_path TO %s", schema);
+    }
+    if (failure == ERR_NONE) {
+        failure = pg_session_query(feed->session, "SELECT format FROM about", NULL, 0, true, &format, info);
+    }
+    if (failure == ERR_NONE && (PQntuples(format) != 1 || pg_get_int8(format, 0, 0) != feed->view->format)) {
+        failure = err_set(info, ERR_CONFLICT,
+                          "schema %s was made for another format than %d:"
+                          " run `daybook projection rebuild %s --switch`",
+                          schema, feed->view->format, feed->view->name);
+    }
+    return failure;
+}
+
+static struct feed_partition *find_partition(const struct feed *feed, struct str topic, int64_t shard) {
+    for (size_t i = 0; i < feed->partition_count; i++) {
+        struct feed_partition *partition = &feed->partitions[i];
+        if (partition->shard == shard && str_equal(str_of_cstr(partition->topic), topic)) {
+            return partition;
+        }
+    }
+    return NULL;
+}
+
+static enum err load_positions(struct feed *feed, struct err_info *info) {
+    enum err failure = ERR_NONE;
+    for (size_t i = 0; i < feed->partition_count && failure == ERR_NONE; i++) {
+        failure =
+            pg_session_execf(feed->session, info, "INSERT INTO position VALUES ('%s', %d, 0) ON CONFLICT DO NOTHING",
+                             feed->partitions[i].topic, feed->partitions[i].shard);
+    }
+    if (failure != ERR_NONE) {
+        return failure;
+    }
+    CLEANUP(pg_result_clear) PGresult *result = NULL;
+    failure =
+        pg_session_query(feed->session, "SELECT topic, shard, next_offset FROM position", NULL, 0, true, &result, info);
+    for (int row = 0; failure == ERR_NONE && row < PQntuples(result); row++) {
+        struct feed_partition *partition =
+            find_partition(feed, pg_get_bytes(result, row, 0), pg_get_int8(result, row, 1));
+        if (partition == NULL) {
+            return err_set(info, ERR_CONFLICT, "view %s has read a topic or shard that is not configured",
+                           feed->view->name);
+        }
+        partition->next_offset = pg_get_int8(result, row, 2);
+    }
+    return failure;
+}
+
+static enum err count_parked(struct feed *feed, struct err_info *info) {
+    CLEANUP(pg_result_clear) PGresult *result = NULL;
+    enum err failure = pg_session_query(feed->session, "SELECT count(*) FROM parked", NULL, 0, true, &result, info);
+    if (failure == ERR_NONE) {
+        feed->parked = pg_get_int8(result, 0, 0);
+    }
+    return failure;
+}
+
+static enum err open_reader(struct feed *feed, const struct config *config, struct err_info *info) {
+    struct log_reader_options options = {.brokers = config->kafka_brokers,
+                                         .client_id = "daybook-projector",
+                                         .isolation = LOG_READ_COMMITTED,
+                                         .queue_max_bytes = QUEUE_MAX_BYTES};
+    enum err failure = log_reader_open(&options, &feed->reader, info);
+    if (failure != ERR_NONE) {
+        return failure;
+    }
+    struct log_partition *wanted = allocate(feed->partition_count, sizeof *wanted);
+    for (size_t i = 0; i < feed->partition_count; i++) {
+        const struct feed_partition *partition = &feed->partitions[i];
+        wanted[i] = (struct log_partition){partition->topic, partition->shard, partition->next_offset};
+    }
+    failure = log_reader_assign(feed->reader, wanted, feed->partition_count, info);
+    free(wanted);
+    return failure;
+}
+
+enum err feed_open(const struct feed_options *options, struct feed **ret_feed, struct err_info *info) {
+    struct feed *feed = allocate(1, sizeof *feed);
+    feed->view = options->view;
+    feed->notify = options->notify;
+    feed->events_max = FEED_EVENTS_MAX;
+    log_topics_name(&feed->topics, options->config->topic_prefix);
+    feed->partition_count = feed_partition_count(feed->view, options->config);
+    feed->partitions = allocate(feed->partition_count, sizeof *feed->partitions);
+    feed_name_partitions(feed->view, options->config, &feed->topics, feed->partitions);
+    feed->moves = allocate(feed->partition_count, sizeof *feed->moves);
+    feed->records = allocate(FEED_EVENTS_MAX, sizeof *feed->records);
+    state_cache_init(&feed->cache, CACHE_MAX_BYTES);
+    arena_init(&feed->arena, ARENA_MAX_BYTES);
+    batch_init(&feed->batch, feed->view);
+    enum err failure = pg_session_open(options->config->postgres, "daybook-projector", &feed->session, info);
+    failure = failure != ERR_NONE ? failure : check_format(feed, options->schema, info);
+    failure = failure != ERR_NONE ? failure
+                                  : view_writer_open(feed->session, feed->view, options->schema, &feed->writer, info);
+    failure = failure != ERR_NONE ? failure : load_positions(feed, info);
+    failure = failure != ERR_NONE ? failure : count_parked(feed, info);
+    failure = failure != ERR_NONE ? failure : open_reader(feed, options->config, info);
+    if (failure != ERR_NONE) {
+        feed_close(feed);
+        return failure;
+    }
+    *ret_feed = feed;
+    return ERR_NONE;
+}
+
+void feed_close(struct feed *feed) {
+    if (feed == NULL) {
+        return;
+    }
+    if (feed->reader != NULL) {
+        log_reader_close(feed->reader);
+    }
+    view_writer_close(feed->writer);
+    pg_session_close(feed->session);
+    batch_release(&feed->batch);
+    arena_release(&feed->arena);
+    state_cache_release(&feed->cache);
+    free(feed->records);
+    free(feed->moves);
+    free(feed->partitions);
+    free(feed);
+}
+
+/* ---- one batch ------------------------------------------------------------------------------------------------------
+ */
+
+static enum err load_streams(struct feed *feed, struct fold *fold, struct err_info *info) {
+    for (uint32_t i = 0; i < fold->streams.count; i++) {
+        struct fold_stream *stream = fold->streams.entries[i].value;
+        const struct cached_stream *cached = state_cache_get(&feed->cache, stream->name, stream->hash);
+        if (cached != NULL) {
+            stream->version = cached->version;
+            stream->parked = cached->parked;
+            stream->state = arena_str_copy(&feed->arena, cached->state);
+            stream->loaded = true;
+        }
+    }
+    return view_writer_load(feed->writer, fold, info);
+}
+
+static void remember_streams(struct feed *feed, const struct fold *fold) {
+    for (uint32_t i = 0; i < fold->streams.count; i++) {
+        const struct fold_stream *stream = fold->streams.entries[i].value;
+        if (stream->changed) {
+            state_cache_put(&feed->cache, stream->name, stream->hash, stream->version, stream->parked, stream->state);
+        }
+    }
+}
+
+/* The moves that the batch's records make, one a partition; how many. */
+static size_t make_moves(struct feed *feed, const struct log_record *records, size_t count) {
+    size_t move_count = 0;
+    for (size_t i = 0; i < feed->partition_count; i++) {
+        const struct feed_partition *partition = &feed->partitions[i];
+        int64_t next_offset = partition->next_offset;
+        for (size_t j = 0; j < count; j++) {
+            if (records[j].partition == partition->shard && strcmp(records[j].topic, partition->topic) == 0) {
+                next_offset = records[j].offset + 1;
+            }
+        }
+        if (next_offset != partition->next_offset) {
+            feed->moves[move_count++] = (struct position_move){.topic = str_of_cstr(partition->topic),
+                                                               .shard = partition->shard,
+                                                               .expected = partition->next_offset,
+                                                               .next_offset = next_offset};
+        }
+    }
+    return move_count;
+}
+
+static void count_fates(struct feed *feed, const struct fold *fold, struct feed_counts *counts) {
+    for (size_t i = 0; i < fold->item_count; i++) {
+        enum fold_fate fate = fold->items[i].fate;
+        counts->repeated += fate == FOLD_REPEATED;
+        feed->parked += fate == FOLD_PARKED || fate == FOLD_UNREADABLE;
+        counts->newest_us = fold->items[i].record->timestamp_us;
+    }
+    counts->events += (int64_t)fold->item_count;
+    counts->batches++;
+}
+
+static void committed(struct feed *feed, const struct fold *fold, size_t move_count, struct feed_counts *counts) {
+    remember_streams(feed, fold);
+    for (size_t i = 0; i < move_count; i++) {
+        const struct position_move *move = &feed->moves[i];
+        find_partition(feed, move->topic, move->shard)->next_offset = move->next_offset;
+    }
+    count_fates(feed, fold, counts);
+}
+
+/* `refused` is empty, or why PostgreSQL would not have the batch's one event, which is then parked. `ret_refused` tells
+ * that PostgreSQL would not have the data. */
+static enum err project_batch(struct feed *feed, const struct log_record *records, size_t count, struct str refused,
+                              struct feed_counts *counts, size_t *ret_taken, bool *ret_refused, struct err_info *info) {
+    arena_reset(&feed->arena);
+    batch_begin(&feed->batch, &feed->arena);
+    struct fold fold;
+    fold_read(&fold, feed->view, &feed->arena, records, count);
+    enum err failure = load_streams(feed, &fold, info);
+    if (failure != ERR_NONE) {
+        return failure;
+    }
+    if (!str_is_empty(refused) && fold.items[0].stream != NULL) {
+        fold_park(&fold, refused);
+    } else {
+        fold_plan(&fold);
+        failure = fold_project(&fold, &feed->batch, info);
+    }
+    if (failure != ERR_NONE) {
+        return failure;
+    }
+    size_t move_count = make_moves(feed, records, fold.item_count);
+    failure = view_writer_write(feed->writer, &feed->batch, &fold, feed->moves, move_count, feed->notify, info);
+    *ret_refused = failure == ERR_MALFORMED;
+    if (failure == ERR_NONE) {
+        committed(feed, &fold, move_count, counts);
+        *ret_taken = fold.item_count;
+    }
+    return failure;
+}
+
+/* Of `count` records how many make a batch. */
+static size_t batch_size(const struct feed *feed, const struct log_record *records, size_t count) {
+    size_t bytes = 0, taken = 0;
+    while (taken < count && taken < feed->events_max && (taken == 0 || bytes < FEED_BYTES_MAX)) {
+        bytes += records[taken++].value.len;
+    }
+    return taken;
+}
+
+static enum err project_all(struct feed *feed, const struct log_record *records, size_t count,
+                            struct feed_counts *counts, struct err_info *info) {
+    size_t done = 0;
+    bool park = false; /* the next event is to be parked: it was refused when it came alone */
+    struct err_info refusal = {0};
+    while (done < count) {
+        size_t size = park ? 1 : batch_size(feed, records + done, count - done);
+        struct str why = park ? str_of_cstr(refusal.text) : STR("");
+        struct err_info trouble = {0};
+        bool refused = false;
+        size_t taken = 0;
+        enum err failure = project_batch(feed, records + done, size, why, counts, &taken, &refused, &trouble);
+        if (failure == ERR_NONE) {
+            done += taken;
+            park = false;
+            feed->events_max = feed->events_max * 2 > FEED_EVENTS_MAX ? FEED_EVENTS_MAX : feed->events_max * 2;
+        } else if (refused && !park) {
+            feed->events_max = size > 1 ? size / 2 : 1;
+            park = size == 1;
+            refusal = trouble;
+        } else {
+            *info = trouble;
+            return failure;
+        }
+    }
+    return ERR_NONE;
+}
+
+/* ---- stepping -------------------------------------------------------------------------------------------------------
+ */
+
+/* Takes the ends of partitions out of the records, and what lies past `until`; how many are left. */
+static size_t take_ends(struct feed *feed, size_t count) {
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct log_record *record = &feed->records[i];
+        struct feed_partition *partition = find_partition(feed, str_of_cstr(record->topic), record->partition);
+        assert(partition != NULL);
+        if (record->end || record->offset >= partition->until) {
+            partition->end_offset = record->offset;
+        } else {
+            feed->records[left++] = *record;
+        }
+    }
+    return left;
+}
+
+enum err feed_step(struct feed *feed, int timeout_ms, struct feed_counts *counts, bool *ret_full,
+                   struct err_info *info) {
+    size_t count = 0;
+    enum err failure = log_reader_poll(feed->reader, timeout_ms, feed->records, FEED_EVENTS_MAX, &count, info);
+    if (failure != ERR_NONE) {
+        return failure;
+    }
+    *ret_full = count == FEED_EVENTS_MAX;
+    int64_t began_us = clock_boot_us();
+    failure = project_all(feed, feed->records, take_ends(feed, count), counts, info);
+    counts->busy_us += clock_boot_us() - began_us;
+    return failure;
+}
+
+struct feed_partition *feed_partitions(struct feed *feed, size_t *ret_count) {
+    *ret_count = feed->partition_count;
+    return feed->partitions;
+}
+
+enum err feed_watermarks(struct feed *feed, int timeout_ms, int64_t *ret_ends, struct err_info *info) {
+    for (size_t i = 0; i < feed->partition_count; i++) {
+        int64_t low = 0;
+        enum err failure = log_reader_watermarks(feed->reader, feed->partitions[i].topic, feed->partitions[i].shard,
+                                                 timeout_ms, &low, &ret_ends[i], info);
+        if (failure != ERR_NONE) {
+            return failure;
+        }
+    }
+    return ERR_NONE;
+}
+
+int64_t feed_parked(const struct feed *feed) {
+    return feed->parked;
+}
+
+void feed_wake(struct feed *feed) {
+    log_reader_wake(feed->reader);
+}

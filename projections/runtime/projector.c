@@ -1,0 +1,436 @@
+#include "projections/runtime/projector.h"
+
+#include "core/base/logger.h"
+#include "core/base/timestamp.h"
+#include "core/log/reader.h"
+#include "core/log/topics.h"
+#include "projections/runtime/feed.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum {
+    POLL_MS = 500,
+    BACKOFF_MIN_MS = 100,
+    BACKOFF_MAX_MS = 5000,
+    FENCED_MS = 5000, /* the other projector is at work: let it */
+    /* After a batch a view rests for twice the time that it took, so that batches grow with the load and five views do
+     * not eat the processors of the shards they follow. A view that is behind does not rest. */
+    REST_FACTOR = 2,
+    REST_MIN_MS = 10,
+    REST_MAX_MS = 100,
+    WATCH_MS = 1000,
+    WATERMARK_TIMEOUT_MS = 2000,
+    STALLED_AFTER_S = 30,
+    REPEATED_LOG_S = 60, /* the same trouble is logged once in so long */
+};
+
+/* One view's thread. Everything below `lock` is guarded by it. */
+struct view_worker {
+    struct projector *projector;
+    const struct view *view;
+    pthread_t thread;
+    bool started;
+
+    pthread_mutex_t lock;
+    pthread_cond_t stopped;
+    bool stopping;
+    struct feed *feed; /* to wake it */
+    struct feed_partition *partitions;
+    int64_t *ends;    /* as the watcher last saw them */
+    int64_t *targets; /* as they were when the projector started */
+    size_t partition_count;
+    struct feed_counts counts;
+    int64_t parked;
+    int64_t failures;
+    int64_t fenced;
+    int64_t caught_up_us; /* wall clock; when the lag was last 0 */
+    int64_t progress_us;  /* boot clock; when something was last projected, or nothing was there to project */
+    bool has_targets;
+    bool reached_targets;
+    bool stalled;
+    struct err_info trouble; /* the last that was logged */
+    int64_t trouble_us;
+};
+
+struct projector {
+    const struct config *config;
+    struct view_worker *workers;
+    pthread_t watcher;
+    bool watching;
+    struct log_topics topics;
+};
+
+/* ---- a view's thread ------------------------------------------------------------------------------------------------
+ */
+
+static void wait_until(struct view_worker *worker, int64_t delay_ms) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += delay_ms / 1000;
+    until.tv_nsec += (delay_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&worker->lock);
+    int result = 0;
+    while (!worker->stopping && result == 0) {
+        result = pthread_cond_timedwait(&worker->stopped, &worker->lock, &until);
+    }
+    pthread_mutex_unlock(&worker->lock);
+}
+
+static bool is_stopping(struct view_worker *worker) {
+    pthread_mutex_lock(&worker->lock);
+    bool stopping = worker->stopping;
+    pthread_mutex_unlock(&worker->lock);
+    return stopping;
+}
+
+static void log_trouble(struct view_worker *worker, const struct err_info *info) {
+    int64_t now_us = clock_boot_us();
+    pthread_mutex_lock(&worker->lock);
+    bool same = strcmp(worker->trouble.text, info->text) == 0;
+    bool quiet = same && now_us - worker->trouble_us < (int64_t)REPEATED_LOG_S * MICROS_PER_SECOND;
+    if (!quiet) {
+        worker->trouble = *info;
+        worker->trouble_us = now_us;
+    }
+    worker->failures++;
+    worker->fenced += info->code == ERR_FENCED;
+    pthread_mutex_unlock(&worker->lock);
+    if (!quiet) {
+        log_line(info->retriable ? LOG_WARN : LOG_ERROR, "projector", "a view was interrupted and is tried again",
+                 LOG_CSTR("view", worker->view->name), LOG_CSTR("error", info->text));
+    }
+}
+
+/* What others may know of the view, after each step. */
+static void publish(struct view_worker *worker, struct feed *feed, const struct feed_counts *counts) {
+    size_t count;
+    const struct feed_partition *partitions = feed_partitions(feed, &count);
+    pthread_mutex_lock(&worker->lock);
+    for (size_t i = 0; i < count; i++) { /* not the topics: those names are the feed's */
+        worker->partitions[i].next_offset = partitions[i].next_offset;
+        worker->partitions[i].end_offset = partitions[i].end_offset;
+    }
+    bool moved = counts->events != worker->counts.events;
+    worker->counts = *counts;
+    worker->parked = feed_parked(feed);
+    bool reached = worker->has_targets;
+    for (size_t i = 0; i < count && reached; i++) {
+        reached = feed_reached(&partitions[i], worker->targets[i]);
+    }
+    bool first_reached = reached && !worker->reached_targets;
+    worker->reached_targets = worker->reached_targets || reached;
+    if (moved) {
+        worker->progress_us = clock_boot_us();
+    }
+    pthread_mutex_unlock(&worker->lock);
+    if (first_reached) {
+        log_line(LOG_INFO, "projector", "the view has caught up", LOG_CSTR("view", worker->view->name),
+                 LOG_INT("events", counts->events));
+    }
+}
+
+static void rest(struct view_worker *worker, int64_t busy_us) {
+    int64_t rest_ms = REST_FACTOR * busy_us / MICROS_PER_MS;
+    rest_ms = rest_ms < REST_MIN_MS ? REST_MIN_MS : rest_ms;
+    wait_until(worker, rest_ms > REST_MAX_MS ? REST_MAX_MS : rest_ms);
+}
+
+static bool lend_feed(struct view_worker *worker, struct feed *feed) {
+    pthread_mutex_lock(&worker->lock);
+    worker->feed = feed;
+    bool go_on = !worker->stopping;
+    pthread_mutex_unlock(&worker->lock);
+    return go_on;
+}
+
+/* Projects until something fails or it is stopped. */
+static enum err run_feed(struct view_worker *worker, struct feed *feed, struct feed_counts *counts,
+                         struct err_info *info) {
+    enum err failure = ERR_NONE;
+    while (failure == ERR_NONE && !is_stopping(worker)) {
+        struct feed_counts before = *counts;
+        bool full = false;
+        failure = feed_step(feed, POLL_MS, counts, &full, info);
+        publish(worker, feed, counts);
+        if (failure == ERR_NONE && counts->events > before.events && !full) {
+            rest(worker, counts->busy_us - before.busy_us);
+        }
+    }
+    return failure;
+}
+
+static void *worker_main(void *argument) {
+    struct view_worker *worker = argument;
+    struct feed_options options = {
+        .config = worker->projector->config, .view = worker->view, .schema = worker->view->name, .notify = true};
+    struct feed_counts counts = {0};
+    int64_t backoff_ms = BACKOFF_MIN_MS;
+    while (!is_stopping(worker)) {
+        struct err_info info = {0};
+        struct feed *feed = NULL;
+        enum err failure = feed_open(&options, &feed, &info);
+        if (failure == ERR_NONE && lend_feed(worker, feed)) {
+            backoff_ms = BACKOFF_MIN_MS;
+            failure = run_feed(worker, feed, &counts, &info);
+        }
+        lend_feed(worker, NULL);
+        feed_close(feed);
+        if (failure != ERR_NONE) {
+            log_trouble(worker, &info);
+            wait_until(worker, failure == ERR_FENCED ? FENCED_MS : backoff_ms);
+            backoff_ms = backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff_ms * 2;
+        }
+    }
+    return NULL;
+}
+
+/* ---- the watcher ----------------------------------------------------------------------------------------------------
+ */
+
+/* Records that the watcher saw in the log and the view has not; -1: the log's ends are not known yet. */
+static int64_t lag_of(const struct view_worker *worker) {
+    int64_t lag = worker->has_targets ? 0 : -1;
+    for (size_t i = 0; i < worker->partition_count && worker->has_targets; i++) {
+        const struct feed_partition *partition = &worker->partitions[i];
+        int64_t seen = partition->next_offset > partition->end_offset ? partition->next_offset : partition->end_offset;
+        lag += worker->ends[i] > seen ? worker->ends[i] - seen : 0;
+    }
+    return lag;
+}
+
+/* Whether the view stands still although there is something to do. */
+static void judge(struct view_worker *worker) {
+    int64_t now_us = clock_boot_us();
+    pthread_mutex_lock(&worker->lock);
+    if (!worker->has_targets) {
+        memcpy(worker->targets, worker->ends, worker->partition_count * sizeof *worker->ends);
+        worker->has_targets = true;
+    }
+    int64_t lag_events = lag_of(worker);
+    if (lag_events == 0) {
+        worker->caught_up_us = clock_wall_us();
+        worker->progress_us = now_us;
+    }
+    bool stalled = now_us - worker->progress_us > (int64_t)STALLED_AFTER_S * MICROS_PER_SECOND;
+    bool turned = stalled != worker->stalled;
+    worker->stalled = stalled;
+    pthread_mutex_unlock(&worker->lock);
+    if (turned) {
+        log_line(stalled ? LOG_ERROR : LOG_INFO, "projector",
+                 stalled ? "the view makes no progress although it is behind" : "the view makes progress again",
+                 LOG_CSTR("view", worker->view->name), LOG_INT("lag_events", lag_events));
+    }
+}
+
+/* `reader` is any; only its handle to the broker is used. */
+static bool ask_ends(struct view_worker *worker, struct log_reader *reader) {
+    for (size_t i = 0; i < worker->partition_count; i++) {
+        int64_t low = 0, end = 0;
+        /* Topic and shard never change once the worker is made. */
+        if (log_reader_watermarks(reader, worker->partitions[i].topic, worker->partitions[i].shard,
+                                  WATERMARK_TIMEOUT_MS, &low, &end, NULL) != ERR_NONE) {
+            return false;
+        }
+        pthread_mutex_lock(&worker->lock);
+        worker->ends[i] = end;
+        pthread_mutex_unlock(&worker->lock);
+    }
+    return true;
+}
+
+static void *watcher_main(void *argument) {
+    struct projector *projector = argument;
+    struct log_reader_options options = {.brokers = projector->config->kafka_brokers,
+                                         .client_id = "daybook-projector-watch",
+                                         .isolation = LOG_READ_UNCOMMITTED,
+                                         .queue_max_bytes = 1024 * 1024};
+    struct log_reader *reader = NULL;
+    while (!is_stopping(&projector->workers[0])) {
+        bool opened = reader != NULL || log_reader_open(&options, &reader, NULL) == ERR_NONE;
+        for (size_t i = 0; opened && i < view_count && !is_stopping(&projector->workers[i]); i++) {
+            if (ask_ends(&projector->workers[i], reader)) {
+                judge(&projector->workers[i]);
+            }
+        }
+        wait_until(&projector->workers[0], WATCH_MS);
+    }
+    if (reader != NULL) {
+        log_reader_close(reader);
+    }
+    return NULL;
+}
+
+/* ---- life -----------------------------------------------------------------------------------------------------------
+ */
+
+static void *allocate(size_t count, size_t size) {
+    void *memory = calloc(count, size);
+    if (memory == NULL) {
+        abort();
+    }
+    return memory;
+}
+
+static void worker_init(struct view_worker *worker, struct projector *projector, const struct view *view) {
+    worker->projector = projector;
+    worker->view = view;
+    worker->progress_us = clock_boot_us();
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&worker->stopped, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&worker->lock, NULL);
+    size_t count = feed_partition_count(view, projector->config);
+    worker->partition_count = count;
+    worker->partitions = allocate(count, sizeof *worker->partitions);
+    worker->ends = allocate(count, sizeof *worker->ends);
+    worker->targets = allocate(count, sizeof *worker->targets);
+    feed_name_partitions(view, projector->config, &projector->topics, worker->partitions);
+}
+
+enum err projector_start(const struct config *config, struct projector **ret_projector, struct err_info *info) {
+    struct projector *projector = allocate(1, sizeof *projector);
+    projector->config = config;
+    projector->workers = allocate(view_count, sizeof *projector->workers);
+    log_topics_name(&projector->topics, config->topic_prefix);
+    for (size_t i = 0; i < view_count; i++) {
+        worker_init(&projector->workers[i], projector, views[i]);
+    }
+    bool started = true;
+    for (size_t i = 0; i < view_count && started; i++) {
+        struct view_worker *worker = &projector->workers[i];
+        worker->started = started = pthread_create(&worker->thread, NULL, worker_main, worker) == 0;
+    }
+    projector->watching = started && pthread_create(&projector->watcher, NULL, watcher_main, projector) == 0;
+    if (!projector->watching) {
+        projector_stop(projector);
+        return err_set(info, ERR_IO, "a projector's thread could not be started");
+    }
+    *ret_projector = projector;
+    return ERR_NONE;
+}
+
+static void worker_stop(struct view_worker *worker) {
+    pthread_mutex_lock(&worker->lock);
+    worker->stopping = true;
+    pthread_cond_broadcast(&worker->stopped);
+    if (worker->feed != NULL) {
+        feed_wake(worker->feed);
+    }
+    pthread_mutex_unlock(&worker->lock);
+}
+
+static void worker_release(struct view_worker *worker) {
+    if (worker->started) {
+        pthread_join(worker->thread, NULL);
+    }
+    pthread_mutex_destroy(&worker->lock);
+    pthread_cond_destroy(&worker->stopped);
+    free(worker->partitions);
+    free(worker->ends);
+    free(worker->targets);
+}
+
+void projector_stop(struct projector *projector) {
+    for (size_t i = 0; i < view_count; i++) {
+        worker_stop(&projector->workers[i]);
+    }
+    if (projector->watching) {
+        pthread_join(projector->watcher, NULL);
+    }
+    for (size_t i = 0; i < view_count; i++) {
+        worker_release(&projector->workers[i]);
+    }
+    free(projector->workers);
+    free(projector);
+}
+
+/* ---- what others ask ------------------------------------------------------------------------------------------------
+ */
+
+bool projector_is_ready(const struct projector *projector) {
+    bool ready = true;
+    for (size_t i = 0; i < view_count && ready; i++) {
+        struct view_worker *worker = &projector->workers[i];
+        pthread_mutex_lock(&worker->lock);
+        ready = worker->reached_targets && !worker->stalled;
+        pthread_mutex_unlock(&worker->lock);
+    }
+    return ready;
+}
+
+struct view_figures {
+    int64_t lag_events, events, repeated, batches, parked, failures, fenced, stalled;
+    int64_t lag_us, busy_us;
+};
+
+static struct view_figures figures_of(struct view_worker *worker) {
+    pthread_mutex_lock(&worker->lock);
+    /* Of a view that is behind: the age of the newest event it has shown, but not more than the time for which it has
+     * been behind. */
+    int64_t newest_us =
+        worker->counts.newest_us > worker->caught_up_us ? worker->counts.newest_us : worker->caught_up_us;
+    int64_t lag_events = lag_of(worker);
+    int64_t lag_us = lag_events <= 0 || newest_us == 0 ? 0 : clock_wall_us() - newest_us;
+    struct view_figures figures = {.lag_events = lag_events,
+                                   .events = worker->counts.events,
+                                   .repeated = worker->counts.repeated,
+                                   .batches = worker->counts.batches,
+                                   .parked = worker->parked,
+                                   .failures = worker->failures,
+                                   .fenced = worker->fenced,
+                                   .stalled = worker->stalled,
+                                   .lag_us = lag_us < 0 ? 0 : lag_us,
+                                   .busy_us = worker->counts.busy_us};
+    pthread_mutex_unlock(&worker->lock);
+    return figures;
+}
+
+static const struct metric {
+    const char *name;
+    const char *type;
+    const char *help;
+    size_t offset;
+    bool in_seconds; /* kept in microseconds */
+} metrics[] = {
+    {"daybook_projection_lag_events", "gauge", "Records of the log that the view has not seen; -1: not known yet.",
+     offsetof(struct view_figures, lag_events), false},
+    {"daybook_projection_lag_seconds", "gauge", "How far behind the view is in time.",
+     offsetof(struct view_figures, lag_us), true},
+    {"daybook_projection_events_total", "counter", "Events projected.", offsetof(struct view_figures, events), false},
+    {"daybook_projection_repeated_total", "counter", "Events skipped as known already.",
+     offsetof(struct view_figures, repeated), false},
+    {"daybook_projection_batches_total", "counter", "Transactions.", offsetof(struct view_figures, batches), false},
+    {"daybook_projection_busy_seconds_total", "counter", "Time spent projecting.",
+     offsetof(struct view_figures, busy_us), true},
+    {"daybook_projection_parked", "gauge", "Events that were set aside.", offsetof(struct view_figures, parked), false},
+    {"daybook_projection_failures_total", "counter", "Interruptions after which the view was tried again.",
+     offsetof(struct view_figures, failures), false},
+    {"daybook_projection_fenced_total", "counter", "Of these, because another projector was at work.",
+     offsetof(struct view_figures, fenced), false},
+    {"daybook_projection_stalled", "gauge", "1 when the view is behind and makes no progress.",
+     offsetof(struct view_figures, stalled), false},
+};
+
+void projector_metrics(const struct projector *projector, struct buf *out) {
+    for (size_t i = 0; i < ARRAY_LENGTH(metrics); i++) {
+        const struct metric *metric = &metrics[i];
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name, metric->type);
+        for (size_t j = 0; j < view_count; j++) {
+            struct view_figures figures = figures_of(&projector->workers[j]);
+            int64_t value = *(const int64_t *)((const char *)&figures + metric->offset);
+            buf_printf(out, "%s{view=\"%s\"} ", metric->name, views[j]->name);
+            if (metric->in_seconds) {
+                buf_printf(out, "%.6f\n", (double)value / MICROS_PER_SECOND);
+            } else {
+                buf_printf(out, "%lld\n", (long long)value);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+#include "projections/runtime/schema.h"
+
+#include "core/pg/migrate.h"
+#include "projections/runtime/tables.h"
+
+enum err view_schema_migrate(struct pg_session *session, const struct view *view, const char *schema, int *ret_steps,
+                             struct err_info *info) {
+    const struct pg_migration steps[] = {{1, "what the runtime keeps", runtime_sql}, {2, "the view", view->sql}};
+    enum err failure = pg_migrate(session, schema, steps, ARRAY_LENGTH(steps), ret_steps, info);
+    if (failure == ERR_NONE) {
+        failure = pg_session_execf(session, info,
+                                   "INSERT INTO %s.about (format) SELECT %d WHERE NOT EXISTS (SELECT FROM %s.about)",
+                                   schema, view->format, schema);
+    }
+    return failure;
+}
+
+static enum err position_of(struct pg_session *session, const char *schema, struct feed_partition *partition,
+                            struct err_info *info) {
+    char sql[SCHEMA_NAME_MAX + 128];
+    snprintf(sql, sizeof sql, "SELECT next_offset FROM %.63s.position WHERE topic = $1 AND shard = $2::bigint", schema);
+    char shard[16];
+    snprintf(shard, sizeof shard, "%d", partition->shard);
+    struct pg_param params[] = {PG_TEXT(str_of_cstr(partition->topic)), PG_TEXT(str_of_cstr(shard))};
+    CLEANUP(pg_result_clear) PGresult *result = NULL;
+    enum err failure = pg_session_query(session, sql, params, ARRAY_LENGTH(params), true, &result, info);
+    if (failure == ERR_NONE) {
+        partition->next_offset = PQntuples(result) == 0 ? 0 : pg_get_int8(result, 0, 0);
+    }
+    return failure;
+}
+
+enum err view_schema_positions(struct pg_session *session, const char *schema, struct feed_partition *partitions,
+                               size_t count, struct err_info *info) {
+    enum err failure = ERR_NONE;
+    for (size_t i = 0; i < count && failure == ERR_NONE; i++) {
+        failure = position_of(session, schema, &partitions[i], info);
+    }
+    return failure;
+}

@@ -1,0 +1,372 @@
+#include "projections/runtime/writer.h"
+
+#include "projections/runtime/behind.h"
+#include "projections/runtime/statements.h"
+#include "projections/runtime/tables.h"
+
+#include "core/pg/array.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    SQL_MAX_BYTES = 16 * 1024,
+    NAME_MAX_BYTES = 64,
+    TABLES_MAX = VIEW_TABLES_MAX + RUNTIME_TABLES,
+    /* Rows go out in pieces of about this size: each is held as arrays, in libpq's buffer and by the server at once. */
+    PIECE_BYTES = 1024 * 1024,
+    ARRAY_MAX_BYTES = 128 * 1024 * 1024,
+    POSITION_PARAMS = 4,
+};
+
+/* The prepared statements of one table. */
+struct table_writer {
+    const struct view_table *shape;
+    char insert[NAME_MAX_BYTES];
+    char delete[NAME_MAX_BYTES];
+};
+
+struct view_writer {
+    struct pg_session *session;
+    const struct view *view;
+    struct table_writer tables[TABLES_MAX];
+    size_t table_count; /* the view's own, then the runtime's */
+    struct pg_array arrays[VIEW_COLUMNS_MAX];
+};
+
+/* ---- the statements ------------------------------------------------------------------------------------------------
+ */
+
+static enum err prepare(struct pg_session *session, const char *name, struct buf *sql, struct err_info *info) {
+    buf_byte(sql, '\0');
+    assert(buf_ok(sql));
+    enum err failure = pg_session_prepare(session, name, sql->data, info);
+    buf_clear(sql);
+    return failure;
+}
+
+static enum err prepare_table(struct pg_session *session, struct table_writer *table, const struct view_table *shape,
+                              struct err_info *info) {
+    *table = (struct table_writer){.shape = shape};
+    snprintf(table->insert, sizeof table->insert, "insert_%s", shape->name);
+    snprintf(table->delete, sizeof table->delete, "delete_%s", shape->name);
+    struct buf sql;
+    buf_init(&sql, SQL_MAX_BYTES);
+    statement_insert(&sql, shape);
+    enum err failure = prepare(session, table->insert, &sql, info);
+    if (failure == ERR_NONE && !shape->append_only) {
+        statement_delete(&sql, shape);
+        failure = prepare(session, table->delete, &sql, info);
+    }
+    buf_release(&sql);
+    return failure;
+}
+
+/* The statements that are the same in every view. */
+static enum err prepare_common(struct view_writer *writer, struct err_info *info) {
+    struct pg_session *session = writer->session;
+    enum err failure = pg_session_prepare(session, "begin", "BEGIN", info);
+    if (failure == ERR_NONE) {
+        failure = pg_session_prepare(session, "move",
+                                     "UPDATE position AS p SET next_offset = m.next_offset"
+                                     " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])"
+                                     " AS m (topic, shard, expected, next_offset)"
+                                     " WHERE p.topic = m.topic AND p.shard = m.shard AND p.next_offset = m.expected",
+                                     info);
+    }
+    if (failure == ERR_NONE) {
+        failure = pg_session_prepare(session, "load",
+                                     "SELECT stream, version, parked, state FROM streams"
+                                     " WHERE stream = ANY ($1::text[])",
+                                     info);
+    }
+    if (failure == ERR_NONE) {
+        struct buf sql;
+        buf_init(&sql, SQL_MAX_BYTES);
+        buf_printf(&sql, "NOTIFY " VIEW_CHANNEL ", '%s'", writer->view->name);
+        failure = prepare(session, "notify", &sql, info);
+        buf_release(&sql);
+    }
+    return failure;
+}
+
+/* Plans are made once, while the tables may still be empty, and everything here goes by key: so the planner is not to
+ * find that reading a whole table, as small as it is now, is as good. */
+static const char session_settings[] =
+    "SET search_path TO %s; SET synchronous_commit TO off; SET plan_cache_mode TO force_generic_plan;"
+    "SET enable_seqscan TO off; SET enable_hashjoin TO off; SET enable_mergejoin TO off; SET jit TO off";
+
+enum err view_writer_open(struct pg_session *session, const struct view *view, const char *schema,
+                          struct view_writer **ret_writer, struct err_info *info) {
+    struct view_writer *writer = calloc(1, sizeof *writer);
+    if (writer == NULL) {
+        abort();
+    }
+    *writer = (struct view_writer){.session = session, .view = view};
+    for (size_t i = 0; i < ARRAY_LENGTH(writer->arrays); i++) {
+        pg_array_init(&writer->arrays[i], ARRAY_MAX_BYTES);
+    }
+    enum err failure = pg_session_execf(session, info, session_settings, schema);
+    failure = failure != ERR_NONE ? failure : prepare_common(writer, info);
+    for (size_t i = 0; i < view->table_count + RUNTIME_TABLES && failure == ERR_NONE; i++) {
+        const struct view_table *shape =
+            i < view->table_count ? &view->tables[i] : &runtime_tables[i - view->table_count];
+        failure = prepare_table(session, &writer->tables[writer->table_count++], shape, info);
+    }
+    if (failure != ERR_NONE) {
+        view_writer_close(writer);
+        return failure;
+    }
+    *ret_writer = writer;
+    return ERR_NONE;
+}
+
+void view_writer_close(struct view_writer *writer) {
+    if (writer == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(writer->arrays); i++) {
+        pg_array_release(&writer->arrays[i]);
+    }
+    free(writer);
+}
+
+/* ---- rows -----------------------------------------------------------------------------------------------------------
+ */
+
+static enum pg_element element_type(enum view_column_type type) {
+    switch (type) {
+    case VIEW_TEXT:
+    case VIEW_TEXT_ARRAY:
+        return PG_ELEMENT_TEXT;
+    case VIEW_BYTEA:
+        return PG_ELEMENT_BYTEA;
+    case VIEW_JSON:
+        return PG_ELEMENT_JSON;
+    case VIEW_BIGINT:
+        return PG_ELEMENT_INT8;
+    case VIEW_BOOLEAN:
+        return PG_ELEMENT_BOOL;
+    case VIEW_TIMESTAMP:
+        return PG_ELEMENT_TIMESTAMPTZ;
+    }
+    assert(false);
+}
+
+static void put_value(struct pg_array *array, const struct view_column *column, const struct view_value *value) {
+    if (value->is_null) {
+        pg_array_null(array);
+        return;
+    }
+    switch (column->type) {
+    case VIEW_TEXT:
+    case VIEW_BYTEA:
+    case VIEW_JSON:
+        pg_array_bytes(array, value->text);
+        break;
+    case VIEW_BIGINT:
+        pg_array_int8(array, value->number);
+        break;
+    case VIEW_BOOLEAN:
+        pg_array_bool(array, value->number != 0);
+        break;
+    case VIEW_TIMESTAMP:
+        pg_array_timestamp(array, value->number);
+        break;
+    case VIEW_TEXT_ARRAY:
+        pg_array_literal(array, value->items, value->item_count);
+        break;
+    }
+}
+
+/* Arrays for a piece of rows: of all columns, or the key's; how many. */
+static int begin_piece(struct view_writer *writer, const struct view_table *shape, bool keys_only) {
+    int count = 0;
+    for (size_t i = 0; i < shape->column_count; i++) {
+        if (!keys_only || shape->columns[i].key) {
+            pg_array_begin(&writer->arrays[count++], element_type(shape->columns[i].type));
+        }
+    }
+    return count;
+}
+
+/* Returns how many bytes the piece has now. */
+static size_t put_row(struct view_writer *writer, const struct view_table *shape, const struct view_value *values,
+                      bool keys_only) {
+    struct pg_array *array = writer->arrays;
+    size_t bytes = 0;
+    for (size_t i = 0; i < shape->column_count; i++) {
+        if (!keys_only || shape->columns[i].key) {
+            put_value(array, &shape->columns[i], &values[i]);
+            bytes += array->bytes.len;
+            array++;
+        }
+    }
+    return bytes;
+}
+
+static void send_arrays(struct view_writer *writer, struct pg_pipeline *pipeline, const char *statement, int count) {
+    struct pg_param params[VIEW_COLUMNS_MAX];
+    for (int i = 0; i < count; i++) {
+        params[i] = PG_BINARY(pg_array_end(&writer->arrays[i]));
+    }
+    pg_pipeline_send(pipeline, statement, params, count);
+}
+
+/* Either the rows that go (by their keys) or those that are there afterwards. A key is in `changes` once, so
+ * ON CONFLICT never meets one twice. */
+static void send_rows(struct view_writer *writer, struct pg_pipeline *pipeline, const struct table_writer *table,
+                      const struct table_changes *changes, bool gone) {
+    const char *statement = gone ? table->delete : table->insert;
+    int array_count = begin_piece(writer, table->shape, gone);
+    for (const struct row_change *change = changes->first; change != NULL; change = change->next) {
+        if (gone ? !change->deleted : !change->present) {
+            continue;
+        }
+        if (put_row(writer, table->shape, change->values, gone) >= PIECE_BYTES) {
+            send_arrays(writer, pipeline, statement, array_count);
+            begin_piece(writer, table->shape, gone);
+        }
+    }
+    if (writer->arrays[0].count > 0) {
+        send_arrays(writer, pipeline, statement, array_count);
+    }
+}
+
+/* ---- the runtime's own rows -----------------------------------------------------------------------------------------
+ */
+
+static void add_row(struct table_changes *changes, struct arena *arena, const struct view_value *values,
+                    size_t column_count) {
+    struct row_change *change = arena_alloc(arena, sizeof *change);
+    change->present = true;
+    change->values = arena_alloc(arena, column_count * sizeof *values);
+    memcpy(change->values, values, column_count * sizeof *values);
+    change->next = changes->first;
+    changes->first = change;
+    changes->present_count++;
+}
+
+static void changed_streams(const struct fold *fold, struct table_changes *changes) {
+    for (uint32_t i = 0; i < fold->streams.count; i++) {
+        const struct fold_stream *stream = fold->streams.entries[i].value;
+        if (stream->changed) {
+            struct view_value row[] = {view_text(stream->name), view_number(stream->hash), view_number(stream->version),
+                                       view_number(stream->parked), view_text(stream->state)};
+            add_row(changes, fold->arena, row, ARRAY_LENGTH(row));
+        }
+    }
+}
+
+static void parked_events(const struct fold *fold, struct table_changes *changes) {
+    for (size_t i = 0; i < fold->item_count; i++) {
+        const struct fold_item *item = &fold->items[i];
+        if (item->fate != FOLD_PARKED && item->fate != FOLD_UNREADABLE) {
+            continue;
+        }
+        bool read = item->stream != NULL;
+        struct view_value version = read ? view_number(item->event.meta.version) : view_null();
+        struct view_value row[] = {view_text(str_of_cstr(item->record->topic)),
+                                   view_number(item->record->partition),
+                                   view_number(item->record->offset),
+                                   view_text_or_null(read, read ? item->stream->name : STR("")),
+                                   version,
+                                   view_number(item->record->timestamp_us),
+                                   view_text(item->why)};
+        add_row(changes, fold->arena, row, ARRAY_LENGTH(row));
+    }
+}
+
+/* ---- the transaction ------------------------------------------------------------------------------------------------
+ */
+
+static void send_moves(struct view_writer *writer, struct pg_pipeline *pipeline, const struct position_move *moves,
+                       size_t count) {
+    struct pg_array *arrays = writer->arrays;
+    for (int i = 0; i < POSITION_PARAMS; i++) {
+        pg_array_begin(&arrays[i], i == 0 ? PG_ELEMENT_TEXT : PG_ELEMENT_INT8);
+    }
+    for (size_t i = 0; i < count; i++) {
+        pg_array_bytes(&arrays[0], moves[i].topic);
+        pg_array_int8(&arrays[1], moves[i].shard);
+        pg_array_int8(&arrays[2], moves[i].expected);
+        pg_array_int8(&arrays[3], moves[i].next_offset);
+    }
+    send_arrays(writer, pipeline, "move", POSITION_PARAMS);
+}
+
+static void send_tables(struct view_writer *writer, struct pg_pipeline *pipeline, const struct view_batch *batch,
+                        const struct fold *fold) {
+    struct table_changes own[RUNTIME_TABLES] = {0};
+    changed_streams(fold, &own[RUNTIME_STREAMS]);
+    parked_events(fold, &own[RUNTIME_PARKED]);
+    size_t of_view = writer->view->table_count;
+    for (size_t i = 0; i < writer->table_count; i++) {
+        const struct table_changes *changes = i < of_view ? &batch->tables[i] : &own[i - of_view];
+        if (changes->deleted_count > 0) {
+            send_rows(writer, pipeline, &writer->tables[i], changes, true);
+        }
+        if (changes->present_count > 0) {
+            send_rows(writer, pipeline, &writer->tables[i], changes, false);
+        }
+    }
+}
+
+/* All but the commit, in one round trip. Where the fence is gone the rows were tried for nothing, and what they met is
+ * no fault of theirs: the other projector's rows. */
+static enum err write_all(struct view_writer *writer, const struct view_batch *batch, const struct fold *fold,
+                          const struct position_move *moves, size_t move_count, bool notify, struct err_info *info) {
+    struct pg_pipeline pipeline;
+    pg_pipeline_begin(&pipeline, writer->session);
+    pg_pipeline_send(&pipeline, "begin", NULL, 0);
+    send_moves(writer, &pipeline, moves, move_count);
+    send_tables(writer, &pipeline, batch, fold);
+    if (notify) {
+        pg_pipeline_send(&pipeline, "notify", NULL, 0);
+    }
+    int64_t rows[2]; /* of BEGIN and of the fence */
+    enum err failure = pg_pipeline_end(&pipeline, rows, ARRAY_LENGTH(rows), info);
+    bool fence_was_told = rows[1] >= 0;
+    if (fence_was_told && rows[1] != (int64_t)move_count) {
+        failure =
+            err_set_retriable(info, ERR_FENCED, "another projector moved the position of view %s", writer->view->name);
+    }
+    return failure;
+}
+
+enum err view_writer_write(struct view_writer *writer, struct view_batch *batch, const struct fold *fold,
+                           const struct position_move *moves, size_t move_count, bool notify, struct err_info *info) {
+    enum err failure = write_all(writer, batch, fold, moves, move_count, notify, info);
+    if (failure == ERR_NONE) {
+        failure = pg_session_exec(writer->session, "COMMIT", info);
+    }
+    if (failure != ERR_NONE) {
+        pg_session_rollback(writer->session);
+    }
+    return failure;
+}
+
+enum err view_writer_load(struct view_writer *writer, struct fold *fold, struct err_info *info) {
+    struct pg_array *names = &writer->arrays[0];
+    pg_array_begin(names, PG_ELEMENT_TEXT);
+    for (uint32_t i = 0; i < fold->streams.count; i++) {
+        const struct fold_stream *stream = fold->streams.entries[i].value;
+        if (!stream->loaded) {
+            pg_array_bytes(names, stream->name);
+        }
+    }
+    if (names->count == 0) {
+        return ERR_NONE;
+    }
+    struct pg_param param = PG_BINARY(pg_array_end(names));
+    CLEANUP(pg_result_clear) PGresult *result = NULL;
+    enum err failure = pg_session_query_prepared(writer->session, "load", &param, 1, true, &result, info);
+    for (int row = 0; failure == ERR_NONE && row < PQntuples(result); row++) {
+        struct fold_stream *stream = map_get(&fold->streams, pg_get_bytes(result, row, 0));
+        assert(stream != NULL);
+        stream->version = pg_get_int8(result, row, 1);
+        stream->parked = pg_get_bool(result, row, 2);
+        stream->state = arena_str_copy(fold->arena, pg_get_bytes(result, row, 3));
+    }
+    return failure;
+}

@@ -1,0 +1,13 @@
+/* query.h: the statements that read stock. Results, cursors and NULL as in projections/products/query.h.
+ * Thread   constants.            May use: pg.
+ */
+#pragma once
+
+#include "core/pg/pool.h"
+
+/* $1 SKU: document, version. */
+extern const struct pg_statement stock_by_sku;
+
+/* The ledger of one SKU, newest first: every change of on_hand or reserved, one item a location.
+ * $1 SKU, $2 rows at most, $3 cursor */
+extern const struct pg_statement stock_movements;

@@ -1,0 +1,30 @@
+-- Stock by SKU, and the ledger of its movements. Rows are owned by the SKU's stream.
+
+CREATE TABLE stock (
+    sku text PRIMARY KEY,
+    product text,
+    on_hand bigint NOT NULL,
+    reserved bigint NOT NULL,
+    available bigint NOT NULL,
+    document json COMPRESSION lz4 NOT NULL,
+    version bigint NOT NULL
+) WITH (fillfactor = 70);
+
+-- Every change of on_hand or reserved, one row a location: summed over a SKU and location they give what is there.
+CREATE TABLE movements (
+    sku text,
+    version bigint,
+    location text,
+    occurred_at timestamptz NOT NULL,
+    type text NOT NULL,
+    on_hand_delta bigint NOT NULL,
+    reserved_delta bigint NOT NULL,
+    owner text,
+    reference text,
+    reason text,
+    actor text NOT NULL,
+    command_id text NOT NULL,
+    causation_id text NOT NULL,
+    event_id text NOT NULL,
+    PRIMARY KEY (sku, version, location)
+);
