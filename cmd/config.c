@@ -1,0 +1,30 @@
+/* config.c: `daybook config`: every setting, its value and what it means. */
+#include "cmd/command.h"
+
+#include <stdio.h>
+
+#include "core/base/buf.h"
+
+static int run(const struct config *config, int argc, char **argv) {
+    if (argc > 1) {
+        fprintf(stderr, "daybook config takes no arguments (got '%s').\n", argv[1]);
+        return EXIT_WRONG_USAGE;
+    }
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    config_print(config, &out);
+    size_t written = fwrite(out.data, 1, out.len, stdout);
+    int code = written == out.len ? EXIT_DONE : EXIT_WORLD_FAILED;
+    buf_release(&out);
+    return code;
+}
+
+const struct command_line config_command = {
+    .name = "config",
+    .usage = "",
+    .summary = "print every setting, its value and its documentation",
+    .help =
+        "Prints the configuration as it is in force, in the form of the configuration file: save it, change it, and\n"
+        "give it with --config. DAYBOOK_<NAME> in the environment overrides the file.",
+    .run = run,
+};

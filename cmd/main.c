@@ -1,0 +1,93 @@
+/* main.c: the ways into Daybook: `daybook [--config FILE] SUBCOMMAND ...`. */
+#include "cmd/command.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/logger.h"
+#include "core/base/macros.h"
+
+static const struct command_line *const command_lines[] = {
+    &serve_command,  &topics_command, &migrate_command,       &projection_command, &replay_command,
+    &verify_command, &load_command,   &test_provider_command, &config_command,
+};
+
+static void print_overview(FILE *out) {
+    fputs("Daybook: an event-sourced order and inventory system.\n\n"
+          "usage: daybook [--config FILE] SUBCOMMAND [ARGUMENTS]\n\n",
+          out);
+    for (size_t i = 0; i < ARRAY_LENGTH(command_lines); i++) {
+        fprintf(out, "  %-14s %s\n", command_lines[i]->name, command_lines[i]->summary);
+    }
+    fputs("\n`daybook SUBCOMMAND --help` says more. Settings come from the file and DAYBOOK_* variables: `daybook "
+          "config`.\n"
+          "Exit codes: 0 done, 1 the world failed, 2 wrong usage or configuration, 3 a check found a difference.\n",
+          out);
+}
+
+static const struct command_line *find_command(const char *name) {
+    for (size_t i = 0; i < ARRAY_LENGTH(command_lines); i++) {
+        if (strcmp(command_lines[i]->name, name) == 0) {
+            return command_lines[i];
+        }
+    }
+    return NULL;
+}
+
+static bool asks_for_help(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum log_level log_level_of(const char *name) {
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        if (strcmp(name, names[i]) == 0) {
+            return (enum log_level)i;
+        }
+    }
+    return LOG_INFO;
+}
+
+int main(int argc, char **argv) {
+    const char *config_path = NULL;
+    int at = 1;
+    if (argc > 2 && strcmp(argv[1], "--config") == 0) {
+        config_path = argv[2];
+        at = 3;
+    }
+    if (argc <= at) {
+        print_overview(stderr);
+        return EXIT_WRONG_USAGE;
+    }
+    if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0 || strcmp(argv[at], "help") == 0) {
+        print_overview(stdout);
+        return EXIT_DONE;
+    }
+    const struct command_line *command = find_command(argv[at]);
+    if (command == NULL) {
+        fprintf(stderr, "daybook: there is no subcommand '%s'. `daybook --help` lists them.\n", argv[at]);
+        return EXIT_WRONG_USAGE;
+    }
+    if (asks_for_help(argc - at, argv + at)) {
+        printf("usage: daybook [--config FILE] %s %s\n\n%s\n", command->name, command->usage, command->help);
+        return EXIT_DONE;
+    }
+    struct config config;
+    struct err_info info = {0};
+    if (config_load(&config, config_path, &info) != ERR_NONE) {
+        fprintf(stderr, "daybook: %s\n", info.text);
+        return EXIT_WRONG_USAGE;
+    }
+    log_set_level(log_level_of(config.log_level));
+    /* A peer that closes its socket is an error of that write, not the end of the process. */
+    signal(SIGPIPE, SIG_IGN);
+    int code = command->run(&config, argc - at, argv + at);
+    config_release(&config);
+    return code;
+}

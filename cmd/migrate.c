@@ -1,0 +1,60 @@
+/* migrate.c: `daybook migrate`: the tables of the read models and of the vault. */
+#include "cmd/command.h"
+
+#include <stdio.h>
+
+#include "core/base/macros.h"
+#include "core/vault/vault.h"
+#include "projections/runtime/schema.h"
+
+/* A view whose tables were made for another format is left as it is: a rebuild replaces it. */
+static enum err migrate_view(struct pg_session *session, const struct view *view, struct err_info *info) {
+    int steps = 0;
+    enum err failure = view_schema_migrate(session, view, view->name, &steps, info);
+    if (failure == ERR_NONE) {
+        printf("%-10s %s\n", view->name, steps == 0 ? "is up to date" : "was brought up to date");
+    }
+    return failure;
+}
+
+static enum err migrate_all(const struct config *config, struct err_info *info) {
+    struct pg_session *session = NULL;
+    enum err failure = pg_session_open(config->postgres, "daybook-migrate", &session, info);
+    for (size_t i = 0; i < view_count && failure == ERR_NONE; i++) {
+        failure = migrate_view(session, views[i], info);
+    }
+    if (failure == ERR_NONE) {
+        failure = pg_session_exec(session, vault_sql, info);
+    }
+    if (failure == ERR_NONE) {
+        printf("%-10s is up to date\n", "vault");
+    }
+    pg_session_close(session);
+    return failure;
+}
+
+static int run(const struct config *config, int argc, char **argv) {
+    if (argc > 1) {
+        fprintf(stderr, "daybook migrate takes no arguments (got '%s').\n", argv[1]);
+        return EXIT_WRONG_USAGE;
+    }
+    struct err_info info = {0};
+    if (migrate_all(config, &info) != ERR_NONE) {
+        fprintf(stderr, "daybook migrate: %s\n", info.text);
+        return EXIT_WORLD_FAILED;
+    }
+    return EXIT_DONE;
+}
+
+const struct command_line migrate_command = {
+    .name = "migrate",
+    .usage = "",
+    .summary = "make or update the tables in PostgreSQL",
+    .help =
+        "Makes one PostgreSQL schema for each read model and one for the vault, or brings them up to date. May be run\n"
+        "at any time and by several at once: what is there already is left alone, and each schema is changed in one\n"
+        "transaction. A read model whose rows are made differently by this version is not touched: `daybook\n"
+        "projection rebuild NAME --switch` replaces it.\n\n"
+        "Exit codes: 0 done, 1 PostgreSQL refused or could not be reached, 2 wrong usage.",
+    .run = run,
+};

@@ -1,0 +1,41 @@
+/* replay_fold.h: the state of one stream, folded from its records in bounded memory.
+ *
+ * Promise  the fold is the aggregate's own evolve. States keep texts by reference to the events' bytes; so after
+ *          FOLD_BYTES of them the state is written out and read back, as the handler's store does, and the events'
+ *          bytes are given up.
+ * Bounds   two states and FOLD_BYTES of events; of each sub-key (a reservation of a SKU) about 150 bytes.
+ * Thread   one at a time.        May use: base, domain, log, generated codecs.
+ */
+#pragma once
+
+#include "core/base/arena.h"
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/domain/aggregate.h"
+#include "core/log/digest_map.h"
+#include "gen/state.h"
+
+struct replay_fold {
+    const struct aggregate *aggregate;
+    struct arena peek; /* of the record in hand, until it is known to be ours */
+    struct arena arenas[2];
+    int live; /* whose arena holds the state */
+    void *state;
+    struct buf scratch;
+    struct digest_map sub_states; /* of struct sub_state_bytes */
+};
+
+/* `aggregate` is that of the stream. */
+void replay_fold_init(struct replay_fold *fold, const struct aggregate *aggregate);
+void replay_fold_release(struct replay_fold *fold);
+
+/* Whether the record's value is an event of `stream`, which is then read (not yet folded). *ret_event and the bytes
+ * that it points to live until the next call. */
+MUST_CHECK enum err replay_fold_read(struct replay_fold *fold, struct str value, struct str stream,
+                                     struct event *ret_event, bool *ret_is_ours, struct err_info *info);
+
+/* Folds the event of the last replay_fold_read. ERR_STORE: a state does not read back as it was written (our bug). */
+MUST_CHECK enum err replay_fold_event(struct replay_fold *fold, const struct event *event, struct err_info *info);
+
+/* How many sub-states there are, and how many of them stand in each status of a reservation. */
+void replay_fold_count_reservations(struct replay_fold *fold, int64_t ret_counts[RESERVATION_STATUS_RELEASED + 1]);
