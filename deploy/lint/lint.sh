@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# lint.sh: all that `make lint` looks at, each check by its name; all are run, and any that complains fails the whole.
+# CPPFLAGS come from the Makefile.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+mapfile -t SOURCES < <(find core projections cmd schemas/codegen -name '*.c' | sort)
+mapfile -t CODE < <(find core projections cmd schemas/codegen -name '*.[ch]' | sort)
+mapfile -t UNTESTED < <(printf '%s\n' "${SOURCES[@]}" | grep -vE '(_test|_fuzz)\.c$')
+mapfile -t SCRIPTS < <(find deploy .ci -type f \( -name '*.sh' -o -path '.ci/run' \) | sort)
+
+format() {
+    clang-format --dry-run --Werror "${CODE[@]}"
+}
+
+layers() {
+    python3 deploy/lint/layers.py
+}
+
+house() {
+    python3 deploy/lint/house.py
+}
+
+registry() {
+    build/codegen --schemas schemas --check
+}
+
+shell() {
+    shellcheck -x -P SCRIPTDIR "${SCRIPTS[@]}"
+}
+
+# The inline suppressions stand in the code, each with its reason.
+cppcheck_all() {
+    mkdir -p build/lint/cppcheck
+    local -a flags
+    read -ra flags <<<"$CPPFLAGS"
+    cppcheck --quiet -j "$(nproc)" --cppcheck-build-dir=build/lint/cppcheck --std=c11 --language=c \
+        --enable=warning,portability --inline-suppr --error-exitcode=1 \
+        --suppressions-list=deploy/lint/cppcheck.txt --library=posix "${flags[@]}" "${UNTESTED[@]}"
+}
+
+tidy() {
+    deploy/lint/tidy.sh "${UNTESTED[@]}"
+}
+
+FAILED=()
+for check in format layers house registry shell cppcheck_all tidy; do
+    start=$SECONDS
+    result=ok
+    "$check" || result=FAILED
+    [[ $result == ok ]] || FAILED+=("$check")
+    printf 'lint: %-14s %s (%d s)\n' "$check" "$result" $((SECONDS - start))
+done
+((${#FAILED[@]} == 0)) || {
+    printf 'lint: failed: %s\n' "${FAILED[*]}"
+    exit 1
+}

@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# deps.sh [PACKAGE...]: installs what Daybook's build, run and tests need on Debian 12, and only what is missing:
+# Debian packages (the named ones too), Apache Kafka from Maven Central, Python packages from PyPI. A second run
+# takes a second and needs neither network nor root.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+PACKAGES=(
+    # the build
+    gcc libc6-dev make pkg-config
+    librdkafka-dev libpq-dev libavro-dev libuv1-dev libjansson-dev liblmdb-dev libsodium-dev
+    libcurl4-openssl-dev libssl-dev node-llhttp
+    # the servers
+    postgresql-15 maven
+    # the tests and their clients
+    libcmocka-dev kcat curl ca-certificates python3 python3-venv
+    # make lint, make fuzz
+    clang clang-tidy clang-format cppcheck shellcheck
+)
+
+# The plugin is named with its version, so that the same one runs everywhere.
+DEPENDENCY_PLUGIN=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
+
+java_is_there() {
+    local version
+    version=$(java -version 2>&1 | sed -nE '1s/.*"([0-9]+).*/\1/p') || return 1
+    [[ -n $version ]] && ((version >= 17))
+}
+
+# Those of the named packages that are not installed, for whatever architecture.
+missing_packages() {
+    dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+        awk -v names="$*" '$2 == "installed" {there[$1] = 1}
+            END {count = split(names, name, " "); for (i = 1; i <= count; i++) if (!(name[i] in there)) print name[i]}'
+}
+
+install_packages() {
+    local -a wanted=("${PACKAGES[@]}" "$@") missing
+    java_is_there || wanted+=(openjdk-17-jre-headless)
+    mapfile -t missing < <(missing_packages "${wanted[@]}")
+    if ((${#missing[@]} == 0)); then
+        return
+    fi
+    ((EUID == 0)) || die "these Debian packages are missing, and installing them needs root: ${missing[*]}"
+    say "deps: installing ${#missing[@]} Debian packages: ${missing[*]}"
+    # Daybook starts a cluster of its own: keep the package from starting another one on port 5432.
+    if [[ " ${missing[*]} " == *" postgresql-15 "* ]]; then
+        mkdir -p /etc/postgresql-common/createcluster.d
+        echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.d/daybook.conf
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    local -a install=(apt-get install -y -q --no-install-recommends -o Dpkg::Use-Pty=0)
+    if ! "${install[@]}" --download-only "${missing[@]}" >/dev/null 2>&1; then
+        say "deps: updating the package lists"
+        apt-get update -q
+    fi
+    "${install[@]}" "${missing[@]}" | sed -nE 's/^(Setting up .*)/  \1/p' >&2
+    mapfile -t missing < <(missing_packages "${missing[@]}")
+    ((${#missing[@]} == 0)) || die "could not install: ${missing[*]}"
+}
+
+# The list of copied files is written last, so it is there only when the copy was whole.
+kafka_is_complete() {
+    local list=$KAFKA_LIBS/complete.list name
+    [[ -s $list && $(head -n 1 "$list") == "$1" ]] || return 1
+    while read -r name; do
+        [[ -s $KAFKA_LIBS/$name ]] || return 1
+    done < <(tail -n +2 "$list")
+}
+
+install_kafka() {
+    local pom=$ROOT/deploy/local/kafka/pom.xml hash
+    hash=$(sha256sum <"$pom")
+    if kafka_is_complete "$hash"; then
+        return
+    fi
+    say "deps: copying Apache Kafka's jar files from Maven Central to $KAFKA_LIBS"
+    rm -rf "$KAFKA_LIBS"
+    mkdir -p "$KAFKA_LIBS"
+    mvn -q -B -Dstyle.color=never -f "$pom" "$DEPENDENCY_PLUGIN:copy-dependencies" -DincludeScope=runtime \
+        -DoutputDirectory="$KAFKA_LIBS" >&2
+    local names
+    names=$(cd "$KAFKA_LIBS" && printf '%s\n' ./*.jar)
+    printf '%s\n%s\n' "$hash" "$names" >"$KAFKA_LIBS/complete.list"
+}
+
+install_python_packages() {
+    local venv=$ROOT/var/venv requirements=$ROOT/integration-tests/requirements.txt hash
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "python3 is older than 3.11"
+    # Another python3 makes another environment.
+    hash=$({
+        cat "$requirements"
+        python3 --version
+    } | sha256sum)
+    if [[ -s $venv/requirements.sha256 && $(<"$venv/requirements.sha256") == "$hash" ]]; then
+        return
+    fi
+    say "deps: installing Python packages into $venv"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install -q --disable-pip-version-check -r "$requirements" >&2
+    printf '%s\n' "$hash" >"$venv/requirements.sha256"
+}
+
+# Two at once (make run and make test) take turns.
+mkdir -p "$ROOT/var"
+exec 9>"$ROOT/var/deps.lock"
+flock 9
+install_packages "$@"
+install_kafka
+install_python_packages

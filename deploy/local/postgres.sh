@@ -1,0 +1,158 @@
+#!/usr/bin/env bash
+# postgres.sh start DIR PORT | stop DIR: a private PostgreSQL 15 cluster on 127.0.0.1:PORT with a role `daybook` that
+# owns a database `daybook` and may create others. What it stored survives a restart. `start` returns when it answers.
+#
+# PostgreSQL refuses to run as root, so under root it runs as the system user `daybook`, made when absent. Where that
+# user cannot reach DIR (a checkout under /root), the cluster is under /var/lib/daybook, and DIR/postgres.location says
+# where. Only the role `daybook` gets in without a password, and only over the loopback; nobody gets in as superuser.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+usage() {
+    say "usage: postgres.sh start DIR PORT | stop DIR"
+    exit 2
+}
+
+BIN=/usr/lib/postgresql/15/bin
+SYSTEM_USER=daybook
+READY_S=60
+STOP_S=30
+
+# As the user that owns the cluster. setpriv becomes the program it runs, so its pid is the program's.
+choose_runner() {
+    AS_OWNER=()
+    if ((EUID == 0)); then
+        if ! id -u "$SYSTEM_USER" >/dev/null 2>&1; then
+            say "postgres: creating the system user $SYSTEM_USER"
+            useradd --system --user-group --no-create-home --shell /usr/sbin/nologin "$SYSTEM_USER"
+        fi
+        AS_OWNER=(setpriv --reuid "$SYSTEM_USER" --regid "$SYSTEM_USER" --clear-groups --)
+    fi
+}
+
+# The cluster's folder, which its owner can reach.
+choose_home() {
+    if [[ -s $DIR/postgres.location ]]; then
+        HOME_DIR=$(<"$DIR/postgres.location")
+    elif "${AS_OWNER[@]}" test -x "$DIR"; then
+        HOME_DIR=$DIR/postgres
+    else
+        mkdir -p /var/lib/daybook
+        HOME_DIR=$(mktemp -d /var/lib/daybook/postgres.XXXXXX)
+        printf '%s\n' "$HOME_DIR" >"$DIR/postgres.location"
+        say "postgres: $SYSTEM_USER cannot reach $DIR, so the cluster is in $HOME_DIR"
+    fi
+    mkdir -p "$HOME_DIR"
+    if ((EUID == 0)); then
+        chown "$SYSTEM_USER:" "$HOME_DIR"
+    fi
+    chmod 700 "$HOME_DIR"
+}
+
+# Written at each start, so that a newer checkout brings its settings to an older cluster. All that is not named has
+# PostgreSQL's own defaults: fsync, synchronous_commit and full_page_writes are on.
+write_settings() {
+    local data=$1
+    "${AS_OWNER[@]}" tee "$data/postgresql.auto.conf" >/dev/null <<SETTINGS
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+max_connections = 100
+shared_buffers = 256MB
+wal_compression = lz4
+max_wal_size = 2GB
+log_min_messages = warning
+log_line_prefix = '%m [%p] %u@%d '
+cluster_name = 'daybook'
+SETTINGS
+    "${AS_OWNER[@]}" tee "$data/pg_hba.conf" >/dev/null <<RULES
+host all daybook 127.0.0.1/32 trust
+RULES
+}
+
+# Made elsewhere and then put in its place, so that a data folder is whole or absent.
+create_cluster() {
+    [[ -d $HOME_DIR/data ]] && return
+    say "postgres: creating a cluster in $HOME_DIR/data"
+    rm -rf "$HOME_DIR/data.new"
+    "${AS_OWNER[@]}" "$BIN/initdb" -D "$HOME_DIR/data.new" --username=postgres --auth=reject \
+        --encoding=UTF8 --locale=C.UTF-8 --no-instructions >>"$LOG" 2>&1 || die "initdb failed; see $LOG"
+    write_settings "$HOME_DIR/data.new"
+    # Single-user mode needs no superuser's connection.
+    "${AS_OWNER[@]}" "$BIN/postgres" --single -D "$HOME_DIR/data.new" postgres >>"$LOG" 2>&1 <<SQL
+CREATE ROLE daybook LOGIN CREATEDB;
+CREATE DATABASE daybook OWNER daybook;
+SQL
+    mv "$HOME_DIR/data.new" "$HOME_DIR/data"
+}
+
+# PostgreSQL looks only whether a process with the lock's number exists, which one that was killed and never waited for
+# still does.
+drop_dead_lock() {
+    local lock=$HOME_DIR/data/postmaster.pid pid
+    [[ -s $lock ]] || return 0
+    pid=$(head -n 1 "$lock")
+    is_running "$pid" || rm -f "$lock"
+}
+
+answers() {
+    "$BIN/pg_isready" -q -h 127.0.0.1 -p "$PORT" -d daybook -U daybook
+}
+
+start() {
+    local pid
+    if pid=$(pid_of "$DIR/postgres.pid" "$HOME_DIR/data"); then
+        say "postgres: already running (pid $pid)"
+        return
+    fi
+    port_is_free "$PORT" || die "port $PORT is taken"
+    create_cluster
+    write_settings "$HOME_DIR/data"
+    drop_dead_lock
+    # The cluster's owner cannot be asked to run in a folder that it cannot reach.
+    cd /
+    setsid "${AS_OWNER[@]}" "$BIN/postgres" -D "$HOME_DIR/data" -p "$PORT" >>"$LOG" 2>&1 </dev/null &
+    pid=$!
+    printf '%s\n' "$pid" >"$DIR/postgres.pid"
+    wait_ready "postgres" "$READY_S" "$pid" "$LOG" answers
+    say "postgres: ready on 127.0.0.1:$PORT (pid $pid)"
+}
+
+stop() {
+    local pid
+    if ! pid=$(pid_of "$DIR/postgres.pid" "$HOME_DIR/data"); then
+        rm -f "$DIR/postgres.pid"
+        return
+    fi
+    kill -INT "$pid" # the fast shutdown: clients are cut off, transactions rolled back
+    if ! wait_gone "$pid" "$STOP_S"; then
+        say "postgres: pid $pid does not stop, stopping it immediately"
+        kill -QUIT "$pid"
+        wait_gone "$pid" "$STOP_S"
+    fi
+    rm -f "$DIR/postgres.pid"
+    say "postgres: stopped"
+}
+
+(($# >= 2)) || usage
+mkdir -p "$2"
+DIR=$(cd "$2" && pwd)
+LOG=$DIR/postgres.log
+case $1 in
+start)
+    (($# == 3)) || usage
+    PORT=$3
+    choose_runner
+    choose_home
+    start
+    ;;
+stop)
+    HOME_DIR=$DIR/postgres
+    if [[ -s $DIR/postgres.location ]]; then
+        HOME_DIR=$(<"$DIR/postgres.location")
+    fi
+    stop
+    ;;
+*)
+    usage
+    ;;
+esac
