@@ -1,0 +1,70 @@
+"""Fixtures: one stack of servers for all tests, one installation of Daybook for each module that wants one."""
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness.daybook import Daybook  # noqa: E402  (found by the line above)
+from harness.stack import Stack  # noqa: E402
+
+
+def pytest_configure(config):
+    # Being told to end unwinds the fixtures like Ctrl-C, so that no server is left running.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+
+
+@pytest.fixture(scope="session")
+def stack():
+    """Kafka and PostgreSQL. Tests that stop them or kill them take `own_stack`."""
+    servers = Stack()
+    try:
+        servers.up()
+        yield servers
+    finally:
+        servers.discard()
+
+
+@pytest.fixture
+def own_stack():
+    """Servers for one test alone, which may stop and kill them."""
+    servers = Stack()
+    try:
+        servers.up()
+        yield servers
+    finally:
+        servers.discard()
+
+
+@pytest.fixture(scope="module")
+def daybook(stack, request):
+    """A running installation, shared by the tests of one module."""
+    installation = Daybook(stack, name=request.module.__name__.removeprefix("test_"))
+    try:
+        yield installation.install().start()
+    finally:
+        installation.discard()
+
+
+@pytest.fixture
+def new_daybook(stack):
+    """Makes installations for one test: `new_daybook(command_wait_ms=100)`, installed and started."""
+    made = []
+
+    def make(provider_arguments=(), on=stack, **settings):
+        installation = Daybook(on, provider_arguments=provider_arguments, **settings)
+        made.append(installation)
+        return installation.install().start()
+
+    yield make
+    for installation in reversed(made):
+        installation.discard()
+
+
+@pytest.fixture
+def client(daybook):
+    with daybook.client() as opened:
+        yield opened

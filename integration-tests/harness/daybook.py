@@ -1,0 +1,152 @@
+"""The program under test: one installation with topics, a database, a provider's double and a folder of its own."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import httpx
+from psycopg import sql
+
+from .client import Client
+from .kafka import Kafka
+from .ports import free_port
+from .processes import Process, clean_environment
+from .sql import Sql
+from .stack import ROOT
+from .waiting import wait_until
+
+BINARY = Path(os.environ.get("DAYBOOK_TEST_BINARY", ROOT / "build" / "release" / "daybook"))
+
+_numbers = itertools.count(1)
+
+
+class Daybook:
+    """Installations on one stack do not see each other: topics, groups, transactional ids and the database are named
+    after the installation.
+
+    `settings` are those of config.def, by their names there: Daybook(stack, http_threads=2).
+    """
+
+    def __init__(self, stack, name="test", provider_arguments=(), **settings):
+        self.stack = stack
+        self.name = f"{name}_{os.getpid()}_{next(_numbers)}"
+        self.directory = Path(tempfile.mkdtemp(prefix="daybook-test-"))
+        self.port = free_port()
+        self.provider_port = free_port()
+        self.kafka = Kafka(stack.brokers)
+        self.sql = Sql(stack.postgres(self.name))
+        self.settings = {
+            "kafka_brokers": stack.brokers,
+            "topic_prefix": self.name,
+            "postgres": stack.postgres(self.name),
+            "http_port": self.port,
+            "handler_name": self.name,
+            "data_dir": self.directory / "data",
+            "secret_file": self.directory / "secret",
+            "provider_url": f"http://127.0.0.1:{self.provider_port}",
+        } | settings
+        self.service = Process("daybook serve", [BINARY, "serve"], self.directory / "serve.log", self.environment())
+        self.provider = Process(
+            "daybook test-provider",
+            [
+                BINARY,
+                "test-provider",
+                "--port",
+                self.provider_port,
+                "--ledger",
+                self.directory / "ledger",
+                "--webhook-url",
+                f"{self.url}/v1/webhooks/test",
+                *provider_arguments,
+            ],
+            self.directory / "provider.log",
+            self.environment(),
+        )
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def environment(self):
+        return {f"DAYBOOK_{name.upper()}": str(value) for name, value in self.settings.items()}
+
+    def topic(self, family):
+        return f"{self.name}.{family}"
+
+    def client(self, **options):
+        return Client(self.url, **options)
+
+    def provider_client(self, **options):
+        return Client(f"http://127.0.0.1:{self.provider_port}", **options)
+
+    def install(self):
+        """Topics, the database and its tables."""
+        Sql(self.stack.postgres()).run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.name)))
+        self.run("topics", "create")
+        self.run("migrate")
+        return self
+
+    def start(self):
+        """Provider and service; returns when the service is ready for requests."""
+        if not self.provider.is_running():
+            self.start_provider()
+        self.service.start()
+        self.service.wait_ready(self.is_ready)
+        return self
+
+    def start_provider(self):
+        self.provider.start()
+        self.provider.wait_ready(self.provider_answers)
+
+    def stop(self):
+        """An orderly stop of the service; its exit code."""
+        return self.service.stop()
+
+    def kill(self):
+        """kill -9 of the service."""
+        self.service.kill()
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def is_ready(self):
+        return httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200
+
+    def provider_answers(self):
+        # Any answer will do: that it listens is what matters.
+        return httpx.get(f"http://127.0.0.1:{self.provider_port}/", timeout=5).status_code > 0
+
+    def run(self, *arguments, expect=0, seconds=60.0):
+        """A subcommand to its end; its standard output. `expect` is its exit code, None for any."""
+        ended = subprocess.run(
+            [BINARY, *map(str, arguments)],
+            env=clean_environment(self.environment()),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        assert expect is None or ended.returncode == expect, (
+            f"daybook {' '.join(map(str, arguments))} ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}"
+        )
+        return ended.stdout
+
+    def discard(self):
+        """Stops what runs and removes all that it left behind."""
+        try:
+            self.service.stop()
+        finally:
+            self.provider.stop()
+        self.kafka.delete_topics(f"{self.name}.")
+        wait_until(self._database_is_gone, f"the end of database {self.name}")
+        shutil.rmtree(self.directory)
+
+    def _database_is_gone(self):
+        # Refused while a worker of autovacuum, which is nobody's to end, looks at the database.
+        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name))
+        Sql(self.stack.postgres()).run(drop)
+        return True

@@ -1,0 +1,86 @@
+"""What the tests read from and write to Kafka themselves, past the program under test."""
+
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from .waiting import wait_until
+
+
+class Kafka:
+    def __init__(self, brokers):
+        self.brokers = brokers
+        self.admin = AdminClient(self._settings())
+
+    def _settings(self, **more):
+        # Tests stop brokers on purpose: lost connections are no news (3 is librdkafka's level for errors).
+        return {"bootstrap.servers": self.brokers, "log_level": 2} | more
+
+    def _consumer(self, **more):
+        # librdkafka wants a group's name even where no group is used: partitions are assigned, nothing is committed.
+        return Consumer(self._settings(**{"group.id": "integration-tests", "enable.auto.commit": False}, **more))
+
+    def topics(self, prefix=""):
+        """The names of the topics that begin so, with their partition counts."""
+        found = self.admin.list_topics(timeout=10).topics
+        return {name: len(topic.partitions) for name, topic in found.items() if name.startswith(prefix)}
+
+    def create_topic(self, name, partitions=1):
+        for created in self.admin.create_topics([NewTopic(name, partitions, 1)]).values():
+            created.result(30)
+        wait_until(lambda: self.topics().get(name) == partitions, f"topic {name}")
+
+    def delete_topics(self, prefix):
+        names = list(self.topics(prefix))
+        if names:
+            for deleted in self.admin.delete_topics(names, operation_timeout=30).values():
+                deleted.result(30)
+
+    def produce(self, topic, values, partition=0, key=None, headers=None):
+        """Returns when all are acknowledged."""
+        failures = []
+        producer = Producer(self._settings(**{"acks": "all", "linger.ms": 0}))
+        for value in values:
+            producer.produce(
+                topic,
+                value,
+                key,
+                partition,
+                headers=headers,
+                on_delivery=lambda error, _: failures.append(error) if error else None,
+            )
+        assert producer.flush(30) == 0, "records are not acknowledged in time"
+        assert not failures, failures
+
+    def records(self, topic, isolation="read_committed"):
+        """All records that stand in the topic now, partition after partition, in the order of their offsets."""
+        consumer = self._consumer(
+            **{"enable.partition.eof": True, "auto.offset.reset": "earliest", "isolation.level": isolation}
+        )
+        try:
+            partitions = self.topics()[topic]
+            consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
+            found = [[] for _ in range(partitions)]
+            ended = set()
+            while len(ended) < partitions:
+                record = consumer.poll(20)
+                assert record is not None, f"{topic} cannot be read to its end"
+                if record.error() is None:
+                    found[record.partition()].append(record)
+                elif record.error().code() == KafkaError._PARTITION_EOF:
+                    ended.add(record.partition())
+                else:
+                    raise AssertionError(str(record.error()))
+            return [record for records in found for record in records]
+        finally:
+            consumer.close()
+
+    def end_offsets(self, topic):
+        """The high watermark of each partition."""
+        consumer = self._consumer()
+        try:
+            return [
+                consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
+                for partition in range(self.topics()[topic])
+            ]
+        finally:
+            consumer.close()

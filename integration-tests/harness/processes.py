@@ -1,0 +1,101 @@
+"""One child process: its log, its signals, its end."""
+
+import ctypes
+import os
+import signal
+import subprocess
+
+from .waiting import Overdue, wait_until
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent():
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def clean_environment(extra=None):
+    """This process's environment without the caller's own Daybook settings."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("DAYBOOK_") or name.startswith("DAYBOOK_LOCAL_") or name == "DAYBOOK_KAFKA_LIBS"
+    }
+    return kept | (extra or {})
+
+
+class Process:
+    """A program that runs until it is told to stop. Standard output and error go to the end of `log_path`."""
+
+    def __init__(self, name, command, log_path, environment=None):
+        self.name = name
+        self.command = [str(part) for part in command]
+        self.log_path = log_path
+        self.environment = environment or {}
+        self._child = None
+
+    def start(self):
+        assert not self.is_running(), f"{self.name} runs already"
+        with open(self.log_path, "ab") as log:
+            self._child = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=clean_environment(self.environment),
+                preexec_fn=_die_with_parent,
+            )
+        return self
+
+    @property
+    def pid(self):
+        return self._child.pid
+
+    def is_running(self):
+        return self._child is not None and self._child.poll() is None
+
+    def wait_ready(self, is_ready, seconds=30.0):
+        """Polls `is_ready`; a process that ends meanwhile is a failure at once, told with its log's end."""
+
+        def ready_or_ended():
+            return not self.is_running() or is_ready()
+
+        try:
+            wait_until(ready_or_ended, f"{self.name} getting ready", seconds)
+        except Overdue as overdue:
+            raise Overdue(f"{overdue}\n{self.log_end()}") from None
+        if not self.is_running():
+            raise AssertionError(f"{self.name} ended with {self._child.returncode}\n{self.log_end()}")
+
+    def signal(self, number):
+        self._child.send_signal(number)
+
+    def stop(self, seconds=30.0):
+        """SIGTERM, and the exit code. A process that does not end in time is killed, and that is a failure."""
+        if self._child is None:
+            return None
+        if self.is_running():
+            self._child.terminate()
+        try:
+            return self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise Overdue(f"{self.name} did not stop within {seconds:g} s\n{self.log_end()}") from None
+
+    def kill(self):
+        """kill -9."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+
+    def wait(self, seconds=30.0):
+        """The exit code of a process that ends by itself."""
+        return self._child.wait(seconds)
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def log_end(self, lines=30):
+        return "\n".join(self.log().splitlines()[-lines:])

@@ -1,0 +1,56 @@
+"""The steps of a shop, as its staff and its shoppers take them: each must work, or the test ends here."""
+
+from .client import Client
+
+EUR = "EUR"
+
+
+def euros(cents):
+    return {"amount": cents, "currency": EUR}
+
+
+class Shop:
+    def __init__(self, client: Client):
+        self.client = client
+
+    def product(self, *variants, title="Thing", publish=True):
+        """variants: (sku, cents). The product's id."""
+        body = {"title": title, "variants": [{"sku": sku, "price": euros(cents)} for sku, cents in variants]}
+        product = self.client.expect(201, self.client.post("/v1/products", body))["id"]
+        if publish:
+            self.client.expect(200, self.client.post(f"/v1/products/{product}/publish"))
+            # A shopper finds it once the view of products shows it, which this query waits for.
+            self.client.expect(200, self.client.get(f"/v1/products/{product}"))
+        return product
+
+    def stock(self, sku, quantity, location="main"):
+        body = {"location": location, "quantity": quantity}
+        return self.client.expect(200, self.client.post(f"/v1/stock/{sku}/receipts", body))
+
+    def sells(self, sku, cents, quantity):
+        """A product on sale, with units in stock."""
+        product = self.product((sku, cents))
+        self.stock(sku, quantity)
+        return product
+
+    def available(self, sku):
+        return self.client.expect(200, self.client.get(f"/v1/stock/{sku}"))["available"]
+
+    def cart(self, *lines, **more):
+        """lines: (sku, quantity). The cart."""
+        body = {"currency": EUR, "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines]} | more
+        return self.client.expect(201, self.client.post("/v1/carts", body))
+
+    def check_out(self, cart, method="approve", key=None, **more):
+        """The response as it is: what comes of it is the test's matter."""
+        body = {"payment": {"provider": "test", "method": method}} | more
+        return self.client.post(f"/v1/carts/{cart}/checkout", body, key=key)
+
+    def order(self, order):
+        return self.client.expect(200, self.client.get(f"/v1/orders/{order}"))
+
+    def buy(self, *lines, method="approve"):
+        """A confirmed order."""
+        order = self.client.expect(201, self.check_out(self.cart(*lines)["id"], method))
+        assert order["status"] == "confirmed", order
+        return order

@@ -1,0 +1,96 @@
+"""Kafka and PostgreSQL, started by the scripts of deploy/local, in a folder and on ports of their own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from .ports import free_port, is_free
+from .processes import clean_environment
+from .waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "deploy" / "local"
+
+
+class Stack:
+    """`up` starts what does not run; what was stored survives `down`. `discard` ends it and removes the folder."""
+
+    def __init__(self, environment=None):
+        self.directory = Path(tempfile.mkdtemp(prefix="daybook-stack-"))
+        # PostgreSQL runs as a user of its own and has to reach its folder in here.
+        self.directory.chmod(0o711)
+        self.kafka_port = free_port(neighbours=1)
+        self.postgres_port = free_port()
+        self._environment = clean_environment(environment)
+
+    @property
+    def brokers(self):
+        return f"127.0.0.1:{self.kafka_port}"
+
+    def postgres(self, database="daybook"):
+        """A libpq connection string."""
+        return f"host=127.0.0.1 port={self.postgres_port} user=daybook dbname={database}"
+
+    def up(self):
+        self._run("stack.sh", "up", self.directory, self.kafka_port, self.postgres_port)
+        return self
+
+    def down(self):
+        self._run("stack.sh", "down", self.directory)
+
+    def start_kafka(self):
+        self._run("kafka.sh", "start", self.directory / "kafka", self.kafka_port)
+
+    def stop_kafka(self):
+        self._run("kafka.sh", "stop", self.directory / "kafka")
+
+    def start_postgres(self):
+        self._run("postgres.sh", "start", self.directory, self.postgres_port)
+
+    def stop_postgres(self):
+        self._run("postgres.sh", "stop", self.directory)
+
+    def kill_kafka(self):
+        """kill -9, as when the machine's memory runs out."""
+        self._kill(self.directory / "kafka" / "kafka.pid")
+        # Its leader thread may be gone before the others, and with them the port, have ended.
+        wait_until(lambda: is_free(self.kafka_port), "the end of kafka's port")
+
+    def kill_postgres(self):
+        self._kill(self.directory / "postgres.pid")
+
+    def kafka_pid(self):
+        return int((self.directory / "kafka" / "kafka.pid").read_text())
+
+    def postgres_pid(self):
+        return int((self.directory / "postgres.pid").read_text())
+
+    def discard(self):
+        self.down()
+        shutil.rmtree(self.directory)
+
+    def _run(self, script, *arguments):
+        command = [SCRIPTS / script, *map(str, arguments)]
+        ended = subprocess.run(
+            command, env=self._environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+        )
+        assert ended.returncode == 0, f"{script} failed with {ended.returncode}:\n{ended.stdout}{ended.stderr}"
+        return ended.stderr
+
+    @staticmethod
+    def _kill(pid_file):
+        pid = int(pid_file.read_text())
+        os.kill(pid, signal.SIGKILL)
+        # Not our child: gone when the kernel no longer knows it, or when it waits for a parent that reaps late.
+        wait_until(lambda: _has_ended(pid), f"the end of {pid_file.stem}")
+
+
+def _has_ended(pid):
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True
+    return status.rpartition(")")[2].split()[0] == "Z"

@@ -1,0 +1,484 @@
+"""The command handler alone against a real broker: what it appends, and what survives when its processes die.
+
+The tests are the gateway here: they write commands to the log themselves and read answers, events and offsets back, all
+decoded with the published schemas and none of the program's own code.
+"""
+
+import hashlib
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import tempfile
+import time
+import uuid
+from collections import defaultdict
+from pathlib import Path
+
+import fastavro
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from harness.daybook import BINARY
+from harness.kafka import Kafka
+from harness.processes import Process, clean_environment
+from harness.stack import ROOT
+from harness.waiting import wait_until
+
+SHARDS = 4
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+# ---- schemas ----------------------------------------------------------------------------------------------------------
+
+
+def _registry():
+    by_id, ids = {}, {}
+    for line in (ROOT / "schemas" / "registry.tsv").read_text().splitlines()[1:]:
+        number, subject, version, _ = line.split("\t")
+        name = subject.rsplit(".", 1)[1]
+        path = next((ROOT / "schemas").glob(f"*/{name}/{version}.avsc"))
+        by_id[int(number)] = (name, fastavro.parse_schema(json.loads(path.read_text())))
+        ids[name] = int(number)
+    return by_id, ids
+
+
+BY_ID, IDS = _registry()
+
+
+def encode(name, record):
+    out = io.BytesIO()
+    out.write(b"\0" + IDS[name].to_bytes(4, "big"))
+    fastavro.schemaless_writer(out, BY_ID[IDS[name]][1], record)
+    return out.getvalue()
+
+
+def decode(value):
+    name, schema = BY_ID[int.from_bytes(value[1:5], "big")]
+    return name, fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
+
+
+def ulid():
+    number = uuid.uuid4().int
+    return "".join(ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def shard_key(stream):
+    key = stream.split("_", 1)[1]
+    return key if stream.startswith("sku_") else key.split(".")[0]
+
+
+# ---- commands ---------------------------------------------------------------------------------------------------------
+
+
+def meta(stream, command_id=None, **more):
+    command_id = command_id or f"cmd_{ulid()}"
+    return {
+        "command_id": command_id,
+        "stream": stream,
+        "correlation_id": command_id,
+        "causation_id": command_id,
+        "actor": "test",
+        "issued_at": int(time.time() * 1e6),
+        "client_key": True,
+        "request_hash": b"hash",
+        "expected_version": None,
+        "reply_partition": 0,
+        "reply_instance": "test",
+    } | more
+
+
+def open_cart(cart, **more):
+    return "OpenCart", {"meta": meta(cart, **more), "currency": "EUR", "lines": [], "price_facts": []}
+
+
+def set_line(cart, quantity, **more):
+    fact = {"sku": "A", "product": "prod_x", "title": "A thing", "price": {"amount": 100, "currency": "EUR"}}
+    return "SetCartLine", {"meta": meta(cart, **more), "sku": "A", "quantity": quantity, "price_facts": [fact]}
+
+
+def place_order(order, skus):
+    price = {"amount": 100, "currency": "EUR"}
+    lines = [
+        {"sku": sku, "product": "prod_x", "title": "A thing", "quantity": 1, "unit_price": price, "total": price}
+        for sku in skus
+    ]
+    return "PlaceOrder", {
+        "meta": meta(order),
+        "cart": f"cart_{shard_key(order)}",
+        "attempt": 1,
+        "lines": lines,
+        "total": {"amount": 100 * len(lines), "currency": "EUR"},
+        "payment": {"provider": "test", "method": "approve"},
+        "pending_command": "",
+    }
+
+
+class Installation:
+    """Topics of its own, and handlers on them."""
+
+    def __init__(self, stack, **settings):
+        self.prefix = f"handler_{uuid.uuid4().hex[:8]}"
+        self.directory = Path(tempfile.mkdtemp(prefix="daybook-handler-"))
+        self.kafka = Kafka(stack.brokers)
+        self.settings = {"kafka_brokers": stack.brokers, "topic_prefix": self.prefix, "shards": SHARDS} | settings
+        # A producer that knows nothing of us: Java's own partitioning must lead to the right shard.
+        self.producer = Producer({"bootstrap.servers": stack.brokers, "partitioner": "murmur2", "log_level": 2})
+        self.handlers = []
+        self.run("topics", "create")
+
+    def topic(self, name):
+        return f"{self.prefix}.{name}"
+
+    def environment(self, name="one"):
+        settings = self.settings | {"handler_name": name, "data_dir": self.directory / name}
+        return {f"DAYBOOK_{setting.upper()}": str(value) for setting, value in settings.items()}
+
+    def run(self, *arguments):
+        subprocess.run(
+            [BINARY, *arguments], env=clean_environment(self.environment()), check=True, timeout=60, capture_output=True
+        )
+
+    def handler(self, name="one"):
+        """A process with the handler's role alone."""
+        log = self.directory / f"{name}.log"
+        process = Process(f"handler {name}", [BINARY, "serve", "--role", "handler"], log, self.environment(name))
+        self.handlers.append(process)
+        return process
+
+    def send(self, command):
+        name, record = command
+        stream = record["meta"]["stream"]
+        self.producer.produce(self.topic("commands"), encode(name, record), shard_key(stream).encode())
+        self.producer.poll(0)
+        return record["meta"]["command_id"]
+
+    def acknowledged(self):
+        assert self.producer.flush(60) == 0
+
+    def values(self, name):
+        return [decode(record.value()) for record in self.kafka.records(self.topic(name))]
+
+    def outcomes(self):
+        """All that was recorded for each command, oldest first."""
+        found = defaultdict(list)
+        for _, outcome in self.values("outcomes"):
+            found[outcome["command_id"]].append(outcome)
+        return found
+
+    def answered(self, command_ids, seconds=60):
+        """Waits until each has an outcome at rest."""
+
+        def all_there():
+            found = self.outcomes()
+            return all(found[id] and found[id][-1]["status"] != "pending" for id in command_ids) and found
+
+        return wait_until(all_there, "an outcome for every command", seconds, pause=0.3)
+
+    def streams(self, *families):
+        """The events of each stream; asserts versions, chains and times."""
+        found = defaultdict(list)
+        for family in families:
+            hashes = {}
+            for record in self.kafka.records(self.topic(family)):
+                name, event = decode(record.value())
+                meta_ = event["meta"]
+                stream = meta_["stream"]
+                assert record.key().decode() == shard_key(stream)
+                assert meta_["version"] == len(found[stream]) + 1, f"{stream} has a gap or a duplicate"
+                assert meta_["prev_hash"] == hashes.get(stream, bytes(32)), f"the chain of {stream} is broken"
+                assert not found[stream] or meta_["occurred_at"] >= found[stream][-1][1]["meta"]["occurred_at"]
+                hashes[stream] = hashlib.blake2b(record.value(), digest_size=32).digest()
+                found[stream].append((name, event))
+        return found
+
+    def note(self, shard, offset, text):
+        """Writes such a note, as an owner would have."""
+        group = ConsumerGroupTopicPartitions(
+            f"{self.prefix}-handlers", [TopicPartition(self.topic("commands"), shard, offset, text)]
+        )
+        for done in self.kafka.admin.alter_consumer_group_offsets([group]).values():
+            done.result(10)
+
+    def discard(self):
+        for handler in self.handlers:
+            if handler.is_running():
+                handler.signal(signal.SIGCONT)
+                handler.stop()
+        self.kafka.delete_topics(f"{self.prefix}.")
+
+
+@pytest.fixture
+def installation(stack):
+    made = Installation(stack)
+    try:
+        yield made
+    finally:
+        made.discard()
+
+
+def takeovers(process):
+    """What the process's log says of the shards that it took over."""
+    lines = process.log().splitlines() if process.log_path.exists() else []
+    return [json.loads(line) for line in lines if '"shard taken over"' in line]
+
+
+def started(process, shards=SHARDS):
+    before = len(takeovers(process))
+    process.start()
+    process.wait_ready(lambda: len(takeovers(process)) >= before + shards)
+    return process
+
+
+# ---- what it appends --------------------------------------------------------------------------------------------------
+
+
+def test_commands_become_events_once_and_are_answered(installation):
+    started(installation.handler())
+    carts = [f"cart_{ulid()}" for _ in range(20)]
+    opened = [installation.send(open_cart(cart)) for cart in carts]
+    lines = [installation.send(set_line(cart, 3)) for cart in carts]
+    refused = installation.send(open_cart(carts[0]))
+    repeated = open_cart(f"cart_{ulid()}")
+    for _ in range(3):
+        installation.send(repeated)
+    installation.acknowledged()
+    outcomes = installation.answered([*opened, *lines, refused, repeated[1]["meta"]["command_id"]])
+    assert all(len(of_one) == 1 for of_one in outcomes.values())
+    assert {outcomes[id][0]["status"] for id in opened + lines} == {"accepted"}
+    assert outcomes[refused][0]["rejection"] == "already_exists"
+
+    streams = installation.streams("carts")
+    assert len(streams) == 21
+    for cart in carts:
+        assert [name for name, _ in streams[cart]] == ["CartOpened", "CartUpdated"]
+    first = streams[carts[0]][0][1]["meta"]
+    assert first["command_id"] == first["causation_id"] == first["correlation_id"] == opened[0]
+    assert first["actor"] == "test"
+    # Every send of the same command was replied to, and the retries say that they are.
+    again = repeated[1]["meta"]["command_id"]
+
+    def replies():
+        return sorted(reply["replayed"] for _, reply in installation.values("replies") if reply["command_id"] == again)
+
+    wait_until(lambda: replies() == [False, True, True], "three replies")
+
+
+def test_events_carry_cloudevents_headers_and_the_trace(installation):
+    started(installation.handler())
+    name, record = open_cart(f"cart_{ulid()}")
+    trace = f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01"
+    installation.producer.produce(
+        installation.topic("commands"),
+        encode(name, record),
+        shard_key(record["meta"]["stream"]).encode(),
+        headers={"traceparent": trace},
+    )
+    installation.acknowledged()
+    installation.answered([record["meta"]["command_id"]])
+    (event,) = installation.kafka.records(installation.topic("carts"))
+    headers = {key: value.decode() for key, value in event.headers()}
+    assert headers["ce_subject"] == record["meta"]["stream"]
+    assert headers["ce_id"].startswith("evt_")
+    assert headers["ce_specversion"] == "1.0"
+    assert headers["traceparent"] == trace
+    (outcome,) = installation.kafka.records(installation.topic("outcomes"))
+    assert outcome.key().decode() == record["meta"]["command_id"]
+
+
+def test_the_next_owner_knows_how_the_last_one_ended_and_replays_nothing(installation):
+    handler = started(installation.handler())
+    ids = [installation.send(open_cart(f"cart_{ulid()}")) for _ in range(50)]
+    installation.acknowledged()
+    installation.answered(ids)
+    assert {taken["left"] for taken in takeovers(handler)} == {"(nothing)"}
+    assert handler.stop() == 0
+    started(handler)
+    assert {(taken["left"], taken["records"]) for taken in takeovers(handler)[-SHARDS:]} == {("clean", 0)}
+    installation.answered([installation.send(open_cart(f"cart_{ulid()}"))])
+    handler.kill()
+    started(handler)
+    assert {(taken["left"], taken["records"]) for taken in takeovers(handler)[-SHARDS:]} == {("open", 0)}
+    installation.answered([installation.send(open_cart(f"cart_{ulid()}"))])
+
+
+# ---- poison -----------------------------------------------------------------------------------------------------------
+
+
+def test_poison_is_set_aside_and_the_shard_goes_on(installation):
+    started(installation.handler())
+    torn = encode(*open_cart("cart_X"))[:-3]
+    unknown = b"\0\0\0\xff\xff" + torn[5:]
+    for value in (b"", b"garbage", torn, unknown, b"\0" * 900_000):
+        for shard in range(SHARDS):
+            installation.producer.produce(installation.topic("commands"), value, b"key", shard)
+    carts = [installation.send(open_cart(f"cart_{ulid()}")) for _ in range(20)]
+    # An event topic gets some as well: the next takeover passes it over.
+    installation.kafka.produce(installation.topic("carts"), [b"garbage"])
+    installation.acknowledged()
+    installation.answered(carts)
+    letters = installation.kafka.records(installation.topic("dead-letters"))
+    assert len(letters) == 5 * SHARDS
+    headers = dict(letters[0].headers())
+    assert headers["daybook_topic"].decode() == installation.topic("commands")
+    assert headers["daybook_reason"]
+    assert {int(dict(letter.headers())["daybook_partition"]) for letter in letters} == set(range(SHARDS))
+    installation.handlers[0].kill()
+    started(installation.handlers[0])
+    installation.answered([installation.send(open_cart(f"cart_{ulid()}"))])
+
+
+def test_a_command_that_ended_two_owners_is_set_aside(installation):
+    handler = started(installation.handler())
+    cart = f"cart_{ulid()}"
+    installation.answered([installation.send(open_cart(cart))])
+    handler.stop()
+    started(handler).stop()
+    shard = installation.kafka.records(installation.topic("carts"))[0].partition()
+    (next_command,) = [taken["next_command"] for taken in takeovers(handler)[-SHARDS:] if taken["shard"] == shard]
+    suspect = installation.send(set_line(cart, 5))
+    installation.acknowledged()
+    installation.note(shard, next_command, f"suspect:{next_command}:2")
+    started(handler)
+    (outcome,) = installation.answered([suspect])[suspect]
+    assert outcome["rejection"] == "malformed_command"
+    assert len(installation.kafka.records(installation.topic("dead-letters"))) == 1
+    later = installation.send(set_line(cart, 6))
+    assert installation.answered([later])[later][0]["status"] == "accepted"
+    assert [name for name, _ in installation.streams("carts")[cart]] == ["CartOpened", "CartUpdated"]
+
+
+# ---- dying ------------------------------------------------------------------------------------------------------------
+
+
+def check_orders(installation, orders):
+    """No unit was in stock, so each order was refused by each of its SKUs, once, and rejected, once."""
+    streams = installation.streams("orders", "stock")
+    for order in orders:
+        names = [name for name, _ in streams[order]]
+        assert names == ["OrderPlaced", "OrderRejected"], f"{order}: {names}"
+    refusals = defaultdict(int)
+    for stream, events in streams.items():
+        if stream.startswith("sku_"):
+            for name, event in events:
+                assert name == "StockReservationRefused"
+                refusals[event["owner"], stream] += 1
+    assert set(refusals.values()) == {1}
+    assert len(refusals) == 3 * len(orders)
+
+
+def send_orders(installation, count, rng):
+    skus = [f"S{number}" for number in range(40)]
+    orders = [f"ord_{ulid()}.1" for _ in range(count)]
+    ids = [installation.send(place_order(order, rng.sample(skus, 3))) for order in orders]
+    return orders, ids
+
+
+def orders_at_rest(installation, orders):
+    def all_rejected():
+        names = [name for name, _ in installation.values("orders")]
+        return names.count("OrderRejected") >= len(orders)
+
+    wait_until(all_rejected, "every order coming to rest", 90, pause=0.5)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_each_command_takes_effect_once(installation):
+    seed = int(os.environ.get("SEED", random.randrange(1 << 32)))
+    print(f"SEED={seed}")
+    rng = random.Random(seed)
+    handler = started(installation.handler())
+    orders, ids = [], []
+    for life in range(10):
+        before = sum(installation.kafka.end_offsets(installation.topic("outcomes")))
+        more_orders, more_ids = send_orders(installation, 40, rng)
+        orders += more_orders
+        ids += more_ids
+        installation.acknowledged()
+        if life % 2:
+            wait_until(
+                lambda: sum(installation.kafka.end_offsets(installation.topic("outcomes"))) > before, "some progress"
+            )
+        time.sleep(rng.uniform(0, 0.4))  # the moment of death is what is random here
+        handler.kill()
+        started(handler)
+    installation.acknowledged()
+    outcomes = installation.answered(ids)
+    assert all(len(outcomes[id]) == 1 and outcomes[id][0]["status"] == "accepted" for id in ids)
+    orders_at_rest(installation, orders)
+    check_orders(installation, orders)
+
+
+@pytest.mark.slow
+def test_a_stopped_owner_is_replaced_and_commits_nothing_when_it_wakes(installation):
+    rng = random.Random(7)
+    first = started(installation.handler("first"))
+    orders, ids = send_orders(installation, 200, rng)
+    installation.acknowledged()
+    wait_until(lambda: installation.kafka.end_offsets(installation.topic("orders")) != [0] * SHARDS, "the first orders")
+    first.signal(signal.SIGSTOP)
+    more_orders, more_ids = send_orders(installation, 200, rng)
+    second = started(installation.handler("second"))
+    third_orders, third_ids = send_orders(installation, 100, rng)
+    first.signal(signal.SIGCONT)
+    orders += more_orders + third_orders
+    ids += more_ids + third_ids
+    installation.acknowledged()
+    outcomes = installation.answered(ids)
+    assert all(len(outcomes[id]) == 1 for id in ids)
+    orders_at_rest(installation, orders)
+    check_orders(installation, orders)
+    assert first.is_running() and second.is_running()
+    # Both have shards again, and both work.
+    wait_until(lambda: len(takeovers(first)) > SHARDS, "the first worker getting shards again", 60)
+    late = [installation.send(open_cart(f"cart_{ulid()}")) for _ in range(40)]
+    installation.acknowledged()
+    installation.answered(late)
+
+
+@pytest.mark.slow
+def test_shards_move_from_process_to_process_while_orders_flow(installation):
+    rng = random.Random(11)
+    started(installation.handler("first"))
+    second = installation.handler("second")
+    orders, ids = [], []
+    for _ in range(3):
+        more_orders, more_ids = send_orders(installation, 50, rng)
+        orders, ids = orders + more_orders, ids + more_ids
+        started(second, shards=1)
+        more_orders, more_ids = send_orders(installation, 50, rng)
+        orders, ids = orders + more_orders, ids + more_ids
+        second.stop()
+    installation.acknowledged()
+    outcomes = installation.answered(ids)
+    assert all(len(outcomes[id]) == 1 for id in ids)
+    orders_at_rest(installation, orders)
+    check_orders(installation, orders)
+
+
+# Seen to fail about one time in four: after the broker's return a takeover can wait for minutes for the last stable
+# offset to move, or the handler stops late. Nothing was lost or doubled in any run. docs/plan.md, "Known flaws".
+@pytest.mark.xfail(reason="a takeover after a killed broker can hang", strict=False)
+@pytest.mark.slow
+def test_a_broker_killed_in_mid_transaction_costs_nothing(own_stack):
+    installation = Installation(own_stack)
+    try:
+        rng = random.Random(3)
+        handler = started(installation.handler())
+        orders, ids = send_orders(installation, 150, rng)
+        wait_until(
+            lambda: installation.kafka.end_offsets(installation.topic("orders")) != [0] * SHARDS, "the first orders"
+        )
+        own_stack.kill_kafka()
+        own_stack.start_kafka()
+        more_orders, more_ids = send_orders(installation, 100, rng)
+        orders, ids = orders + more_orders, ids + more_ids
+        installation.acknowledged()
+        outcomes = installation.answered(ids, 90)
+        assert all(len(outcomes[id]) == 1 for id in ids)
+        orders_at_rest(installation, orders)
+        check_orders(installation, orders)
+        assert handler.is_running()
+    finally:
+        installation.discard()

@@ -1,0 +1,221 @@
+"""Purchases from end to end, on the real servers: what the shopper is told, what the log and the provider say."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from harness.daybook import Daybook
+from harness.shop import Shop, euros
+from harness.waiting import wait_until
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def daybook(stack):
+    installation = Daybook(stack, name="purchase", provider_arguments=("--late-ms", "500"), provider_timeout_ms=1000)
+    try:
+        yield installation.install().start()
+    finally:
+        installation.discard()
+
+
+@pytest.fixture
+def shop(client):
+    return Shop(client)
+
+
+@pytest.fixture
+def sku():
+    """One that no other test uses."""
+    return f"SKU-{next(_numbers)}"
+
+
+def ledger(daybook, payment):
+    """What the provider itself says of a payment."""
+    with daybook.provider_client() as provider:
+        books = provider.expect(200, provider.get("/ledger"))["payments"]
+    return next(book for book in books if book["payment"] == payment)
+
+
+def order_becomes(shop, order, status):
+    return wait_until(
+        lambda: (found := shop.order(order))["status"] == status and found, f"order {order} to become {status}"
+    )
+
+
+def test_a_purchase_takes_the_stock_and_the_money(shop, sku, daybook):
+    shop.sells(sku, 1999, 10)
+    order = shop.buy((sku, 3))
+    assert order["total"] == euros(5997)
+    assert shop.available(sku) == 7
+    book = ledger(daybook, order["payments"][0]["id"])
+    assert (book["captured"], book["charges"], book["refunded"]) == (5997, 1, 0)
+
+
+def test_a_query_with_the_commands_position_sees_the_command(shop, sku):
+    shop.sells(sku, 100, 1000)
+    for quantity in range(1, 20):
+        cart = shop.cart((sku, quantity))
+        seen = shop.client.expect(200, shop.client.get(f"/v1/carts/{cart['id']}"))
+        assert seen["lines"][0]["quantity"] == quantity
+
+
+def test_a_retry_with_the_same_key_gets_the_first_answer_byte_for_byte(shop, sku):
+    shop.sells(sku, 100, 10)
+    cart = shop.cart((sku, 1))["id"]
+    first = shop.check_out(cart, key="the-key-of-this-check-out")
+    again = shop.check_out(cart, key="the-key-of-this-check-out")
+    assert first.status_code == again.status_code == 201
+    assert again.content == first.content
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first.headers
+    assert shop.available(sku) == 9
+
+
+def test_one_key_fifty_times_at_once_is_one_effect_and_one_answer(shop, sku, daybook):
+    shop.sells(sku, 100, 100)
+    cart = shop.cart((sku, 1))["id"]
+
+    def check_out(_):
+        with daybook.client() as own:
+            return Shop(own).check_out(cart, key="fifty-times-the-same-key")
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(check_out, range(50)))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.content for answer in answers}) == 1
+    assert shop.available(sku) == 99
+
+
+def test_the_same_key_with_another_body_is_refused(shop, sku):
+    shop.sells(sku, 100, 10)
+    cart = shop.cart((sku, 1))["id"]
+    assert shop.check_out(cart, key="a-key-that-is-used-twice-here").status_code == 201
+    other = shop.check_out(cart, method="slow", key="a-key-that-is-used-twice-here")
+    assert other.status_code == 422
+    assert other.json()["code"] == "idempotency_key_reused"
+
+
+def test_out_of_stock_names_what_is_missing_and_the_cart_is_open_again(shop, sku):
+    shop.sells(sku, 100, 5)
+    other = sku + "-other"
+    shop.sells(other, 100, 1)
+    cart = shop.cart((sku, 2), (other, 2))["id"]
+    refused = shop.check_out(cart)
+    assert refused.status_code == 409
+    assert refused.json()["code"] == "out_of_stock"
+    assert refused.json()["skus"] == [other]
+    shop.client.expect(200, shop.client.put(f"/v1/carts/{cart}/lines/{other}", {"quantity": 1}))
+    order = shop.client.expect(201, shop.check_out(cart))
+    assert order["status"] == "confirmed"
+    assert order["id"].endswith(".2")
+    assert (shop.available(sku), shop.available(other)) == (3, 0)
+
+
+def test_a_declined_payment_leaves_an_order_that_another_method_pays(shop, sku, daybook):
+    shop.sells(sku, 100, 5)
+    declined = shop.check_out(shop.cart((sku, 2))["id"], "decline")
+    assert declined.status_code == 402
+    assert declined.json()["code"] == "payment_declined"
+    order = declined.json()["order"]
+    assert shop.order(order)["status"] == "awaiting_payment"
+    assert shop.available(sku) == 3
+    paid = shop.client.post(f"/v1/orders/{order}/payments", {"provider": "test", "method": "approve"})
+    assert shop.client.expect(201, paid)["status"] == "confirmed"
+    assert ledger(daybook, shop.order(order)["payments"][1]["id"])["charges"] == 1
+
+
+def test_cancelling_an_unpaid_order_frees_its_stock(shop, sku):
+    shop.sells(sku, 100, 5)
+    order = shop.check_out(shop.cart((sku, 2))["id"], "decline").json()["order"]
+    cancelled = shop.client.post(f"/v1/orders/{order}/cancel", {"reason": "changed my mind"})
+    assert shop.client.expect(200, cancelled)["status"] == "cancelled"
+    wait_until(lambda: shop.available(sku) == 5, "the stock to be free")
+
+
+def test_cancelling_a_paid_order_frees_its_stock_and_gives_the_money_back(shop, sku, daybook):
+    shop.sells(sku, 100, 5)
+    order = shop.buy((sku, 2))
+    cancelled = shop.client.post(f"/v1/orders/{order['id']}/cancel", {"reason": "changed my mind"})
+    assert shop.client.expect(200, cancelled)["status"] == "cancelled"
+    payment = order["payments"][0]["id"]
+    wait_until(lambda: ledger(daybook, payment)["refunded"] == 200, "the refund")
+    wait_until(lambda: shop.available(sku) == 5, "the stock to be free")
+
+
+def test_a_provider_that_charges_and_hangs_charges_once(shop, sku, daybook):
+    shop.sells(sku, 100, 5)
+    order = shop.client.expect(201, shop.check_out(shop.cart((sku, 1))["id"], "hang"))
+    assert order["status"] == "confirmed"
+    assert ledger(daybook, order["payments"][0]["id"])["charges"] == 1
+
+
+def test_a_provider_that_answers_late_or_twice_confirms_once(shop, sku, daybook):
+    shop.sells(sku, 100, 5)
+    for method in ("late", "twice", "slow"):
+        order = shop.client.expect(201, shop.check_out(shop.cart((sku, 1))["id"], method))
+        assert order["status"] == "confirmed", method
+        book = ledger(daybook, order["payments"][0]["id"])
+        assert (book["charges"], book["captured"]) == (1, 100), method
+    assert shop.available(sku) == 2
+
+
+def test_a_provider_that_only_authorizes_is_asked_to_capture(shop, sku, daybook):
+    shop.sells(sku, 100, 5)
+    order = shop.buy((sku, 1), method="authorize")
+    book = ledger(daybook, order["payments"][0]["id"])
+    assert (book["authorized"], book["captured"]) == (100, 100)
+
+
+def test_a_success_after_the_cancellation_is_refunded_visibly(shop, sku, daybook):
+    shop.sells(sku, 100, 5)
+    order = shop.check_out(shop.cart((sku, 1))["id"], "late_success").json()["order"]
+    shop.client.expect(200, shop.client.post(f"/v1/orders/{order}/cancel", {"reason": "too slow"}))
+    payment = shop.order(order)["payments"][0]["id"]
+    wait_until(lambda: ledger(daybook, payment)["refunded"] == 100, "the refund of the late success")
+    history = shop.client.expect(200, shop.client.get(f"/v1/orders/{order}/history"))
+    assert "OrderPaymentReturned" in [event["type"] for event in history["items"]]
+
+
+def test_a_late_success_pays_an_order_that_still_waits(shop, sku, daybook):
+    shop.sells(sku, 100, 5)
+    order = shop.check_out(shop.cart((sku, 1))["id"], "late_success").json()["order"]
+    assert order_becomes(shop, order, "confirmed")
+    assert ledger(daybook, shop.order(order)["payments"][0]["id"])["captured"] == 100
+
+
+def test_an_order_that_is_not_paid_by_its_deadline_is_cancelled(new_daybook):
+    installation = new_daybook(payment_deadline_s=1)
+    with installation.client() as client:
+        shop = Shop(client)
+        shop.sells("DEADLINE", 100, 5)
+        order = shop.check_out(shop.cart(("DEADLINE", 2))["id"], "decline").json()["order"]
+        cancelled = order_becomes(shop, order, "cancelled")
+        assert cancelled["cancel_reason"]
+        wait_until(lambda: shop.available("DEADLINE") == 5, "the stock to be free")
+
+
+def test_many_buyers_of_few_units_get_exactly_those(shop, sku, daybook):
+    shop.sells(sku, 100, 20)
+
+    def buy(_):
+        with daybook.client() as own:
+            buyer = Shop(own)
+            return buyer.check_out(buyer.cart((sku, 1))["id"]).status_code
+
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(buy, range(100)))
+    assert answers.count(201) == 20
+    assert answers.count(409) == 80
+    wait_until(lambda: shop.available(sku) == 0, "the last unit")
+
+
+def test_the_whole_log_verifies(daybook):
+    daybook.run("verify")
+
+
+def test_the_rebuilt_views_equal_the_live_ones(daybook):
+    for view in ("products", "stock", "carts", "orders", "payments"):
+        daybook.run("projection", "compare", view)
