@@ -457,9 +457,6 @@ def test_shards_move_from_process_to_process_while_orders_flow(installation):
     check_orders(installation, orders)
 
 
-# Seen to fail about one time in four: after the broker's return a takeover can wait for minutes for the last stable
-# offset to move, or the handler stops late. Nothing was lost or doubled in any run. docs/plan.md, "Known flaws".
-@pytest.mark.xfail(reason="a takeover after a killed broker can hang", strict=False)
 @pytest.mark.slow
 def test_a_broker_killed_in_mid_transaction_costs_nothing(own_stack):
     installation = Installation(own_stack)
