@@ -14,15 +14,12 @@ enum {
     TRANSACTION_TIMEOUT_MS = 4000,
     METADATA_TIMEOUT_MS = 10000,
     INIT_TIMEOUT_MS = 10000, /* init waits for an older transaction of ours to end: at most its time-out and a bit */
+    END_GRACE_MS = 1000,      /* what an EndTxn may take past the transaction's time before it is given up */
     RETRY_PAUSE_MS = 5,
     QUEUE_MAX_RECORDS = 100000,
     QUEUE_MAX_BYTES = 64 * 1024 * 1024,
     API_KEY_END_TXN = 26, /* Kafka protocol guide, "Api Keys" */
 };
-
-/* The rest of the transaction's time, as commit and abort take it: any other value risks, in librdkafka's own words,
- * "internal state desynchronization". */
-#define REST_OF_TRANSACTION (-1)
 
 struct txn_producer {
     rd_kafka_t *client;
@@ -185,7 +182,7 @@ static enum err producer_warm_up(struct log_txn *txn, struct txn_producer *produ
     if (sent == RD_KAFKA_RESP_ERR_NO_ERROR) {
         sent = producer->failed_delivery;
     }
-    error = rd_kafka_abort_transaction(producer->client, REST_OF_TRANSACTION);
+    error = rd_kafka_abort_transaction(producer->client, txn->options.transaction_timeout_ms + END_GRACE_MS);
     if (error != NULL) {
         return error_taken(info, error, "warming a transactional producer up, abort");
     }
@@ -316,6 +313,13 @@ static int time_left_ms(const struct log_txn *txn) {
     return left_us > 0 ? (int)(left_us / MICROS_PER_MS) : 0;
 }
 
+/* How long commit and abort may wait. librdkafka advises -1, "the rest of the transaction's time", because after any
+ * other time-out its state may not be the broker's; but 2.0.2 does not hold itself to that time: without a broker it
+ * asks for ever. Here a time-out is a doubt, which ends the producer, so that nothing is left to disagree. */
+static int end_timeout_ms(const struct log_txn *txn) {
+    return time_left_ms(txn) + END_GRACE_MS;
+}
+
 /* The place of a partition in `written`, made when it is new. A transaction touches few. */
 static size_t written_place(struct txn_producer *producer, const char *topic, int32_t partition) {
     for (size_t i = 0; i < producer->written_count; i++) {
@@ -395,7 +399,7 @@ static rd_kafka_error_t *offsets_sent(struct log_txn *txn, const rd_kafka_topic_
 static rd_kafka_error_t *committed(struct log_txn *txn) {
     rd_kafka_t *client = current(txn)->client;
     for (;;) {
-        rd_kafka_error_t *error = rd_kafka_commit_transaction(client, REST_OF_TRANSACTION);
+        rd_kafka_error_t *error = rd_kafka_commit_transaction(client, end_timeout_ms(txn));
         if (error == NULL || !rd_kafka_error_is_retriable(error) ||
             rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT || time_left_ms(txn) <= RETRY_PAUSE_MS) {
             return error;
@@ -409,7 +413,7 @@ enum err log_txn_abort(struct log_txn *txn, struct err_info *info) {
     assert(txn->open);
     txn->open = false;
     struct txn_producer *producer = current(txn);
-    rd_kafka_error_t *error = rd_kafka_abort_transaction(producer->client, REST_OF_TRANSACTION);
+    rd_kafka_error_t *error = rd_kafka_abort_transaction(producer->client, end_timeout_ms(txn));
     if (error != NULL) {
         return doubt_taken(txn, info, "aborting a transaction", error);
     }
@@ -454,9 +458,11 @@ enum err log_txn_commit(struct log_txn *txn, const rd_kafka_topic_partition_list
     }
     rd_kafka_error_t *error = offsets_sent(txn, offsets, group);
     if (error != NULL) {
-        /* Offsets that were not answered may still be on their way, and would count for this producer's next
-         * transaction. */
-        if (rd_kafka_error_is_fatal(error) || rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT) {
+        /* Offsets that no broker answered (librdkafka's own codes are negative) may still be on their way, and would
+         * count for this producer's next transaction. Where a record failed before, none were sent. */
+        bool unanswered = rd_kafka_error_code(error) < RD_KAFKA_RESP_ERR_NO_ERROR &&
+                          current(txn)->failed_delivery == RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (rd_kafka_error_is_fatal(error) || unanswered) {
             txn->open = false;
             return doubt_taken(txn, info, "sending offsets", error);
         }

@@ -178,6 +178,34 @@ static void a_commit_that_is_not_answered_in_time_is_in_doubt(void **state) {
     assert_in_doubt_until_renewed(world, err, &info);
 }
 
+static void a_commit_without_a_broker_gives_up_in_time(void **state) {
+    struct world *world = *state;
+    struct err_info info;
+    assert_int_equal(log_txn_begin(world->txn, &info), ERR_NONE);
+    assert_int_equal(produce_one(world), ERR_NONE);
+    rd_kafka_mock_broker_set_down(world->cluster, BROKER);
+    int64_t start_us = clock_boot_us();
+    enum err err = commit(world, &info);
+    assert_in_range(clock_boot_us() - start_us, 0, 2 * TRANSACTION_TIMEOUT_MS * (int64_t)MICROS_PER_MS);
+    rd_kafka_mock_broker_set_up(world->cluster, BROKER);
+    assert_in_doubt_until_renewed(world, err, &info);
+}
+
+static void an_abort_without_a_broker_gives_up_in_time(void **state) {
+    struct world *world = *state;
+    struct err_info info;
+    assert_int_equal(whole(world, &info), ERR_NONE);
+    assert_int_equal(log_txn_begin(world->txn, &info), ERR_NONE);
+    assert_int_equal(produce_one(world), ERR_NONE);
+    fails_next(world, TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+    rd_kafka_mock_broker_push_request_error_rtts(world->cluster, BROKER, END_TXN, 1, RD_KAFKA_RESP_ERR_NO_ERROR,
+                                                 10 * TRANSACTION_TIMEOUT_MS);
+    int64_t start_us = clock_boot_us();
+    enum err err = commit(world, &info);
+    assert_in_range(clock_boot_us() - start_us, 0, 2 * TRANSACTION_TIMEOUT_MS * (int64_t)MICROS_PER_MS);
+    assert_int_equal(err, ERR_IN_DOUBT);
+}
+
 static void a_commit_by_a_fenced_producer_is_in_doubt(void **state) {
     struct world *world = *state;
     struct err_info info;
@@ -334,6 +362,8 @@ int main(void) {
         WITH_WRITER(a_commit_that_was_sent_twice_is_in_doubt_though_it_was_answered),
         WITH_WRITER(a_commit_whose_connection_broke_is_in_doubt),
         WITH_WRITER(a_commit_that_is_not_answered_in_time_is_in_doubt),
+        WITH_WRITER(a_commit_without_a_broker_gives_up_in_time),
+        WITH_WRITER(an_abort_without_a_broker_gives_up_in_time),
         WITH_WRITER(a_commit_by_a_fenced_producer_is_in_doubt),
         WITH_WRITER(a_refused_commit_is_in_doubt_because_its_abort_is_a_second_end_txn),
         WITH_WRITER(an_abort_that_was_sent_twice_is_in_doubt),
