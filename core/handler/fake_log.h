@@ -33,6 +33,7 @@ struct fake_log {
     struct log_topics topics;
     struct policy policy;
     struct fake_partition partitions[TOPIC_COUNT][FAKE_SHARDS];
+    bool ends_early[TOPIC_COUNT]; /* the next poll of the topic tells an end before the record it stands at */
     int64_t committed[FAKE_SHARDS];
     int64_t now_us; /* the broker's time; moves on with every record */
 
@@ -137,9 +138,10 @@ static inline enum err fake_poll(void *context, int timeout_ms, struct log_recor
             struct log_record *record = &ret_records[count++];
             *record = (struct log_record){
                 .topic = log->topics.names[topic], .partition = shard, .offset = partition->reads_at};
-            if (partition->reads_at == partition->end) {
+            if (partition->reads_at == partition->end || log->ends_early[topic]) {
                 record->end = true;
-                partition->reads_at = -1;
+                partition->reads_at = log->ends_early[topic] ? partition->reads_at : -1;
+                log->ends_early[topic] = false;
                 continue;
             }
             const struct fake_record *found = &partition->records[partition->reads_at++];

@@ -84,11 +84,18 @@ enum err fold_outcome(struct overlay *overlay, const struct outcome *outcome, st
 
 static enum err fold_event_record(struct overlay *overlay, struct str value, int64_t seen_at_us, bool *ret_foreign,
                                   struct err_info *info) {
+    uint32_t schema_id;
+    struct str avro;
+    if (!frame_read(value, &schema_id, &avro)) {
+        *ret_foreign = true;
+        return ERR_NONE;
+    }
     struct event event;
     enum err err = event_record_read(overlay->arena, value, &event, info);
     if (err == ERR_MALFORMED || err == ERR_NOT_FOUND) {
-        *ret_foreign = true;
-        return ERR_NONE;
+        return err_set(info, ERR_BROKEN_HISTORY,
+                       "an event of schema id %u cannot be read (%s); was it written by a newer release?", schema_id,
+                       err_text(err));
     }
     struct live_stream *stream = NULL;
     err = err == ERR_NONE ? overlay_stream(overlay, event.meta.stream, &stream, info) : err;

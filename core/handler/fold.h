@@ -2,8 +2,9 @@
  *
  * Promise  an event is folded only when it continues its stream: the next version, the chain's hash, a time that does
  *          not go back. ERR_BROKEN_HISTORY otherwise: nothing may be decided on such a history.
- *          Records that are none of ours (no frame, unknown schema) are passed over and counted: had one been an
- *          event of a stream, the stream's next event would break the chain.
+ *          Records that are none of ours (no frame) are passed over and counted. A framed event that cannot be read is
+ *          ERR_BROKEN_HISTORY: a newer release may have written it, and were it the last of its stream, nothing later
+ *          would show that it is missing.
  * Window   an event puts its command into the window, an outcome puts the answer beside it; in either order, for the
  *          two come from different topics.
  * Memory   the overlay's arena; the texts of the record must live as long.

@@ -162,6 +162,7 @@ static void reports_sum(const struct handler *handler, struct worker_report *sum
         ADD(shards_active);
         ADD(shards_stopped);
         ADD(timers_stopped);
+        ADD(takeovers_stalled);
 #undef ADD
         if (one->batch_commands_largest > sum->batch_commands_largest) {
             sum->batch_commands_largest = one->batch_commands_largest;
@@ -226,6 +227,8 @@ void handler_metrics(const struct handler *handler, struct buf *out) {
         {"shards_stopped", "gauge", "Shards that need a person.", (uint64_t)sum->shards_stopped},
         {"timers_stopped", "gauge", "Shards whose timers stand still because clocks disagree.",
          (uint64_t)sum->timers_stopped},
+        {"takeovers_stalled", "gauge", "Takeovers that wait for a transaction which is neither committed nor aborted.",
+         (uint64_t)sum->takeovers_stalled},
         {"takeover_last_us", "gauge", "Microseconds that the last takeover of a shard took.", sum->takeover_us_last},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {

@@ -45,6 +45,7 @@ static enum err source_begin(struct takeover *takeover, struct takeover_source *
     } else if (applied >= 0 && source->topic != TOPIC_OUTCOMES) {
         *ret_fits = false; /* events are kept for ever; outcomes expire, and those the window need not know any more */
     }
+    source->next = source->begin;
     source->done = source->begin >= high;
     return ERR_NONE;
 }
@@ -189,6 +190,9 @@ static enum err record_take(struct takeover *takeover, const struct log_record *
         return ERR_NONE;
     }
     if (source->verifies) {
+        if (record->end && record->offset <= source->begin) {
+            return ERR_NONE; /* the last stable offset: a marker behind the record looked for is not written yet */
+        }
         source->verifies = false;
         if (!is_last_applied(takeover, source, record)) {
             *ret_mismatch = true;
@@ -203,7 +207,8 @@ static enum err record_take(struct takeover *takeover, const struct log_record *
         takeover->replayed += !foreign;
         takeover->foreign += foreign;
     }
-    source->done = (record->end ? record->offset : record->offset + 1) >= source->high;
+    source->next = record->end ? record->offset : record->offset + 1;
+    source->done = source->next >= source->high;
     return ERR_NONE;
 }
 
@@ -216,6 +221,34 @@ static bool all_done(const struct takeover *takeover) {
     return true;
 }
 
+/* Whether outcomes expired between (b) and their reading: the topic begins later now, and so would another takeover. */
+static bool outcomes_expired(struct takeover *takeover) {
+    for (size_t i = 0; i < takeover->source_count; i++) {
+        const struct takeover_source *source = &takeover->sources[i];
+        int64_t low, high;
+        if (source->topic == TOPIC_OUTCOMES && !source->done &&
+            watermarks(takeover, TOPIC_OUTCOMES, &low, &high, NULL) == ERR_NONE) {
+            return low > source->begin;
+        }
+    }
+    return false;
+}
+
+void takeover_waits_for(const struct takeover *takeover, struct err_info *info) {
+    for (size_t i = 0; i < takeover->source_count; i++) {
+        const struct takeover_source *source = &takeover->sources[i];
+        if (!source->done) {
+            (void)err_set_retriable(info, ERR_TIMEOUT,
+                                    "%s[%" PRId32 "] cannot be read from offset %" PRId64 " to its end at %" PRId64
+                                    ": a transaction there is neither committed nor aborted",
+                                    topic_name(takeover, source->topic), takeover->options.shard, source->next,
+                                    source->high);
+            return;
+        }
+    }
+    (void)err_set_retriable(info, ERR_TIMEOUT, "nothing is waited for");
+}
+
 enum err takeover_step(struct takeover *takeover, int timeout_ms, bool *ret_done, struct err_info *info) {
     const struct takeover_log *log = takeover->options.log;
     struct log_record records[TAKEOVER_POLL_RECORDS];
@@ -223,6 +256,9 @@ enum err takeover_step(struct takeover *takeover, int timeout_ms, bool *ret_done
     enum err err = ERR_NONE;
     if (!all_done(takeover)) {
         err = log->poll(log->context, timeout_ms, records, TAKEOVER_POLL_RECORDS, &count, info);
+        if (err == ERR_CONFLICT && outcomes_expired(takeover)) {
+            return err_set_retriable(info, ERR_KAFKA, "outcomes expired while they were replayed");
+        }
     }
     bool mismatch = false;
     for (size_t i = 0; i < count && err == ERR_NONE && !mismatch; i++) {

@@ -44,6 +44,7 @@ struct takeover_source {
     enum log_topic topic;
     int64_t begin;
     int64_t high;
+    int64_t next;  /* below it everything was read */
     bool verifies; /* the first record must be the one that the store applied last */
     bool done;
 };
@@ -68,5 +69,8 @@ MUST_CHECK enum err takeover_begin(struct takeover *takeover, const struct takeo
 
 /* A piece of (d). Retriable errors may be stepped on. */
 MUST_CHECK enum err takeover_step(struct takeover *takeover, int timeout_ms, bool *ret_done, struct err_info *info);
+
+/* Says in info->text which partition a replay without progress waits for. */
+void takeover_waits_for(const struct takeover *takeover, struct err_info *info);
 
 void takeover_release(struct takeover *takeover);

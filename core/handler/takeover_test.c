@@ -207,6 +207,29 @@ static void strangers_records_are_passed_over_and_counted(void **state) {
     assert_int_equal(takeover.replayed, 8);
 }
 
+static void an_event_of_a_schema_not_known_here_stops_the_shard(void **state) {
+    struct fake_log *log = *state;
+    used_shard(log);
+    fake_append(log, TOPIC_CARTS, 0, STR("key"), STR("\0\0\0\xff\xffof a newer release"));
+    fake_disown(log, 0);
+    struct takeover takeover = {0};
+    struct err_info info;
+    assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_BROKEN_HISTORY);
+    assert_non_null(strstr(info.text, "schema id 65535"));
+}
+
+static void a_last_stable_offset_at_the_record_looked_for_is_waited_out(void **state) {
+    struct fake_log *log = *state;
+    used_shard(log);
+    fake_disown(log, 0);
+    log->ends_early[TOPIC_CARTS] = true;
+    struct takeover takeover = {0};
+    struct err_info info;
+    assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
+    assert_false(log->ends_early[TOPIC_CARTS]);
+    assert_null(takeover.discarded);
+}
+
 static void a_used_shard_without_a_committed_offset_is_not_reset(void **state) {
     struct fake_log *log = *state;
     used_shard(log);
@@ -259,6 +282,8 @@ int main(void) {
         TEST(a_changed_event_stops_the_shard),
         TEST(a_missing_event_stops_the_shard),
         TEST(strangers_records_are_passed_over_and_counted),
+        TEST(an_event_of_a_schema_not_known_here_stops_the_shard),
+        TEST(a_last_stable_offset_at_the_record_looked_for_is_waited_out),
         TEST(a_used_shard_without_a_committed_offset_is_not_reset),
         TEST(an_offset_past_the_commands_is_not_reset),
         TEST(a_pending_outcome_comes_back_with_the_replay),

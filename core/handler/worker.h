@@ -36,6 +36,7 @@ struct worker_report {
     uint64_t takeovers, records_replayed, records_foreign, stores_discarded;
     uint64_t takeover_us_last;
     int shards_assigned, shards_active, shards_stopped;
+    int takeovers_stalled; /* 1: the takeover in hand waits for a transaction that nobody ends */
     int timers_stopped; /* shards whose timers stand still because clocks disagree */
     bool is_settled;    /* assigned, and all of it decided on */
     bool has_failed;    /* a shard was stopped and needs a person */

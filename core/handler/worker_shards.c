@@ -7,7 +7,12 @@
 #include "core/handler/worker_parts.h"
 #include "core/log/reader.h"
 
-enum { TAKEOVER_STEP_MS = 100, TAKEOVER_SLOW_S = 15 };
+enum {
+    TAKEOVER_STEP_MS = 100,
+    TAKEOVER_SLOW_S = 15,
+    /* A transaction left open by a dead owner is aborted by the broker after its 4 s; three times that is no delay. */
+    TAKEOVER_STALLED_S = 12,
+};
 
 /* ---- the log, as takeover wants it ------------------------------------------------------------------------------- */
 
@@ -159,21 +164,57 @@ static bool is_called_off(struct worker *worker, uint64_t generation) {
     return atomic_load(&worker->stopping) || group_generation(worker->group) != generation;
 }
 
-/* Steps until done. ERR_CONFLICT with a retriable info never comes out: *ret_called_off says that it ended early. */
+static void stalled_set(struct worker *worker, int stalled) {
+    pthread_mutex_lock(&worker->report_lock);
+    worker->report.takeovers_stalled = stalled;
+    pthread_mutex_unlock(&worker->report_lock);
+}
+
+/* How a takeover gets on, for those who watch. */
+struct takeover_watch {
+    int64_t began_us;
+    int64_t moved_us; /* when something was read last */
+    uint64_t records;
+    bool told_slow, told_stalled;
+};
+
+static void takeover_watch(struct worker *worker, struct takeover_watch *watch, const struct takeover *takeover) {
+    int64_t now_us = clock_boot_us();
+    uint64_t records = takeover->replayed + takeover->foreign;
+    if (records != watch->records) {
+        watch->records = records;
+        watch->moved_us = now_us;
+    }
+    if (!watch->told_slow && now_us - watch->began_us > TAKEOVER_SLOW_S * (int64_t)MICROS_PER_SECOND) {
+        watch->told_slow = true;
+        log_line(LOG_INFO, "handler", "a takeover goes on", LOG_INT("shard", takeover->options.shard),
+                 LOG_INT("records", takeover->replayed));
+    }
+    if (!watch->told_stalled && now_us - watch->moved_us > TAKEOVER_STALLED_S * (int64_t)MICROS_PER_SECOND) {
+        watch->told_stalled = true;
+        stalled_set(worker, 1);
+        struct err_info info;
+        takeover_waits_for(takeover, &info);
+        log_line(LOG_ERROR, "handler", "a takeover stands still", LOG_INT("shard", takeover->options.shard),
+                 LOG_CSTR("why", info.text));
+    }
+}
+
+/* Steps until done; *ret_called_off says that it ended early. */
 static enum err takeover_finish(struct worker *worker, struct takeover *takeover, bool *ret_called_off,
                                 struct err_info *info) {
     uint64_t generation = group_generation(worker->group);
     int64_t began_us = clock_boot_us();
-    bool done = false, told = false, called_off = false;
+    struct takeover_watch watch = {.began_us = began_us, .moved_us = began_us};
+    bool done = false, called_off = false;
     enum err err = ERR_NONE;
     while (err == ERR_NONE && !done && !called_off) {
         err = takeover_step(takeover, TAKEOVER_STEP_MS, &done, info);
         called_off = !done && is_called_off(worker, generation);
-        if (!told && clock_boot_us() - began_us > TAKEOVER_SLOW_S * (int64_t)MICROS_PER_SECOND) {
-            told = true;
-            log_line(LOG_INFO, "handler", "a takeover goes on", LOG_INT("shard", takeover->options.shard),
-                     LOG_INT("records", takeover->replayed));
-        }
+        takeover_watch(worker, &watch, takeover);
+    }
+    if (watch.told_stalled) {
+        stalled_set(worker, 0);
     }
     *ret_called_off = called_off;
     return err;
