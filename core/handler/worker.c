@@ -86,16 +86,16 @@ static enum err connect_all(struct worker *worker, struct err_info *info) {
 
 /* ---- one round --------------------------------------------------------------------------------------------------- */
 
-/* Takes what has arrived, waiting for the first. What belongs to an older assignment is dropped. */
+/* Takes what has arrived, waiting for the first. What belongs to an older assignment is dropped. A passing trouble is
+ * the consumer's to overcome; whether we may still write, the commit tells. */
 static enum err messages_read(struct worker *worker, struct err_info *info) {
     uint64_t generation = group_generation(worker->group);
-    size_t most = (size_t)worker->options.config->batch_commands_max;
     int timeout_ms = POLL_MS;
-    while (worker->message_count < most) {
+    while (worker->message_count < worker->batch_most) {
         rd_kafka_message_t *message = NULL;
         enum err err = group_poll(worker->group, timeout_ms, &message, info);
         if (err != ERR_NONE) {
-            return err;
+            return info->retriable ? ERR_NONE : err;
         }
         if (message == NULL) {
             if (worker->message_count == 0) {
@@ -113,6 +113,16 @@ static enum err messages_read(struct worker *worker, struct err_info *info) {
     return ERR_NONE;
 }
 
+/* A batch that could not be committed in its time, because a disk is slow, would fail again as it is. */
+static void batch_shrink(struct worker *worker) {
+    worker->batch_most = worker->batch_most > 1 ? worker->batch_most / 2 : 1;
+}
+
+static void batch_grow(struct worker *worker) {
+    size_t most = (size_t)worker->options.config->batch_commands_max;
+    worker->batch_most = worker->batch_most < most / 2 ? worker->batch_most * 2 : most;
+}
+
 static enum err messages_run(struct worker *worker, struct err_info *info) {
     size_t at = 0;
     enum err err;
@@ -125,6 +135,9 @@ static enum err messages_run(struct worker *worker, struct err_info *info) {
         rd_kafka_message_destroy(worker->messages[i]);
     }
     worker->message_count = 0;
+    if (err == ERR_NONE && at > 0) {
+        batch_grow(worker);
+    }
     return err;
 }
 
@@ -166,6 +179,9 @@ static void recover(struct worker *worker, enum err err, const struct err_info *
     worker->report.commits_failed += err == ERR_KAFKA;
     pthread_mutex_unlock(&worker->report_lock);
     worker->txn_in_doubt = worker->txn_in_doubt || err == ERR_IN_DOUBT;
+    if (err == ERR_IN_DOUBT) {
+        batch_shrink(worker);
+    }
     shards_release(worker, false);
     back_off(worker, backoff_ms);
 }
@@ -210,6 +226,7 @@ enum err worker_start(const struct worker_options *options, struct worker **ret_
     assert(worker != NULL);
     worker->options = *options;
     names_set(worker);
+    worker->batch_most = (size_t)options->config->batch_commands_max;
     uint32_t shard_count = options->policy->shard_count;
     worker->shards = calloc(shard_count, sizeof *worker->shards);
     worker->messages = calloc((size_t)options->config->batch_commands_max, sizeof(rd_kafka_message_t *));
