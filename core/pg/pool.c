@@ -212,6 +212,12 @@ static bool send_own(struct pg_pool *pool, const char *sql) {
            PQpipelineSync(pool->connection) == 1;
 }
 
+static bool send_query(struct pg_pool *pool, const struct pg_statement *statement, const char *const *texts) {
+    int count = statement->parameter_count;
+    return (statement->once ? PQsendQueryParams(pool->connection, statement->sql, count, NULL, texts, NULL, NULL, 0)
+                            : PQsendQueryPrepared(pool->connection, statement->name, count, texts, NULL, NULL, 0)) == 1;
+}
+
 void pg_pool_query(struct pg_pool *pool, const struct pg_statement *statement, const struct str *parameters,
                    pg_result_cb *on_result, void *context) {
     struct err_info error;
@@ -233,14 +239,13 @@ void pg_pool_query(struct pg_pool *pool, const struct pg_statement *statement, c
     }
     struct query *query = queue_push(pool, statement, on_result, context);
     bool sent = true;
-    if (!is_prepared(pool, statement)) {
+    if (!statement->once && !is_prepared(pool, statement)) {
         assert(pool->prepared_count < STATEMENTS_MAX);
         pool->prepared[pool->prepared_count++] = statement;
         query->preparing = true;
         sent = PQsendPrepare(pool->connection, statement->name, statement->sql, 0, NULL) == 1;
     }
-    sent = sent && PQsendQueryPrepared(pool->connection, statement->name, statement->parameter_count,
-                                       (const char *const *)texts, NULL, NULL, 0) == 1;
+    sent = sent && send_query(pool, statement, (const char *const *)texts);
     /* A sync for each query: one that fails does not take its neighbours with it. */
     sent = sent && PQpipelineSync(pool->connection) == 1 && flush(pool);
     free(texts);

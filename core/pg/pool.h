@@ -21,11 +21,14 @@
 
 struct pg_pool;
 
-/* A statement, prepared under its name on each connection. Parameters are texts ($1::text, $2::bigint ...). */
+/* A statement, prepared under its name on each connection. Parameters are texts ($1::text, $2::bigint ...).
+ * One that is sent `once` is not prepared: PostgreSQL plans it for the values that it comes with. It must live until
+ * its answer. */
 struct pg_statement {
     const char *name;
     const char *sql;
     int parameter_count;
+    bool once;
 };
 
 /* `result` is NULL on error, and is cleared after the callback. */
