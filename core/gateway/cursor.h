@@ -1,7 +1,8 @@
 /* cursor.h: cursors of lists, as clients see them: opaque, and only ever the ones that we gave.
  *
- * Form     base64url of 12 bytes of keyed hash and the view's own cursor. The hash is over the list's name as well,
- *          so a cursor of another list, or one made up, is refused before it reaches a statement.
+ * Form     base64url of 12 bytes of keyed hash and the view's own cursor. The hash is over the list's name as well
+ *          (and what else its caller puts into `list`: the filters), so a cursor of another list, or one made up, is
+ *          refused before it reaches a statement.
  * Thread   pure; any.          May use: base, vault.
  */
 #pragma once
@@ -9,7 +10,7 @@
 #include "core/base/arena.h"
 #include "core/vault/secret.h"
 
-enum { CURSOR_INNER_MAX = 256 };
+enum { CURSOR_INNER_MAX = 512 }; /* an id and a title of 256 bytes, some of which may grow in lower case */
 
 /* `inner` has at most CURSOR_INNER_MAX bytes. */
 struct str cursor_write(struct arena *arena, const struct secret *secret, const char *list, struct str inner);
