@@ -6,20 +6,6 @@ const struct pg_statement order_by_id = {
     .parameter_count = 1,
 };
 
-const struct pg_statement orders_list = {
-    .name = "orders_list",
-    .sql =
-        "SELECT document, id AS cursor FROM orders.orders AS o"
-        " WHERE ($2::text IS NULL OR (placed_at, id) < (SELECT placed_at, id FROM orders.orders WHERE id = $2))"
-        " AND ($3::text IS NULL OR reference = $3)"
-        " AND ($4::text IS NULL OR status = $4)"
-        " AND ($5::text IS NULL OR EXISTS (SELECT FROM orders.order_lines AS l WHERE l.sku = $5 AND l.order_id = o.id))"
-        " AND ($6::timestamptz IS NULL OR placed_at >= $6)"
-        " AND ($7::timestamptz IS NULL OR placed_at < $7)"
-        " ORDER BY placed_at DESC, id DESC LIMIT $1::bigint",
-    .parameter_count = 7,
-};
-
 const struct pg_statement order_history = {
     .name = "order_history",
     /* Not json_build_object, which writes spaces around its colons: a history is as compact as what it holds. */

@@ -13,6 +13,7 @@ CREATE TABLE orders (
     changed_at timestamptz NOT NULL
 ) WITH (fillfactor = 70);
 CREATE INDEX orders_newest ON orders (placed_at, id);
+CREATE INDEX orders_total ON orders (total_minor, id);
 CREATE INDEX orders_status ON orders (status, placed_at, id);
 CREATE INDEX orders_reference ON orders (reference) WHERE reference IS NOT NULL;
 
@@ -29,7 +30,7 @@ CREATE TABLE order_lines (
     currency text NOT NULL,
     PRIMARY KEY (order_id, line)
 );
-CREATE INDEX order_lines_sku ON order_lines (sku);
+CREATE INDEX order_lines_sku ON order_lines (sku, order_id);
 
 -- The order's events. hash is BLAKE2b-256 of the record's value, which the next event names as its prev_hash.
 CREATE TABLE order_history (

@@ -6,19 +6,6 @@ const struct pg_statement product_by_id = {
     .parameter_count = 1,
 };
 
-const struct pg_statement products_list = {
-    .name = "products_list",
-    .sql = "SELECT document, id AS cursor FROM products.products AS p"
-           " WHERE status = 'published'"
-           " AND ($2::text IS NULL OR (created_at, id) < (SELECT created_at, id FROM products.products WHERE id = $2))"
-           " AND ($3::text IS NULL OR categories @> ARRAY[$3])"
-           " AND ($4::text IS NULL OR tags @> ARRAY[$4])"
-           " AND ($5::text IS NULL OR vendor = $5)"
-           " AND ($6::text IS NULL OR strpos(lower(title), lower($6)) > 0)"
-           " ORDER BY created_at DESC, id DESC LIMIT $1::bigint",
-    .parameter_count = 6,
-};
-
 /* While a SKU passes from one product to another both rows may be there for a moment: the one on sale counts. */
 #define VARIANT_DOCUMENT                                                                                               \
     "SELECT json_strip_nulls(json_build_object('sku', v.sku, 'product', v.product, 'title', v.title,"                  \

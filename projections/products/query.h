@@ -2,8 +2,7 @@
  *
  * Result   by-id statements: columns document, version; no row when there is none. Lists: columns document, cursor,
  *          one row an item; ask for one row more than the page and, when it comes, hand out the cursor of the page's
- *          last item. An unknown cursor gives no rows.
- * NULL     every filter may be NULL: not filtered.
+ *          last item. The list of products is in list.h.
  * Thread   constants.            May use: pg.
  */
 #pragma once
@@ -12,10 +11,6 @@
 
 /* $1 id */
 extern const struct pg_statement product_by_id;
-
-/* Published products, newest first. $1 rows at most, $2 cursor, $3 category, $4 tag, $5 vendor, $6 words in the title
- */
-extern const struct pg_statement products_list;
 
 /* $1 SKU: the variant with its product, status (on_sale, not_on_sale) and what is available. */
 extern const struct pg_statement variant_by_sku;

@@ -1,4 +1,4 @@
-/* query.h: the statements that read stock. Results, cursors and NULL as in projections/products/query.h.
+/* query.h: the statements that read stock. Results and cursors as in projections/products/query.h.
  * Thread   constants.            May use: pg.
  */
 #pragma once

@@ -1,0 +1,163 @@
+#include "core/gateway/list_filters.h"
+
+#include "core/base/text.h"
+#include "core/gateway/cursor.h"
+#include "gen/common.h"
+
+/* The schemas' bounds. */
+enum {
+    SLUG_MAX = 64,
+    TAG_MAX = 64,
+    VENDOR_MAX = 128,
+    SKU_MAX = 64,
+    REFERENCE_MAX = 128,
+    STATUS_MAX = 32,
+    WORDS_MAX = 256,
+    ATTRIBUTE_NAME_MAX = 64,
+    ATTRIBUTE_VALUE_MAX = 256,
+    CURSOR_TEXT_MAX = 1024
+};
+static const int64_t price_max = INT64_C(1000000000000000);
+
+/* ---- pages -------------------------------------------------------------------------------------------------------- */
+
+bool list_page_read(struct http_exchange *exchange, const struct secret *secret, const char *list,
+                    struct list_page *ret_page, struct problem *ret_problem) {
+    struct str identity, text;
+    *ret_page = (struct list_page){0};
+    if (!query_string_limit(exchange, &ret_page->limit, ret_problem) ||
+        !query_string_text(exchange, "cursor", CURSOR_TEXT_MAX, &text, ret_problem) ||
+        !query_string_identity(exchange, list, &identity, ret_problem)) {
+        return false;
+    }
+    ret_page->identity = identity.data;
+    if (text.data != NULL && !cursor_read(&exchange->arena, secret, identity.data, text, &ret_page->cursor)) {
+        return query_string_refuse(exchange, "cursor", "a next_cursor of this list, asked for with the same parameters",
+                                   ret_problem);
+    }
+    return true;
+}
+
+/* `sort`, of the table; `orders[usual]` when absent. */
+static bool take_order(struct http_exchange *exchange, const struct pg_order *orders, const struct pg_order *usual,
+                       const struct pg_order **ret_order, struct problem *ret_problem) {
+    struct str name;
+    if (!query_string_text(exchange, "sort", 32, &name, ret_problem)) {
+        return false;
+    }
+    *ret_order = name.data == NULL ? usual : pg_order_find(orders, name);
+    if (*ret_order == NULL) {
+        struct str names = {0};
+        for (const struct pg_order *order = orders; order->name != NULL; order++) {
+            names =
+                arena_printf(&exchange->arena, "%.*s%s%s", STR_ARGS(names), order == orders ? "" : ", ", order->name);
+        }
+        return query_string_refuse(exchange, "sort", arena_printf(&exchange->arena, "one of %s", names.data).data,
+                                   ret_problem);
+    }
+    return true;
+}
+
+/* The cursor was written by the list's own statement. */
+static bool take_after(struct http_exchange *exchange, const struct list_page *page, struct pg_cursor *ret_after,
+                       struct problem *ret_problem) {
+    return page->cursor.data == NULL || pg_cursor_read(page->cursor, ret_after) ||
+           query_string_refuse(exchange, "cursor", "a next_cursor of this list", ret_problem);
+}
+
+/* ---- products ----------------------------------------------------------------------------------------------------- */
+
+static bool take_prices(struct http_exchange *exchange, struct products_filter *filter, struct problem *ret_problem) {
+    if (!query_string_number(exchange, "price_min", price_max, &filter->price_min, ret_problem) ||
+        !query_string_number(exchange, "price_max", price_max, &filter->price_max, ret_problem)) {
+        return false;
+    }
+    int64_t least, most;
+    bool are_both = int64_read(filter->price_min, &least) && int64_read(filter->price_max, &most);
+    return !are_both || least <= most || query_string_refuse(exchange, "price_max", "at least price_min", ret_problem);
+}
+
+static bool take_stock(struct http_exchange *exchange, enum products_stock *ret_stock, struct problem *ret_problem) {
+    struct str text;
+    if (!query_string_text(exchange, "in_stock", 16, &text, ret_problem)) {
+        return false;
+    }
+    *ret_stock = PRODUCTS_ANY_STOCK;
+    if (str_equal(text, STR("true"))) {
+        *ret_stock = PRODUCTS_IN_STOCK;
+    } else if (str_equal(text, STR("false"))) {
+        *ret_stock = PRODUCTS_OUT_OF_STOCK;
+    } else if (text.data != NULL) {
+        return query_string_refuse(exchange, "in_stock", "true or false", ret_problem);
+    }
+    return true;
+}
+
+static bool take_attributes(struct http_exchange *exchange, struct products_filter *filter,
+                            struct problem *ret_problem) {
+    struct query_pair pairs[PRODUCTS_ATTRIBUTES_MAX];
+    if (!query_string_prefixed(exchange, "attr.", PRODUCTS_ATTRIBUTES_MAX, ATTRIBUTE_NAME_MAX, ATTRIBUTE_VALUE_MAX,
+                               pairs, &filter->attribute_count, ret_problem)) {
+        return false;
+    }
+    for (size_t i = 0; i < filter->attribute_count; i++) {
+        filter->attributes[i] = (struct products_attribute){.name = pairs[i].name, .value = pairs[i].value};
+    }
+    return true;
+}
+
+/* With `q` the best matches come first, else the newest. */
+static bool take_products_order(struct http_exchange *exchange, struct products_filter *filter,
+                                struct problem *ret_problem) {
+    bool has_words = filter->q.data != NULL;
+    const struct pg_order *usual = &products_orders[has_words ? 0 : 1];
+    return take_order(exchange, products_orders, usual, &filter->order, ret_problem) &&
+           (has_words || !products_order_is_relevance(filter->order) ||
+            query_string_refuse(exchange, "sort", "another order when there is no q", ret_problem));
+}
+
+bool list_filters_products(struct http_exchange *exchange, const struct list_page *page,
+                           struct products_filter *ret_filter, struct problem *ret_problem) {
+    struct products_filter *filter = ret_filter;
+    *filter = (struct products_filter){0};
+    return query_string_text(exchange, "q", WORDS_MAX, &filter->q, ret_problem) &&
+           query_string_text(exchange, "category", SLUG_MAX, &filter->category, ret_problem) &&
+           query_string_text(exchange, "tag", TAG_MAX, &filter->tag, ret_problem) &&
+           query_string_text(exchange, "vendor", VENDOR_MAX, &filter->vendor, ret_problem) &&
+           take_attributes(exchange, filter, ret_problem) && take_prices(exchange, filter, ret_problem) &&
+           take_stock(exchange, &filter->stock, ret_problem) && take_products_order(exchange, filter, ret_problem) &&
+           take_after(exchange, page, &filter->after, ret_problem);
+}
+
+/* ---- orders ------------------------------------------------------------------------------------------------------- */
+
+static bool take_status(struct http_exchange *exchange, struct str *ret_status, struct problem *ret_problem) {
+    if (!query_string_text(exchange, "status", STATUS_MAX, ret_status, ret_problem)) {
+        return false;
+    }
+    bool is_known = ret_status->data == NULL;
+    for (enum order_status status = ORDER_STATUS_ABSENT + 1; status <= ORDER_STATUS_CANCELLED && !is_known; status++) {
+        is_known = str_equal(*ret_status, str_of_cstr(order_status_name(status)));
+    }
+    return is_known || query_string_refuse(exchange, "status", "a status that an order can have", ret_problem);
+}
+
+/* Written in UTC with all digits, times are in order when their texts are. */
+static bool take_times(struct http_exchange *exchange, struct orders_filter *filter, struct problem *ret_problem) {
+    return query_string_time(exchange, "from", &filter->from, ret_problem) &&
+           query_string_time(exchange, "to", &filter->to, ret_problem) &&
+           (filter->from.data == NULL || filter->to.data == NULL || str_compare(filter->from, filter->to) <= 0 ||
+            query_string_refuse(exchange, "to", "no earlier than from", ret_problem));
+}
+
+bool list_filters_orders(struct http_exchange *exchange, const struct list_page *page, struct orders_filter *ret_filter,
+                         struct problem *ret_problem) {
+    struct orders_filter *filter = ret_filter;
+    *filter = (struct orders_filter){0};
+    return query_string_text(exchange, "reference", REFERENCE_MAX, &filter->reference, ret_problem) &&
+           take_status(exchange, &filter->status, ret_problem) &&
+           query_string_text(exchange, "sku", SKU_MAX, &filter->sku, ret_problem) &&
+           take_times(exchange, filter, ret_problem) &&
+           take_order(exchange, orders_orders, &orders_orders[0], &filter->order, ret_problem) &&
+           take_after(exchange, page, &filter->after, ret_problem);
+}

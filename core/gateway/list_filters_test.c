@@ -1,0 +1,232 @@
+#include "core/gateway/list_filters.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "core/gateway/cursor.h"
+
+/* One request, as the server would hand it over. */
+static struct http_exchange exchange;
+static const struct secret secret = {{7}};
+static struct list_page page;
+static struct products_filter products;
+static struct orders_filter orders;
+static struct problem problem;
+
+#define PRODUCTS "q category tag vendor attr.NAME price_min price_max in_stock sort limit cursor"
+
+static int set_up(void **state) {
+    (void)state;
+    exchange = (struct http_exchange){0};
+    arena_init(&exchange.arena, 16 << 20);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    arena_release(&exchange.arena);
+    return 0;
+}
+
+static bool ask_products(const char *query) {
+    exchange.query = str_of_cstr(query);
+    problem = (struct problem){0};
+    return query_string_has_only(&exchange, PRODUCTS, &problem) &&
+           list_page_read(&exchange, &secret, "products", &page, &problem) &&
+           list_filters_products(&exchange, &page, &products, &problem);
+}
+
+static bool ask_orders(const char *query) {
+    exchange.query = str_of_cstr(query);
+    problem = (struct problem){0};
+    return list_page_read(&exchange, &secret, "orders", &page, &problem) &&
+           list_filters_orders(&exchange, &page, &orders, &problem);
+}
+
+static void assert_names(const char *parameter) {
+    assert_int_equal(problem.status, 400);
+    char member[128];
+    snprintf(member, sizeof member, "\"parameter\":\"%s\"", parameter);
+    assert_true(str_equal(problem.members, str_of_cstr(member)));
+    assert_non_null(problem.detail);
+}
+
+static void assert_text(struct str text, const char *expected) {
+    assert_true(str_equal(text, str_of_cstr(expected)));
+}
+
+static void all_filters_of_products_are_taken(void **state) {
+    (void)state;
+    assert_true(ask_products("q=green+tea&category=drinks&tag=bio&vendor=A%26B&attr.color=dark%20red&attr.size=M"
+                             "&price_min=0&price_max=1000&in_stock=true&sort=-price&limit=7"));
+    assert_text(products.q, "green tea");
+    assert_text(products.category, "drinks");
+    assert_text(products.tag, "bio");
+    assert_text(products.vendor, "A&B");
+    assert_int_equal(products.attribute_count, 2);
+    assert_text(products.attributes[0].name, "color");
+    assert_text(products.attributes[0].value, "dark red");
+    assert_text(products.attributes[1].name, "size");
+    assert_text(products.price_min, "0");
+    assert_text(products.price_max, "1000");
+    assert_int_equal(products.stock, PRODUCTS_IN_STOCK);
+    assert_string_equal(products.order->name, "-price");
+    assert_int_equal(page.limit, 7);
+    assert_null(page.cursor.data);
+    assert_null(products.after.id.data);
+}
+
+static void without_a_sort_the_best_come_first_or_the_newest(void **state) {
+    (void)state;
+    assert_true(ask_products(""));
+    assert_string_equal(products.order->name, "newest");
+    assert_int_equal(products.stock, PRODUCTS_ANY_STOCK);
+    assert_true(ask_products("q=tea"));
+    assert_string_equal(products.order->name, "relevance");
+    assert_true(ask_orders(""));
+    assert_string_equal(orders.order->name, "-placed_at");
+}
+
+static void what_cannot_be_meant_is_refused_by_its_name(void **state) {
+    (void)state;
+    static const struct {
+        const char *query, *name;
+    } cases[] = {
+        {"price_min=-1", "price_min"},
+        {"price_min=1.5", "price_min"},
+        {"price_min=01", "price_min"},
+        {"price_max=1000000000000001", "price_max"},
+        {"price_max=99999999999999999999", "price_max"},
+        {"price_min=5&price_max=4", "price_max"},
+        {"in_stock=yes", "in_stock"},
+        {"in_stock=", "in_stock"},
+        {"sort=relevance", "sort"},
+        {"sort=-relevance&q=tea", "sort"},
+        {"sort=cheapest", "sort"},
+        {"sort=", "sort"},
+        {"q=", "q"},
+        {"q=a&q=b", "q"},
+        {"category=%01", "category"},
+        {"attr.color=", "attr.color"},
+        {"attr.color=a&attr.color=b", "attr.color"},
+        {"attr.a=1&attr.b=1&attr.c=1&attr.d=1&attr.e=1&attr.f=1&attr.g=1&attr.h=1&attr.i=1", "attr.i"},
+        {"attr.color=a%1fb", "attr.color"},
+        {"attr.a%22b=", "attr.a\\\"b"},
+        {"cursor=abc", "cursor"},
+        {"limit=0", "limit"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        assert_false(ask_products(cases[i].query));
+        assert_string_equal(problem.code, "invalid_parameter");
+        assert_names(cases[i].name);
+    }
+    static const char *const unknown[] = {"attr.=red", "attr=red", "attribute.color=red", "customer=cus_1"};
+    for (size_t i = 0; i < ARRAY_LENGTH(unknown); i++) {
+        assert_false(ask_products(unknown[i]));
+        assert_string_equal(problem.code, "unknown_parameter");
+    }
+    assert_names("customer");
+}
+
+static void orders_are_asked_for_by_a_status_that_there_is_and_times_that_follow(void **state) {
+    (void)state;
+    assert_true(ask_orders("status=confirmed&from=2026-01-01T01:00:00%2B01:00&to=2026-01-01T00:00:00Z&sort=total"));
+    assert_text(orders.status, "confirmed");
+    assert_string_equal(orders.order->name, "total");
+    assert_false(ask_orders("status=absent"));
+    assert_names("status");
+    assert_false(ask_orders("status=lost"));
+    assert_names("status");
+    assert_false(ask_orders("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z"));
+    assert_names("to");
+    assert_false(ask_orders("sort=status"));
+    assert_names("sort");
+}
+
+/* The query with the cursor of its own first page behind it. */
+static struct str with_cursor(const char *query, const char *inner) {
+    assert_true(ask_products(query));
+    struct str cursor = cursor_write(&exchange.arena, &secret, page.identity, str_of_cstr(inner));
+    return arena_printf(&exchange.arena, "cursor=%.*s", STR_ARGS(cursor));
+}
+
+static bool ask_behind(struct str cursor, const char *query) {
+    return ask_products(arena_printf(&exchange.arena, "%.*s&%s", STR_ARGS(cursor), query).data);
+}
+
+static void a_cursor_goes_on_with_its_own_query_alone(void **state) {
+    (void)state;
+    struct str cursor = with_cursor("q=tea&sort=title&attr.color=red&limit=2", "prod_1 a title");
+    assert_true(ask_behind(cursor, "attr.color=red&sort=title&limit=9&q=tea"));
+    assert_text(products.after.id, "prod_1");
+    assert_text(products.after.key, "a title");
+    static const char *const others[] = {"q=tea&sort=title", "q=tea&sort=-title&attr.color=red",
+                                         "q=teas&sort=title&attr.color=red", "q=tea&sort=title&attr.color=blue",
+                                         "q=tea&sort=title&attr.color=red&tag=x"};
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+        assert_false(ask_behind(cursor, others[i]));
+        assert_names("cursor");
+    }
+    assert_false(ask_orders(cursor.data));
+    assert_names("cursor");
+}
+
+/* ---- the statements ---- */
+
+static const char *products_sql(const char *query) {
+    static struct pg_select select_;
+    assert_true(ask_products(query));
+    products_list(&select_, &exchange.arena, &products, STR("51"));
+    return select_.statement.sql;
+}
+
+static void a_list_asks_the_database_only_what_it_was_asked(void **state) {
+    (void)state;
+    assert_string_equal(products_sql(""), "SELECT p.document, concat(p.id, ' ', p.created_at) AS cursor"
+                                          " FROM products.products AS p WHERE p.status = 'published' AND true"
+                                          " ORDER BY p.created_at DESC, p.id DESC LIMIT $1::bigint");
+    assert_string_equal(products_sql("attr.color=red&price_max=5&in_stock=true&sort=price"),
+                        "SELECT p.document, concat(p.id, ' ', p.price_least) AS cursor FROM products.products AS p"
+                        " WHERE p.status = 'published'"
+                        " AND EXISTS (SELECT FROM products.variants AS v"
+                        " JOIN stock.stock AS s ON s.sku = v.sku AND s.available > 0"
+                        " WHERE v.product = p.id AND v.on_sale AND v.price_minor <= $1::bigint"
+                        " AND v.found_by @> ARRAY[$2::text]) AND true"
+                        " ORDER BY p.price_least, p.id LIMIT $3::bigint");
+    assert_null(strstr(products_sql("q=tea&sort=title"), "ts_rank"));
+    assert_non_null(strstr(products_sql("q=tea&sort=title"), "MATERIALIZED (SELECT p.id, lower(p.title) AS key"));
+    assert_non_null(strstr(products_sql("q=tea"), "ts_rank"));
+}
+
+static void the_fullest_query_has_room(void **state) {
+    (void)state;
+    struct str cursor =
+        with_cursor("q=a&category=b&tag=c&vendor=d&attr.a=1&attr.b=1&attr.c=1&attr.d=1&attr.e=1&attr.f=1&attr.g=1"
+                    "&attr.h=1&price_min=1&price_max=2&in_stock=false",
+                    "prod_1 0.5");
+    const char *query = arena_printf(&exchange.arena, "%.*s&%.*s", STR_ARGS(exchange.query), STR_ARGS(cursor)).data;
+    assert_non_null(strstr(products_sql(query), "NOT EXISTS"));
+    struct pg_select select_;
+    products_facets(&select_, &exchange.arena, &products);
+    assert_non_null(strstr(select_.statement.sql, "LIMIT 10000"));
+    assert_null(strstr(select_.statement.sql, "ts_rank"));
+}
+
+int main(void) {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(all_filters_of_products_are_taken),
+        TEST(without_a_sort_the_best_come_first_or_the_newest),
+        TEST(what_cannot_be_meant_is_refused_by_its_name),
+        TEST(orders_are_asked_for_by_a_status_that_there_is_and_times_that_follow),
+        TEST(a_cursor_goes_on_with_its_own_query_alone),
+        TEST(a_list_asks_the_database_only_what_it_was_asked),
+        TEST(the_fullest_query_has_room),
+    };
+    return cmocka_run_group_tests_name("list filters", tests, NULL, NULL);
+}

@@ -1,0 +1,144 @@
+#include "core/gateway/lists.h"
+
+#include "core/gateway/cursor.h"
+#include "core/gateway/list_filters.h"
+#include "core/gateway/loop.h"
+#include "core/gateway/query_run.h"
+#include "projections/stock/query.h"
+
+enum { LIST_BODY_MAX_BYTES = 32 * 1024 * 1024, PAGE_FULL_BYTES = 4 * 1024 * 1024 };
+
+struct list_run {
+    struct query_run run; /* first: on_rows is given its address */
+    struct list_page page;
+    struct pg_select rows, facets;
+    struct str facets_json; /* empty: the list has none */
+};
+
+static const char *const products_views[] = {"products", NULL};
+static const char *const products_and_stock_views[] = {"products", "stock", NULL};
+static const char *const stock_view[] = {"stock", NULL};
+static const char *const orders_view[] = {"orders", NULL};
+
+/* ---- pages -------------------------------------------------------------------------------------------------------- */
+
+/* How many of the rows stand on the page: as many as were asked for, but fewer when they are large. */
+static int rows_shown(const struct list_run *list, const PGresult *result) {
+    int rows = PQntuples(result), most = rows > list->page.limit ? (int)list->page.limit : rows, shown = 0;
+    for (size_t bytes = 0; shown < most && bytes < PAGE_FULL_BYTES; shown++) {
+        bytes += pg_value(result, shown, COLUMN_DOCUMENT).len;
+    }
+    return shown;
+}
+
+static void on_page(struct query_run *run, const PGresult *result) {
+    struct list_run *list = (struct list_run *)run;
+    struct request *request = run->request;
+    int rows = PQntuples(result);
+    int shown = rows_shown(list, result);
+    struct buf body;
+    buf_init(&body, LIST_BODY_MAX_BYTES);
+    buf_byte(&body, '{');
+    query_run_write_items(&body, result, shown);
+    if (rows > shown) {
+        struct str cursor = cursor_write(request_arena(request), &request->loop->gateway->secret, list->page.identity,
+                                         pg_value(result, shown - 1, COLUMN_SECOND));
+        buf_printf(&body, ",\"next_cursor\":\"%.*s\"", STR_ARGS(cursor));
+    } else {
+        buf_str(&body, STR(",\"next_cursor\":null"));
+    }
+    if (!str_is_empty(list->facets_json)) {
+        buf_str(&body, STR(",\"facets\":"));
+        buf_str(&body, list->facets_json);
+    }
+    buf_byte(&body, '}');
+    request_answer_json(request, 200, buf_text(&body));
+    buf_release(&body);
+}
+
+static struct list_run *list_create(struct request *request) {
+    struct list_run *list = arena_alloc(request_arena(request), sizeof *list);
+    query_run_init(&list->run, request, NULL);
+    list->run.on_rows = on_page;
+    return list;
+}
+
+static bool take_page(struct list_run *list, const char *name, struct problem *ret_problem) {
+    struct request *request = list->run.request;
+    return list_page_read(request->exchange, &request->loop->gateway->secret, name, &list->page, ret_problem);
+}
+
+/* A row more than the page has tells that there are more. */
+static struct str rows_wanted(const struct list_run *list) {
+    return arena_printf(request_arena(list->run.request), "%lld", (long long)list->page.limit + 1);
+}
+
+static void use_select(struct query_run *run, const struct pg_select *select) {
+    run->statement = &select->statement;
+    run->values = select->parameters;
+}
+
+/* ---- the lists ---------------------------------------------------------------------------------------------------- */
+
+static void on_facets(struct query_run *run, const PGresult *result) {
+    struct list_run *list = (struct list_run *)run;
+    list->facets_json = arena_str_copy(request_arena(run->request), pg_value(result, 0, COLUMN_DOCUMENT));
+    use_select(run, &list->rows);
+    run->on_rows = on_page;
+    query_run_send(run);
+}
+
+void query_products(struct request *request) {
+    struct list_run *list = list_create(request);
+    struct arena *arena = request_arena(request);
+    struct products_filter filter;
+    struct problem problem;
+    if (!take_page(list, "products", &problem) ||
+        !list_filters_products(request->exchange, &list->page, &filter, &problem)) {
+        request_problem(request, &problem);
+        return;
+    }
+    products_list(&list->rows, arena, &filter, rows_wanted(list));
+    if (list->page.cursor.data == NULL) {
+        products_facets(&list->facets, arena, &filter);
+        use_select(&list->run, &list->facets);
+        list->run.on_rows = on_facets;
+    } else {
+        list->facets_json = STR("null");
+        use_select(&list->run, &list->rows);
+    }
+    query_run_start(&list->run, filter.stock == PRODUCTS_ANY_STOCK ? products_views : products_and_stock_views);
+}
+
+void query_orders(struct request *request) {
+    struct list_run *list = list_create(request);
+    struct orders_filter filter;
+    struct problem problem;
+    if (!take_page(list, "orders", &problem) ||
+        !list_filters_orders(request->exchange, &list->page, &filter, &problem)) {
+        request_problem(request, &problem);
+        return;
+    }
+    orders_list(&list->rows, request_arena(request), &filter, rows_wanted(list));
+    use_select(&list->run, &list->rows);
+    query_run_start(&list->run, orders_view);
+}
+
+/* A cursor of another SKU's ledger is none of this one. */
+void query_movements(struct request *request) {
+    struct list_run *list = list_create(request);
+    struct str *parameters = list->run.parameters;
+    struct problem problem;
+    if (!query_run_take_id(request, "sku", &parameters[0])) {
+        return;
+    }
+    const char *name = arena_printf(request_arena(request), "movements %.*s", STR_ARGS(parameters[0])).data;
+    if (!take_page(list, name, &problem)) {
+        request_problem(request, &problem);
+        return;
+    }
+    parameters[1] = rows_wanted(list);
+    parameters[2] = list->page.cursor;
+    list->run.statement = &stock_movements;
+    query_run_start(&list->run, stock_view);
+}

@@ -1,0 +1,93 @@
+#include "core/gateway/query_run.h"
+
+#include "core/base/logger.h"
+#include "core/base/timestamp.h"
+#include "core/gateway/intake.h"
+#include "core/gateway/loop.h"
+#include "core/gateway/path_id.h"
+
+static void on_result(void *context, const PGresult *result, const struct err_info *error) {
+    struct query_run *run = context;
+    if (error == NULL) {
+        run->on_rows(run, result);
+        return;
+    }
+    if (!error->retriable) {
+        log_line(LOG_ERROR, "gateway", "a query failed", LOG_CSTR("statement", run->statement->name),
+                 LOG_CSTR("why", error->text));
+    }
+    request_no_database(run->request);
+}
+
+static void on_view(void *context, enum view_state state);
+
+/* The views that the statement reads are waited for one after the other. */
+static void wait_for_views(struct query_run *run) {
+    struct request *request = run->request;
+    if (*run->views == NULL) {
+        query_run_send(run);
+        return;
+    }
+    int64_t until =
+        request->exchange->received_at_boot_us + request->loop->gateway->config->view_wait_ms * MICROS_PER_MS;
+    view_wait_begin(&request->loop->view_waits, &run->view_wait, request_arena(request), *run->views++, &run->position,
+                    until, on_view, run);
+}
+
+static void on_view(void *context, enum view_state state) {
+    struct query_run *run = context;
+    if (state == VIEW_CAUGHT_UP) {
+        wait_for_views(run);
+    } else {
+        request_view_is_not_there(run->request, state);
+    }
+}
+
+void query_run_init(struct query_run *run, struct request *request, const struct pg_statement *statement) {
+    run->request = request;
+    run->statement = statement;
+    run->values = run->parameters;
+}
+
+struct query_run *query_run_create(struct request *request, const struct pg_statement *statement) {
+    struct query_run *run = arena_alloc(request_arena(request), sizeof *run);
+    query_run_init(run, request, statement);
+    return run;
+}
+
+void query_run_start(struct query_run *run, const char *const *views) {
+    struct problem problem;
+    if (!intake_position(run->request->exchange, &run->position, &problem)) {
+        request_problem(run->request, &problem);
+        return;
+    }
+    run->views = views;
+    wait_for_views(run); /* without a position there is nothing to wait for */
+}
+
+void query_run_send(struct query_run *run) {
+    pg_pool_query(run->request->loop->pg, run->statement, run->values, on_result, run);
+}
+
+void query_run_write_items(struct buf *body, const PGresult *result, int count) {
+    buf_str(body, STR("\"items\":["));
+    for (int row = 0; row < count; row++) {
+        if (row > 0) {
+            buf_byte(body, ',');
+        }
+        buf_str(body, pg_value(result, row, COLUMN_DOCUMENT));
+    }
+    buf_byte(body, ']');
+}
+
+bool query_run_take_id(struct request *request, const char *name, struct str *ret_id) {
+    struct problem problem;
+    struct str stream;
+    struct str value = request_parameter(request, name);
+    if (!path_id_stream(request_arena(request), str_of_cstr(name), value, &stream, &problem)) {
+        request_problem(request, &problem);
+        return false;
+    }
+    *ret_id = value;
+    return true;
+}

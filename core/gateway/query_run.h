@@ -1,0 +1,45 @@
+/* query_run.h: one statement for one request: waits for the views that it reads, is sent, and its rows are answered.
+ *
+ * Promise  the request is answered exactly once: by on_rows, or with 503 view_behind or database_unavailable.
+ * Memory   in the exchange's arena; what embeds a query_run is, too.
+ * Thread   the loop's.          May use: http, pg.
+ */
+#pragma once
+
+#include "core/gateway/position.h"
+#include "core/gateway/request.h"
+#include "core/pg/pool.h"
+
+enum { QUERY_PARAMETERS_MAX = 4, COLUMN_DOCUMENT = 0, COLUMN_SECOND = 1 };
+
+struct query_run {
+    struct request *request;
+    struct position position;
+    const char *const *views; /* still to be waited for */
+    struct view_wait view_wait;
+    const struct pg_statement *statement;
+    struct str parameters[QUERY_PARAMETERS_MAX];
+    const struct str *values; /* the statement's parameters: those above, or what was put in their place */
+    void (*on_rows)(struct query_run *run, const PGresult *result);
+    /* By id: */
+    const char *unknown_code;
+    bool has_etag;
+    bool has_as_of; /* of a history */
+};
+
+struct query_run *query_run_create(struct request *request, const struct pg_statement *statement);
+/* For one that stands inside something larger, which is zeroed. */
+void query_run_init(struct query_run *run, struct request *request, const struct pg_statement *statement);
+
+/* `views`: those that the statement reads; NULL-terminated. */
+void query_run_start(struct query_run *run, const char *const *views);
+
+/* Another statement in the place of the one that was answered, from inside on_rows. */
+void query_run_send(struct query_run *run);
+
+/* "items":[...]: the documents of the first `count` rows. */
+void query_run_write_items(struct buf *body, const PGresult *result, int count);
+
+/* The path parameter `name` as it is for a statement: checked by kind, a SKU without the prefix of its stream. When it
+ * is refused, the request is answered. */
+MUST_CHECK bool query_run_take_id(struct request *request, const char *name, struct str *ret_id);
