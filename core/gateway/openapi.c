@@ -5,7 +5,7 @@
 
 #include "core/base/json_write.h"
 #include "core/domain/rejection.h"
-#include "core/gateway/query_string.h"
+#include "core/gateway/openapi_parameters.h"
 #include "core/gateway/request.h"
 #include "core/gateway/router.h"
 #include "gen/codec.h"
@@ -228,22 +228,11 @@ static void write_path_parameters(struct json_writer *writer, const struct route
     }
 }
 
-static void write_query_parameters(struct json_writer *writer, const struct route *route) {
-    for (struct str rest = str_of_cstr(route->query == NULL ? "" : route->query); !str_is_empty(rest);) {
-        struct str name = str_first(rest, str_find(rest, ' '));
-        rest = str_from(rest, name.len + 1);
-        bool is_limit = str_equal(name, STR("limit"));
-        write_parameter(writer, "query", name, false,
-                        is_limit ? "{\"type\":\"integer\",\"minimum\":1,\"maximum\":200,\"default\":50}"
-                                 : "{\"type\":\"string\",\"minLength\":1}");
-    }
-}
-
 static void write_parameters(struct json_writer *writer, const struct route *route) {
     json_name(writer, STR("parameters"));
     json_array_begin(writer);
     write_path_parameters(writer, route);
-    write_query_parameters(writer, route);
+    openapi_parameters_write(writer, route);
     if (route->command_type != 0) {
         write_parameter(writer, "header", STR("Idempotency-Key"), route->key_required,
                         "{\"type\":\"string\",\"minLength\":22,\"maxLength\":255,\"pattern\":\"^[!-~]+$\"}");

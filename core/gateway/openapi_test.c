@@ -95,10 +95,54 @@ static void a_body_has_what_a_client_may_send_and_nothing_else(void **state) {
     assert_string_equal(json_string_value(json_object_get(email, "format")), "email");
 }
 
+static json_t *parameter_of(const char *path, const char *name) {
+    json_t *operation = json_object_get(json_object_get(json_object_get(document, "paths"), path), "get");
+    size_t i;
+    json_t *parameter;
+    json_array_foreach(json_object_get(operation, "parameters"), i, parameter) {
+        if (strcmp(json_string_value(json_object_get(parameter, "name")), name) == 0) {
+            return parameter;
+        }
+    }
+    return NULL;
+}
+
+static void every_parameter_of_a_query_is_described(void **state) {
+    (void)state;
+    for (size_t i = 0; i < route_count; i++) {
+        struct str rest = str_of_cstr(routes[i].query == NULL ? "" : routes[i].query);
+        while (!str_is_empty(rest)) {
+            struct str name = str_first(rest, str_find(rest, ' '));
+            rest = str_from(rest, name.len + 1);
+            char text[64];
+            snprintf(text, sizeof text, "%.*s", STR_ARGS(name));
+            json_t *parameter = parameter_of(routes[i].pattern, text);
+            assert_non_null(parameter);
+            assert_true(json_string_length(json_object_get(parameter, "description")) > 0);
+            assert_non_null(json_object_get(json_object_get(parameter, "schema"), "type"));
+        }
+    }
+}
+
+static json_t *choices_of(const char *path, const char *name) {
+    return json_object_get(json_object_get(parameter_of(path, name), "schema"), "enum");
+}
+
+static void a_list_names_the_orders_that_it_can_have(void **state) {
+    (void)state;
+    assert_int_equal(json_array_size(choices_of("/v1/products", "sort")), 7);
+    assert_string_equal(json_string_value(json_array_get(choices_of("/v1/products", "sort"), 0)), "relevance");
+    assert_int_equal(json_array_size(choices_of("/v1/orders", "sort")), 4);
+    assert_string_equal(json_string_value(json_array_get(choices_of("/v1/orders", "sort"), 0)), "-placed_at");
+    assert_int_equal(json_array_size(choices_of("/v1/orders", "status")), 6);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_described),
         cmocka_unit_test(every_reference_leads_somewhere),
+        cmocka_unit_test(every_parameter_of_a_query_is_described),
+        cmocka_unit_test(a_list_names_the_orders_that_it_can_have),
         cmocka_unit_test(a_body_has_what_a_client_may_send_and_nothing_else),
     };
     return cmocka_run_group_tests_name("openapi", tests, set_up, tear_down);
