@@ -10,6 +10,7 @@
 #include "core/gateway/cursor.h"
 #include "core/gateway/intake.h"
 #include "core/gateway/json_text.h"
+#include "core/gateway/list_filters.h"
 #include "core/gateway/path_id.h"
 #include "core/gateway/position.h"
 #include "core/gateway/query_string.h"
@@ -99,17 +100,37 @@ static void fuzz_path(struct arena *arena, struct str text) {
     (void)trace_read(text, &command_id);
 }
 
+/* Whatever the filters hold, the statement is ours: it ends, and has a parameter for each value. */
+static void fuzz_lists(struct http_exchange *exchange) {
+    struct list_page page;
+    struct products_filter products;
+    struct orders_filter orders;
+    struct pg_select select;
+    struct problem problem;
+    if (list_page_read(exchange, &secret, "products", &page, &problem) &&
+        list_filters_products(exchange, &page, &products, &problem)) {
+        require(page.cursor.data == NULL, "a cursor cannot be made up");
+        products_list(&select, &exchange->arena, &products, STR("51"));
+        products_facets(&select, &exchange->arena, &products);
+    }
+    if (list_page_read(exchange, &secret, "orders", &page, &problem) &&
+        list_filters_orders(exchange, &page, &orders, &problem)) {
+        orders_list(&select, &exchange->arena, &orders, STR("51"));
+    }
+}
+
 static void fuzz_query(struct http_exchange *exchange, struct str text) {
     struct problem problem;
     struct str value;
     int64_t limit;
     exchange->query = text;
-    (void)!query_string_has_only(exchange, "limit from q", &problem);
+    (void)!query_string_has_only(exchange, "limit from q attr.NAME", &problem);
     if (query_string_limit(exchange, &limit, &problem)) {
         require(limit >= 1 && limit <= LIST_LIMIT_MAX, "a page is bounded");
     }
     (void)!query_string_time(exchange, "from", &value, &problem);
     (void)!query_string_text(exchange, "q", 100, &value, &problem);
+    fuzz_lists(exchange);
 }
 
 /* One of the commands by the first byte; headers are lines up to an empty one; the rest is the body. */

@@ -19,7 +19,7 @@ enum {
 };
 static const int64_t price_max = INT64_C(1000000000000000);
 
-/* ---- pages -------------------------------------------------------------------------------------------------------- */
+/* ---- pages ------------------------------------------------------------------------------------------------------- */
 
 bool list_page_read(struct http_exchange *exchange, const struct secret *secret, const char *list,
                     struct list_page *ret_page, struct problem *ret_problem) {
@@ -65,7 +65,7 @@ static bool take_after(struct http_exchange *exchange, const struct list_page *p
            query_string_refuse(exchange, "cursor", "a next_cursor of this list", ret_problem);
 }
 
-/* ---- products ----------------------------------------------------------------------------------------------------- */
+/* ---- products ---------------------------------------------------------------------------------------------------- */
 
 static bool take_prices(struct http_exchange *exchange, struct products_filter *filter, struct problem *ret_problem) {
     if (!query_string_number(exchange, "price_min", price_max, &filter->price_min, ret_problem) ||
@@ -129,7 +129,7 @@ bool list_filters_products(struct http_exchange *exchange, const struct list_pag
            take_after(exchange, page, &filter->after, ret_problem);
 }
 
-/* ---- orders ------------------------------------------------------------------------------------------------------- */
+/* ---- orders ------------------------------------------------------------------------------------------------------ */
 
 static bool take_status(struct http_exchange *exchange, struct str *ret_status, struct problem *ret_problem) {
     if (!query_string_text(exchange, "status", STATUS_MAX, ret_status, ret_problem)) {

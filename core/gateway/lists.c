@@ -20,7 +20,7 @@ static const char *const products_and_stock_views[] = {"products", "stock", NULL
 static const char *const stock_view[] = {"stock", NULL};
 static const char *const orders_view[] = {"orders", NULL};
 
-/* ---- pages -------------------------------------------------------------------------------------------------------- */
+/* ---- pages ------------------------------------------------------------------------------------------------------- */
 
 /* How many of the rows stand on the page: as many as were asked for, but fewer when they are large. */
 static int rows_shown(const struct list_run *list, const PGresult *result) {
@@ -78,7 +78,7 @@ static void use_select(struct query_run *run, const struct pg_select *select) {
     run->values = select->parameters;
 }
 
-/* ---- the lists ---------------------------------------------------------------------------------------------------- */
+/* ---- the lists --------------------------------------------------------------------------------------------------- */
 
 static void on_facets(struct query_run *run, const PGresult *result) {
     struct list_run *list = (struct list_run *)run;

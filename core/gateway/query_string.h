@@ -8,8 +8,8 @@
 
 enum { LIST_LIMIT_DEFAULT = 50, LIST_LIMIT_MAX = 200 };
 
-/* Whether every parameter is one of `allowed`, names separated by spaces. One that ends in NAME stands for all that begin
- * like it: attr.NAME. */
+/* Whether every parameter is one of `allowed`, names separated by spaces. One that ends in NAME stands for all that
+ * begin like it: attr.NAME. */
 MUST_CHECK bool query_string_has_only(struct http_exchange *exchange, const char *allowed, struct problem *ret_problem);
 /* Empty with a NULL data pointer when absent; 1 to max_len bytes without control characters otherwise. */
 MUST_CHECK bool query_string_text(struct http_exchange *exchange, const char *name, uint32_t max_len,

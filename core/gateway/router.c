@@ -2,9 +2,9 @@
 
 #include "core/gateway/commands.h"
 #include "core/gateway/health.h"
+#include "core/gateway/lists.h"
 #include "core/gateway/metrics.h"
 #include "core/gateway/openapi.h"
-#include "core/gateway/lists.h"
 #include "core/gateway/queries.h"
 #include "core/gateway/registry.h"
 #include "core/gateway/webhook.h"

@@ -17,7 +17,7 @@ bool products_order_is_relevance(const struct pg_order *order) {
     return order == &products_orders[0];
 }
 
-/* ---- which products ----------------------------------------------------------------------------------------------- */
+/* ---- which products ---------------------------------------------------------------------------------------------- */
 
 /* [NOT] EXISTS a variant that meets all that is asked of one. */
 static void add_variant(struct pg_select *select, struct arena *arena, const struct products_filter *filter,
@@ -71,7 +71,7 @@ static void add_newest(struct pg_select *select, struct arena *arena, const stru
     pg_select_add(select, " ORDER BY p.created_at DESC, p.id DESC LIMIT %d)", PRODUCTS_LOOKED_AT);
 }
 
-/* ---- in which order ----------------------------------------------------------------------------------------------- */
+/* ---- in which order ---------------------------------------------------------------------------------------------- */
 
 /* The documents are fetched last, for the rows of the page alone. */
 static void add_searched(struct pg_select *select, struct arena *arena, const struct products_filter *filter,
@@ -114,9 +114,9 @@ void products_list(struct pg_select *select, struct arena *arena, const struct p
     pg_select_end(select, arena);
 }
 
-/* ---- facets ------------------------------------------------------------------------------------------------------- */
+/* ---- facets ------------------------------------------------------------------------------------------------------ */
 
-/* "name":[{"value":...,"count":...},...]. `values` is unnested in the select list, for half of what it costs in FROM. */
+/* "name":[{"value":...,"count":...},...]. `values` is unnested in the select list: half of what it costs in FROM. */
 static void add_facet(struct pg_select *select, const char *name, const char *values) {
     pg_select_add(select,
                   ", ',\"%s\":[', (SELECT string_agg(concat('{\"value\":', to_json(value), ',\"count\":', count, '}'),"

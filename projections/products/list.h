@@ -1,15 +1,15 @@
 /* list.h: the list of published products: filters, orders, facets.
  *
- * Filters  a text with a NULL data pointer does not filter. Those on variants (attributes, price, in_stock) look for
+ * Filters  a text with a NULL data pointer does not filter. Those on variants (attributes, price, stock) look for
  *          one variant that meets them all: red and in stock is a red one in stock. OUT_OF_STOCK: there are
  *          such variants, and none of them is in stock. Prices are minor units, whatever the currency.
  * Search   `q` as PostgreSQL's websearch_to_tsquery reads it, stemmed as English: all words, "a phrase", or, -without.
  *          A title's words weigh most, then keywords, then the description.
- * Bounds   PRODUCTS_LOOKED_AT: with `q`, and for facets, the newest so many matches are looked at. So the cost of a vague
- *          question is bounded, and the same question has the same answer. Without `q` a list goes to its end.
+ * Bounds   PRODUCTS_LOOKED_AT: with `q`, and for facets, the newest so many matches are looked at. So the cost of a
+ *          vague question is bounded, and the same question has the same answer. Without `q` a list goes to its end.
  * Result   list: columns document, cursor (projections/products/query.h). Facets: one row, one column, JSON:
- *          {counted, complete, category: [{value, count}], tag, vendor}, PRODUCTS_FACET_VALUES of each at most, the most
- *          frequent first; complete is false when there are more matches than were counted.
+ *          {counted, complete, category: [{value, count}], tag, vendor}, PRODUCTS_FACET_VALUES of each at most, the
+ *          most frequent first; complete is false when there may be more matches than were counted.
  * Memory   the arena's; the filter's texts must live until the answer.
  * Thread   pure; any.            May use: pg.
  */

@@ -60,7 +60,7 @@ static struct view_value found_by(struct arena *arena, const struct product_deta
     return view_texts(items, count);
 }
 
-/* ---- what a product is searched by, beside title and description -------------------------------------------------- */
+/* ---- what a product is searched by, beside title and description ------------------------------------------------- */
 
 /* A line for each, so that no phrase reaches from one into the next by more than a word. */
 static void add_keywords(struct buf *text, struct str words) {
