@@ -158,7 +158,8 @@ class Installation:
         assert self.producer.flush(60) == 0
 
     def values(self, name):
-        return [decode(record.value()) for record in self.kafka.records(self.topic(name))]
+        # A record without a value only asked the broker for its time.
+        return [decode(record.value()) for record in self.kafka.records(self.topic(name)) if record.value()]
 
     def outcomes(self):
         """All that was recorded for each command, oldest first."""
@@ -199,6 +200,19 @@ class Installation:
             f"{self.prefix}-handlers", [TopicPartition(self.topic("commands"), shard, offset, text)]
         )
         for done in self.kafka.admin.alter_consumer_group_offsets([group]).values():
+            done.result(10)
+
+    def next_commands(self):
+        """The group's committed offset of each shard."""
+        partitions = [TopicPartition(self.topic("commands"), shard) for shard in range(SHARDS)]
+        asked = [ConsumerGroupTopicPartitions(f"{self.prefix}-handlers", partitions)]
+        (answer,) = self.kafka.admin.list_consumer_group_offsets(asked).values()
+        return [place.offset for place in sorted(answer.result(10).topic_partitions, key=lambda place: place.partition)]
+
+    def retention_takes(self, name, offsets):
+        """All before these offsets goes, as it does when its days are over."""
+        partitions = [TopicPartition(self.topic(name), shard, offset) for shard, offset in enumerate(offsets)]
+        for done in self.kafka.admin.delete_records(partitions).values():
             done.result(10)
 
     def discard(self):
@@ -303,6 +317,46 @@ def test_the_next_owner_knows_how_the_last_one_ended_and_replays_nothing(install
     installation.answered([installation.send(open_cart(f"cart_{ulid()}"))])
 
 
+def test_a_quiet_shard_outlives_the_retention_of_its_commands(installation):
+    """The last record of each shard is a transaction's marker, and retention takes it with the rest."""
+    handler = started(installation.handler())
+    # As a worker writes follow-ups for the shards of another one.
+    worker = Producer({"bootstrap.servers": installation.kafka.brokers, "transactional.id": ulid(), "log_level": 2})
+    worker.init_transactions(10)
+    worker.begin_transaction()
+    ids = []
+    for shard in range(SHARDS):
+        name, record = open_cart(f"cart_{ulid()}")
+        # Poison where the key belongs elsewhere: it is consumed all the same.
+        worker.produce(installation.topic("commands"), encode(name, record), b"key", shard)
+        ids.append(record["meta"]["command_id"])
+    worker.commit_transaction(10)
+    installation.answered(ids)
+    ends = installation.kafka.end_offsets(installation.topic("commands"))
+    assert ends == [2] * SHARDS
+    wait_until(lambda: installation.next_commands() == ends, "the offsets passing the markers", 30)
+    handler.kill()
+    installation.retention_takes("commands", ends)
+    started(handler)
+    assert [taken["next_command"] for taken in sorted(takeovers(handler)[-SHARDS:], key=lambda t: t["shard"])] == ends
+    carts = [installation.send(open_cart(f"cart_{ulid()}")) for _ in range(20)]
+    installation.acknowledged()
+    installation.answered(carts)
+
+
+def test_commands_that_retention_took_undecided_stop_their_shard(installation):
+    handler = started(installation.handler())
+    installation.answered([installation.send(open_cart(f"cart_{ulid()}")) for _ in range(40)])
+    assert handler.stop() == 0
+    for _ in range(40):
+        installation.send(open_cart(f"cart_{ulid()}"))
+    installation.acknowledged()
+    installation.retention_takes("commands", installation.kafka.end_offsets(installation.topic("commands")))
+    handler.start()
+    wait_until(lambda: handler.log().count("shard stopped") >= SHARDS, "every shard being stopped", 30)
+    assert "set the group's offset by hand" in handler.log()
+
+
 # ---- poison -----------------------------------------------------------------------------------------------------------
 
 
@@ -347,6 +401,36 @@ def test_a_command_that_ended_two_owners_is_set_aside(installation):
     later = installation.send(set_line(cart, 6))
     assert installation.answered([later])[later][0]["status"] == "accepted"
     assert [name for name, _ in installation.streams("carts")[cart]] == ["CartOpened", "CartUpdated"]
+
+
+# ---- clocks -----------------------------------------------------------------------------------------------------------
+
+AHEAD = """
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    long failed = syscall(SYS_clock_gettime, clock, now);
+    now->tv_sec += clock == CLOCK_REALTIME ? 3600 : 0;
+    return (int)failed;
+}
+"""
+
+
+def test_on_a_host_whose_clock_is_ahead_of_the_brokers_no_timer_fires(installation):
+    source, library = installation.directory / "ahead.c", installation.directory / "ahead.so"
+    source.write_text(AHEAD)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
+    handler = started(installation.handler())
+    installation.answered([installation.send(open_cart(f"cart_{ulid()}"))])
+    handler.stop()
+    assert "clocks disagree" not in handler.log()
+    hasty = installation.handler("hasty")
+    hasty.environment["LD_PRELOAD"] = str(library)
+    started(hasty)
+    # Nothing was sent to it: it has asked the broker itself.
+    wait_until(lambda: hasty.log().count("clocks disagree: timers stand still") == SHARDS, "every shard's timers standing")
+    installation.answered([installation.send(open_cart(f"cart_{ulid()}"))])
 
 
 # ---- dying ------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ struct fake_record {
 
 struct fake_partition {
     struct fake_record *records; /* FAKE_RECORDS_MAX of them; the index is the offset */
+    int64_t low;                 /* what was before it, retention has taken */
     int64_t end;
     int64_t reads_at; /* of the takeover's reader; -1: not assigned */
 };
@@ -99,7 +100,7 @@ static inline int64_t fake_append(struct fake_log *log, enum log_topic topic, in
 static inline enum err fake_watermarks(void *context, const char *topic, int32_t partition, int64_t *ret_low,
                                        int64_t *ret_high, struct err_info *info) {
     (void)info;
-    *ret_low = 0;
+    *ret_low = fake_partition_of(context, topic, partition)->low;
     *ret_high = fake_partition_of(context, topic, partition)->end;
     return ERR_NONE;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/timestamp.h"
 #include "core/log/client.h"
 
 enum {
@@ -19,6 +20,7 @@ struct group {
     struct group_options options;
     uint64_t generation;
     int32_t *shards;
+    int64_t *ends; /* of each of `shards`: see group_end */
     size_t shard_count;
 };
 
@@ -27,11 +29,20 @@ static int by_number(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
+static void ends_forget(struct group *group) {
+    for (size_t i = 0; i < group->shard_count; i++) {
+        group->ends[i] = -1;
+    }
+}
+
 static void shards_set(struct group *group, const rd_kafka_topic_partition_list_t *partitions) {
     free(group->shards);
+    free(group->ends);
     group->shard_count = partitions == NULL ? 0 : (size_t)partitions->cnt;
     group->shards = calloc(group->shard_count + 1, sizeof *group->shards);
-    assert(group->shards != NULL);
+    group->ends = calloc(group->shard_count + 1, sizeof *group->ends);
+    assert(group->shards != NULL && group->ends != NULL);
+    ends_forget(group);
     for (size_t i = 0; i < group->shard_count; i++) {
         group->shards[i] = partitions->elems[i].partition;
     }
@@ -64,6 +75,7 @@ enum err group_open(const struct group_options *options, struct group **ret_grou
         CLIENT_TEXT("enable.auto.commit", "false"),
         CLIENT_TEXT("enable.auto.offset.store", "false"),
         CLIENT_TEXT("auto.offset.reset", "error"),
+        CLIENT_TEXT("enable.partition.eof", "true"), /* for group_end */
         CLIENT_NUMBER("session.timeout.ms", SESSION_TIMEOUT_MS),
         CLIENT_NUMBER("heartbeat.interval.ms", HEARTBEAT_MS),
         CLIENT_NUMBER("max.poll.interval.ms", MAX_POLL_INTERVAL_MS),
@@ -103,11 +115,39 @@ void group_leave(struct group *group) {
     (void)rd_kafka_consumer_close(group->consumer); /* calls on_rebalance once more; nothing is left to do on failure */
     rd_kafka_destroy(group->consumer);
     free(group->shards);
+    free(group->ends);
     free(group);
 }
 
+static int64_t *end_of(const struct group *group, int32_t shard) {
+    for (size_t i = 0; i < group->shard_count; i++) {
+        if (group->shards[i] == shard) {
+            return &group->ends[i];
+        }
+    }
+    return NULL;
+}
+
+/* An end that was told is kept, and is neither a command nor a trouble. */
+static bool end_taken(struct group *group, rd_kafka_message_t *message) {
+    if (message == NULL || message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        return false;
+    }
+    int64_t *end = end_of(group, message->partition);
+    if (end != NULL) {
+        *end = message->offset;
+    }
+    rd_kafka_message_destroy(message);
+    return true;
+}
+
 enum err group_poll(struct group *group, int timeout_ms, rd_kafka_message_t **ret_message, struct err_info *info) {
+    int64_t until_us = clock_boot_us() + (int64_t)timeout_ms * MICROS_PER_MS;
     rd_kafka_message_t *message = rd_kafka_consumer_poll(group->consumer, timeout_ms);
+    while (end_taken(group, message)) {
+        int64_t left_us = until_us - clock_boot_us();
+        message = rd_kafka_consumer_poll(group->consumer, left_us > 0 ? (int)(left_us / MICROS_PER_MS) : 0);
+    }
     if (message == NULL || message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         *ret_message = message;
         return ERR_NONE;
@@ -126,6 +166,11 @@ const int32_t *group_shards(const struct group *group, size_t *ret_count) {
     return group->shards;
 }
 
+int64_t group_end(const struct group *group, int32_t shard) {
+    const int64_t *end = end_of(group, shard);
+    return end == NULL ? -1 : *end;
+}
+
 enum err group_read_from(struct group *group, const struct group_position *positions, size_t count,
                          struct err_info *info) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
@@ -134,6 +179,7 @@ enum err group_read_from(struct group *group, const struct group_position *posit
     }
     rd_kafka_resp_err_t error = rd_kafka_assign(group->consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
+    ends_forget(group); /* librdkafka drops what it had queued of the assignment before, ends included */
     return error == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : client_error(info, error, "beginning to read commands");
 }
 

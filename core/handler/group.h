@@ -5,6 +5,7 @@
  *          librdkafka ask for stable offsets), no automatic commit and no automatic reset.
  * Promise  after an assignment nothing is read until group_read_from says where to begin: takeover comes first.
  *          on_revoked is called from within group_poll or group_leave, while the member may still commit.
+ *          The end of a shard is no message: it is remembered, and group_end tells it.
  * Bounds   QUEUED_MAX_KBYTES of commands fetched ahead.
  * Thread   the worker's.         May use: base, librdkafka.
  */
@@ -51,6 +52,11 @@ struct group_position {
 /* Begins to read these shards there, and no others. None: reads nothing. */
 MUST_CHECK enum err group_read_from(struct group *group, const struct group_position *positions, size_t count,
                                     struct err_info *info);
+
+/* Where reading had come to the end of the shard when that was last told: every command before this offset was given
+ * out by group_poll, and what lies between the last of them and here is none (markers, and what was aborted). -1: not
+ * told since group_read_from. Never past the last stable offset, so nothing that may yet be committed lies before it. */
+int64_t group_end(const struct group *group, int32_t shard);
 
 /* The group's stable committed offset of a shard and what was noted with it; -1 and empty when it has none. */
 MUST_CHECK enum err group_committed(struct group *group, int32_t shard, int timeout_ms, int64_t *ret_offset,

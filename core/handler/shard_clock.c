@@ -16,6 +16,7 @@ void shard_clock_record(struct shard_clock *clock, int64_t broker_us) {
 }
 
 void shard_clock_fresh(struct shard_clock *clock, int64_t boot_us, int64_t broker_us) {
+    clock->is_proven = true;
     clock->fresh_ahead_us = shard_clock_now(clock, boot_us) - broker_us;
     shard_clock_record(clock, broker_us);
 }
@@ -32,6 +33,9 @@ enum shard_clock_trouble shard_clock_check(const struct shard_clock *clock, int6
     }
     if (clock->newest_record_us - now_us > DISAGREEMENT_MAX_US) {
         return CLOCK_BEHIND_LOG;
+    }
+    if (!clock->is_proven) {
+        return CLOCK_UNPROVEN;
     }
     return clock->fresh_ahead_us > DISAGREEMENT_MAX_US ? CLOCK_AHEAD_OF_LOG : CLOCK_AGREES;
 }

@@ -2,14 +2,14 @@
  *
  * Purpose  a wall clock may be stepped by hours, and an order must not lose its stock for that. The shard's time starts
  *          at the wall clock's and then advances with CLOCK_BOOTTIME, which never steps and counts suspended time.
- * Promise  timers may fire only while shard_clock_check agrees: the wall clock is within CLOCK_DISAGREEMENT_MAX_S of
- *          the shard's time, no record bears a broker's time further ahead of it than that, and the last record known
- *          to be fresh is not that far behind. It is a level, not a latch: clocks that agree again let timers go on;
- *          a step that is meant to stay needs a restart.
+ * Promise  timers may fire only while shard_clock_check agrees: a record that was appended just now has shown the
+ *          broker's time since the start, the wall clock is within CLOCK_DISAGREEMENT_MAX_S of the shard's time, no
+ *          record bears a broker's time further ahead of it than that, and the last record known to be fresh is not
+ *          that far behind. It is a level, not a latch: clocks that agree again let timers go on; a step that is meant
+ *          to stay needs a restart.
  *          The start is checked against the newest record of the log: a machine whose clock is behind it by more
- *          than the bound does not fire until its time has passed the record's.
- * Limits   a clock that is ahead already when the process starts cannot be told from a log that has been quiet; the
- *          first record of which it is known that it was appended just now tells it: shard_clock_fresh.
+ *          than the bound does not fire until its time has passed the record's. A clock that is ahead cannot be told
+ *          from a log that has been quiet: hence the fresh record (docs/adr/0011).
  * Thread   pure; one at a time.  May use: base.
  */
 #pragma once
@@ -21,6 +21,7 @@ enum { CLOCK_DISAGREEMENT_MAX_S = 30 };
 
 enum shard_clock_trouble {
     CLOCK_AGREES,
+    CLOCK_UNPROVEN,     /* no record is known yet to have been appended since the start */
     CLOCK_WALL_STEPPED, /* the wall clock has left the shard's time */
     CLOCK_BEHIND_LOG,   /* a record is from the future */
     CLOCK_AHEAD_OF_LOG, /* a record that was just appended is from the past */
@@ -30,6 +31,7 @@ struct shard_clock {
     int64_t start_wall_us;
     int64_t start_boot_us;
     int64_t newest_record_us; /* the newest broker time seen */
+    bool is_proven;           /* a fresh record has been seen */
     int64_t fresh_ahead_us;   /* by how much the shard's time was ahead of the last fresh record's; negative: behind */
 };
 

@@ -17,16 +17,23 @@ static struct shard_clock started(int64_t newest_record_us) {
     return clock;
 }
 
+/* One that has seen a record that was appended at the start, by a broker whose clock is right. */
+static struct shard_clock proven(int64_t newest_record_us) {
+    struct shard_clock clock = started(newest_record_us);
+    shard_clock_fresh(&clock, boot_us, wall_us);
+    return clock;
+}
+
 static void it_advances_with_boot_time(void **state) {
     (void)state;
-    struct shard_clock clock = started(wall_us - HOUR);
+    struct shard_clock clock = proven(wall_us - HOUR);
     assert_int_equal(shard_clock_now(&clock, boot_us + 7 * SECOND), wall_us + 7 * SECOND);
     assert_int_equal(shard_clock_check(&clock, wall_us + 7 * SECOND, boot_us + 7 * SECOND), CLOCK_AGREES);
 }
 
 static void a_wall_clock_that_steps_either_way_stops_timers_and_moves_nothing(void **state) {
     (void)state;
-    struct shard_clock clock = started(wall_us - HOUR);
+    struct shard_clock clock = proven(wall_us - HOUR);
     assert_int_equal(shard_clock_check(&clock, wall_us + HOUR, boot_us + SECOND), CLOCK_WALL_STEPPED);
     assert_int_equal(shard_clock_check(&clock, wall_us - HOUR, boot_us + SECOND), CLOCK_WALL_STEPPED);
     assert_int_equal(shard_clock_now(&clock, boot_us + SECOND), wall_us + SECOND);
@@ -36,7 +43,7 @@ static void a_wall_clock_that_steps_either_way_stops_timers_and_moves_nothing(vo
 
 static void a_slow_drift_within_the_bound_is_no_step(void **state) {
     (void)state;
-    struct shard_clock clock = started(0);
+    struct shard_clock clock = proven(0);
     assert_int_equal(shard_clock_check(&clock, wall_us + CLOCK_DISAGREEMENT_MAX_S * SECOND, boot_us), CLOCK_AGREES);
     assert_int_equal(shard_clock_check(&clock, wall_us + CLOCK_DISAGREEMENT_MAX_S * SECOND + 1, boot_us),
                      CLOCK_WALL_STEPPED);
@@ -44,14 +51,14 @@ static void a_slow_drift_within_the_bound_is_no_step(void **state) {
 
 static void a_start_behind_the_log_waits_until_it_has_caught_up(void **state) {
     (void)state;
-    struct shard_clock clock = started(wall_us + HOUR);
+    struct shard_clock clock = proven(wall_us + HOUR);
     assert_int_equal(shard_clock_check(&clock, wall_us, boot_us), CLOCK_BEHIND_LOG);
     assert_int_equal(shard_clock_check(&clock, wall_us + HOUR, boot_us + HOUR), CLOCK_AGREES);
 }
 
 static void a_record_from_the_future_stops_timers(void **state) {
     (void)state;
-    struct shard_clock clock = started(wall_us);
+    struct shard_clock clock = proven(wall_us);
     shard_clock_record(&clock, wall_us + HOUR);
     assert_int_equal(shard_clock_check(&clock, wall_us, boot_us), CLOCK_BEHIND_LOG);
 }
@@ -60,11 +67,19 @@ static void a_start_ahead_of_the_broker_shows_with_the_first_fresh_record(void *
     (void)state;
     struct shard_clock clock = started(wall_us - 2 * HOUR);
     shard_clock_record(&clock, wall_us - HOUR); /* an old one says nothing */
-    assert_int_equal(shard_clock_check(&clock, wall_us, boot_us), CLOCK_AGREES);
+    assert_int_equal(shard_clock_check(&clock, wall_us, boot_us), CLOCK_UNPROVEN);
     shard_clock_fresh(&clock, boot_us, wall_us - HOUR);
     assert_int_equal(shard_clock_check(&clock, wall_us, boot_us), CLOCK_AHEAD_OF_LOG);
     shard_clock_fresh(&clock, boot_us + SECOND, wall_us + SECOND);
     assert_int_equal(shard_clock_check(&clock, wall_us + SECOND, boot_us + SECOND), CLOCK_AGREES);
+}
+
+static void no_timer_fires_before_the_brokers_time_is_known(void **state) {
+    (void)state;
+    struct shard_clock clock = started(wall_us - HOUR);
+    assert_int_equal(shard_clock_check(&clock, wall_us + 9 * SECOND, boot_us + 9 * SECOND), CLOCK_UNPROVEN);
+    shard_clock_fresh(&clock, boot_us + 9 * SECOND, wall_us + 8 * SECOND);
+    assert_int_equal(shard_clock_check(&clock, wall_us + 9 * SECOND, boot_us + 9 * SECOND), CLOCK_AGREES);
 }
 
 int main(void) {
@@ -74,6 +89,7 @@ int main(void) {
         cmocka_unit_test(a_slow_drift_within_the_bound_is_no_step),
         cmocka_unit_test(a_start_behind_the_log_waits_until_it_has_caught_up),
         cmocka_unit_test(a_record_from_the_future_stops_timers),
+        cmocka_unit_test(no_timer_fires_before_the_brokers_time_is_known),
         cmocka_unit_test(a_start_ahead_of_the_broker_shows_with_the_first_fresh_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

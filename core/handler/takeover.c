@@ -116,11 +116,18 @@ static enum err commands_check(struct takeover *takeover, struct err_info *info)
                        "shard %" PRId32 " is in use, but its consumer group has no committed offset: set it by hand",
                        shard);
     }
-    if (committed >= 0 && (committed < low || committed > high)) {
+    if (committed >= 0 && committed < low) {
+        /* Markers are committed past within seconds while anybody owns the shard, so what is gone may well have been
+         * commands that nobody was there to decide. Only a person can know, or say that it is to be so. */
         return err_set(info, ERR_CONFLICT,
-                       "shard %" PRId32 ": the next command is %" PRId64 ", but the topic holds %" PRId64
-                       " to %" PRId64,
-                       shard, committed, low, high);
+                       "shard %" PRId32 ": the next command is %" PRId64 ", but retention has taken all before %" PRId64
+                       ": they may be lost commands; to go on without them set the group's offset by hand",
+                       shard, committed, low);
+    }
+    if (committed > high) {
+        return err_set(info, ERR_CONFLICT,
+                       "shard %" PRId32 ": the next command is %" PRId64 ", but the topic ends at %" PRId64, shard,
+                       committed, high);
     }
     takeover->is_fresh = committed < 0;
     takeover->next_offset = committed < 0 ? 0 : committed;

@@ -270,6 +270,21 @@ static void a_pending_outcome_comes_back_with_the_replay(void **state) {
     assert_int_equal(log->reply.status, OUTCOME_STATUS_ACCEPTED);
 }
 
+static void commands_that_retention_took_are_not_passed_over(void **state) {
+    struct fake_log *log = *state;
+    used_shard(log);
+    fake_disown(log, 0);
+    fake_partition_of(log, log->topics.names[TOPIC_COMMANDS], 0)->low = log->committed[0];
+    struct takeover takeover = {0};
+    struct err_info info;
+    assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
+    assert_int_equal(takeover.next_offset, log->committed[0]); /* what was decided may go */
+    fake_disown(log, 0);
+    log->committed[0]--;
+    assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_CONFLICT);
+    assert_non_null(strstr(info.text, "by hand"));
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, a_log, log_ends)
     const struct CMUnitTest tests[] = {
@@ -286,6 +301,7 @@ int main(void) {
         TEST(a_last_stable_offset_at_the_record_looked_for_is_waited_out),
         TEST(a_used_shard_without_a_committed_offset_is_not_reset),
         TEST(an_offset_past_the_commands_is_not_reset),
+        TEST(commands_that_retention_took_are_not_passed_over),
         TEST(a_pending_outcome_comes_back_with_the_replay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,7 +167,8 @@ static enum err round_run(struct worker *worker, struct err_info *info) {
         return shards_take_over(worker, info);
     }
     err = messages_read(worker, info);
-    return err == ERR_NONE && shards_are_settled(worker) ? messages_run(worker, info) : err;
+    err = err == ERR_NONE && shards_are_settled(worker) ? messages_run(worker, info) : err;
+    return err == ERR_NONE && shards_are_settled(worker) ? ends_note(worker, info) : err;
 }
 
 /* A round failed: what it held is forgotten, and the shards are taken over again. */

@@ -40,6 +40,31 @@ static enum err offsets_commit(struct worker *worker, const rd_kafka_topic_parti
     return err;
 }
 
+/* After a commit: what it appended was appended just now, and bears the broker's time. The time of the commit comes on
+ * top, some seconds at most, which is little beside what clocks may differ by. */
+static void clocks_learn(struct worker *worker) {
+    int64_t appended_us = log_txn_appended_us(worker->txn);
+    for (uint32_t i = 0; i < worker_shard_count(worker) && appended_us > 0; i++) {
+        if (worker->shards[i].active) {
+            shard_clock_fresh(&worker->shards[i].clock, clock_boot_us(), appended_us);
+        }
+    }
+}
+
+static void shards_committed(struct worker *worker) {
+    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
+        worker->shards[i].committed_offset = worker->shards[i].next_offset;
+    }
+    clocks_learn(worker);
+}
+
+/* Offsets alone append nothing that would tell the broker's time: one record does, without a value and for nobody. */
+static enum err probe_produce(struct worker *worker, struct err_info *info) {
+    enum err err = log_txn_produce(worker->txn, worker->options.topics->names[TOPIC_REPLIES], 0, STR("clock"),
+                                   (struct str){0}, NULL, 0, info);
+    return err == ERR_NONE ? ERR_NONE : txn_abandon(worker, err, info);
+}
+
 enum err notes_commit(struct worker *worker, struct err_info *info) {
     rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(4);
     for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
@@ -50,10 +75,33 @@ enum err notes_commit(struct worker *worker, struct err_info *info) {
     enum err err = ERR_NONE;
     if (offsets->cnt > 0) {
         err = log_txn_begin(worker->txn, info);
+        err = err == ERR_NONE ? probe_produce(worker, info) : err;
         err = err == ERR_NONE ? offsets_commit(worker, offsets, info) : err;
+        if (err == ERR_NONE) {
+            shards_committed(worker);
+        }
     }
     rd_kafka_topic_partition_list_destroy(offsets);
     return err;
+}
+
+enum err ends_note(struct worker *worker, struct err_info *info) {
+    bool is_due = false;
+    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
+        struct worker_shard *shard = &worker->shards[i];
+        int64_t end = shard->active ? group_end(worker->group, (int32_t)i) : -1;
+        if (end > shard->next_offset) {
+            shard->next_offset = end;
+            shard->note = suspect_note_after(shard->note, end);
+        }
+        is_due = is_due || (shard->active && (shard->committed_offset < shard->next_offset || !shard->clock.is_proven));
+    }
+    int64_t boot_us = clock_boot_us();
+    if (!is_due || boot_us - worker->noted_boot_us < NOTES_PAUSE_MS * MICROS_PER_MS) {
+        return ERR_NONE;
+    }
+    worker->noted_boot_us = boot_us;
+    return notes_commit(worker, info);
 }
 
 /* ---- deciding ---------------------------------------------------------------------------------------------------- */
@@ -153,6 +201,9 @@ static enum err timers_decide(struct worker *worker, struct err_info *info) {
             continue;
         }
         enum shard_clock_trouble trouble = shard_clock_check(&shard->clock, wall_us, boot_us);
+        if (trouble == CLOCK_UNPROVEN) {
+            continue; /* soon: ends_note sees to it */
+        }
         if ((trouble != CLOCK_AGREES) != shard->timers_stopped) {
             shard->timers_stopped = trouble != CLOCK_AGREES;
             log_line(shard->timers_stopped ? LOG_ERROR : LOG_INFO, "handler",
@@ -209,6 +260,7 @@ static enum err batch_commit(struct worker *worker, const rd_kafka_topic_partiti
     }
     err = offsets_commit(worker, offsets, info);
     if (err == ERR_NONE) {
+        clocks_learn(worker);
         pthread_mutex_lock(&worker->report_lock);
         histogram_record(&worker->report.commit_us, (uint64_t)(clock_boot_us() - began_us));
         pthread_mutex_unlock(&worker->report_lock);
@@ -249,6 +301,7 @@ static void batch_apply(struct worker *worker) {
         }
         if (shard->batch_next_offset >= 0) {
             shard->next_offset = shard->batch_next_offset;
+            shard->committed_offset = shard->next_offset;
             shard->note = suspect_note_after(shard->note, shard->next_offset);
         }
         struct err_info info = {0};

@@ -21,6 +21,7 @@ enum {
     TIMERS_PER_BATCH = 256,
     TIMER_CHECK_MS = 100,
     POLL_MS = 100, /* how long an idle worker waits for a command before it looks at timers and at being stopped */
+    NOTES_PAUSE_MS = 10000, /* at most this often are offsets committed without a batch */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 5000,
 };
@@ -32,6 +33,7 @@ struct worker_shard {
     bool stopped;
     struct store *store;       /* while active */
     int64_t next_offset;       /* of the command that is next */
+    int64_t committed_offset;  /* what the group knows of it; behind where only markers were passed since */
     int64_t taken_over_at;     /* the end of the commands at takeover: later ones were appended since */
     int64_t batch_next_offset; /* after the batch in hand; -1: it consumed nothing here */
     int64_t alone_until;       /* below it each command has a batch of its own; survives a takeover */
@@ -63,6 +65,7 @@ struct worker {
     bool must_take_over;   /* a store lags behind what was committed */
     int64_t idle_boot_us;  /* when a poll last came back empty */
     int64_t timers_checked_boot_us;
+    int64_t noted_boot_us; /* when ends_note last committed */
 
     pthread_mutex_t report_lock;
     struct worker_report report; /* under the lock for others; the worker alone writes */
@@ -94,8 +97,14 @@ void shards_count(struct worker *worker);
 
 /* ---- worker_batch.c ---- */
 
-/* Commits the next offsets of all active shards with their notes, and nothing else. */
+/* Commits the next offsets of all active shards with their notes, and a record without meaning in `replies`, which tells
+ * the broker's time: no timer fires before it is known. */
 MUST_CHECK enum err notes_commit(struct worker *worker, struct err_info *info);
+
+/* With nothing read that is not decided: passes the markers that lie between the last command of a shard and its end.
+ * Offsets that only this has moved go along with the next batch, or are committed now and then: else retention could
+ * take the markers, and with them the place that the group's offset stands at. */
+MUST_CHECK enum err ends_note(struct worker *worker, struct err_info *info);
 
 /* Decides messages from `from` on, and due timers, in one transaction; *ret_taken of them are done with. */
 MUST_CHECK enum err batch_run(struct worker *worker, size_t from, size_t *ret_taken, struct err_info *info);

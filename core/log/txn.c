@@ -27,6 +27,7 @@ struct txn_producer {
     int topic_count;
     atomic_int end_txn_sent;             /* EndTxn requests written to a socket since begin; broker threads count */
     rd_kafka_resp_err_t failed_delivery; /* the first since begin */
+    int64_t appended_us;                 /* the broker's time of the newest record since begin; 0: not told */
     struct log_partition *written; /* the partitions of the open or last transaction, and their last known offsets */
     size_t written_count, written_capacity;
 };
@@ -76,6 +77,11 @@ static void on_report(rd_kafka_t *client, const rd_kafka_message_t *message, voi
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR && message->_private != NULL) {
         /* The opaque is the place in `written`, plus 1. Reports come in the order of the records of a partition. */
         producer->written[(uintptr_t)message->_private - 1].offset = message->offset >= 0 ? message->offset : -1;
+        rd_kafka_timestamp_type_t type;
+        int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
+        if (type == RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME && timestamp_ms * MICROS_PER_MS > producer->appended_us) {
+            producer->appended_us = timestamp_ms * MICROS_PER_MS;
+        }
     }
     bool dropped = message->err == RD_KAFKA_RESP_ERR__PURGE_QUEUE || message->err == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT;
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR && !dropped &&
@@ -141,6 +147,7 @@ static void producer_destroy(struct txn_producer *producer) {
 static void producer_started(struct txn_producer *producer) {
     atomic_store(&producer->end_txn_sent, 0);
     producer->written_count = 0;
+    producer->appended_us = 0;
     producer->failed_delivery = RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -341,6 +348,10 @@ const struct log_partition *log_txn_written(const struct log_txn *txn, size_t *r
     const struct txn_producer *producer = &txn->producers[txn->turn];
     *ret_count = producer->written_count;
     return producer->written;
+}
+
+int64_t log_txn_appended_us(const struct log_txn *txn) {
+    return txn->producers[txn->turn].appended_us;
 }
 
 enum err log_txn_produce(struct log_txn *txn, const char *topic, int32_t partition, struct str key, struct str value,
