@@ -215,6 +215,9 @@ static void decide_charge(struct ledger_entry *entry, const struct payment_book 
     } else if (is(method, "approve") || is(method, "slow") || is(method, "hang") || is(method, "twice") ||
                is(method, "refund_fails")) {
         SET(entry->result, "captured");
+    } else if (is(method, "overcharge")) {
+        SET(entry->result, "captured");
+        entry->amount++;
     } else {
         refuse(entry, "declined", "unknown_method", "There is no such method.");
     }

@@ -469,7 +469,8 @@ const struct command_line test_provider_command = {
             "  slow          charges, answers after 2 s      hang          charges, never answers\n"
             "  twice         charges, tells it twice more    late          answers pending, charges later, by webhook\n"
             "  authorize     only holds the money            late_success  refuses, but charges later all the same\n"
-            "  action        waits for the shopper's step    refund_fails  charges; refunds fail\n\n"
+            "  action        waits for the shopper's step    refund_fails  charges; refunds fail\n"
+            "  overcharge    charges one unit too much\n\n"
             "GET /ledger shows all that it did: what Daybook's events are checked against.",
     .run = run,
 };

@@ -80,6 +80,7 @@ def test_confluents_deserializer_reads_every_event_through_our_registry(busy_day
     # returns money, a provider's step and a lost race for a SKU are other stories.
     elsewhere = {
         "OrderPaymentReturned", "PaymentActionRequired", "PaymentVoidRequested", "PaymentVoided", "PaymentVoidRefused",
+        "PaymentOutcomeRefused",
     }  # fmt: skip
     assert set(event_names()) - seen <= elsewhere
 

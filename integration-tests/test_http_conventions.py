@@ -392,6 +392,34 @@ def test_a_webhook_told_again_has_no_further_effect(shop, sku, daybook):
     assert shop.order(order)["status"] == "confirmed"
 
 
+def test_an_outcome_that_contradicts_is_recorded_once_asked_for_no_more_and_can_be_corrected(shop, sku, daybook):
+    def metric(name):
+        lines = shop.client.http.get("/metrics").text.splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+    shop.sells(sku, 100, 10)
+    cart = shop.cart((sku, 1))["id"]
+    shop.client.expect(202, shop.check_out_without_waiting(cart, "overcharge"))
+    order, payment = f"ord_{cart[5:]}.1", f"pay_{cart[5:]}.1.1"
+    refused = wait_until(lambda: metric("daybook_connector_outcomes_refused_total"), "the contradiction being told")
+    wait_until(lambda: metric("daybook_connector_open_intents") == 0, "nothing being owed any more")
+    found = shop.client.expect(200, shop.client.get(f"/v1/payments/{payment}"))
+    assert found["failure_code"] == "outcome_refused.charge.amount_too_large"
+    assert found["captured"]["amount"] == 0
+
+    def tell(amount):
+        body = {"intent": f"{payment}.charge", "payment": payment, "result": "captured", "currency": "EUR"}
+        text = json.dumps(body | {"amount": amount, "provider_ref": "r"}).encode()
+        answer = shop.client.http.post("/v1/webhooks/test", content=text, headers=signed(text))
+        assert answer.status_code == 200, answer.text
+
+    tell(101)
+    assert shop.order(order)["status"] == "paying"
+    tell(100)
+    wait_until(lambda: shop.order(order)["status"] == "confirmed", "the corrected payment")
+    assert metric("daybook_connector_outcomes_refused_total") == refused == 1
+
+
 # ---- the other pages ------------------------------------------------------------------------------------------------
 
 

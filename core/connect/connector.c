@@ -38,7 +38,9 @@ enum {
     BACKOFF_MAX_MS = 30000,
     PENDING_LOOKUP_MS = 2000, /* the provider works on it: look again after this */
     OUTCOME_SEEN_WITHIN_MS =
-        10000, /* an outcome sent as a command and not seen in the log by then is asked for again */
+        10000,                    /* an outcome sent as a command and not seen in the log by then is asked for again */
+    OUTCOME_SEEN_MAX_MS = 600000, /* and after twice that, and so on up to this */
+    OUTCOME_OVERDUE_SENDS = 5,    /* so often sent and still not seen: somebody should look */
     ARENA_MAX_BYTES = 8 * 1024 * 1024,
     SESSION_TIMEOUT_MS = 10000,
     SEEK_TIMEOUT_MS = 1000,
@@ -54,6 +56,7 @@ struct task {
     enum task_state state;
     bool asks_first; /* the provider may have seen the key: look it up before calling */
     int tries;
+    int sends; /* of an outcome that the log has not shown yet */
     int64_t due_at_us;
 };
 
@@ -83,18 +86,23 @@ struct connector {
     int64_t next_commit_us;
     bool stopping;
     _Atomic bool is_ready;
-    _Atomic uint64_t calls_total, lookups_total, outcomes_total, unknown_total, open_intents;
+    _Atomic uint64_t calls_total, lookups_total, outcomes_total, refused_total, unknown_total, open_intents;
 };
 
 static void run_task(struct task *task);
 
 /* ---- one intent ---------------------------------------------------------------------------------------------- */
 
+static struct str currency_of(const struct intent *intent, const struct provider_outcome *outcome) {
+    return outcome->currency.len > 0 ? outcome->currency : str_of_cstr(intent->currency);
+}
+
 /* The same outcome always gives the same command id, so the handler decides it once however often it is brought. */
 static struct str outcome_command_id(struct arena *arena, const struct intent *intent,
                                      const struct provider_outcome *outcome) {
-    struct str text = arena_printf(arena, "provider-outcome|%s|%.*s|%.*s", intent->key, STR_ARGS(outcome->result),
-                                   STR_ARGS(outcome->provider_ref));
+    struct str text = arena_printf(arena, "provider-outcome|%s|%.*s|%lld%.*s|%.*s", intent->key,
+                                   STR_ARGS(outcome->result), (long long)outcome->amount_minor,
+                                   STR_ARGS(currency_of(intent, outcome)), STR_ARGS(outcome->provider_ref));
     uint8_t hash[ULID_BYTES];
     crypto_generichash(hash, sizeof hash, (const uint8_t *)text.data, text.len, NULL, 0);
     char ulid[ULID_TEXT_LEN];
@@ -117,7 +125,7 @@ static enum err send_outcome(struct connector *connector, const struct intent *i
     command.as.record_provider_outcome = (struct record_provider_outcome){
         .intent = str_of_cstr(intent->key),
         .result = outcome->result,
-        .amount = {.amount = outcome->amount_minor, .currency = str_of_cstr(intent->currency)},
+        .amount = {.amount = outcome->amount_minor, .currency = currency_of(intent, outcome)},
         .provider_ref = outcome->provider_ref,
         .code = outcome->code,
         .message = outcome->message,
@@ -150,6 +158,23 @@ static int64_t backoff_us(int tries) {
 static void wait_for(struct task *task, int64_t delay_us) {
     task->state = TASK_WAITING;
     task->due_at_us = clock_boot_us() + delay_us;
+}
+
+/* The outcome is on its way: the event that it becomes closes the intent. One that the log does not show (nobody decides
+ * the shard, or the command was set aside) is brought again ever more seldom. */
+static void await_in_log(struct task *task, const struct provider_outcome *outcome) {
+    int64_t delay_ms = OUTCOME_SEEN_WITHIN_MS;
+    for (int i = 0; i < task->sends && delay_ms < OUTCOME_SEEN_MAX_MS; i++) {
+        delay_ms *= 2;
+    }
+    delay_ms = delay_ms < OUTCOME_SEEN_MAX_MS ? delay_ms : OUTCOME_SEEN_MAX_MS;
+    task->state = TASK_SENT;
+    task->due_at_us = clock_boot_us() + delay_ms * MICROS_PER_MS;
+    if (++task->sends == OUTCOME_OVERDUE_SENDS) {
+        log_line(LOG_ERROR, "connector", "a provider's outcome was sent again and again, and the log does not show it",
+                 LOG_CSTR("intent", task->asked.key), LOG_STR("result", outcome->result),
+                 LOG_INT("sends", task->sends));
+    }
 }
 
 /* The intent is closed (a void came first, say) or another connector's. Should the provider have charged all the same,
@@ -192,8 +217,7 @@ static void on_outcome(void *context, const struct provider_outcome *outcome) {
         task->asks_first = true;
         if (send_outcome(connector, task->intent, outcome) == ERR_NONE) {
             atomic_fetch_add(&connector->outcomes_total, 1);
-            task->state = TASK_SENT;
-            task->due_at_us = clock_boot_us() + OUTCOME_SEEN_WITHIN_MS * MICROS_PER_MS;
+            await_in_log(task, outcome);
         } else {
             wait_for(task, backoff_us(++task->tries));
         }
@@ -297,6 +321,16 @@ static bool read_again(struct connector *connector, int32_t partition, int64_t o
     return is_done;
 }
 
+/* Nothing is asked again: the payment waits for somebody to look at what the provider holds. */
+static void tell_refused(struct connector *connector, const struct event *event) {
+    const struct payment_outcome_refused *refused = &event->as.payment_outcome_refused;
+    atomic_fetch_add(&connector->refused_total, 1);
+    log_line(LOG_ERROR, "connector", "a provider told what contradicts what it was asked for: a person must look",
+             LOG_STR("payment", event->meta.stream), LOG_STR("intent", refused->intent),
+             LOG_STR("result", refused->result), LOG_INT("amount", refused->amount.amount),
+             LOG_STR("currency", refused->amount.currency), LOG_STR("reason", refused->reason));
+}
+
 static void take_event(struct connector *connector, struct shard *shard, const rd_kafka_message_t *message) {
     struct event event;
     struct err_info info = {0};
@@ -306,6 +340,9 @@ static void take_event(struct connector *connector, struct shard *shard, const r
         log_line(LOG_ERROR, "connector", "an event could not be read and is passed over", LOG_CSTR("error", info.text),
                  LOG_INT("partition", message->partition), LOG_INT("offset", message->offset));
         return;
+    }
+    if (event.type == EVENT_PAYMENT_OUTCOME_REFUSED && shard->is_live) {
+        tell_refused(connector, &event);
     }
     struct intent *opened = intents_apply(shard->intents, message->offset, &event, drop_task);
     if (opened != NULL && shard->is_live) {
@@ -585,6 +622,9 @@ void connector_metrics(const struct connector *connector, struct buf *out) {
          atomic_load(&connector->lookups_total)},
         {"daybook_connector_outcomes_total", "Outcomes brought back as commands.", "counter",
          atomic_load(&connector->outcomes_total)},
+        {"daybook_connector_outcomes_refused_total",
+         "Outcomes that contradict what was asked for; each is a PaymentOutcomeRefused and a line in the log.",
+         "counter", atomic_load(&connector->refused_total)},
         {"daybook_connector_unknown_total", "Calls whose outcome was not known and was asked for again.", "counter",
          atomic_load(&connector->unknown_total)},
         {"daybook_connector_open_intents", "Provider calls that are owed.", "gauge",

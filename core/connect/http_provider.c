@@ -50,13 +50,14 @@ static void tell_decided(const struct exchange *exchange, const json_t *answer) 
     struct provider_outcome outcome = {.answer = PROVIDER_DECIDED,
                                        .result = text_member(answer, "result"),
                                        .amount_minor = json_integer_value(json_object_get(answer, "amount")),
+                                       .currency = text_member(answer, "currency"),
                                        .provider_ref = text_member(answer, "provider_ref"),
                                        .code = text_member(answer, "code"),
                                        .message = text_member(answer, "message"),
                                        .action_url = text_member(answer, "action_url")};
     if (str_equal(outcome.result, STR("pending"))) {
         outcome.answer = PROVIDER_PENDING;
-    } else if (!is_known_result(outcome.result)) {
+    } else if (!is_known_result(outcome.result) || (outcome.currency.len != 0 && outcome.currency.len != 3)) {
         outcome = (struct provider_outcome){.answer = PROVIDER_UNKNOWN};
     }
     exchange->on_outcome(exchange->context, &outcome);

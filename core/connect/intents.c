@@ -101,6 +101,17 @@ static void close_of_payment(struct intents *intents, struct str payment, unsign
     }
 }
 
+/* Closes the payment's open intent of that key. */
+static void close_by_key(struct intents *intents, struct str payment, struct str key,
+                         void (*on_closed)(struct intent *intent)) {
+    for (struct link **at = bucket_of(intents, payment); *at != NULL; at = &(*at)->next_in_bucket) {
+        if (str_equal(str_of_cstr((*at)->intent.key), key)) {
+            close_link(intents, at, on_closed);
+            return;
+        }
+    }
+}
+
 static struct intent *open_intent(struct intents *intents, int64_t offset, const struct event *event,
                                   enum intent_kind kind, const struct money *amount, struct str provider,
                                   struct str key) {
@@ -197,6 +208,9 @@ struct intent *intents_apply(struct intents *intents, int64_t offset, const stru
         break;
     case EVENT_PAYMENT_REFUNDED:
         close_of_payment(intents, payment, REFUND, event->as.payment_refunded.refund, on_closed);
+        break;
+    case EVENT_PAYMENT_OUTCOME_REFUSED: /* asked again it would tell the same; a correction comes by webhook */
+        close_by_key(intents, payment, event->as.payment_outcome_refused.intent, on_closed);
         break;
     case EVENT_REFUND_FAILED:
         close_of_payment(intents, payment, REFUND, event->as.refund_failed.refund, on_closed);

@@ -110,6 +110,20 @@ static void each_refund_is_closed_by_its_own_outcome(void **state) {
     assert_string_equal(intents_first(*state)->key, "r1");
 }
 
+static void a_refused_outcome_ends_the_asking_of_that_intent_alone(void **state) {
+    struct event event = refund_requested(STR("pay_X.1.1"), 1, STR("r1"));
+    apply(*state, 1, &event);
+    event = refund_requested(STR("pay_X.1.1"), 2, STR("r2"));
+    apply(*state, 2, &event);
+    event = of_payment(EVENT_PAYMENT_OUTCOME_REFUSED, STR("pay_X.1.1"));
+    event.as.payment_outcome_refused.intent = STR("r1");
+    apply(*state, 3, &event);
+    assert_int_equal(closed_count, 1);
+    assert_int_equal(intents_count(*state), 1);
+    assert_string_equal(intents_first(*state)->key, "r2");
+    assert_int_equal(intents_resume_offset(*state), 2);
+}
+
 static void the_resume_offset_never_passes_an_open_intent(void **state) {
     assert_int_equal(intents_resume_offset(*state), 0);
     struct event event = requested(STR("pay_A.1.1"), STR("a"));
@@ -197,6 +211,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(another_payments_outcome_closes_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_void_ends_the_capture_that_it_overtook, setup, teardown),
         cmocka_unit_test_setup_teardown(each_refund_is_closed_by_its_own_outcome, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refused_outcome_ends_the_asking_of_that_intent_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(the_resume_offset_never_passes_an_open_intent, setup, teardown),
         cmocka_unit_test_setup_teardown(an_event_that_was_applied_is_not_applied_again, setup, teardown),
         cmocka_unit_test_setup_teardown(what_found_no_room_is_read_again_when_there_is_some, setup, teardown),

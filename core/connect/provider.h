@@ -22,6 +22,7 @@ struct provider_outcome {
     enum provider_answer answer;
     struct str result; /* as in RecordProviderOutcome: captured, declined, refunded ... */
     int64_t amount_minor;
+    struct str currency; /* empty: the provider did not say; what was asked for then */
     struct str provider_ref;
     struct str code;
     struct str message;

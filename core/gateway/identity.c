@@ -65,9 +65,10 @@ struct str identity_second_try(struct arena *arena, const struct secret *secret,
 }
 
 struct str identity_provider_outcome(struct arena *arena, const struct secret *secret, struct str intent,
-                                     struct str result, struct str provider_ref) {
-    const struct str parts[] = {intent, result, provider_ref};
-    return derived_id(arena, secret, "cmd_", "provider outcome", parts, 3);
+                                     struct str result, struct money amount, struct str provider_ref) {
+    struct str amount_text = arena_printf(arena, "%lld", (long long)amount.amount);
+    const struct str parts[] = {intent, result, amount_text, amount.currency, provider_ref};
+    return derived_id(arena, secret, "cmd_", "provider outcome", parts, ARRAY_LENGTH(parts));
 }
 
 struct str identity_stream(struct arena *arena, const struct secret *secret, struct str prefix, struct str command_id) {

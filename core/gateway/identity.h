@@ -10,6 +10,7 @@
 
 #include "core/base/arena.h"
 #include "core/vault/secret.h"
+#include "gen/common.h"
 
 enum {
     COMMAND_ID_LEN = 4 + 26, /* cmd_ and a ULID's text */
@@ -32,7 +33,7 @@ struct str identity_fresh(struct arena *arena, int64_t now_us);
 struct str identity_second_try(struct arena *arena, const struct secret *secret, struct str command_id);
 /* Of what a provider said: the same words twice are one command. */
 struct str identity_provider_outcome(struct arena *arena, const struct secret *secret, struct str intent,
-                                     struct str result, struct str provider_ref);
+                                     struct str result, struct money amount, struct str provider_ref);
 
 /* The stream that the command creates, e.g. prefix "cart_". */
 struct str identity_stream(struct arena *arena, const struct secret *secret, struct str prefix, struct str command_id);

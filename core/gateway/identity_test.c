@@ -75,6 +75,20 @@ static void the_second_try_is_another_command_but_always_the_same_one(void **sta
     assert_true(str_equal(second, identity_second_try(&arena, &secret, first)));
 }
 
+static void a_corrected_outcome_of_a_provider_is_another_command(void **state) {
+    (void)state;
+    struct money amount = {1000, STR("EUR")};
+    struct str told = identity_provider_outcome(&arena, &secret, STR("i"), STR("captured"), amount, STR("ch_1"));
+    assert_true(
+        str_equal(told, identity_provider_outcome(&arena, &secret, STR("i"), STR("captured"), amount, STR("ch_1"))));
+    amount.amount = 1001;
+    assert_false(
+        str_equal(told, identity_provider_outcome(&arena, &secret, STR("i"), STR("captured"), amount, STR("ch_1"))));
+    amount = (struct money){1000, STR("USD")};
+    assert_false(
+        str_equal(told, identity_provider_outcome(&arena, &secret, STR("i"), STR("captured"), amount, STR("ch_1"))));
+}
+
 static void a_token_is_not_in_the_principal(void **state) {
     (void)state;
     struct str principal = identity_principal(&arena, &secret, STR("tok_secret"));
@@ -184,6 +198,7 @@ int main(void) {
         cmocka_unit_test(parts_do_not_run_into_one_another),
         cmocka_unit_test(fresh_ids_differ_and_sort_by_time),
         cmocka_unit_test(the_second_try_is_another_command_but_always_the_same_one),
+        cmocka_unit_test(a_corrected_outcome_of_a_provider_is_another_command),
         cmocka_unit_test(a_token_is_not_in_the_principal),
         cmocka_unit_test(another_body_has_another_hash),
         cmocka_unit_test(a_cursor_of_ours_comes_back_as_it_was),

@@ -165,7 +165,7 @@ static void name_command(struct request *request, struct command *command) {
     const struct record_provider_outcome *outcome = &command->as.record_provider_outcome;
     struct command_meta *meta = &command->meta;
     meta->command_id = identity_provider_outcome(arena, &request->loop->gateway->secret, outcome->intent,
-                                                 outcome->result, outcome->provider_ref);
+                                                 outcome->result, outcome->amount, outcome->provider_ref);
     meta->correlation_id = meta->command_id;
     meta->causation_id = meta->command_id;
     meta->actor = STR("provider:test");

@@ -5,8 +5,8 @@
  *          Body: {intent, payment, result, amount?, currency?, provider_ref, code?, message?, action_url?}; further
  *          fields are passed over, as providers add some.
  * Promise  forged, altered or older than WEBHOOK_TOLERANCE_S: 401, and nothing of the body is looked at. It becomes
- *          RecordProviderOutcome, whose id derives from intent, result and the provider's reference: told twice, it
- *          counts once.
+ *          RecordProviderOutcome, whose id derives from intent, result, amount and the provider's reference: told
+ *          twice, it counts once; corrected, it is another one.
  * Thread   the loop's; the checks are pure.          May use: http, vault.
  */
 #pragma once

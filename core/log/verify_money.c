@@ -207,6 +207,7 @@ void verify_payment(struct verify *verify, const struct event *event) {
     case EVENT_PAYMENT_FAILED:
     case EVENT_PAYMENT_VOIDED:
     case EVENT_PAYMENT_VOID_REFUSED:
+    case EVENT_PAYMENT_OUTCOME_REFUSED:
         break;
     }
 }

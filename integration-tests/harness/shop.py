@@ -46,6 +46,13 @@ class Shop:
         body = {"payment": {"provider": "test", "method": method}} | more
         return self.client.post(f"/v1/carts/{cart}/checkout", body, key=key)
 
+    def check_out_without_waiting(self, cart, method):
+        return self.client.post(
+            f"/v1/carts/{cart}/checkout",
+            {"payment": {"provider": "test", "method": method}},
+            headers={"Prefer": "respond-async"},
+        )
+
     def order(self, order):
         return self.client.expect(200, self.client.get(f"/v1/orders/{order}"))
 

@@ -177,6 +177,7 @@ void checkout_after_payment(const struct payment_state *state, const struct even
     case EVENT_REFUND_REQUESTED:
     case EVENT_PAYMENT_AUTHORIZED: /* the capture is on its way */
     case EVENT_PAYMENT_VOID_REFUSED:
+    case EVENT_PAYMENT_OUTCOME_REFUSED: /* a person looks; the order goes on waiting until its deadline */
     case EVENT_PAYMENT_REFUNDED:
     case EVENT_REFUND_FAILED:
         break;

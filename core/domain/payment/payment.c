@@ -40,6 +40,14 @@ static const struct status_change changes[] = {
     {EVENT_PAYMENT_CAPTURED, PAYMENT_STATUS_FAILED, PAYMENT_STATUS_CAPTURED},
     {EVENT_PAYMENT_VOID_REFUSED, PAYMENT_STATUS_FAILED, PAYMENT_STATUS_FAILED},
     {EVENT_PAYMENT_CAPTURED, PAYMENT_STATUS_VOIDED, PAYMENT_STATUS_CAPTURED},
+
+    /* What contradicts moves nothing. */
+    {EVENT_PAYMENT_OUTCOME_REFUSED, PAYMENT_STATUS_REQUESTED, PAYMENT_STATUS_REQUESTED},
+    {EVENT_PAYMENT_OUTCOME_REFUSED, PAYMENT_STATUS_ACTION_REQUIRED, PAYMENT_STATUS_ACTION_REQUIRED},
+    {EVENT_PAYMENT_OUTCOME_REFUSED, PAYMENT_STATUS_AUTHORIZED, PAYMENT_STATUS_AUTHORIZED},
+    {EVENT_PAYMENT_OUTCOME_REFUSED, PAYMENT_STATUS_CAPTURED, PAYMENT_STATUS_CAPTURED},
+    {EVENT_PAYMENT_OUTCOME_REFUSED, PAYMENT_STATUS_FAILED, PAYMENT_STATUS_FAILED},
+    {EVENT_PAYMENT_OUTCOME_REFUSED, PAYMENT_STATUS_VOIDED, PAYMENT_STATUS_VOIDED},
 };
 static const struct status_table life = {changes, ARRAY_LENGTH(changes)};
 
@@ -206,11 +214,50 @@ static enum rejection refund_payment(const struct payment_state *state, const st
 
 /* ---- decide: what the provider said ------------------------------------------------------------------------------ */
 
-/* An outcome that contradicts what was asked for is refused, so that somebody looks: it is never bent to fit. */
-static enum rejection check_outcome(const struct payment_state *state, const struct record_provider_outcome *outcome,
-                                    int64_t most_minor, struct decision *decision) {
-    struct money amount;
-    return check_amount(state, true, outcome->amount, most_minor, decision, &amount);
+/* outcome_refused.<which intent>.<why>: what the payment shows of it, and knows it again by. */
+static struct str refusal_code(struct arena *arena, struct str stream, struct str intent, struct str reason) {
+    return arena_printf(arena, "outcome_refused%.*s.%.*s", STR_ARGS(str_from(intent, stream.len)), STR_ARGS(reason));
+}
+
+/* An outcome that contradicts what was asked for is recorded as such, so that somebody looks: it is never bent to fit,
+ * and never asked for again. */
+static enum rejection refuse_outcome(const struct payment_state *state, const struct record_provider_outcome *outcome,
+                                     struct str reason, struct decision *decision) {
+    struct str code = refusal_code(decision->arena, decision->stream, outcome->intent, reason);
+    if (str_equal(state->failure_code, code)) {
+        return ACCEPTED; /* told by the webhook and by the answer, say */
+    }
+    decision_event(decision, EVENT_PAYMENT_OUTCOME_REFUSED)->as.payment_outcome_refused =
+        (struct payment_outcome_refused){
+            .intent = outcome->intent,
+            .result = outcome->result,
+            .amount = outcome->amount,
+            .provider_ref = outcome->provider_ref,
+            .reason = reason,
+        };
+    return ACCEPTED;
+}
+
+static enum rejection unexpected_result(const struct payment_state *state,
+                                        const struct record_provider_outcome *outcome, struct decision *decision) {
+    return refuse_outcome(state, outcome, STR("unexpected_result"), decision);
+}
+
+/* Whether the amount can be what was asked for; if not, it is recorded as refused. */
+static bool amount_fits(const struct payment_state *state, const struct record_provider_outcome *outcome,
+                        int64_t most_minor, struct decision *decision) {
+    struct str reason = {0};
+    if (!str_equal(outcome->amount.currency, state->amount.currency)) {
+        reason = STR("currency_mismatch");
+    } else if (outcome->amount.amount < 1) {
+        reason = STR("nothing_to_change");
+    } else if (outcome->amount.amount > most_minor) {
+        reason = STR("amount_too_large");
+    }
+    if (reason.len > 0) {
+        (void)refuse_outcome(state, outcome, reason, decision);
+    }
+    return reason.len == 0;
 }
 
 static enum rejection charge_authorized(const struct payment_state *state,
@@ -220,9 +267,8 @@ static enum rejection charge_authorized(const struct payment_state *state,
     if (!is_news || state->authorized > 0) {
         return ACCEPTED;
     }
-    enum rejection refusal = check_outcome(state, outcome, state->amount.amount, decision);
-    if (refusal != ACCEPTED) {
-        return refusal;
+    if (!amount_fits(state, outcome, state->amount.amount, decision)) {
+        return ACCEPTED;
     }
     decision_event(decision, EVENT_PAYMENT_AUTHORIZED)->as.payment_authorized =
         (struct payment_authorized){.amount = outcome->amount, .provider_ref = outcome->provider_ref};
@@ -239,12 +285,11 @@ static enum rejection captured(const struct payment_state *state, const struct r
         return ACCEPTED;
     }
     int64_t most_minor = state->authorized > 0 ? state->authorized : state->amount.amount;
-    enum rejection refusal = check_outcome(state, outcome, most_minor, decision);
-    if (refusal == ACCEPTED) {
+    if (amount_fits(state, outcome, most_minor, decision)) {
         decision_event(decision, EVENT_PAYMENT_CAPTURED)->as.payment_captured =
             (struct payment_captured){.amount = outcome->amount, .provider_ref = outcome->provider_ref};
     }
-    return refusal;
+    return ACCEPTED;
 }
 
 static void failed(const struct record_provider_outcome *outcome, struct decision *decision) {
@@ -277,7 +322,7 @@ static enum rejection charge_outcome(const struct payment_state *state, const st
         }
         return ACCEPTED;
     }
-    return decision_reject(decision, REJECT_MALFORMED_COMMAND, STR("/result"));
+    return unexpected_result(state, outcome, decision);
 }
 
 static enum rejection capture_outcome(const struct payment_state *state, const struct record_provider_outcome *outcome,
@@ -291,7 +336,7 @@ static enum rejection capture_outcome(const struct payment_state *state, const s
         }
         return ACCEPTED;
     }
-    return decision_reject(decision, REJECT_MALFORMED_COMMAND, STR("/result"));
+    return unexpected_result(state, outcome, decision);
 }
 
 static enum rejection void_outcome(const struct payment_state *state, const struct record_provider_outcome *outcome,
@@ -302,6 +347,8 @@ static enum rejection void_outcome(const struct payment_state *state, const stru
         if (is_uncaptured) {
             decision_event(decision, EVENT_PAYMENT_VOIDED)->as.payment_voided =
                 (struct payment_voided){.provider_ref = outcome->provider_ref};
+        } else if (state->status == PAYMENT_STATUS_CAPTURED && !state->void_refused) {
+            return unexpected_result(state, outcome, decision); /* what was taken is not let go of, it is refunded */
         }
         return ACCEPTED;
     }
@@ -312,7 +359,7 @@ static enum rejection void_outcome(const struct payment_state *state, const stru
         }
         return ACCEPTED;
     }
-    return decision_reject(decision, REJECT_MALFORMED_COMMAND, STR("/result"));
+    return unexpected_result(state, outcome, decision);
 }
 
 static enum rejection refunded(const struct payment_state *state, const struct refund *refund,
@@ -326,12 +373,11 @@ static enum rejection refunded(const struct payment_state *state, const struct r
     if (!is_pending && payment_refundable(state) < most_minor) {
         most_minor = payment_refundable(state);
     }
-    enum rejection refusal = check_outcome(state, outcome, most_minor, decision);
-    if (refusal == ACCEPTED) {
+    if (amount_fits(state, outcome, most_minor, decision)) {
         decision_event(decision, EVENT_PAYMENT_REFUNDED)->as.payment_refunded = (struct payment_refunded){
             .refund = refund->refund, .amount = outcome->amount, .provider_ref = outcome->provider_ref};
     }
-    return refusal;
+    return ACCEPTED;
 }
 
 static enum rejection refund_outcome(const struct payment_state *state, int64_t number,
@@ -351,7 +397,7 @@ static enum rejection refund_outcome(const struct payment_state *state, int64_t 
         }
         return ACCEPTED;
     }
-    return decision_reject(decision, REJECT_MALFORMED_COMMAND, STR("/result"));
+    return unexpected_result(state, outcome, decision);
 }
 
 static enum rejection record_provider_outcome(const struct payment_state *state,
@@ -473,6 +519,10 @@ void payment_evolve(struct payment_state *state, const struct event *event, stru
         break;
     case EVENT_PAYMENT_VOIDED:
         state->capture_pending = 0;
+        break;
+    case EVENT_PAYMENT_OUTCOME_REFUSED:
+        state->failure_code = refusal_code(arena, event->meta.stream, event->as.payment_outcome_refused.intent,
+                                           event->as.payment_outcome_refused.reason);
         break;
     case EVENT_REFUND_REQUESTED:
         evolve_refund_requested(state, &event->as.refund_requested, arena);

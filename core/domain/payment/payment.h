@@ -12,6 +12,8 @@
  *          event holds the intent, the idempotency key of that call: <payment>.charge, .capture.1, .void, .refund.<n>;
  *          it never changes, so a call made again is the same call. There is one capture at most.
  *          The provider's outcomes may come in any order and more than once; an outcome known already adds no event.
+ *          One that contradicts what was asked for (amount, currency, result) moves nothing: it is recorded as
+ *          PaymentOutcomeRefused, which ends the asking, and waits for a person and a corrected webhook.
  *          Money that really moved is recorded even after a failure or a void, so that the order can send it back.
  * Meaning  a charge authorizes and, where the method can, captures in one call. Of a provider that only authorizes,
  *          the capture is requested at once, unless the payment is being voided.
