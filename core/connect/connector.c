@@ -1,4 +1,5 @@
-/* connector.c: the loop that carries payment intents out.
+/* connector.c: the loop that carries payment intents out. Longer than most: the log's side and the providers' side meet
+ * in one table of tasks.
  *
  * One thread, one uv loop. librdkafka tells through an eventfd that there are messages; they are folded into open
  * intents (intents.h), a partition at a time. A partition is live once it was read to its end: only then are its
@@ -25,6 +26,7 @@
 #include "core/connect/http_calls.h"
 #include "core/connect/http_provider.h"
 #include "core/connect/intents.h"
+#include "core/connect/outcome_command.h"
 #include "core/log/producer.h"
 #include "core/log/record.h"
 #include "core/log/topics.h"
@@ -93,45 +95,11 @@ static void run_task(struct task *task);
 
 /* ---- one intent ---------------------------------------------------------------------------------------------- */
 
-static struct str currency_of(const struct intent *intent, const struct provider_outcome *outcome) {
-    return outcome->currency.len > 0 ? outcome->currency : str_of_cstr(intent->currency);
-}
-
-/* The same outcome always gives the same command id, so the handler decides it once however often it is brought. */
-static struct str outcome_command_id(struct arena *arena, const struct intent *intent,
-                                     const struct provider_outcome *outcome) {
-    struct str text = arena_printf(arena, "provider-outcome|%s|%.*s|%lld%.*s|%.*s", intent->key,
-                                   STR_ARGS(outcome->result), (long long)outcome->amount_minor,
-                                   STR_ARGS(currency_of(intent, outcome)), STR_ARGS(outcome->provider_ref));
-    uint8_t hash[ULID_BYTES];
-    crypto_generichash(hash, sizeof hash, (const uint8_t *)text.data, text.len, NULL, 0);
-    char ulid[ULID_TEXT_LEN];
-    ulid_write(hash, ulid);
-    return arena_printf(arena, "cmd_%.*s", ULID_TEXT_LEN, ulid);
-}
-
 static enum err send_outcome(struct connector *connector, const struct intent *intent,
                              const struct provider_outcome *outcome) {
     struct arena *arena = &connector->arena;
     arena_reset(arena);
-    struct command command = {.type = COMMAND_RECORD_PROVIDER_OUTCOME};
-    command.meta = (struct command_meta){.command_id = outcome_command_id(arena, intent, outcome),
-                                         .stream = str_of_cstr(intent->payment),
-                                         .correlation_id = str_of_cstr(intent->correlation_id),
-                                         .causation_id = str_of_cstr(intent->event_id),
-                                         .actor = arena_printf(arena, "provider:%s", intent->provider),
-                                         .issued_at = clock_wall_us(),
-                                         .reply_partition = -1};
-    command.as.record_provider_outcome = (struct record_provider_outcome){
-        .intent = str_of_cstr(intent->key),
-        .result = outcome->result,
-        .amount = {.amount = outcome->amount_minor, .currency = currency_of(intent, outcome)},
-        .provider_ref = outcome->provider_ref,
-        .code = outcome->code,
-        .message = outcome->message,
-        .has_action_url = outcome->action_url.len > 0,
-        .action_url = outcome->action_url,
-    };
+    struct command command = outcome_command(arena, intent, outcome, clock_wall_us());
     struct buf value;
     buf_init(&value, RECORD_MAX_BYTES);
     command_record_write(&value, &command);

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "core/base/err.h"
 #include "core/connect/intents.h"
 
 enum provider_answer {

@@ -1,0 +1,44 @@
+#include "core/connect/outcome_command.h"
+
+#include <sodium.h>
+
+#include "core/base/text.h"
+
+static struct str currency_of(const struct intent *intent, const struct provider_outcome *outcome) {
+    return outcome->currency.len > 0 ? outcome->currency : str_of_cstr(intent->currency);
+}
+
+static struct str outcome_command_id(struct arena *arena, const struct intent *intent,
+                                     const struct provider_outcome *outcome) {
+    struct str text = arena_printf(arena, "provider-outcome|%s|%.*s|%lld%.*s|%.*s", intent->key,
+                                   STR_ARGS(outcome->result), (long long)outcome->amount_minor,
+                                   STR_ARGS(currency_of(intent, outcome)), STR_ARGS(outcome->provider_ref));
+    uint8_t hash[ULID_BYTES];
+    crypto_generichash(hash, sizeof hash, (const uint8_t *)text.data, text.len, NULL, 0);
+    char ulid[ULID_TEXT_LEN];
+    ulid_write(hash, ulid);
+    return arena_printf(arena, "cmd_%.*s", ULID_TEXT_LEN, ulid);
+}
+
+struct command outcome_command(struct arena *arena, const struct intent *intent, const struct provider_outcome *outcome,
+                               int64_t now_us) {
+    struct command command = {.type = COMMAND_RECORD_PROVIDER_OUTCOME};
+    command.meta = (struct command_meta){.command_id = outcome_command_id(arena, intent, outcome),
+                                         .stream = str_of_cstr(intent->payment),
+                                         .correlation_id = str_of_cstr(intent->correlation_id),
+                                         .causation_id = str_of_cstr(intent->event_id),
+                                         .actor = arena_printf(arena, "provider:%s", intent->provider),
+                                         .issued_at = now_us,
+                                         .reply_partition = -1};
+    command.as.record_provider_outcome = (struct record_provider_outcome){
+        .intent = str_of_cstr(intent->key),
+        .result = outcome->result,
+        .amount = {.amount = outcome->amount_minor, .currency = currency_of(intent, outcome)},
+        .provider_ref = outcome->provider_ref,
+        .code = outcome->code,
+        .message = outcome->message,
+        .has_action_url = outcome->action_url.len > 0,
+        .action_url = outcome->action_url,
+    };
+    return command;
+}

@@ -1,0 +1,62 @@
+/* Given what a provider said, which command is it? */
+#include "core/connect/outcome_command.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static struct arena arena;
+static const struct intent charge = {
+    .kind = INTENT_CHARGE, .amount_minor = 1000, .currency = "EUR", .key = "pay_X.1.1.charge", .payment = "pay_X.1.1"};
+
+static int set_up(void **state) {
+    (void)state;
+    arena_init(&arena, 1 << 20);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    arena_release(&arena);
+    return 0;
+}
+
+static struct command told(int64_t amount_minor, const char *currency) {
+    const struct provider_outcome outcome = {.answer = PROVIDER_DECIDED,
+                                             .result = STR("captured"),
+                                             .amount_minor = amount_minor,
+                                             .currency = str_of_cstr(currency),
+                                             .provider_ref = STR("ch_1")};
+    return outcome_command(&arena, &charge, &outcome, 1);
+}
+
+static void the_same_outcome_is_the_same_command(void **state) {
+    (void)state;
+    assert_true(str_equal(told(1000, "EUR").meta.command_id, told(1000, "EUR").meta.command_id));
+    assert_true(str_equal(told(1000, "EUR").meta.command_id, told(1000, "").meta.command_id));
+}
+
+static void another_amount_or_currency_is_another_command(void **state) {
+    (void)state;
+    assert_false(str_equal(told(1000, "EUR").meta.command_id, told(1001, "EUR").meta.command_id));
+    assert_false(str_equal(told(1000, "EUR").meta.command_id, told(1000, "USD").meta.command_id));
+}
+
+static void the_providers_currency_is_not_bent_to_the_one_asked_for(void **state) {
+    (void)state;
+    struct money dollars = told(1000, "USD").as.record_provider_outcome.amount;
+    assert_true(str_equal(dollars.currency, STR("USD")));
+    struct money unsaid = told(1000, "").as.record_provider_outcome.amount;
+    assert_true(str_equal(unsaid.currency, STR("EUR")));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_outcome_is_the_same_command),
+        cmocka_unit_test(another_amount_or_currency_is_another_command),
+        cmocka_unit_test(the_providers_currency_is_not_bent_to_the_one_asked_for),
+    };
+    return cmocka_run_group_tests_name("outcome_command", tests, set_up, tear_down);
+}
