@@ -6,6 +6,7 @@ import itertools
 import json
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness.shop import Shop, euros
@@ -110,6 +111,34 @@ def test_an_asynchronous_command_is_asked_for_later(client):
     found = wait_until(lambda: (asked := client.get(location)).status_code == 200 and asked, "the outcome")
     assert found.json()["status"] == "open"
     assert found.headers["Content-Location"] == f"/v1/carts/{found.json()['id']}"
+
+
+def test_what_the_front_has_seen_is_not_asked_of_the_log(client):
+    def asks():
+        lines = client.http.get("/metrics").text.splitlines()
+        return next(line for line in lines if line.startswith("daybook_gateway_outcome_asks_total "))
+
+    answer = client.post("/v1/carts", {"currency": "EUR"}, headers={"Prefer": "respond-async"})
+    location = answer.headers["Location"]
+    first = wait_until(lambda: (asked := client.get(location)).status_code == 200 and asked, "the outcome")
+    before = asks()
+    for _ in range(50):
+        again = client.get(location)
+        assert (again.status_code, again.content) == (200, first.content)
+    assert asks() == before
+
+
+def test_many_questions_at_once_are_answered_or_shed(client):
+    """Nobody sent these commands, and each question is a record in the log: there are few at a time."""
+    ids = [f"/v1/commands/cmd_01ARZ3NDEKTSV4RRFFQ69G{number:04d}.0" for number in range(400)]
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(client.http.get, ids))
+    for answer in answers:
+        assert answer.status_code in (404, 503), answer.text
+        if answer.status_code == 503:
+            assert answer.json()["code"] == "overloaded"
+            assert answer.headers["Retry-After"]
+    assert any(answer.status_code == 404 for answer in answers)
 
 
 def test_a_refusal_is_asked_for_later_as_well(client, sku):

@@ -492,8 +492,46 @@ static void on_queried_deadline(struct outcome_waiter *waiter) {
     answer_query_undecided(waiter->context);
 }
 
-void query_command(struct request *request) {
+/* What this front has seen itself. False: it has not. */
+static bool answer_from_memory(struct outcome_query *query) {
+    struct arena *arena = request_arena(query->request);
+    struct str value =
+        recent_outcomes_find(&query->request->loop->gateway->recent_outcomes, arena, query->waiter.command_id);
+    uint32_t schema_id;
+    struct str avro;
+    struct outcome outcome;
+    const char *why;
+    return frame_read(value, &schema_id, &avro) && outcome_decode_as(arena, schema_id, avro, &outcome, &why) &&
+           on_queried_outcome(&query->waiter, &outcome);
+}
+
+/* A question is a record in the log, and anybody may ask: the same one is asked once at a time, and few at all. A request
+ * of our own that waits for the command asks for itself, and its answer will do as well. */
+static void ask_log(struct outcome_query *query, int32_t shard) {
+    struct request *request = query->request;
     struct gateway_loop *loop = request->loop;
+    struct str command_id = query->waiter.command_id;
+    const struct outcome_waiter *other = outcome_waiters_find(&loop->waiters, command_id);
+    bool is_ours = other != NULL && other->on_outcome == on_outcome;
+    enum question question =
+        is_ours ? QUESTION_ASKED : outcome_questions_begin(&loop->questions, command_id, clock_boot_us());
+    if (question == QUESTION_TOO_MANY || !outcome_waiters_add(&loop->waiters, &query->waiter)) {
+        if (question == QUESTION_NEW) {
+            outcome_questions_end(&loop->questions, command_id);
+        }
+        request_overloaded(request);
+        return;
+    }
+    struct arena *arena = request_arena(request);
+    if (question == QUESTION_NEW &&
+        submit_outcome_ask(loop, arena, command_id, shard, trace_parent(arena, request->trace_id)) != SUBMITTED) {
+        outcome_questions_end(&loop->questions, command_id);
+        outcome_waiters_remove(&loop->waiters, &query->waiter);
+        request_no_log(request);
+    }
+}
+
+void query_command(struct request *request) {
     struct arena *arena = request_arena(request);
     struct outcome_query *query = arena_alloc(arena, sizeof *query);
     struct problem problem;
@@ -508,14 +546,10 @@ void query_command(struct request *request) {
         .on_deadline = on_queried_deadline,
         .context = query,
     };
-    if (!path_id_command(arena, query->public_id, (uint32_t)loop->gateway->config->shards, &query->waiter.command_id,
-                         &shard, &problem)) {
+    if (!path_id_command(arena, query->public_id, (uint32_t)request->loop->gateway->config->shards,
+                         &query->waiter.command_id, &shard, &problem)) {
         request_problem(request, &problem);
-    } else if (!outcome_waiters_add(&loop->waiters, &query->waiter)) {
-        request_overloaded(request);
-    } else if (submit_outcome_ask(loop, arena, query->waiter.command_id, shard,
-                                  trace_parent(arena, request->trace_id)) != SUBMITTED) {
-        outcome_waiters_remove(&loop->waiters, &query->waiter);
-        request_no_log(request);
+    } else if (!answer_from_memory(query)) {
+        ask_log(query, shard);
     }
 }

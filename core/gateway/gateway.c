@@ -72,6 +72,7 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     }
     log_topics_name(&gateway->topics, config->topic_prefix);
     recent_carts_init(&gateway->recent_carts);
+    recent_outcomes_init(&gateway->recent_outcomes);
     enum err err = secret_load(config->secret_file, &gateway->secret, info);
     if (err == ERR_NONE) {
         choose_instance(gateway);
@@ -117,6 +118,7 @@ void gateway_stop(struct gateway *gateway) {
         loop_release(&gateway->loops[i]);
     }
     recent_carts_release(&gateway->recent_carts);
+    recent_outcomes_release(&gateway->recent_outcomes);
     free(gateway->loops);
     free(gateway->peers);
     sodium_memzero(&gateway->secret, sizeof gateway->secret);

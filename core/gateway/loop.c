@@ -38,6 +38,8 @@ static void on_outcome_letter(struct gateway_loop *loop, struct str value) {
     arena_reset(&loop->letter_arena);
     if (frame_read(value, &schema_id, &avro) &&
         outcome_decode_as(&loop->letter_arena, schema_id, avro, &outcome, &why)) {
+        recent_outcomes_note(&loop->gateway->recent_outcomes, &outcome, value);
+        outcome_questions_end(&loop->questions, outcome.command_id);
         outcome_waiters_outcome(&loop->waiters, &outcome);
     }
 }
@@ -149,6 +151,7 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
     }
     metrics_init(&loop->metrics);
     outcome_waiters_init(&loop->waiters, LOOP_WAITERS_MAX);
+    outcome_questions_init(&loop->questions, GATEWAY_QUESTIONS_MAX / (size_t)gateway->config->http_threads + 1);
     facts_cache_init(&loop->facts);
     buf_init(&loop->scratch, LOOP_SCRATCH_MAX);
     arena_init(&loop->letter_arena, LETTER_ARENA_BYTES);

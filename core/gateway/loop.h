@@ -15,8 +15,10 @@
 #include "core/gateway/gateway.h"
 #include "core/gateway/mailbox.h"
 #include "core/gateway/metrics.h"
+#include "core/gateway/outcome_questions.h"
 #include "core/gateway/outcome_waiters.h"
 #include "core/gateway/recent_carts.h"
+#include "core/gateway/recent_outcomes.h"
 #include "core/gateway/view_wait.h"
 #include "core/http/server.h"
 #include "core/log/producer.h"
@@ -26,8 +28,9 @@
 #include "core/vault/vault.h"
 
 enum {
-    LOOP_WAITERS_MAX = 16384, /* commands in flight a loop; past it 503 */
-    LOOP_LETTERS_MAX = 65536, /* answers not yet handled by a loop; past it dropped, see mailbox.h */
+    GATEWAY_QUESTIONS_MAX = 64, /* outcomes asked of the log at a time by GET /v1/commands/{id}, all loops together */
+    LOOP_WAITERS_MAX = 16384,   /* commands in flight a loop; past it 503 */
+    LOOP_LETTERS_MAX = 65536,   /* answers not yet handled by a loop; past it dropped, see mailbox.h */
     LOOP_SCRATCH_MAX = 4 * 1024 * 1024,
 };
 
@@ -43,6 +46,7 @@ struct gateway_loop {
     struct vault *vault;
     struct mailbox mailbox;
     struct outcome_waiters waiters;
+    struct outcome_questions questions;
     struct view_waits view_waits;
     struct facts_cache facts;
     struct metrics metrics;
@@ -64,6 +68,7 @@ struct gateway {
     struct log_producer *producer;
     struct replies *replies;
     struct recent_carts recent_carts;
+    struct recent_outcomes recent_outcomes;
     struct gateway_loop *loops;
     size_t loop_count;
     char instance[ULID_TEXT_LEN + 1]; /* this start of this process */
