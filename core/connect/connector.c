@@ -1,5 +1,5 @@
-/* connector.c: the loop that carries payment intents out. Longer than most: the log's side and the providers' side meet
- * in one table of tasks.
+/* connector.c: the loop that carries payment intents out. It is long because the log's side and the providers' side
+ * meet in one table of tasks.
  *
  * One thread, one uv loop. librdkafka tells through an eventfd that there are messages; they are folded into open
  * intents (intents.h), a partition at a time. A partition is live once it was read to its end: only then are its
@@ -128,8 +128,8 @@ static void wait_for(struct task *task, int64_t delay_us) {
     task->due_at_us = clock_boot_us() + delay_us;
 }
 
-/* The outcome is on its way: the event that it becomes closes the intent. One that the log does not show (nobody decides
- * the shard, or the command was set aside) is brought again ever more seldom. */
+/* The outcome is on its way: the event that it becomes closes the intent. One that the log does not show (nobody
+ * decides the shard, or the command was set aside) is brought again ever more seldom. */
 static void await_in_log(struct task *task, const struct provider_outcome *outcome) {
     int64_t delay_ms = OUTCOME_SEEN_WITHIN_MS;
     for (int i = 0; i < task->sends && delay_ms < OUTCOME_SEEN_MAX_MS; i++) {

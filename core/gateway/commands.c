@@ -505,8 +505,8 @@ static bool answer_from_memory(struct outcome_query *query) {
            on_queried_outcome(&query->waiter, &outcome);
 }
 
-/* A question is a record in the log, and anybody may ask: the same one is asked once at a time, and few at all. A request
- * of our own that waits for the command asks for itself, and its answer will do as well. */
+/* A question is a record in the log, and anybody may ask: the same one is asked once at a time, and few at all. A
+ * request of our own that waits for the command asks for itself, and its answer will do as well. */
 static void ask_log(struct outcome_query *query, int32_t shard) {
     struct request *request = query->request;
     struct gateway_loop *loop = request->loop;

@@ -55,7 +55,7 @@ MUST_CHECK enum err group_read_from(struct group *group, const struct group_posi
 
 /* Where reading had come to the end of the shard when that was last told: every command before this offset was given
  * out by group_poll, and what lies between the last of them and here is none (markers, and what was aborted). -1: not
- * told since group_read_from. Never past the last stable offset, so nothing that may yet be committed lies before it. */
+ * told since group_read_from. Never past the last stable offset, so nothing that may yet be committed lies before. */
 int64_t group_end(const struct group *group, int32_t shard);
 
 /* The group's stable committed offset of a shard and what was noted with it; -1 and empty when it has none. */

@@ -97,8 +97,8 @@ void shards_count(struct worker *worker);
 
 /* ---- worker_batch.c ---- */
 
-/* Commits the next offsets of all active shards with their notes, and a record without meaning in `replies`, which tells
- * the broker's time: no timer fires before it is known. */
+/* Commits the next offsets of all active shards with their notes, and a record without meaning in `replies`, which
+ * tells the broker's time: no timer fires before it is known. */
 MUST_CHECK enum err notes_commit(struct worker *worker, struct err_info *info);
 
 /* With nothing read that is not decided: passes the markers that lie between the last command of a shard and its end.

@@ -54,8 +54,8 @@ MUST_CHECK enum err log_txn_commit(struct log_txn *txn, const rd_kafka_topic_par
  * broker did not say (a request sent again that it had taken before). Lent until the next begin. */
 const struct log_partition *log_txn_written(const struct log_txn *txn, size_t *ret_count);
 
-/* Likewise: the broker's time (LogAppendTime) of the newest record it appended; 0 when there was none, or the broker did
- * not say. */
+/* Likewise: the broker's time (LogAppendTime) of the newest record it appended; 0 when there was none, or the broker
+ * did not say. */
 int64_t log_txn_appended_us(const struct log_txn *txn);
 
 /* Gives the transaction up. ERR_IN_DOUBT as above. */
