@@ -1,5 +1,4 @@
-/* connector.c: the loop that carries payment intents out. It is long because the log's side and the providers' side
- * meet in one table of tasks.
+/* connector.c: the loop that carries payment intents out.
  *
  * One thread, one uv loop. librdkafka tells through an eventfd that there are messages; they are folded into open
  * intents (intents.h), a partition at a time. A partition is live once it was read to its end: only then are its

@@ -1,5 +1,6 @@
 /* connector.h: what leaves Daybook: payment intents go to their provider, the provider's outcomes come back as
- * commands. One thread with a uv loop; these calls are for cmd/ and any thread. May use: log, domain.
+ * commands. One thread with a uv loop; these calls are for cmd/ and any thread. Its file is
+ * long because the log's side and the providers' side meet in one table of tasks. May use: log, domain.
  */
 #pragma once
 
