@@ -9,7 +9,7 @@
  *          to stay needs a restart.
  *          The start is checked against the newest record of the log: a machine whose clock is behind it by more
  *          than the bound does not fire until its time has passed the record's. A clock that is ahead cannot be told
- *          from a log that has been quiet: hence the fresh record (docs/adr/0011).
+ *          from a log that has been quiet: hence the fresh record (docs/adr/0012).
  * Thread   pure; one at a time.  May use: base.
  */
 #pragma once
