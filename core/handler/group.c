@@ -29,12 +29,6 @@ static int by_number(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-static void ends_forget(struct group *group) {
-    for (size_t i = 0; i < group->shard_count; i++) {
-        group->ends[i] = -1;
-    }
-}
-
 static void shards_set(struct group *group, const rd_kafka_topic_partition_list_t *partitions) {
     free(group->shards);
     free(group->ends);
@@ -42,9 +36,9 @@ static void shards_set(struct group *group, const rd_kafka_topic_partition_list_
     group->shards = calloc(group->shard_count + 1, sizeof *group->shards);
     group->ends = calloc(group->shard_count + 1, sizeof *group->ends);
     assert(group->shards != NULL && group->ends != NULL);
-    ends_forget(group);
     for (size_t i = 0; i < group->shard_count; i++) {
         group->shards[i] = partitions->elems[i].partition;
+        group->ends[i] = -1;
     }
     qsort(group->shards, group->shard_count, sizeof *group->shards, by_number);
     group->generation++;
@@ -164,6 +158,12 @@ uint64_t group_generation(const struct group *group) {
 const int32_t *group_shards(const struct group *group, size_t *ret_count) {
     *ret_count = group->shard_count;
     return group->shards;
+}
+
+static void ends_forget(struct group *group) {
+    for (size_t i = 0; i < group->shard_count; i++) {
+        group->ends[i] = -1;
+    }
 }
 
 int64_t group_end(const struct group *group, int32_t shard) {

@@ -37,9 +37,9 @@ struct worker_report {
     uint64_t takeover_us_last;
     int shards_assigned, shards_active, shards_stopped;
     int takeovers_stalled; /* 1: the takeover in hand waits for a transaction that nobody ends */
-    int timers_stopped; /* shards whose timers stand still because clocks disagree */
-    bool is_settled;    /* assigned, and all of it decided on */
-    bool has_failed;    /* a shard was stopped and needs a person */
+    int timers_stopped;    /* shards whose timers stand still because clocks disagree */
+    bool is_settled;       /* assigned, and all of it decided on */
+    bool has_failed;       /* a shard was stopped and needs a person */
     struct err_info failure;
     struct histogram commit_us;
 };

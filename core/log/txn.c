@@ -14,7 +14,7 @@ enum {
     TRANSACTION_TIMEOUT_MS = 4000,
     METADATA_TIMEOUT_MS = 10000,
     INIT_TIMEOUT_MS = 10000, /* init waits for an older transaction of ours to end: at most its time-out and a bit */
-    END_GRACE_MS = 1000,      /* what an EndTxn may take past the transaction's time before it is given up */
+    END_GRACE_MS = 1000,     /* what an EndTxn may take past the transaction's time before it is given up */
     RETRY_PAUSE_MS = 5,
     QUEUE_MAX_RECORDS = 100000,
     QUEUE_MAX_BYTES = 64 * 1024 * 1024,
