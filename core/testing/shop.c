@@ -86,28 +86,34 @@ static void provider_charge(struct shop *shop, const struct event *event) {
     } else if (str_equal(ask->method, STR("decline"))) {
         charge->status = CHARGE_DECLINED;
         say(shop, charge->payment, ask->intent, "declined", ask->amount);
-    } else if (str_equal(ask->method, STR("authorize"))) {
+    } else if (str_equal(ask->method, STR("authorize")) || str_equal(ask->method, STR("uncapturable"))) {
         charge->status = CHARGE_HELD;
         say(shop, charge->payment, ask->intent, "authorized", ask->amount);
     } else if (str_equal(ask->method, STR("action"))) {
         say(shop, charge->payment, ask->intent, "action_required", ask->amount);
     } else {
-        assert(str_equal(ask->method, STR("hang")));
+        assert(str_equal(ask->method, STR("hang")) || str_equal(ask->method, STR("pledge")));
     }
 }
 
 void shop_provider_decides(struct shop *shop, struct str payment, bool taken) {
     struct shop_charge *charge = find_charge(shop, payment);
     assert(charge != NULL);
-    if (charge->status == CHARGE_OPEN) {
-        charge->status = taken ? CHARGE_TAKEN : CHARGE_DECLINED;
-        say(shop, payment, charge_intent(shop, payment), taken ? "captured" : "declined", charge->amount);
+    if (charge->status != CHARGE_OPEN) {
+        return;
     }
+    if (taken && str_equal(charge->method, STR("pledge"))) {
+        charge->status = CHARGE_HELD;
+        say(shop, payment, charge_intent(shop, payment), "authorized", charge->amount);
+        return;
+    }
+    charge->status = taken ? CHARGE_TAKEN : CHARGE_DECLINED;
+    say(shop, payment, charge_intent(shop, payment), taken ? "captured" : "declined", charge->amount);
 }
 
 static void provider_capture(struct shop *shop, const struct event *event) {
     struct shop_charge *charge = find_charge(shop, event->meta.stream);
-    bool held = charge->status == CHARGE_HELD;
+    bool held = charge->status == CHARGE_HELD && !str_equal(charge->method, STR("uncapturable"));
     charge->status = held ? CHARGE_TAKEN : charge->status;
     say(shop, charge->payment, event->as.payment_capture_requested.intent, held ? "captured" : "declined",
         event->as.payment_capture_requested.amount);
@@ -115,7 +121,8 @@ static void provider_capture(struct shop *shop, const struct event *event) {
 
 static void provider_void(struct shop *shop, const struct event *event) {
     struct shop_charge *charge = find_charge(shop, event->meta.stream);
-    bool refused = charge->status == CHARGE_TAKEN;
+    bool is_early = charge->status == CHARGE_OPEN && str_equal(charge->method, STR("pledge"));
+    bool refused = charge->status == CHARGE_TAKEN || is_early;
     charge->status = refused ? charge->status : CHARGE_VOIDED;
     say(shop, charge->payment, event->as.payment_void_requested.intent, refused ? "void_refused" : "voided",
         charge->amount);
@@ -126,6 +133,7 @@ static void provider_refund(struct shop *shop, const struct event *event) {
     const struct refund_requested *ask = &event->as.refund_requested;
     assert(charge->status == CHARGE_TAKEN && "a refund of what was never taken");
     charge->refunded_minor += ask->amount.amount;
+    charge->asked_back_minor += str_equal(ask->reason, STR("request")) ? ask->amount.amount : 0;
     assert(charge->refunded_minor <= charge->amount.amount && "more was refunded than taken");
     say(shop, charge->payment, ask->intent, "refunded", ask->amount);
 }
@@ -290,6 +298,7 @@ static void check_payment(struct shop *shop, const struct given *given) {
     }
     assert(payment->captured == (charge->status == CHARGE_TAKEN ? charge->amount.amount : 0));
     assert(payment->refunded == charge->refunded_minor);
+    assert(charge->status != CHARGE_HELD && "the shopper's money is held for nothing");
 }
 
 static void check_order(struct shop *shop, const struct given *given) {
@@ -299,6 +308,8 @@ static void check_order(struct shop *shop, const struct given *given) {
         const struct shop_charge *charge = find_charge(shop, order->payments.items[i].payment);
         assert(charge != NULL);
         kept_minor += charge->status == CHARGE_TAKEN ? charge->amount.amount - charge->refunded_minor : 0;
+        bool is_kept = str_equal(order->payments.items[i].result, ORDER_PAYMENT_CAPTURED);
+        kept_minor += is_kept && order->status == ORDER_STATUS_CONFIRMED ? charge->asked_back_minor : 0;
     }
     assert(kept_minor == (order->status == ORDER_STATUS_CONFIRMED ? order->total.amount : 0) &&
            "the money kept is not what the order costs");

@@ -24,6 +24,7 @@ struct shop_charge {
     struct money amount;
     enum { CHARGE_OPEN, CHARGE_HELD, CHARGE_TAKEN, CHARGE_DECLINED, CHARGE_VOIDED } status;
     int64_t refunded_minor;
+    int64_t asked_back_minor; /* of these: by a client, and not by the order */
 };
 
 struct shop_charge_array {
@@ -61,7 +62,8 @@ void shop_settle(struct shop *shop);
 /* Time passes; deadlines that have come fire. */
 void shop_wait(struct shop *shop, int64_t us);
 
-/* The provider decides a charge that it left open (methods `action` and `hang`): taken or declined. */
+/* The provider decides a charge that it left open (methods `action` and `hang`): taken or declined. One of the method
+ * `pledge` is only held then, and until then the provider refuses to void it. */
 void shop_provider_decides(struct shop *shop, struct str payment, bool taken);
 
 /* The stream; begun when it is new. */

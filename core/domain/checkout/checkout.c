@@ -225,9 +225,11 @@ static void after_rejection(const struct order_state *state, const struct event 
 
 /* ---- 7. Money the order does not keep is sent back --------------------------------------------------------------- */
 
-static void refund(struct str payment, struct money amount, struct str reason, struct reactions *reactions) {
+/* Names no amount: the order keeps nothing of this payment, and what is left of it only the payment knows. Part may
+ * have been refunded on request, and to ask for more than is left would be refused, with nobody to hear it. */
+static void refund(struct str payment, struct str reason, struct reactions *reactions) {
     react_command(reactions, payment, COMMAND_REFUND_PAYMENT)->as.refund_payment =
-        (struct refund_payment){.has_amount = true, .amount = amount, .has_reason = true, .reason = reason};
+        (struct refund_payment){.has_reason = true, .reason = reason};
 }
 
 static void after_cancellation(const struct order_state *state, const struct event *event,
@@ -236,8 +238,7 @@ static void after_cancellation(const struct order_state *state, const struct eve
     void_superseded(state, reactions);
     for (uint32_t i = 0; i < state->payments.count; i++) {
         if (str_equal(state->payments.items[i].result, ORDER_PAYMENT_CAPTURED)) {
-            refund(state->payments.items[i].payment, state->payments.items[i].amount, STR("order_cancelled"),
-                   reactions);
+            refund(state->payments.items[i].payment, STR("order_cancelled"), reactions);
         }
     }
     answer(state, REJECT_ORDER_CANCELLED, reactions);
@@ -272,7 +273,7 @@ void checkout_after_order(const struct order_state *state, const struct event *e
         break;
     case EVENT_ORDER_PAYMENT_RETURNED: {
         const struct order_payment_returned *returned = &event->as.order_payment_returned;
-        refund(returned->payment, returned->amount, returned->reason, reactions);
+        refund(returned->payment, returned->reason, reactions);
         break;
     }
     }

@@ -227,6 +227,70 @@ static void cancelling_a_paid_order_refunds_it(void **state) {
     assert_int_equal(reserved(shop, "TEA") + reserved(shop, "POT") + reserved(shop, "CUP"), 0);
 }
 
+static struct command give_back(int64_t amount_minor) {
+    struct command command = {.type = COMMAND_REFUND_PAYMENT};
+    command.as.refund_payment = (struct refund_payment){.has_amount = true, .amount = {amount_minor, STR("EUR")}};
+    return command;
+}
+
+static void cancelling_after_a_partial_refund_gives_the_rest_back(void **state) {
+    struct shop *shop = *state;
+    buy(shop, "cmd_buy", "approve");
+    assert_int_equal(shop_ask(shop, PAYMENT, give_back(1000)), ACCEPTED);
+    shop_settle(shop);
+    assert_int_equal(shop_ask(shop, ORDER, cancel()), ACCEPTED);
+    shop_settle(shop);
+    shop_check(shop);
+    assert_int_equal(payment(shop, PAYMENT)->refunded, TOTAL_MINOR);
+}
+
+static void cancelling_while_a_partial_refund_is_under_way_gives_the_rest_back(void **state) {
+    struct shop *shop = *state;
+    buy(shop, "cmd_buy", "approve");
+    assert_int_equal(shop_ask(shop, PAYMENT, give_back(1000)), ACCEPTED);
+    assert_int_equal(shop_ask(shop, ORDER, cancel()), ACCEPTED);
+    shop_settle(shop);
+    shop_check(shop);
+    assert_int_equal(payment(shop, PAYMENT)->refunded, TOTAL_MINOR);
+}
+
+static void a_late_success_of_which_part_was_refunded_already_is_returned_in_full(void **state) {
+    struct shop *shop = *state;
+    buy(shop, "cmd_buy", "hang");
+    assert_int_equal(shop_ask(shop, ORDER, cancel()), ACCEPTED);
+    shop_provider_decides(shop, PAYMENT, true);
+    while (payment(shop, PAYMENT)->captured == 0) {
+        assert_true(shop_step(shop));
+    }
+    assert_int_equal(shop_ask(shop, PAYMENT, give_back(1000)), ACCEPTED); /* before the order hears of it */
+    shop_settle(shop);
+    shop_check(shop);
+    assert_int_equal(payment(shop, PAYMENT)->refunded, TOTAL_MINOR);
+    assert_str(order(shop, ORDER)->payments.items[0].result, "returned");
+}
+
+static void a_hold_whose_void_was_refused_before_it_existed_is_given_back(void **state) {
+    struct shop *shop = *state;
+    buy(shop, "cmd_buy", "pledge");
+    assert_int_equal(shop_ask(shop, ORDER, cancel()), ACCEPTED);
+    shop_settle(shop);
+    assert_true(payment(shop, PAYMENT)->void_refused);
+    shop_provider_decides(shop, PAYMENT, true);
+    shop_settle(shop);
+    shop_check(shop);
+    assert_int_equal(payment(shop, PAYMENT)->refunded, TOTAL_MINOR);
+    assert_str(order(shop, ORDER)->payments.items[0].result, "returned");
+}
+
+static void a_hold_that_cannot_be_captured_is_let_go_of(void **state) {
+    struct shop *shop = *state;
+    buy(shop, "cmd_buy", "uncapturable");
+    shop_check(shop);
+    assert_int_equal(order(shop, ORDER)->status, ORDER_STATUS_AWAITING_PAYMENT);
+    assert_answered(shop, "cmd_buy", REJECT_PAYMENT_DECLINED);
+    assert_int_equal(payment(shop, PAYMENT)->status, PAYMENT_STATUS_VOIDED);
+}
+
 static void cancelling_while_the_payment_is_in_progress_answers_who_waits(void **state) {
     struct shop *shop = *state;
     buy(shop, "cmd_buy", "hang");
@@ -332,7 +396,7 @@ struct shopper {
     int open_count;
 };
 
-static const char *const methods[] = {"approve", "decline", "authorize", "action", "hang"};
+static const char *const methods[] = {"approve", "decline", "authorize", "action", "hang", "pledge", "uncapturable"};
 
 static struct str newest_order(struct shop *shop, const struct shopper *shopper) {
     return ((const struct cart_state *)shop_stream(shop, shopper->cart)->state)->order;
@@ -345,10 +409,20 @@ static const char *new_command(struct shop *shop, struct shopper *shopper) {
     return id;
 }
 
+/* What an operator may do behind the order's back. */
+static void meddle_with_a_payment(struct shop *shop) {
+    if (shop->charges.count > 0) {
+        struct str which = shop->charges.items[shop_random(shop, shop->charges.count)].payment;
+        struct command let_go = {.type = COMMAND_VOID_PAYMENT};
+        bool refunds = shop_random(shop, 4) > 0;
+        (void)shop_ask(shop, which, refunds ? give_back(1 + (int64_t)shop_random(shop, 900)) : let_go);
+    }
+}
+
 static void act(struct shop *shop, struct shopper *shopper) {
-    const char *method = methods[shop_random(shop, 5)];
+    const char *method = methods[shop_random(shop, ARRAY_LENGTH(methods))];
     struct str order_stream = newest_order(shop, shopper);
-    switch (shop_random(shop, 7)) {
+    switch (shop_random(shop, 8)) {
     case 0:
     case 1: {
         struct command set = {.type = COMMAND_SET_CART_LINE};
@@ -377,6 +451,9 @@ static void act(struct shop *shop, struct shopper *shopper) {
         break;
     case 6:
         shop_wait(shop, (int64_t)shop_random(shop, 10) * MINUTE_US);
+        break;
+    case 7:
+        meddle_with_a_payment(shop);
         break;
     }
 }
@@ -534,6 +611,11 @@ int main(void) {
         TEST(of_two_payments_that_succeed_one_is_sent_back),
         TEST(cancelling_an_unpaid_order_frees_its_stock),
         TEST(cancelling_a_paid_order_refunds_it),
+        TEST(cancelling_after_a_partial_refund_gives_the_rest_back),
+        TEST(cancelling_while_a_partial_refund_is_under_way_gives_the_rest_back),
+        TEST(a_late_success_of_which_part_was_refunded_already_is_returned_in_full),
+        TEST(a_hold_whose_void_was_refused_before_it_existed_is_given_back),
+        TEST(a_hold_that_cannot_be_captured_is_let_go_of),
         TEST(cancelling_while_the_payment_is_in_progress_answers_who_waits),
         TEST(a_success_after_cancellation_is_refunded_visibly),
         TEST(an_unpaid_order_ends_at_its_deadline),

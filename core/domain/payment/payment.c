@@ -1,4 +1,3 @@
-/* Longer than most: the provider's eight outcomes and our five commands share one set of rules on money. */
 #include "core/domain/payment/payment.h"
 
 #include "core/base/text.h"
@@ -35,10 +34,12 @@ static const struct status_change changes[] = {
     {EVENT_PAYMENT_REFUNDED, PAYMENT_STATUS_CAPTURED, PAYMENT_STATUS_CAPTURED},
     {EVENT_REFUND_FAILED, PAYMENT_STATUS_CAPTURED, PAYMENT_STATUS_CAPTURED},
 
-    /* Late successes, and a void whose answer comes after the failure. */
+    /* Late successes, and voids that go on after the failure. */
     {EVENT_PAYMENT_AUTHORIZED, PAYMENT_STATUS_FAILED, PAYMENT_STATUS_AUTHORIZED},
     {EVENT_PAYMENT_CAPTURED, PAYMENT_STATUS_FAILED, PAYMENT_STATUS_CAPTURED},
+    {EVENT_PAYMENT_VOID_REQUESTED, PAYMENT_STATUS_FAILED, PAYMENT_STATUS_FAILED}, /* its capture was declined */
     {EVENT_PAYMENT_VOID_REFUSED, PAYMENT_STATUS_FAILED, PAYMENT_STATUS_FAILED},
+    {EVENT_PAYMENT_VOIDED, PAYMENT_STATUS_FAILED, PAYMENT_STATUS_VOIDED},
     {EVENT_PAYMENT_CAPTURED, PAYMENT_STATUS_VOIDED, PAYMENT_STATUS_CAPTURED},
 
     /* What contradicts moves nothing. */
@@ -57,6 +58,11 @@ int64_t payment_refundable(const struct payment_state *state) {
 
 static struct refund *find_refund(const struct payment_state *state, int64_t number) {
     return number >= 1 && number <= state->refunds.count ? &state->refunds.items[number - 1] : NULL;
+}
+
+/* Asked to let go, and the provider has not said that it cannot. */
+static bool is_being_voided(const struct payment_state *state) {
+    return state->void_requested && !state->void_refused;
 }
 
 static bool refund_is(const struct refund *refund, struct str status) {
@@ -143,8 +149,7 @@ static enum rejection capture_payment(const struct payment_state *state, const s
     if (state->status == PAYMENT_STATUS_ABSENT) {
         return REJECT_UNKNOWN_PAYMENT;
     }
-    bool is_being_voided = state->void_requested && !state->void_refused;
-    if (state->status != PAYMENT_STATUS_AUTHORIZED || state->capture_pending > 0 || is_being_voided) {
+    if (state->status != PAYMENT_STATUS_AUTHORIZED || state->capture_pending > 0 || is_being_voided(state)) {
         return REJECT_PAYMENT_NOT_CAPTURABLE;
     }
     struct money amount;
@@ -155,14 +160,23 @@ static enum rejection capture_payment(const struct payment_state *state, const s
     return refusal;
 }
 
+static void request_void(const struct payment_state *state, struct str reason, struct decision *decision) {
+    decision_event(decision, EVENT_PAYMENT_VOID_REQUESTED)->as.payment_void_requested = (struct payment_void_requested){
+        .reason = reason, .provider = state->provider, .intent = intent_of(decision, "void")};
+}
+
 static enum rejection void_payment(const struct payment_state *state, const struct void_payment *ask,
                                    struct decision *decision) {
     switch (state->status) {
     case PAYMENT_STATUS_ABSENT:
         return REJECT_UNKNOWN_PAYMENT;
     case PAYMENT_STATUS_CAPTURED:
-    case PAYMENT_STATUS_FAILED:
         return REJECT_PAYMENT_NOT_VOIDABLE;
+    case PAYMENT_STATUS_FAILED:
+        if (state->authorized == 0) {
+            return REJECT_PAYMENT_NOT_VOIDABLE; /* holds nothing */
+        }
+        break;
     case PAYMENT_STATUS_VOIDED:
         return ACCEPTED;
     case PAYMENT_STATUS_REQUESTED:
@@ -174,12 +188,7 @@ static enum rejection void_payment(const struct payment_state *state, const stru
         return REJECT_PAYMENT_NOT_VOIDABLE;
     }
     if (!state->void_requested) {
-        decision_event(decision, EVENT_PAYMENT_VOID_REQUESTED)->as.payment_void_requested =
-            (struct payment_void_requested){
-                .reason = ask->has_reason ? ask->reason : STR("request"),
-                .provider = state->provider,
-                .intent = intent_of(decision, "void"),
-            };
+        request_void(state, ask->has_reason ? ask->reason : STR("request"), decision);
     }
     return ACCEPTED;
 }
@@ -193,12 +202,14 @@ static enum rejection refund_payment(const struct payment_state *state, const st
     if (refundable_minor <= 0) {
         return REJECT_PAYMENT_NOT_REFUNDABLE;
     }
-    struct money amount;
+    struct money amount = {0};
     enum rejection refusal = check_amount(state, ask->has_amount, ask->amount, refundable_minor, decision, &amount);
     if (refusal != ACCEPTED) {
         return refusal;
     }
-    if (state->refunds.count >= PAYMENT_MAX_REFUNDS) {
+    /* The last one must give all back, so that an order can be cancelled after any number of partial refunds. */
+    uint32_t refunds_max = amount.amount < refundable_minor ? PAYMENT_MAX_REFUNDS - 1 : PAYMENT_MAX_REFUNDS;
+    if (state->refunds.count >= refunds_max) {
         return REJECT_TOO_MANY_REFUNDS;
     }
     int32_t number = (int32_t)state->refunds.count + 1;
@@ -272,7 +283,7 @@ static enum rejection charge_authorized(const struct payment_state *state,
     }
     decision_event(decision, EVENT_PAYMENT_AUTHORIZED)->as.payment_authorized =
         (struct payment_authorized){.amount = outcome->amount, .provider_ref = outcome->provider_ref};
-    if (!state->void_requested) {
+    if (!is_being_voided(state)) {
         request_capture(state, outcome->amount, decision);
     }
     return ACCEPTED;
@@ -333,16 +344,32 @@ static enum rejection capture_outcome(const struct payment_state *state, const s
     if (str_equal(outcome->result, STR("declined"))) {
         if (state->capture_pending > 0) {
             failed(outcome, decision);
+            if (!state->void_requested) {
+                request_void(state, STR("capture_declined"), decision); /* the shopper's money is still held */
+            }
         }
         return ACCEPTED;
     }
     return unexpected_result(state, outcome, decision);
 }
 
+/* A refusal most often means that the money was taken, which the charge or the capture will tell. Where neither is
+ * under way, because the authorization came while the payment was being voided, the capture is asked for after all:
+ * what is captured can be given back, what is held could not be let go of. */
+static void void_refused(const struct payment_state *state, const struct record_provider_outcome *outcome,
+                         struct decision *decision) {
+    decision_event(decision, EVENT_PAYMENT_VOID_REFUSED)->as.payment_void_refused =
+        (struct payment_void_refused){.code = outcome->code};
+    if (state->status == PAYMENT_STATUS_AUTHORIZED && state->capture_pending == 0) {
+        request_capture(state, (struct money){state->authorized, state->amount.currency}, decision);
+    }
+}
+
+/* Answered with an event whatever became of the payment meanwhile, so that the provider is not asked for ever. */
 static enum rejection void_outcome(const struct payment_state *state, const struct record_provider_outcome *outcome,
                                    struct decision *decision) {
     bool is_uncaptured = state->status == PAYMENT_STATUS_REQUESTED || state->status == PAYMENT_STATUS_ACTION_REQUIRED ||
-                         state->status == PAYMENT_STATUS_AUTHORIZED;
+                         state->status == PAYMENT_STATUS_AUTHORIZED || state->status == PAYMENT_STATUS_FAILED;
     if (str_equal(outcome->result, STR("voided"))) {
         if (is_uncaptured) {
             decision_event(decision, EVENT_PAYMENT_VOIDED)->as.payment_voided =
@@ -354,8 +381,7 @@ static enum rejection void_outcome(const struct payment_state *state, const stru
     }
     if (str_equal(outcome->result, STR("void_refused"))) {
         if (!state->void_refused && state->status != PAYMENT_STATUS_VOIDED) {
-            decision_event(decision, EVENT_PAYMENT_VOID_REFUSED)->as.payment_void_refused =
-                (struct payment_void_refused){.code = outcome->code};
+            void_refused(state, outcome, decision);
         }
         return ACCEPTED;
     }

@@ -7,6 +7,7 @@
  *                               v | +--> failed <---------+ +---> voided              |
  *                        action_required                  declined  |                 |
  *                                          failed, voided ----------+-----------------+
+ *                                          failed ------------------> voided (what a declined capture had held)
  *
  * Promise  refunded + refunds pending <= captured <= authorized, after every event. Before the provider is called an
  *          event holds the intent, the idempotency key of that call: <payment>.charge, .capture.1, .void, .refund.<n>;
@@ -16,8 +17,11 @@
  *          PaymentOutcomeRefused, which ends the asking, and waits for a person and a corrected webhook.
  *          Money that really moved is recorded even after a failure or a void, so that the order can send it back.
  * Meaning  a charge authorizes and, where the method can, captures in one call. Of a provider that only authorizes,
- *          the capture is requested at once, unless the payment is being voided.
- * Bounds   PAYMENT_MAX_REFUNDS refunds.
+ *          the capture is requested at once, unless the payment is being voided; if the void is then refused, at once
+ *          after that, so that the order can give the money back. A declined capture lets go of what it was to take.
+ * Bounds   PAYMENT_MAX_REFUNDS refunds; the last one is of all that is left.
+ * Size     payment.c is long because the provider's eight outcomes and our five commands share one set of rules on
+ *          money.
  * Memory   events and state live in the arena handed over.
  * Thread   pure; any.            May use: base, generated structs, other parts of the domain.
  */

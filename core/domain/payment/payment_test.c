@@ -192,12 +192,38 @@ static void a_declined_charge_has_failed_for_good(void **state) {
 static void a_declined_capture_has_failed_too(void **state) {
     struct given *payment = *state;
     when(payment, outcome(CAPTURE, "declined", 1000));
-    THEN(payment, EVENT_PAYMENT_FAILED);
+    THEN(payment, EVENT_PAYMENT_FAILED, EVENT_PAYMENT_VOID_REQUESTED);
     assert_str(told_order(payment)->result, "failed");
     when(payment, outcome(CAPTURE, "declined", 1000));
     THEN_NOTHING(payment);
     when(payment, outcome(CHARGE, "authorized", 1000));
     THEN_NOTHING(payment);
+}
+
+static void what_a_declined_capture_had_held_is_let_go_of(void **state) {
+    struct given *payment = *state;
+    when(payment, outcome(CAPTURE, "declined", 1000));
+    assert_str(made(payment, 1)->as.payment_void_requested.intent, VOID);
+    assert_str(made(payment, 1)->as.payment_void_requested.reason, "capture_declined");
+    when(payment, let_go());
+    THEN_NOTHING(payment);
+    when(payment, outcome(VOID, "voided", 0));
+    THEN(payment, EVENT_PAYMENT_VOIDED);
+    assert_str(now(payment)->failure_code, "no_funds");
+    when(payment, outcome(CAPTURE, "captured", 1000)); /* it went through after all */
+    THEN(payment, EVENT_PAYMENT_CAPTURED);
+    assert_str(told_order(payment)->result, "captured");
+}
+
+static void a_hold_left_by_a_declined_capture_can_be_voided(void **state) {
+    struct given *payment = *state;
+    given(payment, (struct event){.type = EVENT_PAYMENT_FAILED, .as.payment_failed = {STR("no_funds"), STR("no")}});
+    when(payment, let_go());
+    THEN(payment, EVENT_PAYMENT_VOID_REQUESTED);
+    when(payment, outcome(VOID, "void_refused", 0));
+    THEN(payment, EVENT_PAYMENT_VOID_REFUSED);
+    when(payment, let_go());
+    THEN_REFUSED(payment, REJECT_PAYMENT_NOT_VOIDABLE, "");
 }
 
 static void a_step_asked_of_the_shopper_is_told_to_the_order(void **state) {
@@ -378,14 +404,39 @@ static void a_payment_that_is_being_voided_is_not_captured(void **state) {
     assert_sums(payment, 1000, 0, 0, 0);
 }
 
-static void a_void_that_was_refused_without_a_charge_leaves_the_capture_open(void **state) {
+static void a_hold_that_the_provider_does_not_let_go_of_is_captured_so_that_it_can_be_returned(void **state) {
     struct given *payment = *state;
     when(payment, outcome(CHARGE, "authorized", 1000));
+    THEN(payment, EVENT_PAYMENT_AUTHORIZED);
     when(payment, outcome(VOID, "void_refused", 0));
+    THEN(payment, EVENT_PAYMENT_VOID_REFUSED, EVENT_PAYMENT_CAPTURE_REQUESTED);
+    assert_int_equal(made(payment, 1)->as.payment_capture_requested.amount.amount, 1000);
     when(payment, let_go());
     THEN_REFUSED(payment, REJECT_PAYMENT_NOT_VOIDABLE, "");
-    when(payment, capture(1000));
-    THEN(payment, EVENT_PAYMENT_CAPTURE_REQUESTED);
+    when(payment, outcome(CAPTURE, "captured", 1000));
+    THEN(payment, EVENT_PAYMENT_CAPTURED);
+    assert_str(told_order(payment)->result, "captured");
+}
+
+static void the_same_when_the_void_was_refused_before_the_authorization(void **state) {
+    struct given *payment = *state;
+    when(payment, outcome(VOID, "void_refused", 0));
+    THEN(payment, EVENT_PAYMENT_VOID_REFUSED);
+    when(payment, outcome(CHARGE, "authorized", 1000));
+    THEN(payment, EVENT_PAYMENT_AUTHORIZED, EVENT_PAYMENT_CAPTURE_REQUESTED);
+    when(payment, outcome(CAPTURE, "captured", 1000));
+    THEN(payment, EVENT_PAYMENT_CAPTURED);
+    assert_str(told_order(payment)->result, "captured");
+}
+
+static void a_void_is_answered_though_the_charge_has_failed_meanwhile(void **state) {
+    struct given *payment = *state;
+    when(payment, outcome(CHARGE, "declined", 0));
+    THEN(payment, EVENT_PAYMENT_FAILED);
+    when(payment, outcome(VOID, "voided", 0));
+    THEN(payment, EVENT_PAYMENT_VOIDED);
+    when(payment, outcome(CHARGE, "captured", 1000));
+    THEN(payment, EVENT_PAYMENT_CAPTURED);
 }
 
 static void a_success_after_the_void_is_recorded_so_that_it_can_be_refunded(void **state) {
@@ -468,11 +519,16 @@ static void a_refund_needs_a_sum_in_the_payments_currency(void **state) {
 
 static void a_payment_has_at_most_100_refunds(void **state) {
     struct given *payment = *state;
-    for (int i = 0; i < PAYMENT_MAX_REFUNDS; i++) {
+    for (int i = 0; i < PAYMENT_MAX_REFUNDS - 1; i++) {
         when(payment, refund(1));
         THEN(payment, EVENT_REFUND_REQUESTED);
     }
     when(payment, refund(1));
+    THEN_REFUSED(payment, REJECT_TOO_MANY_REFUNDS, "");
+    when(payment, refund_all());
+    THEN(payment, EVENT_REFUND_REQUESTED);
+    when(payment, outcome(PAYMENT ".refund.1", "refund_failed", 0));
+    when(payment, refund_all());
     THEN_REFUSED(payment, REJECT_TOO_MANY_REFUNDS, "");
 }
 
@@ -547,6 +603,8 @@ int main(void) {
         IN(_requested, an_authorized_charge_is_captured_at_once_under_a_key_of_its_own),
         IN(_requested, a_declined_charge_has_failed_for_good),
         IN(_capturing, a_declined_capture_has_failed_too),
+        IN(_capturing, what_a_declined_capture_had_held_is_let_go_of),
+        IN(_capturing, a_hold_left_by_a_declined_capture_can_be_voided),
         IN(_requested, a_step_asked_of_the_shopper_is_told_to_the_order),
         IN(_failed, a_success_after_the_failure_counts),
         IN(_requested, more_than_was_asked_for_is_not_bent_to_fit),
@@ -561,7 +619,9 @@ int main(void) {
         IN(_voiding, money_taken_before_the_void_arrived_is_told_to_the_order),
         IN(_voiding, the_same_when_the_charge_is_heard_of_first),
         IN(_voiding, a_payment_that_is_being_voided_is_not_captured),
-        IN(_voiding, a_void_that_was_refused_without_a_charge_leaves_the_capture_open),
+        IN(_voiding, a_hold_that_the_provider_does_not_let_go_of_is_captured_so_that_it_can_be_returned),
+        IN(_voiding, the_same_when_the_void_was_refused_before_the_authorization),
+        IN(_voiding, a_void_is_answered_though_the_charge_has_failed_meanwhile),
         IN(_voiding, a_success_after_the_void_is_recorded_so_that_it_can_be_refunded),
         IN(_captured, what_is_captured_or_failed_is_not_voided),
         IN(_failed, what_is_captured_or_failed_is_not_voided),
