@@ -3,6 +3,7 @@
 #include "core/domain/checkout/checkout.h"
 #include "core/domain/ids.h"
 #include "core/domain/money.h"
+#include "core/domain/payment/payment.h"
 #include "core/domain/pricing/quote.h"
 #include "gen/codec.h"
 
@@ -198,6 +199,9 @@ static enum rejection check_out_cart(const struct cart_state *state, const struc
     }
     if (state->lines.count == 0) {
         return REJECT_CART_EMPTY;
+    }
+    if (!payment_provider_exists(ask->payment.provider)) {
+        return decision_reject(decision, REJECT_UNKNOWN_PROVIDER, STR("/payment/provider"));
     }
     struct quote quote = quote_cart(state, &ask->price_facts, decision->arena);
     switch (quote.outcome) {

@@ -237,6 +237,18 @@ static void an_empty_cart_is_not_checked_out(void **state) {
     THEN_REFUSED(cart, REJECT_CART_EMPTY, "");
 }
 
+static void a_payment_provider_that_does_not_exist_is_refused_before_anything_is_held(void **state) {
+    struct given *cart = *state;
+    when(cart, open_cart("EUR", NULL, 0));
+    when(cart, set_line("TEA", 2));
+    struct command command = check_out();
+    command.as.check_out_cart.payment.provider = STR("stripe");
+    when(cart, command);
+    THEN_REFUSED(cart, REJECT_UNKNOWN_PROVIDER, "/payment/provider");
+    when(cart, check_out());
+    THEN(cart, EVENT_CART_CHECKED_OUT);
+}
+
 static void checking_out_places_the_order_of_this_attempt(void **state) {
     struct given *cart = *state;
     when(cart, open_cart("EUR", NULL, 0));
@@ -348,6 +360,7 @@ int main(void) {
         TEST(a_cart_takes_at_most_500_lines),
         TEST(an_unknown_cart_takes_nothing),
         TEST(an_empty_cart_is_not_checked_out),
+        TEST(a_payment_provider_that_does_not_exist_is_refused_before_anything_is_held),
         TEST(checking_out_places_the_order_of_this_attempt),
         TEST(a_double_click_is_one_order),
         TEST(the_prices_of_check_out_are_those_of_that_moment),

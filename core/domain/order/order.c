@@ -3,6 +3,7 @@
 #include "core/domain/checkout/checkout.h"
 #include "core/domain/ids.h"
 #include "core/domain/money.h"
+#include "core/domain/payment/payment.h"
 #include "gen/codec.h"
 
 static const struct status_change changes[] = {
@@ -197,6 +198,9 @@ static enum rejection retry_order_payment(const struct order_state *state, const
     }
     if (state->payments.count >= ORDER_MAX_PAYMENTS) {
         return REJECT_TOO_MANY_PAYMENTS;
+    }
+    if (!payment_provider_exists(ask->provider)) {
+        return decision_reject(decision, REJECT_UNKNOWN_PROVIDER, STR("/provider"));
     }
     struct payment_choice choice = {ask->provider, ask->method};
     start_payment(state, &choice, command->meta.command_id, decision);

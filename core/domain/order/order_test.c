@@ -254,6 +254,10 @@ static void a_declined_payment_leaves_it_waiting_for_another(void **state) {
     THEN_NOTHING(order);
     when(order, step_asked(FIRST));
     THEN_NOTHING(order);
+    struct command by_stripe = retry("cmd_retry");
+    by_stripe.as.retry_order_payment.provider = STR("stripe");
+    when(order, by_stripe);
+    THEN_REFUSED(order, REJECT_UNKNOWN_PROVIDER, "/provider");
     when(order, retry("cmd_retry"));
     THEN(order, EVENT_ORDER_PAYMENT_STARTED);
     THEN_SENDS(order, 1);

@@ -38,5 +38,8 @@ enum rejection payment_decide(const struct payment_state *state, const struct co
                               struct decision *decision);
 void payment_evolve(struct payment_state *state, const struct event *event, struct arena *arena);
 
+/* Whether there is a provider of this name. What names another one is refused before anything is held for it. */
+bool payment_provider_exists(struct str provider);
+
 /* What can still be given back: captured - refunded - refunds pending. */
 int64_t payment_refundable(const struct payment_state *state);
