@@ -102,6 +102,19 @@ def test_the_offending_field_is_pointed_at(send, path, content, pointer):
 
 
 @pytest.mark.parametrize(
+    "path, content, pointer",
+    [
+        (f"/v1/products/prod_{ULID}", b'{"title":"T","description":null}', "/description"),
+        (f"/v1/products/prod_{ULID}", b'{"vendor":null}', "/vendor"),
+        (f"/v1/products/prod_{ULID}/variants/A", b'{"title":"T","barcode":null}', "/barcode"),
+        (f"/v1/products/prod_{ULID}/variants/A", b'{"weight_g":null}', "/weight_g"),
+    ],
+)
+def test_a_change_to_null_is_refused_and_not_passed_over(send, path, content, pointer):
+    assert_refused(send("PATCH", path, content), "wrong_type", pointer)
+
+
+@pytest.mark.parametrize(
     "method, path, status, code",
     [
         ("GET", f"/v1/carts/ord_{ULID}.1", 422, "wrong_id_kind"),

@@ -111,12 +111,6 @@ bool json_read_required(const struct json_reader *reader, const struct json_plac
 }
 
 bool json_read_optional(const struct json_place *place, const json_t *object, const json_t **ret_value) {
-    const json_t *value = json_object_get(object, place->name);
-    *ret_value = value;
-    return value != NULL && !json_is_null(value);
-}
-
-bool json_read_defaulted(const struct json_place *place, const json_t *object, const json_t **ret_value) {
     *ret_value = json_object_get(object, place->name);
     return *ret_value != NULL;
 }

@@ -52,12 +52,12 @@ bool json_fail(const struct json_reader *reader, const struct json_place *place,
 MUST_CHECK bool json_read_object(const struct json_reader *reader, const struct json_place *place, const json_t *json,
                                  const char *const *names);
 
-/* The member called place->name. A required one must be there; an optional one may be missing or null. */
+/* The member called place->name. A required one must be there; an optional one, or one with a default, may be missing.
+ * null is never as good as missing, it is of the wrong type: whoever sends it in a change means to clear the field, and
+ * must not be told that this was done. */
 MUST_CHECK bool json_read_required(const struct json_reader *reader, const struct json_place *place,
                                    const json_t *object, const json_t **ret_value);
 MUST_CHECK bool json_read_optional(const struct json_place *place, const json_t *object, const json_t **ret_value);
-/* A member with a default: it may be missing, but not null. */
-MUST_CHECK bool json_read_defaulted(const struct json_place *place, const json_t *object, const json_t **ret_value);
 
 MUST_CHECK bool json_read_text(const struct json_reader *reader, const struct json_place *place, const json_t *json,
                                const struct json_text_rules *rules, struct str *ret_text);

@@ -111,7 +111,7 @@ static void emit_read_field(struct emitter *emitter, struct buf *out, const stru
         buf_printf(out, "    if (json_read_optional(&at, json, &value)) {\n        %shas_%s = true;\n        if (!",
                    prefix, field->name);
     } else {
-        buf_str(out, STR("    if (json_read_defaulted(&at, json, &value)) {\n        if (!"));
+        buf_str(out, STR("    if (json_read_optional(&at, json, &value)) {\n        if (!"));
     }
     emit_read_call(emitter, out, field, target);
     buf_printf(out, ") {\n%*sreturn false;\n%*s}\n", indent + 4, "", indent, "");
