@@ -169,6 +169,28 @@ def test_a_provider_that_only_authorizes_is_asked_to_capture(shop, sku, daybook)
     assert (book["authorized"], book["captured"]) == (100, 100)
 
 
+def test_an_unknown_provider_is_refused_and_nothing_is_held(shop, sku):
+    shop.sells(sku, 100, 5)
+    cart = shop.cart((sku, 2))["id"]
+    refused = shop.check_out(cart, payment={"provider": "stripe", "method": "card"})
+    assert refused.status_code == 422
+    assert (refused.json()["code"], refused.json()["pointer"]) == ("unknown_provider", "/payment/provider")
+    assert shop.available(sku) == 5
+    order = shop.check_out(cart, "decline").json()["order"]
+    refused = shop.client.post(f"/v1/orders/{order}/payments", {"provider": "stripe", "method": "card"})
+    assert refused.status_code == 422
+    assert (refused.json()["code"], refused.json()["pointer"]) == ("unknown_provider", "/provider")
+
+
+def test_cancelling_after_a_partial_refund_gives_the_rest_back(shop, sku, daybook):
+    shop.sells(sku, 100, 5)
+    order = shop.buy((sku, 1))
+    payment = order["payments"][0]["id"]
+    shop.client.expect(200, shop.client.post(f"/v1/payments/{payment}/refunds", {"amount": euros(10)}))
+    shop.client.expect(200, shop.client.post(f"/v1/orders/{order['id']}/cancel", {"reason": "changed my mind"}))
+    wait_until(lambda: ledger(daybook, payment)["refunded"] == 100, "the refund of the rest")
+
+
 def test_a_success_after_the_cancellation_is_refunded_visibly(shop, sku, daybook):
     shop.sells(sku, 100, 5)
     order = shop.check_out(shop.cart((sku, 1))["id"], "late_success").json()["order"]
