@@ -183,6 +183,17 @@ uint32_t utf8_first(struct str text) {
     return len;
 }
 
+struct str utf8_cut(struct str text, uint32_t max_bytes) {
+    if (text.len <= max_bytes) {
+        return text;
+    }
+    uint32_t len = max_bytes;
+    while (len > 0 && ((uint8_t)text.data[len] & 0xc0) == 0x80) {
+        len--; /* what would be cut off goes on in the middle of a character */
+    }
+    return str_first(text, len);
+}
+
 bool utf8_is_valid(struct str text) {
     uint32_t at = 0;
     while (at < text.len) {

@@ -31,5 +31,8 @@ MUST_CHECK bool int64_read(struct str text, int64_t *ret_value);
 /* The length of the well-formed UTF-8 sequence that the text begins with; 0 when there is none. */
 uint32_t utf8_first(struct str text);
 
+/* The longest part from the beginning that has at most max_bytes and ends between two characters. */
+struct str utf8_cut(struct str text, uint32_t max_bytes);
+
 /* Whether the bytes are UTF-8 without overlong forms and surrogates (RFC 3629). */
 bool utf8_is_valid(struct str text);

@@ -213,6 +213,28 @@ static void what_is_not_utf8_is_refused_wherever_it_stands(void **state) {
     }
 }
 
+static void utf8_is_cut_between_two_characters(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        uint32_t max_bytes;
+        const char *cut;
+    } rows[] = {
+        {"", 0, ""},
+        {"abc", 3, "abc"},
+        {"abc", 2, "ab"},
+        {"abc", 0, ""},
+        {"a\u00e9b", 2, "a"},
+        {"a\u00e9b", 3, "a\u00e9"},
+        {"\u20ac\u20ac", 5, "\u20ac"},
+        {"\U0001f600", 3, ""},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct str cut = utf8_cut(str_of_cstr(rows[i].text), rows[i].max_bytes);
+        assert_true(str_equal(cut, str_of_cstr(rows[i].cut)));
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(hex_is_two_lower_case_digits_a_byte, buf_setup, buf_teardown),
@@ -226,6 +248,7 @@ int main(void) {
         cmocka_unit_test(whole_numbers_have_one_text_each),
         cmocka_unit_test(utf8_of_every_length_is_valid),
         cmocka_unit_test(what_is_not_utf8_is_refused_wherever_it_stands),
+        cmocka_unit_test(utf8_is_cut_between_two_characters),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }

@@ -20,8 +20,19 @@ static struct str outcome_command_id(struct arena *arena, const struct intent *i
     return arena_printf(arena, "cmd_%.*s", ULID_TEXT_LEN, ulid);
 }
 
-struct command outcome_command(struct arena *arena, const struct intent *intent, const struct provider_outcome *outcome,
+/* The caller has checked `result` against the known ones. */
+static struct provider_outcome bounded(const struct provider_outcome *outcome) {
+    struct provider_outcome within = *outcome;
+    within.provider_ref = utf8_cut(outcome->provider_ref, OUTCOME_TEXT_MAX);
+    within.code = utf8_cut(outcome->code, OUTCOME_TEXT_MAX);
+    within.message = utf8_cut(outcome->message, OUTCOME_TEXT_MAX);
+    within.action_url = outcome->action_url.len <= OUTCOME_URL_MAX ? outcome->action_url : STR("");
+    return within;
+}
+
+struct command outcome_command(struct arena *arena, const struct intent *intent, const struct provider_outcome *said,
                                int64_t now_us) {
+    const struct provider_outcome within = bounded(said), *outcome = &within;
     struct command command = {.type = COMMAND_RECORD_PROVIDER_OUTCOME};
     command.meta = (struct command_meta){.command_id = outcome_command_id(arena, intent, outcome),
                                          .stream = str_of_cstr(intent->payment),

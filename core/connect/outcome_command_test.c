@@ -7,6 +7,9 @@
 
 #include <cmocka.h>
 
+#include "core/base/text.h"
+#include "core/log/record.h"
+
 static struct arena arena;
 static const struct intent charge = {
     .kind = INTENT_CHARGE, .amount_minor = 1000, .currency = "EUR", .key = "pay_X.1.1.charge", .payment = "pay_X.1.1"};
@@ -52,11 +55,40 @@ static void the_providers_currency_is_not_bent_to_the_one_asked_for(void **state
     assert_true(str_equal(unsaid.currency, STR("EUR")));
 }
 
+static void however_much_the_provider_says_the_command_fits_into_a_record(void **state) {
+    (void)state;
+    enum { LONG = 1000 * 1000 };
+    static char text[LONG];
+    for (size_t i = 0; i + 1 < LONG; i += 2) {
+        memcpy(text + i, "é", 2);
+    }
+    struct str words = str_of(text, LONG);
+    const struct provider_outcome outcome = {.answer = PROVIDER_DECIDED,
+                                             .result = STR("action_required"),
+                                             .provider_ref = words,
+                                             .code = words,
+                                             .message = words,
+                                             .action_url = words};
+    struct command command = outcome_command(&arena, &charge, &outcome, 1);
+    const struct record_provider_outcome *told = &command.as.record_provider_outcome;
+    assert_int_equal(told->message.len, OUTCOME_TEXT_MAX);
+    assert_true(utf8_is_valid(told->message));
+    assert_true(utf8_is_valid(told->code));
+    assert_int_equal(told->provider_ref.len, OUTCOME_TEXT_MAX);
+    assert_false(told->has_action_url);
+    struct buf value;
+    buf_init(&value, RECORD_MAX_BYTES);
+    command_record_write(&value, &command);
+    assert_true(buf_ok(&value));
+    buf_release(&value);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_outcome_is_the_same_command),
         cmocka_unit_test(another_amount_or_currency_is_another_command),
         cmocka_unit_test(the_providers_currency_is_not_bent_to_the_one_asked_for),
+        cmocka_unit_test(however_much_the_provider_says_the_command_fits_into_a_record),
     };
     return cmocka_run_group_tests_name("outcome_command", tests, set_up, tear_down);
 }
