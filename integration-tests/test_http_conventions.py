@@ -383,6 +383,27 @@ def test_the_trace_reaches_the_log(client, daybook):
         assert any(trace.encode() in found for found in traces), topic
 
 
+def test_the_trace_of_a_checkout_reaches_all_events_of_its_order_and_its_payment(shop, sku, daybook):
+    shop.sells(sku, 100, 5)
+    trace = uuid.uuid4().hex
+    answer = shop.client.post(
+        f"/v1/carts/{shop.cart((sku, 1))['id']}/checkout",
+        {"payment": {"provider": "test", "method": "authorize"}},
+        headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"},
+    )
+    order = shop.client.expect(201, answer)
+    assert order["status"] == "confirmed"
+    for topic, stream, last in (
+        ("orders", order["id"], "OrderConfirmed"),
+        ("payments", order["payments"][0]["id"], "PaymentCaptured"),
+    ):
+        found = [dict(record.headers()) for record in daybook.kafka.records(daybook.topic(topic))]
+        events = [headers for headers in found if headers["ce_subject"] == stream.encode()]
+        assert events[-1]["ce_type"].endswith(last.encode())
+        untraced = [headers["ce_type"] for headers in events if trace.encode() not in headers.get("traceparent", b"")]
+        assert not untraced, topic
+
+
 # ---- webhooks -------------------------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@
 #include "core/connect/http_provider.h"
 #include "core/connect/intents.h"
 #include "core/connect/outcome_command.h"
+#include "core/log/client.h"
 #include "core/log/producer.h"
 #include "core/log/record.h"
 #include "core/log/topics.h"
@@ -103,10 +104,12 @@ static enum err send_outcome(struct connector *connector, const struct intent *i
     buf_init(&value, RECORD_MAX_BYTES);
     command_record_write(&value, &command);
     int32_t partition = shard_of_stream(command.meta.stream, (uint32_t)connector->config->shards);
+    const struct log_header trace = {.name = "traceparent", .value = str_of_cstr(intent->traceparent)};
     /* No delivery callback: whether it arrived shows in the log, and a task that does not see it there asks again. */
     enum err err = buf_ok(&value)
                        ? log_producer_send(connector->producer, connector->topics.names[TOPIC_COMMANDS], partition,
-                                           shard_key(command.meta.stream), buf_text(&value), NULL, 0, NULL, NULL, NULL)
+                                           shard_key(command.meta.stream), buf_text(&value), &trace,
+                                           trace.value.len > 0 ? 1 : 0, NULL, NULL, NULL)
                        : ERR_TOO_LARGE;
     buf_release(&value);
     return err;
@@ -312,6 +315,9 @@ static void take_event(struct connector *connector, struct shard *shard, const r
         tell_refused(connector, &event);
     }
     struct intent *opened = intents_apply(shard->intents, message->offset, &event, drop_task);
+    if (opened != NULL) {
+        intent_set_trace(opened, client_message_header(message, "traceparent"));
+    }
     if (opened != NULL && shard->is_live) {
         start_task(connector, opened, shard->rereads);
     }

@@ -42,6 +42,13 @@ struct str intent_refusal(enum intent_kind kind) {
     assert(false);
 }
 
+void intent_set_trace(struct intent *intent, struct str traceparent) {
+    if (traceparent.len < INTENT_TRACE_MAX) {
+        memcpy(intent->traceparent, traceparent.data, traceparent.len);
+        intent->traceparent[traceparent.len] = '\0';
+    }
+}
+
 struct intents *intents_create(uint32_t intents_max) {
     struct intents *intents = calloc(1, sizeof *intents);
     if (intents == NULL) {

@@ -18,7 +18,7 @@
 
 enum intent_kind { INTENT_CHARGE, INTENT_CAPTURE, INTENT_VOID, INTENT_REFUND };
 
-enum { INTENT_TEXT_MAX = 128 };
+enum { INTENT_TEXT_MAX = 128, INTENT_TRACE_MAX = 64 };
 
 /* The result, as in RecordProviderOutcome, when the provider would not have the request at all: it had no effect. */
 struct str intent_refusal(enum intent_kind kind);
@@ -37,8 +37,12 @@ struct intent {
     char method[INTENT_TEXT_MAX];
     char correlation_id[INTENT_TEXT_MAX];
     char event_id[INTENT_TEXT_MAX];
+    char traceparent[INTENT_TRACE_MAX]; /* of the event's record, W3C; empty for none */
     void *call; /* the connector's: what it is doing about it; NULL at first */
 };
+
+/* The event's trace goes on with the outcome. One that is too long to be a traceparent of today is as good as none. */
+void intent_set_trace(struct intent *intent, struct str traceparent);
 
 struct intents;
 

@@ -4,6 +4,7 @@
 
 #include "core/base/logger.h"
 #include "core/base/timestamp.h"
+#include "core/log/client.h"
 
 /* A record that comes this soon after a poll that found nothing was appended just now. */
 #define FRESH_WITHIN_US (2 * MICROS_PER_SECOND)
@@ -106,17 +107,6 @@ enum err ends_note(struct worker *worker, struct err_info *info) {
 
 /* ---- deciding ---------------------------------------------------------------------------------------------------- */
 
-static struct str message_header(const rd_kafka_message_t *message, const char *name) {
-    rd_kafka_headers_t *headers;
-    const void *value;
-    size_t size;
-    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-        rd_kafka_header_get_last(headers, name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return (struct str){0};
-    }
-    return str_of(value, size);
-}
-
 static struct engine_input input_of(const rd_kafka_message_t *message) {
     rd_kafka_timestamp_type_t type;
     int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
@@ -126,7 +116,7 @@ static struct engine_input input_of(const rd_kafka_message_t *message) {
         .timestamp_us = timestamp_ms > 0 ? timestamp_ms * MICROS_PER_MS : 0,
         .key = str_of(message->key, message->key_len),
         .value = str_of(message->payload, message->len),
-        .traceparent = message_header(message, "traceparent"),
+        .traceparent = client_message_header(message, "traceparent"),
     };
 }
 

@@ -60,6 +60,17 @@ rd_kafka_headers_t *client_headers(const struct log_header *headers, size_t coun
     return list;
 }
 
+struct str client_message_header(const rd_kafka_message_t *message, const char *name) {
+    rd_kafka_headers_t *headers;
+    const void *value;
+    size_t size;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        rd_kafka_header_get_last(headers, name, &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return (struct str){0};
+    }
+    return str_of(value, size);
+}
+
 /* The list of what Kafka's protocol guide calls retriable, as far as our clients meet it, and librdkafka's own. The
  * enum has over a hundred values, and new brokers add to them: hence no switch. */
 bool client_error_is_passing(rd_kafka_resp_err_t error) {

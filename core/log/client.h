@@ -2,7 +2,8 @@
  *
  * Promise  librdkafka writes nothing to standard error (libraries do not log); what went wrong is in err_info instead.
  *          A setting that librdkafka does not know is our bug, and asserts.
- * Thread   any.                  May use: base, librdkafka. For core/log alone.
+ * Thread   any.                  May use: base, librdkafka. For core/log, and for loops that read
+ *          with librdkafka themselves.
  */
 #pragma once
 
@@ -39,6 +40,9 @@ MUST_CHECK enum err client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_k
 
 /* librdkafka's headers of a record; NULL for none. Owned by the caller until a produce call has succeeded. */
 rd_kafka_headers_t *client_headers(const struct log_header *headers, size_t count);
+
+/* The newest header of that name; empty for none. Lives as long as the message. */
+struct str client_message_header(const rd_kafka_message_t *message, const char *name);
 
 /* Whether the same request may work later: the broker or the way to it is in trouble, not the request. */
 bool client_error_is_passing(rd_kafka_resp_err_t error);
