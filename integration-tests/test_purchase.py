@@ -3,9 +3,11 @@
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from harness.daybook import Daybook
+from harness.ports import free_port
 from harness.shop import Shop, euros
 from harness.waiting import wait_until
 
@@ -206,6 +208,27 @@ def test_a_late_success_pays_an_order_that_still_waits(shop, sku, daybook):
     order = shop.check_out(shop.cart((sku, 1))["id"], "late_success").json()["order"]
     assert order_becomes(shop, order, "confirmed")
     assert ledger(daybook, shop.order(order)["payments"][0]["id"])["captured"] == 100
+
+
+def test_a_payment_whose_webhook_is_lost_is_found_all_the_same(new_daybook):
+    nobody = f"http://127.0.0.1:{free_port()}/webhooks"
+    installation = new_daybook(provider_arguments=("--webhook-url", nobody))
+    with installation.client() as client:
+        shop = Shop(client)
+        shop.sells("LOST", 100, 5)
+        orders = [shop.client.expect(201, shop.check_out(shop.cart(("LOST", 1))["id"], "action")) for _ in range(2)]
+        kept, given_up = (order["id"] for order in orders)
+        for order in orders:
+            assert order["status"] == "awaiting_payment"
+            assert httpx.get(order["payments"][0]["action_url"]).status_code == 200  # the shopper pays
+        # The provider does not let go of what it took: then it is asked what became of the charge.
+        shop.client.expect(200, shop.client.post(f"/v1/orders/{given_up}/cancel", {"reason": "not paid in time"}))
+        payment = shop.order(given_up)["payments"][0]["id"]
+        wait_until(lambda: ledger(installation, payment)["refunded"] == 100, "the refund")
+        history = shop.client.expect(200, shop.client.get(f"/v1/orders/{given_up}/history"))
+        assert "OrderPaymentReturned" in [event["type"] for event in history["items"]]
+        # One that still waits is paid for once the connector looks, after some ten seconds.
+        order_becomes(shop, kept, "confirmed")
 
 
 def test_an_order_that_is_not_paid_by_its_deadline_is_cancelled(new_daybook):

@@ -3,7 +3,8 @@
  * One thread, one uv loop. librdkafka tells through an eventfd that there are messages; they are folded into open
  * intents (intents.h), a partition at a time. A partition is live once it was read to its end: only then are its
  * intents carried out. An intent is done when the event with its outcome comes back through the log, not when the
- * provider answered, so a crash anywhere in between repeats the call under the same key and loses nothing.
+ * provider answered, so a crash anywhere in between repeats the call under the same key and loses nothing. A charge
+ * that waits for the shopper is looked up ever more seldom until it has an end: its webhook may be lost.
  */
 #include "core/connect/connector.h"
 
@@ -39,6 +40,7 @@ enum {
     BACKOFF_FIRST_MS = 200,
     BACKOFF_MAX_MS = 30000,
     PENDING_LOOKUP_MS = 2000, /* the provider works on it: look again after this */
+    SLOW_LOOKUPS_A_TICK = 10, /* of charges that were heard of; an urgent one is beside these */
     OUTCOME_SEEN_WITHIN_MS =
         10000,                    /* an outcome sent as a command and not seen in the log by then is asked for again */
     OUTCOME_SEEN_MAX_MS = 600000, /* and after twice that, and so on up to this */
@@ -106,11 +108,10 @@ static enum err send_outcome(struct connector *connector, const struct intent *i
     int32_t partition = shard_of_stream(command.meta.stream, (uint32_t)connector->config->shards);
     const struct log_header trace = {.name = "traceparent", .value = str_of_cstr(intent->traceparent)};
     /* No delivery callback: whether it arrived shows in the log, and a task that does not see it there asks again. */
-    enum err err = buf_ok(&value)
-                       ? log_producer_send(connector->producer, connector->topics.names[TOPIC_COMMANDS], partition,
-                                           shard_key(command.meta.stream), buf_text(&value), &trace,
-                                           trace.value.len > 0 ? 1 : 0, NULL, NULL, NULL)
-                       : ERR_TOO_LARGE;
+    enum err err = buf_ok(&value) ? log_producer_send(connector->producer, connector->topics.names[TOPIC_COMMANDS],
+                                                      partition, shard_key(command.meta.stream), buf_text(&value),
+                                                      &trace, trace.value.len > 0 ? 1 : 0, NULL, NULL, NULL)
+                                  : ERR_TOO_LARGE;
     buf_release(&value);
     return err;
 }
@@ -147,6 +148,32 @@ static void await_in_log(struct task *task, const struct provider_outcome *outco
     }
 }
 
+static void bring(struct task *task, const struct provider_outcome *outcome) {
+    task->asks_first = true;
+    if (send_outcome(task->connector, task->intent, outcome) == ERR_NONE) {
+        atomic_fetch_add(&task->connector->outcomes_total, 1);
+        await_in_log(task, outcome);
+    } else {
+        wait_for(task, backoff_us(++task->tries));
+    }
+}
+
+/* The provider has never seen the key: it is called. Not so for a charge that it knew before, which it has dropped:
+ * that call would charge a shopper who left long ago. */
+static void on_not_found(struct task *task) {
+    const struct provider_outcome dropped = {.answer = PROVIDER_DECIDED,
+                                             .result = intent_refusal(task->intent->kind),
+                                             .code = STR("not_found"),
+                                             .message = STR("The provider does not know this charge any more.")};
+    if (task->intent->heard != HEARD_NOTHING) {
+        bring(task, &dropped);
+        return;
+    }
+    task->asks_first = false;
+    wait_for(task, 0);
+    run_task(task);
+}
+
 /* The intent is closed (a void came first, say) or another connector's. Should the provider have charged all the same,
  * the payment must hear of it, or nobody would refund it; what it knows already changes nothing. */
 static void on_outcome_too_late(struct task *task, const struct provider_outcome *outcome) {
@@ -168,6 +195,10 @@ static void on_outcome(void *context, const struct provider_outcome *outcome) {
         task->state = TASK_WAITING;
         return;
     }
+    if (outcome->answer != PROVIDER_UNKNOWN && !provider_outcome_is_news(outcome, task->intent->heard)) {
+        wait_for(task, intent_lookup_interval_us(task->intent, clock_wall_us()));
+        return;
+    }
     switch (outcome->answer) {
     case PROVIDER_UNKNOWN:
         atomic_fetch_add(&connector->unknown_total, 1);
@@ -175,22 +206,14 @@ static void on_outcome(void *context, const struct provider_outcome *outcome) {
         wait_for(task, backoff_us(++task->tries));
         break;
     case PROVIDER_NOT_FOUND:
-        task->asks_first = false;
-        wait_for(task, 0);
-        run_task(task);
+        on_not_found(task);
         break;
     case PROVIDER_PENDING:
         task->asks_first = true;
         wait_for(task, PENDING_LOOKUP_MS * MICROS_PER_MS);
         break;
     case PROVIDER_DECIDED:
-        task->asks_first = true;
-        if (send_outcome(connector, task->intent, outcome) == ERR_NONE) {
-            atomic_fetch_add(&connector->outcomes_total, 1);
-            await_in_log(task, outcome);
-        } else {
-            wait_for(task, backoff_us(++task->tries));
-        }
+        bring(task, outcome);
         break;
     }
 }
@@ -202,7 +225,9 @@ static struct provider *provider_named(struct connector *connector, const char *
 static void run_task(struct task *task) {
     struct connector *connector = task->connector;
     struct provider *provider = provider_named(connector, task->intent->provider);
+    bool looks_up = task->asks_first || task->intent->heard != HEARD_NOTHING;
     task->state = TASK_CALLING;
+    task->intent->is_urgent = false;
     task->asked = *task->intent;
     if (provider == NULL) {
         struct provider_outcome none = {.answer = PROVIDER_DECIDED,
@@ -213,13 +238,18 @@ static void run_task(struct task *task) {
         return;
     }
     struct err_info info = {0};
-    enum err err = task->asks_first ? provider->lookup(provider, task->intent, on_outcome, task, &info)
-                                    : provider->call(provider, task->intent, on_outcome, task, &info);
+    enum err err = looks_up ? provider->lookup(provider, task->intent, on_outcome, task, &info)
+                            : provider->call(provider, task->intent, on_outcome, task, &info);
     if (err != ERR_NONE) { /* as many calls as may be are in flight: the next tick tries again */
         wait_for(task, TICK_MS * MICROS_PER_MS);
         return;
     }
-    atomic_fetch_add(task->asks_first ? &connector->lookups_total : &connector->calls_total, 1);
+    atomic_fetch_add(looks_up ? &connector->lookups_total : &connector->calls_total, 1);
+}
+
+/* A charge whose step the shopper takes or does not take. */
+static bool is_slow(const struct intent *intent) {
+    return intent->heard != HEARD_NOTHING && !intent->is_urgent;
 }
 
 static void start_task(struct connector *connector, struct intent *intent, bool asks_first) {
@@ -230,7 +260,12 @@ static void start_task(struct connector *connector, struct intent *intent, bool 
     }
     *task = (struct task){.connector = connector, .intent = intent, .asks_first = asks_first};
     intent->call = task;
-    run_task(task);
+    if (is_slow(intent)) { /* there may be thousands, all of them new to us */
+        int64_t interval_us = intent_lookup_interval_us(intent, clock_wall_us());
+        wait_for(task, (int64_t)randombytes_uniform((uint32_t)(interval_us / MICROS_PER_MS)) * MICROS_PER_MS);
+    } else {
+        run_task(task);
+    }
 }
 
 /* The intent is gone: done, or another connector's now. A call under way frees the task when it returns. */
@@ -246,9 +281,15 @@ static void drop_task(struct intent *intent) {
     }
 }
 
+static bool is_due(const struct intent *intent, int64_t now_us) {
+    const struct task *task = intent->call;
+    return task != NULL && task->state != TASK_CALLING && (task->due_at_us <= now_us || intent->is_urgent);
+}
+
 static void run_due_tasks(struct connector *connector) {
     int64_t now_us = clock_boot_us();
     uint64_t open = 0;
+    int slow_left = SLOW_LOOKUPS_A_TICK;
     for (int64_t i = 0; i < connector->config->shards; i++) {
         struct shard *shard = &connector->shards[i];
         if (shard->intents == NULL) {
@@ -256,10 +297,11 @@ static void run_due_tasks(struct connector *connector) {
         }
         open += intents_count(shard->intents);
         for (struct intent *intent = intents_first(shard->intents); intent != NULL; intent = intent->next) {
-            struct task *task = intent->call;
-            if (task != NULL && task->state != TASK_CALLING && task->due_at_us <= now_us) {
-                run_task(task);
+            if (!is_due(intent, now_us) || (is_slow(intent) && slow_left == 0)) {
+                continue;
             }
+            slow_left -= is_slow(intent);
+            run_task(intent->call);
         }
     }
     atomic_store(&connector->open_intents, open);
@@ -600,7 +642,8 @@ void connector_metrics(const struct connector *connector, struct buf *out) {
          "counter", atomic_load(&connector->refused_total)},
         {"daybook_connector_unknown_total", "Calls whose outcome was not known and was asked for again.", "counter",
          atomic_load(&connector->unknown_total)},
-        {"daybook_connector_open_intents", "Provider calls that are owed.", "gauge",
+        {"daybook_connector_open_intents",
+         "Provider calls that are owed, and charges whose step the shopper has not taken.", "gauge",
          atomic_load(&connector->open_intents)},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {

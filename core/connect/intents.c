@@ -4,9 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/timestamp.h"
+
 /* Open intents are few (what providers are working on right now), but they come and go by the thousand a second, so a
  * payment's are found through a hash table of short chains rather than by walking the list. */
 enum { BUCKETS = 4096 };
+
+enum { LOOKUP_MIN_MS = 10000, LOOKUP_MAX_MS = 600000 };
 
 struct link {
     struct intent intent; /* first: an intent is its link */
@@ -16,6 +20,7 @@ struct link {
 struct intents {
     struct intent *first, *last;
     uint32_t count, intents_max;
+    uint32_t heard_count;   /* of these: charges that have been heard of */
     int64_t applied_offset; /* newest; -1: none */
     int64_t passed_over;    /* the first intent that found no room; -1: none */
     struct link *buckets[BUCKETS];
@@ -49,6 +54,12 @@ void intent_set_trace(struct intent *intent, struct str traceparent) {
     }
 }
 
+int64_t intent_lookup_interval_us(const struct intent *intent, int64_t now_us) {
+    int64_t interval_us = (now_us - intent->opened_at_us) / 2;
+    int64_t least_us = LOOKUP_MIN_MS * MICROS_PER_MS, most_us = LOOKUP_MAX_MS * MICROS_PER_MS;
+    return interval_us < least_us ? least_us : interval_us > most_us ? most_us : interval_us;
+}
+
 struct intents *intents_create(uint32_t intents_max) {
     struct intents *intents = calloc(1, sizeof *intents);
     if (intents == NULL) {
@@ -80,6 +91,7 @@ static void close_link(struct intents *intents, struct link **at, void (*on_clos
     *(intent->previous != NULL ? &intent->previous->next : &intents->first) = intent->next;
     *(intent->next != NULL ? &intent->next->previous : &intents->last) = intent->previous;
     intents->count--;
+    intents->heard_count -= intent->heard != HEARD_NOTHING;
     if (on_closed != NULL) {
         on_closed(intent);
     }
@@ -91,6 +103,30 @@ static void copy_text(char *to, struct str text) {
     assert(text.len < INTENT_TEXT_MAX);
     memcpy(to, text.data, text.len);
     to[text.len] = '\0';
+}
+
+static struct intent *find_of_payment(struct intents *intents, struct str payment, enum intent_kind kind) {
+    for (struct link *link = *bucket_of(intents, payment); link != NULL; link = link->next_in_bucket) {
+        if (link->intent.kind == kind && str_equal(str_of_cstr(link->intent.payment), payment)) {
+            return &link->intent;
+        }
+    }
+    return NULL;
+}
+
+/* The payment's charge, if it is open, stays open but is only looked up from here on. */
+static void hear_of_charge(struct intents *intents, struct str payment, enum intent_heard heard) {
+    struct intent *charge = find_of_payment(intents, payment, INTENT_CHARGE);
+    if (charge != NULL) {
+        intents->heard_count += charge->heard == HEARD_NOTHING;
+        charge->heard = heard;
+    }
+}
+
+/* How much of intents_max is taken. */
+static uint32_t room_taken(const struct intents *intents) {
+    uint32_t aside = intents->heard_count < intents->intents_max ? intents->heard_count : intents->intents_max;
+    return intents->count - aside;
 }
 
 /* Closes the payment's open intents of the kinds in `kinds` (a bit set) and, for refunds, of that number. */
@@ -122,7 +158,7 @@ static void close_by_key(struct intents *intents, struct str payment, struct str
 static struct intent *open_intent(struct intents *intents, int64_t offset, const struct event *event,
                                   enum intent_kind kind, const struct money *amount, struct str provider,
                                   struct str key) {
-    if (intents->passed_over >= 0 || intents->count >= intents->intents_max) {
+    if (intents->passed_over >= 0 || room_taken(intents) >= intents->intents_max) {
         intents->passed_over = intents->passed_over >= 0 ? intents->passed_over : offset;
         return NULL;
     }
@@ -197,22 +233,36 @@ struct intent *intents_apply(struct intents *intents, int64_t offset, const stru
         }
         return intent;
     }
+    case EVENT_PAYMENT_ACTION_REQUIRED:
+        hear_of_charge(intents, payment, HEARD_ACTION_REQUIRED);
+        break;
     case EVENT_PAYMENT_AUTHORIZED:
-    case EVENT_PAYMENT_ACTION_REQUIRED: /* from here on the provider tells us by webhook */
-        close_of_payment(intents, payment, CHARGE, 0, on_closed);
+        if (find_of_payment(intents, payment, INTENT_VOID) != NULL) {
+            hear_of_charge(intents, payment, HEARD_AUTHORIZED);
+        } else {
+            close_of_payment(intents, payment, CHARGE, 0, on_closed);
+        }
         break;
     case EVENT_PAYMENT_CAPTURED:
         close_of_payment(intents, payment, CHARGE | CAPTURE, 0, on_closed);
         break;
-    case EVENT_PAYMENT_FAILED:
-        close_of_payment(intents, payment, CHARGE | CAPTURE | VOID, 0, on_closed);
+    case EVENT_PAYMENT_FAILED: {
+        /* A declined charge holds nothing that could be voided; what a declined capture was to take is still held. */
+        bool is_held = find_of_payment(intents, payment, INTENT_CAPTURE) != NULL;
+        close_of_payment(intents, payment, is_held ? CHARGE | CAPTURE : CHARGE | VOID, 0, on_closed);
         break;
+    }
     case EVENT_PAYMENT_VOIDED: /* what is declined after it makes no event that would close it */
         close_of_payment(intents, payment, CHARGE | CAPTURE | VOID, 0, on_closed);
         break;
-    case EVENT_PAYMENT_VOID_REFUSED:
+    case EVENT_PAYMENT_VOID_REFUSED: {
         close_of_payment(intents, payment, VOID, 0, on_closed);
+        struct intent *charge = find_of_payment(intents, payment, INTENT_CHARGE);
+        if (charge != NULL) {
+            charge->is_urgent = true;
+        }
         break;
+    }
     case EVENT_PAYMENT_REFUNDED:
         close_of_payment(intents, payment, REFUND, event->as.payment_refunded.refund, on_closed);
         break;
@@ -227,7 +277,7 @@ struct intent *intents_apply(struct intents *intents, int64_t offset, const stru
 }
 
 bool intents_rewind(struct intents *intents, int64_t *ret_offset) {
-    if (intents->passed_over < 0 || intents->count > intents->intents_max / 2) {
+    if (intents->passed_over < 0 || room_taken(intents) > intents->intents_max / 2) {
         return false;
     }
     *ret_offset = intents->passed_over;

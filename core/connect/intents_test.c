@@ -204,6 +204,114 @@ static void the_resume_offset_never_passes_what_found_no_room(void **state) {
     assert_int_equal(intents_resume_offset(*state), MAX_OPEN);
 }
 
+/* ---- charges whose end is not known ------------------------------------------------------------------------------ */
+
+static struct event void_requested(struct str payment) {
+    struct event event = of_payment(EVENT_PAYMENT_VOID_REQUESTED, payment);
+    event.as.payment_void_requested = (struct payment_void_requested){.provider = STR("test"), .intent = STR("v1")};
+    return event;
+}
+
+static struct event capture_requested(struct str payment) {
+    struct event event = of_payment(EVENT_PAYMENT_CAPTURE_REQUESTED, payment);
+    event.as.payment_capture_requested = (struct payment_capture_requested){
+        .amount = {.amount = 1999, .currency = STR("EUR")}, .provider = STR("test"), .intent = STR("c1")};
+    return event;
+}
+
+static void apply_type(struct intents *intents, int64_t offset, uint16_t type) {
+    struct event event = of_payment(type, STR("pay_X.1.1"));
+    apply(intents, offset, &event);
+}
+
+static void a_charge_that_asks_the_shopper_for_a_step_stays_open_until_it_is_decided(void **state) {
+    static const uint16_t ends[] = {EVENT_PAYMENT_CAPTURED, EVENT_PAYMENT_AUTHORIZED, EVENT_PAYMENT_FAILED,
+                                    EVENT_PAYMENT_VOIDED};
+    int64_t offset = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+        struct event event = requested(STR("pay_X.1.1"), STR("k1"));
+        const struct intent *charge = apply(*state, ++offset, &event);
+        assert_int_equal(charge->heard, HEARD_NOTHING);
+        int64_t opened_at = offset;
+        apply_type(*state, ++offset, EVENT_PAYMENT_ACTION_REQUIRED);
+        assert_int_equal(intents_count(*state), 1);
+        assert_int_equal(charge->heard, HEARD_ACTION_REQUIRED);
+        assert_int_equal(intents_resume_offset(*state), opened_at);
+        apply_type(*state, ++offset, ends[i]);
+        assert_int_equal(intents_count(*state), 0);
+    }
+}
+
+static void a_refused_void_has_the_charge_looked_up_at_once(void **state) {
+    struct event event = requested(STR("pay_X.1.1"), STR("k1"));
+    const struct intent *charge = apply(*state, 1, &event);
+    apply_type(*state, 2, EVENT_PAYMENT_ACTION_REQUIRED);
+    event = void_requested(STR("pay_X.1.1"));
+    apply(*state, 3, &event);
+    assert_false(charge->is_urgent);
+    apply_type(*state, 4, EVENT_PAYMENT_VOID_REFUSED);
+    assert_int_equal(intents_count(*state), 1);
+    assert_ptr_equal(intents_first(*state), charge);
+    assert_true(charge->is_urgent);
+    apply_type(*state, 5, EVENT_PAYMENT_CAPTURED);
+    assert_int_equal(intents_count(*state), 0);
+}
+
+static void a_charge_that_is_authorized_while_it_is_being_voided_stays_open(void **state) {
+    struct event event = requested(STR("pay_X.1.1"), STR("k1"));
+    const struct intent *charge = apply(*state, 1, &event);
+    event = void_requested(STR("pay_X.1.1"));
+    apply(*state, 2, &event);
+    apply_type(*state, 3, EVENT_PAYMENT_AUTHORIZED);
+    assert_int_equal(charge->heard, HEARD_AUTHORIZED);
+    apply_type(*state, 4, EVENT_PAYMENT_VOID_REFUSED);
+    assert_true(charge->is_urgent);
+    event = capture_requested(STR("pay_X.1.1"));
+    apply(*state, 5, &event);
+    apply_type(*state, 6, EVENT_PAYMENT_FAILED);
+    assert_int_equal(intents_count(*state), 0);
+}
+
+static void a_declined_capture_does_not_end_the_void_of_what_is_held(void **state) {
+    struct event event = capture_requested(STR("pay_X.1.1"));
+    apply(*state, 1, &event);
+    event = void_requested(STR("pay_X.1.1"));
+    apply(*state, 2, &event);
+    apply_type(*state, 3, EVENT_PAYMENT_FAILED);
+    assert_int_equal(intents_count(*state), 1);
+    assert_int_equal(intents_first(*state)->kind, INTENT_VOID);
+}
+
+static void shoppers_who_take_their_time_do_not_hold_up_those_who_pay(void **state) {
+    static const struct str slow[] = {STR("pay_A.1.1"), STR("pay_B.1.1"), STR("pay_C.1.1"), STR("pay_D.1.1")};
+    static const struct str fast[] = {STR("pay_E.1.1"), STR("pay_F.1.1"), STR("pay_G.1.1")};
+    int64_t offset = 0;
+    struct event event;
+    for (int i = 0; i < MAX_OPEN + 1; i++) {
+        event = requested(slow[i], slow[i]);
+        assert_non_null(apply(*state, offset++, &event));
+        event = of_payment(EVENT_PAYMENT_ACTION_REQUIRED, slow[i]);
+        apply(*state, offset++, &event);
+        apply(*state, offset++, &event);
+    }
+    /* One more than stand beside the others takes room among them. */
+    for (int i = 0; i < MAX_OPEN; i++) {
+        event = requested(fast[i], fast[i]);
+        assert_int_equal(apply(*state, offset++, &event) != NULL, i < MAX_OPEN - 1);
+    }
+}
+
+static void a_charge_is_looked_up_ever_more_seldom(void **state) {
+    (void)state;
+    static const int64_t second_us = 1000000;
+    const struct intent charge = {.opened_at_us = 1000 * second_us};
+    static const int rows[][2] = {{-5, 10}, {0, 10}, {20, 10}, {60, 30}, {600, 300}, {1200, 600}, {86400, 600}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        int64_t interval_us = intent_lookup_interval_us(&charge, charge.opened_at_us + rows[i][0] * second_us);
+        assert_int_equal(interval_us, rows[i][1] * second_us);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_requested_payment_opens_a_charge_with_its_persisted_key, setup, teardown),
@@ -213,6 +321,14 @@ int main(void) {
         cmocka_unit_test_setup_teardown(each_refund_is_closed_by_its_own_outcome, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_outcome_ends_the_asking_of_that_intent_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(the_resume_offset_never_passes_an_open_intent, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_charge_that_asks_the_shopper_for_a_step_stays_open_until_it_is_decided, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_refused_void_has_the_charge_looked_up_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_charge_that_is_authorized_while_it_is_being_voided_stays_open, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_declined_capture_does_not_end_the_void_of_what_is_held, setup, teardown),
+        cmocka_unit_test_setup_teardown(shoppers_who_take_their_time_do_not_hold_up_those_who_pay, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_charge_is_looked_up_ever_more_seldom, setup, teardown),
         cmocka_unit_test_setup_teardown(an_event_that_was_applied_is_not_applied_again, setup, teardown),
         cmocka_unit_test_setup_teardown(what_found_no_room_is_read_again_when_there_is_some, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rewind_that_failed_is_due_again_and_loses_nothing, setup, teardown),

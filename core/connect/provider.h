@@ -30,6 +30,10 @@ struct provider_outcome {
     struct str action_url; /* empty for none */
 };
 
+/* Whether the answer to a lookup tells more than the log has of a charge that was heard of. That the provider does not
+ * know such a charge any more is news as well: the shopper did not take the step in time. */
+bool provider_outcome_is_news(const struct provider_outcome *outcome, enum intent_heard heard);
+
 typedef void provider_outcome_cb(void *context, const struct provider_outcome *outcome);
 
 struct provider {
