@@ -22,6 +22,7 @@ struct group {
     int32_t *shards;
     int64_t *ends; /* of each of `shards`: see group_end */
     size_t shard_count;
+    rd_kafka_consumer_group_metadata_t *metadata; /* of the generation that `shards` belongs to; NULL between two */
 };
 
 static int by_number(const void *a, const void *b) {
@@ -44,11 +45,28 @@ static void shards_set(struct group *group, const rd_kafka_topic_partition_list_
     group->generation++;
 }
 
+static void metadata_set(struct group *group, rd_kafka_consumer_group_metadata_t *metadata) {
+    if (group->metadata != NULL) {
+        rd_kafka_consumer_group_metadata_destroy(group->metadata);
+    }
+    group->metadata = metadata;
+}
+
+/* Who we are to the group, as of now; NULL when it has already forgotten us: librdkafka then has neither member nor
+ * generation to tell, and offsets that name neither are taken from anybody. */
+static rd_kafka_consumer_group_metadata_t *member_metadata(rd_kafka_t *consumer) {
+    char *member = rd_kafka_memberid(consumer);
+    bool is_member = member != NULL && member[0] != '\0';
+    rd_kafka_mem_free(consumer, member);
+    return is_member ? rd_kafka_consumer_group_metadata(consumer) : NULL;
+}
+
 /* librdkafka is told at once that nothing is to be fetched: takeover comes first, and may take long. */
 static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t what, rd_kafka_topic_partition_list_t *partitions,
                          void *opaque) {
     struct group *group = opaque;
     if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+        metadata_set(group, member_metadata(consumer));
         rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
         (void)rd_kafka_assign(consumer, none); /* a failure shows as an error of the next poll */
         rd_kafka_topic_partition_list_destroy(none);
@@ -58,6 +76,7 @@ static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t what, rd_kafk
     bool is_lost = what != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS || rd_kafka_assignment_lost(consumer);
     group->options.on_revoked(group->options.context, is_lost);
     shards_set(group, NULL);
+    metadata_set(group, NULL);
     (void)rd_kafka_assign(consumer, NULL);
 }
 
@@ -108,6 +127,7 @@ void group_leave(struct group *group) {
     }
     (void)rd_kafka_consumer_close(group->consumer); /* calls on_rebalance once more; nothing is left to do on failure */
     rd_kafka_destroy(group->consumer);
+    metadata_set(group, NULL);
     free(group->shards);
     free(group->ends);
     free(group);
@@ -203,10 +223,8 @@ enum err group_committed(struct group *group, int32_t shard, int timeout_ms, int
     return ERR_NONE;
 }
 
-rd_kafka_consumer_group_metadata_t *group_metadata(const struct group *group) {
-    rd_kafka_consumer_group_metadata_t *metadata = rd_kafka_consumer_group_metadata(group->consumer);
-    assert(metadata != NULL);
-    return metadata;
+const rd_kafka_consumer_group_metadata_t *group_metadata(const struct group *group) {
+    return group->metadata;
 }
 
 enum err group_cluster_id(const struct group *group, int timeout_ms, char ret_id[GROUP_CLUSTER_MAX],

@@ -62,8 +62,10 @@ int64_t group_end(const struct group *group, int32_t shard);
 MUST_CHECK enum err group_committed(struct group *group, int32_t shard, int timeout_ms, int64_t *ret_offset,
                                     char ret_note[GROUP_NOTE_MAX], struct err_info *info);
 
-/* For the transaction that commits offsets; the caller destroys it. */
-rd_kafka_consumer_group_metadata_t *group_metadata(const struct group *group);
+/* For the transaction that commits offsets: member and generation as of the assignment in hand, not as of now. Once the
+ * group has thrown us out, librdkafka tells neither, and offsets without them are fenced by nobody. NULL between two
+ * assignments; lent until the next poll. */
+const rd_kafka_consumer_group_metadata_t *group_metadata(const struct group *group);
 
 MUST_CHECK enum err group_cluster_id(const struct group *group, int timeout_ms, char ret_id[GROUP_CLUSTER_MAX],
                                      struct err_info *info);

@@ -35,10 +35,11 @@ static enum err txn_abandon(struct worker *worker, enum err err, struct err_info
 
 static enum err offsets_commit(struct worker *worker, const rd_kafka_topic_partition_list_t *offsets,
                                struct err_info *info) {
-    rd_kafka_consumer_group_metadata_t *group = group_metadata(worker->group);
-    enum err err = log_txn_commit(worker->txn, offsets, group, info);
-    rd_kafka_consumer_group_metadata_destroy(group);
-    return err;
+    const rd_kafka_consumer_group_metadata_t *group = group_metadata(worker->group);
+    if (group == NULL) {
+        return txn_abandon(worker, err_set_retriable(info, ERR_FENCED, "the group no longer knows this member"), info);
+    }
+    return log_txn_commit(worker->txn, offsets, group, info);
 }
 
 /* After a commit: what it appended was appended just now, and bears the broker's time. The time of the commit comes on
