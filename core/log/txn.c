@@ -470,8 +470,10 @@ enum err log_txn_commit(struct log_txn *txn, const rd_kafka_topic_partition_list
     rd_kafka_error_t *error = offsets_sent(txn, offsets, group);
     if (error != NULL) {
         /* Offsets that no broker answered (librdkafka's own codes are negative) may still be on their way, and would
-         * count for this producer's next transaction. Where a record failed before, none were sent. */
-        bool unanswered = rd_kafka_error_code(error) < RD_KAFKA_RESP_ERR_NO_ERROR &&
+         * count for this producer's next transaction. Erroneous state means that they were not sent: the transaction
+         * had failed before. */
+        rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+        bool unanswered = code < RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__STATE &&
                           current(txn)->failed_delivery == RD_KAFKA_RESP_ERR_NO_ERROR;
         if (rd_kafka_error_is_fatal(error) || unanswered) {
             txn->open = false;
