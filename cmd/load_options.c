@@ -1,5 +1,6 @@
 #include "cmd/load_options.h"
 
+#include <assert.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,7 +155,8 @@ static enum err take_option(int id, char *value, struct load_options *options, i
     case OPTION_PAYMENT:
         return read_payment(value, options, info);
     }
-    return err_set(info, ERR_CONFIG, "unknown option, or one without its value; see `daybook load --help`");
+    assert(!"every option returns above");
+    return ERR_CONFIG;
 }
 
 /* What only makes sense together. */
@@ -193,7 +195,15 @@ enum err load_options_read(int argc, char **argv, struct load_options *ret_optio
     optind = 0; /* glibc: begin anew, whatever was read before */
     opterr = 0;
     int id;
-    while ((id = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
+    while ((id = getopt_long(argc, argv, ":", OPTIONS, NULL)) != -1) {
+        if (id == ':') {
+            return err_set(info, ERR_CONFIG, "%s needs a value; see `daybook load --help`", argv[optind - 1]);
+        }
+        if (id == '?') {
+            char letter[] = {'-', (char)optopt, '\0'}; /* optopt is 0 for a long one */
+            return err_set(info, ERR_CONFIG, "there is no option '%s'; see `daybook load --help`",
+                           optopt == 0 ? argv[optind - 1] : letter);
+        }
         enum err err = take_option(id, optarg, &options, &closed, info);
         if (err != ERR_NONE) {
             return err;

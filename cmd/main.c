@@ -1,6 +1,7 @@
 /* main.c: the ways into Daybook: `daybook [--config FILE] SUBCOMMAND ...`. */
 #include "cmd/command.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +10,8 @@
 #include "core/base/macros.h"
 
 static const struct command_line *const command_lines[] = {
-    &serve_command,  &topics_command, &migrate_command,       &projection_command, &replay_command,
-    &verify_command, &load_command,   &test_provider_command, &config_command,
+    &serve_command,  &topics_command, &migrate_command, &projection_command,    &replay_command,
+    &verify_command, &shards_command, &load_command,    &test_provider_command, &config_command,
 };
 
 static void print_overview(FILE *out) {
@@ -44,6 +45,16 @@ static bool asks_for_help(int argc, char **argv) {
     return false;
 }
 
+/* The arguments are the subcommand's, and none has a --config of its own. */
+static bool has_late_config(int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--config") == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum log_level log_level_of(const char *name) {
     static const char *const names[] = {"debug", "info", "warn", "error"};
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
@@ -51,6 +62,7 @@ static enum log_level log_level_of(const char *name) {
             return (enum log_level)i;
         }
     }
+    assert(!"config.def has no other words");
     return LOG_INFO;
 }
 
@@ -60,6 +72,10 @@ int main(int argc, char **argv) {
     if (argc > 2 && strcmp(argv[1], "--config") == 0) {
         config_path = argv[2];
         at = 3;
+    }
+    if (argc == 2 && strcmp(argv[1], "--config") == 0) {
+        fputs("daybook: --config needs a file and a subcommand: daybook [--config FILE] SUBCOMMAND\n", stderr);
+        return EXIT_WRONG_USAGE;
     }
     if (argc <= at) {
         print_overview(stderr);
@@ -77,6 +93,11 @@ int main(int argc, char **argv) {
     if (asks_for_help(argc - at, argv + at)) {
         printf("usage: daybook [--config FILE] %s %s\n\n%s\n", command->name, command->usage, command->help);
         return EXIT_DONE;
+    }
+    if (has_late_config(argc - at, argv + at)) {
+        fprintf(stderr, "daybook: --config stands before the subcommand: daybook --config FILE %s ...\n",
+                command->name);
+        return EXIT_WRONG_USAGE;
     }
     struct config config;
     struct err_info info = {0};

@@ -20,6 +20,7 @@ struct setting {
     const char *default_text;
     int64_t default_number; /* also of a flag */
     int64_t least, most;
+    const char *choices; /* of a text: words separated by spaces; NULL: any text will do */
     const char *help;
 };
 
@@ -29,6 +30,13 @@ static const struct setting settings[] = {
      .kind = SETTING_TEXT,                                                                                             \
      .offset = offsetof(struct config, field),                                                                         \
      .default_text = (value),                                                                                          \
+     .help = (sentence)},
+#define CONFIG_CHOICE(field, value, words, sentence)                                                                   \
+    {.name = #field,                                                                                                   \
+     .kind = SETTING_TEXT,                                                                                             \
+     .offset = offsetof(struct config, field),                                                                         \
+     .default_text = (value),                                                                                          \
+     .choices = (words),                                                                                               \
      .help = (sentence)},
 #define CONFIG_NUMBER(field, value, lowest, highest, sentence)                                                         \
     {.name = #field,                                                                                                   \
@@ -46,6 +54,7 @@ static const struct setting settings[] = {
      .help = (sentence)},
 #include "core/base/config.def"
 #undef CONFIG_TEXT
+#undef CONFIG_CHOICE
 #undef CONFIG_NUMBER
 #undef CONFIG_FLAG
 };
@@ -107,17 +116,46 @@ static void set_defaults(struct config *config) {
     }
 }
 
+/* What is printed in the place of a secret. */
+#define SECRET_MARK "(set)"
+
+static bool is_choice(const char *choices, struct str value) {
+    struct str rest = str_of_cstr(choices);
+    while (rest.len > 0) {
+        struct str word = str_first(rest, str_find(rest, ' '));
+        if (str_equal(word, value)) {
+            return true;
+        }
+        rest = str_from(rest, word.len + 1);
+    }
+    return false;
+}
+
+static enum err set_text_checked(struct config *config, const struct setting *setting, struct str value,
+                                 const char *where, struct err_info *info) {
+    if (str_find(value, '\0') < value.len) {
+        return err_set(info, ERR_CONFIG, "%s: %s holds a NUL byte", where, setting->name);
+    }
+    if (str_equal(value, STR(SECRET_MARK))) {
+        return err_set(info, ERR_CONFIG,
+                       "%s: %s is " SECRET_MARK ", which `daybook config` prints for a secret; give the secret itself",
+                       where, setting->name);
+    }
+    if (setting->choices != NULL && !is_choice(setting->choices, value)) {
+        return err_set(info, ERR_CONFIG, "%s: %s must be one of: %s; not '%.*s'", where, setting->name,
+                       setting->choices, STR_ARGS(str_first(value, 64)));
+    }
+    set_text(config, setting, value);
+    return ERR_NONE;
+}
+
 /* `where` names the line or the variable in the error's text. */
 static enum err set_value(struct config *config, const struct setting *setting, struct str value, const char *where,
                           struct err_info *info) {
     int64_t number;
     switch (setting->kind) {
     case SETTING_TEXT:
-        if (str_find(value, '\0') < value.len) {
-            return err_set(info, ERR_CONFIG, "%s: %s holds a NUL byte", where, setting->name);
-        }
-        set_text(config, setting, value);
-        return ERR_NONE;
+        return set_text_checked(config, setting, value, where, info);
     case SETTING_NUMBER:
         if (!int64_read(value, &number) || number < setting->least || number > setting->most) {
             return err_set(info, ERR_CONFIG, "%s: %s must be a number from %" PRId64 " to %" PRId64 ", not '%.*s'",
@@ -318,7 +356,14 @@ void config_print(const struct config *config, struct buf *out) {
         switch (setting->kind) {
         case SETTING_TEXT: {
             const char *value = *text_of(readable, setting);
-            buf_printf(out, "%s = %s\n", setting->name, carries_secret(setting->name, value) ? "(set)" : value);
+            if (setting->choices != NULL) {
+                buf_printf(out, "# One of: %s.\n", setting->choices);
+            }
+            if (carries_secret(setting->name, value)) {
+                buf_printf(out, "# %s = " SECRET_MARK "\n", setting->name);
+            } else {
+                buf_printf(out, "%s = %s\n", setting->name, value);
+            }
             break;
         }
         case SETTING_NUMBER:

@@ -4,7 +4,8 @@
  *          `daybook config` prints. A setting `kafka_brokers` is `kafka_brokers = ...` in the file and
  *          DAYBOOK_KAFKA_BROKERS in the environment.
  * Promise  an unknown name, a value of the wrong type or out of range is an ERR_CONFIG that says which line, and
- *          nothing starts. Text values live as long as the struct.
+ *          nothing starts. Text values live as long as the struct. A secret is printed as a comment, and the mark that
+ *          stands for it is refused as a value: what `daybook config` prints can be saved and read again.
  * Thread   loaded once before threads start; then read-only.     May use: base.
  */
 #pragma once
@@ -14,10 +15,12 @@
 
 struct config {
 #define CONFIG_TEXT(name, default_value, help) const char *name;
+#define CONFIG_CHOICE(name, default_value, values, help) const char *name;
 #define CONFIG_NUMBER(name, default_value, least, most, help) int64_t name;
 #define CONFIG_FLAG(name, default_value, help) bool name;
 #include "core/base/config.def"
 #undef CONFIG_TEXT
+#undef CONFIG_CHOICE
 #undef CONFIG_NUMBER
 #undef CONFIG_FLAG
 };
@@ -29,5 +32,6 @@ void config_release(struct config *config);
 /* Whether the setting of that name, which there must be, stands as it does in config.def. */
 bool config_is_default(const struct config *config, const char *name);
 
-/* Every setting with its value and its documentation, in the form of the file. Secrets print as (set) or (not set). */
+/* Every setting with its value and its documentation, in the form of the file. A secret is a
+ * comment: it must be given again, or comes from the environment. */
 void config_print(const struct config *config, struct buf *out);

@@ -175,10 +175,44 @@ static void a_password_is_not_printed(void **state) {
         config_print(&config, &out);
         buf_byte(&out, '\0');
         assert_null(strstr(out.data, "hunter2"));
-        assert_non_null(strstr(out.data, "postgres = (set)\n"));
+        assert_non_null(strstr(out.data, "\n# postgres = (set)\n"));
         buf_release(&out);
         config_release(&config);
     }
+}
+
+/* With a secret: what was printed leaves it to be given, and does not set it to the mark that stands for it. */
+static void what_is_printed_never_becomes_a_secret(void **state) {
+    struct config config, again;
+    setenv("DAYBOOK_PROVIDER_WEBHOOK_SECRET", "hunter2", 1);
+    setenv("DAYBOOK_POSTGRES", "host=db password=hunter2", 1);
+    assert_int_equal(config_load(&config, NULL, NULL), ERR_NONE);
+    clearenv();
+    struct buf out;
+    buf_init(&out, 64 * 1024);
+    config_print(&config, &out);
+    config_release(&config);
+    const char *path = file_with(state, buf_text(&out));
+    buf_release(&out);
+    assert_int_equal(config_load(&again, path, NULL), ERR_NONE);
+    assert_true(config_is_default(&again, "provider_webhook_secret"));
+    assert_true(config_is_default(&again, "postgres"));
+    config_release(&again);
+    file_teardown(state);
+    *state = NULL;
+    assert_refused(state, "provider_webhook_secret = (set)\n", ":1: provider_webhook_secret is (set), which");
+    assert_refused(state, "postgres = (set)\n", "give the secret itself");
+}
+
+static void a_word_that_is_no_choice_is_refused_with_those_that_are(void **state) {
+    setenv("DAYBOOK_LOG_LEVEL", "verbose", 1);
+    assert_refused(state, NULL, "DAYBOOK_LOG_LEVEL: log_level must be one of: debug info warn error; not 'verbose'");
+    clearenv();
+    assert_refused(state, "log_level =\n", "log_level must be one of");
+    struct config config;
+    assert_int_equal(config_load(&config, file_with(state, STR("log_level = debug\n")), NULL), ERR_NONE);
+    assert_string_equal(config.log_level, "debug");
+    config_release(&config);
 }
 
 int main(void) {
@@ -194,6 +228,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_file_that_is_missing_or_huge_is_an_error, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(what_is_printed_can_be_read_again, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(a_password_is_not_printed, clean_environment, file_teardown),
+        cmocka_unit_test_setup_teardown(what_is_printed_never_becomes_a_secret, clean_environment, file_teardown),
+        cmocka_unit_test_setup_teardown(a_word_that_is_no_choice_is_refused_with_those_that_are, clean_environment,
+                                        file_teardown),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }
