@@ -1,5 +1,6 @@
 /* projection.c: `daybook projection`: where the read models stand, made again, compared with the log. */
 #include "cmd/command.h"
+#include "cmd/installation.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -185,7 +186,8 @@ static int wrong_usage(void) {
 
 static int run(const struct config *config, int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        return list(config);
+        int code = installation_log_check(config, "projection");
+        return code == EXIT_DONE ? list(config) : code;
     }
     bool is_rebuild = argc >= 3 && strcmp(argv[1], "rebuild") == 0;
     bool is_compare = argc == 3 && strcmp(argv[1], "compare") == 0;
@@ -196,6 +198,10 @@ static int run(const struct config *config, int argc, char **argv) {
     const struct view *view = find_view(argv[2]);
     if (view == NULL) {
         return EXIT_WRONG_USAGE;
+    }
+    int code = installation_log_check(config, "projection");
+    if (code != EXIT_DONE) {
+        return code;
     }
     struct progress progress = {.on_terminal = isatty(STDERR_FILENO) == 1};
     struct rebuild_options options = {
@@ -217,6 +223,8 @@ const struct command_line projection_command = {
         "compare NAME     rebuilds up to where the live view stands, compares all tables row by row, and names the\n"
         "                 keys that differ. NAME_rebuild is left for a look.\n\n"
         "The live view is kept up to date meanwhile.\n\n"
-        "Exit codes: 0 done, 1 the log or PostgreSQL failed, 2 wrong usage, 3 compare found a difference.",
+        "Exit codes: 0 done, 1 the log or PostgreSQL failed, 2 wrong usage or another number of shards than the log "
+        "has,\n"
+        "3 compare found a difference.",
     .run = run,
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmd/installation.h"
 #include "cmd/replay_fold.h"
 #include "core/base/shard.h"
 #include "core/base/text.h"
@@ -265,6 +266,7 @@ static int conclude(struct replay *replay) {
 static int run(const struct config *config, int argc, char **argv) {
     struct replay replay = {0};
     int code = arguments_read(argc, argv, &replay);
+    code = code == EXIT_DONE ? installation_log_check(config, "replay") : code;
     if (code != EXIT_DONE) {
         return code;
     }
@@ -312,7 +314,7 @@ const struct command_line replay_command = {
         "  --json           each line a JSON object: first the events, last the state\n\n"
         "Memory: 64 MiB of records read ahead, two states, and 150 bytes for each reservation of a SKU.\n\n"
         "Exit codes: 0 done; 1 the log cannot be read, the stream does not exist, or did not exist yet; 2 wrong "
-        "usage;\n"
-        "3 the stream's history is broken.",
+        "usage,\n"
+        "or another number of shards than the log has; 3 the stream's history is broken.",
     .run = run,
 };

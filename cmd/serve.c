@@ -8,9 +8,12 @@
 #include <time.h>
 
 #include "cmd/descriptors.h"
+#include "cmd/installation.h"
 #include "core/base/logger.h"
 #include "core/base/macros.h"
+#include "core/base/timestamp.h"
 #include "core/connect/connector.h"
+#include "core/gateway/admin.h"
 #include "core/gateway/gateway.h"
 #include "core/handler/handler.h"
 #include "projections/runtime/projector.h"
@@ -23,14 +26,19 @@ static const struct {
 } role_names[] = {
     {"gateway", ROLE_GATEWAY}, {"handler", ROLE_HANDLER}, {"projector", ROLE_PROJECTOR}, {"connector", ROLE_CONNECTOR}};
 
+enum { PEERS_MAX = 3, CHECK_EVERY_S = 2 };
+
 struct service {
+    struct gateway_peer peers[PEERS_MAX]; /* what admin and gateway show of the others */
+    size_t peer_count;
     struct handler *handler;
     struct projector *projector;
     struct connector *connector;
     struct gateway *gateway;
+    struct admin *admin;
 };
 
-/* The set that "gateway,handler" names; 0 when a name in it is unknown. */
+/* The set that "gateway,handler" names; 0 when a name in it is unknown, which is told. */
 static unsigned parse_roles(const char *text) {
     unsigned roles = 0;
     struct str rest = str_of_cstr(text);
@@ -43,6 +51,9 @@ static unsigned parse_roles(const char *text) {
             }
         }
         if (found == 0) {
+            fprintf(stderr,
+                    "daybook serve: there is no role '%.*s'; there are gateway, handler, projector, connector\n",
+                    STR_ARGS(name));
             return 0;
         }
         roles |= found;
@@ -53,11 +64,30 @@ static unsigned parse_roles(const char *text) {
     }
 }
 
+static unsigned read_roles(int argc, char **argv) {
+    if (argc == 1) {
+        return ROLE_ALL;
+    }
+    if (argc == 3 && strcmp(argv[1], "--role") == 0) {
+        return parse_roles(argv[2]);
+    }
+    if (strcmp(argv[1], "--role") == 0) {
+        fprintf(stderr, "daybook serve: --role takes one list of roles, separated by commas\n");
+    } else {
+        fprintf(stderr, "daybook serve: there is no option '%s'\n", argv[1]);
+    }
+    fprintf(stderr, "usage: daybook [--config FILE] serve %s\n", serve_command.usage);
+    return 0;
+}
+
 static void peer_handler_metrics(const void *peer, struct buf *out) {
     handler_metrics(peer, out);
 }
 static bool peer_handler_ready(const void *peer) {
     return handler_is_ready(peer);
+}
+static void peer_handler_describe(const void *peer, struct json_writer *writer) {
+    handler_describe(peer, writer);
 }
 static void peer_projector_metrics(const void *peer, struct buf *out) {
     projector_metrics(peer, out);
@@ -72,34 +102,39 @@ static bool peer_connector_ready(const void *peer) {
     return connector_is_ready(peer);
 }
 
+static void peer_add(struct service *service, struct gateway_peer peer) {
+    service->peers[service->peer_count++] = peer;
+}
+
 /* The front comes last, so that what it is asked finds the other roles there; what it cannot reach yet it reports. */
 static enum err start(const struct config *config, unsigned roles, struct service *service, struct err_info *info) {
-    struct gateway_peer peers[3];
-    size_t peer_count = 0;
     enum err err = ERR_NONE;
     if (roles & ROLE_HANDLER) {
         err = handler_start(config, &service->handler, info);
-        peers[peer_count++] =
-            (struct gateway_peer){"handler", peer_handler_metrics, peer_handler_ready, service->handler};
+        peer_add(service, (struct gateway_peer){"handler", peer_handler_metrics, peer_handler_ready,
+                                                peer_handler_describe, service->handler});
     }
     if (err == ERR_NONE && (roles & ROLE_PROJECTOR)) {
         err = projector_start(config, &service->projector, info);
-        peers[peer_count++] =
-            (struct gateway_peer){"projector", peer_projector_metrics, peer_projector_ready, service->projector};
+        peer_add(service, (struct gateway_peer){"projector", peer_projector_metrics, peer_projector_ready, NULL,
+                                                service->projector});
     }
     if (err == ERR_NONE && (roles & ROLE_CONNECTOR)) {
         err = connector_start(config, &service->connector, info);
-        peers[peer_count++] =
-            (struct gateway_peer){"connector", peer_connector_metrics, peer_connector_ready, service->connector};
+        peer_add(service, (struct gateway_peer){"connector", peer_connector_metrics, peer_connector_ready, NULL,
+                                                service->connector});
     }
     if (err == ERR_NONE && (roles & ROLE_GATEWAY)) {
-        err = gateway_start(config, peers, peer_count, &service->gateway, info);
+        err = gateway_start(config, service->peers, service->peer_count, &service->gateway, info);
+    } else if (err == ERR_NONE && config->admin_port != 0) {
+        err = admin_start(config, service->peers, service->peer_count, &service->admin, info);
     }
     return err;
 }
 
 /* In the order of the data: take nothing new, decide what was taken, then let the readers go. */
 static void stop(struct service *service) {
+    admin_stop(service->admin); /* it looks at the others */
     if (service->gateway != NULL) {
         gateway_stop(service->gateway);
     }
@@ -114,19 +149,36 @@ static void stop(struct service *service) {
     }
 }
 
-/* Until a signal asks to stop, or a role met something that needs a person. Looks at the roles once a second. */
-static int wait_for_end(const struct service *service, const sigset_t *signals) {
+/* Whether the log and the database are those of our settings, as far as they can be asked. What cannot be is told once,
+ * and true is answered; false: this process must not go on. */
+static bool check_installation(struct installation *installation, struct err_info *told) {
+    struct err_info info = {0};
+    enum err err = installation_check(installation, &info);
+    if (err == ERR_CONFIG) {
+        log_line(LOG_ERROR, "serve", "the settings are not those of this installation", LOG_CSTR("error", info.text));
+        return false;
+    }
+    if (err != ERR_NONE && strcmp(info.text, told->text) != 0) {
+        *told = info;
+        log_line(LOG_WARN, "serve", "whether the settings are those of this installation cannot be asked yet",
+                 LOG_CSTR("why", info.text));
+    }
+    return true;
+}
+
+/* Until a signal asks to stop. A shard that stands still (a broken history) is not the end of the others: health and
+ * metrics name it. */
+static int wait_for_end(struct installation *installation, struct err_info *told, const sigset_t *signals) {
     for (;;) {
-        const struct timespec second = {.tv_sec = 1};
-        int received = sigtimedwait(signals, NULL, &second);
+        const struct timespec pause = {.tv_sec = CHECK_EVERY_S};
+        bool is_checked = installation->log_is_ours && installation->secret_is_ours;
+        int received = is_checked ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &pause);
         if (received > 0) {
             log_line(LOG_INFO, "serve", "stopping", LOG_CSTR("signal", received == SIGINT ? "INT" : "TERM"));
             return EXIT_DONE;
         }
-        struct err_info info = {0};
-        if (service->handler != NULL && handler_has_failed(service->handler, &info)) {
-            log_line(LOG_ERROR, "serve", "the handler stopped", LOG_CSTR("error", info.text));
-            return EXIT_WORLD_FAILED;
+        if (!is_checked && !check_installation(installation, told)) {
+            return EXIT_WRONG_USAGE;
         }
     }
 }
@@ -162,28 +214,30 @@ static void prepare_descriptors(const struct config *config, unsigned roles) {
     }
 }
 
+static void block_signals(sigset_t *signals) {
+    sigemptyset(signals);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
 static int run(const struct config *config, int argc, char **argv) {
-    unsigned roles = ROLE_ALL;
-    if (argc == 3 && strcmp(argv[1], "--role") == 0) {
-        roles = parse_roles(argv[2]);
-    } else if (argc != 1) {
-        roles = 0;
-    }
+    unsigned roles = read_roles(argc, argv);
     if (roles == 0) {
-        fputs("usage: daybook serve [--role gateway,handler,projector,connector]\n", stderr);
         return EXIT_WRONG_USAGE;
     }
     /* Blocked here, before any thread starts, so that all threads leave the signals to wait_for_end. */
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    block_signals(&signals);
     prepare_descriptors(config, roles);
     if (roles & ROLE_GATEWAY) {
         warn_of_public_secret(config);
     }
-
+    struct installation installation = installation_of(config, (roles & ROLE_GATEWAY) != 0);
+    struct err_info told = {0};
+    if (!check_installation(&installation, &told)) {
+        return EXIT_WRONG_USAGE;
+    }
     struct service service = {0};
     struct err_info info = {0};
     int code = EXIT_WORLD_FAILED;
@@ -195,7 +249,7 @@ static int run(const struct config *config, int argc, char **argv) {
             log_line(LOG_INFO, "serve", "listening", LOG_CSTR("host", config->http_host),
                      LOG_INT("port", gateway_port(service.gateway)));
         }
-        code = wait_for_end(&service, &signals);
+        code = wait_for_end(&installation, &told, &signals);
     }
     stop(&service);
     return code;
@@ -205,13 +259,19 @@ const struct command_line serve_command = {
     .name = "serve",
     .usage = "[--role gateway,handler,projector,connector]",
     .summary = "run Daybook: all roles in one process, or those named",
-    .help = "  --role LIST   run only these roles, separated by commas:\n"
-            "                gateway    the HTTP front\n"
-            "                handler    decides commands and appends events\n"
-            "                projector  keeps the PostgreSQL read models up to date\n"
-            "                connector  calls payment providers\n\n"
-            "The log and the database may be absent at the start: each role says so and tries again with backoff.\n"
-            "SIGTERM and SIGINT stop it in order. Exit code 1 means that something needs a person: the last line says "
-            "what.",
+    .help =
+        "  --role LIST   run only these roles, separated by commas:\n"
+        "                gateway    the HTTP front\n"
+        "                handler    decides commands and appends events\n"
+        "                projector  keeps the PostgreSQL read models up to date\n"
+        "                connector  calls payment providers\n\n"
+        "A process without the gateway serves /metrics and /health at the setting admin_port.\n"
+        "The log and the database may be absent at the start: each role says so and tries again with backoff. When\n"
+        "they answer, the setting shards and the secret are compared with what they hold, and a difference ends the\n"
+        "process. A shard whose history is broken stands still while the others go on: /health/ready and /metrics\n"
+        "name it, and docs/operations.md says what to do.\n"
+        "SIGTERM and SIGINT stop it in order.\n\n"
+        "Exit codes: 0 stopped by a signal, 1 it could not start, 2 wrong usage or configuration. The last line says "
+        "what.",
     .run = run,
 };

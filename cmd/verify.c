@@ -1,5 +1,6 @@
 /* verify.c: `daybook verify`: the whole log, checked record by record. */
 #include "cmd/command.h"
+#include "cmd/installation.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -106,6 +107,10 @@ static int run(const struct config *config, int argc, char **argv) {
         fprintf(stderr, "daybook verify takes no arguments (got '%s').\n", argv[1]);
         return EXIT_WRONG_USAGE;
     }
+    int code = installation_log_check(config, "verify");
+    if (code != EXIT_DONE) {
+        return code;
+    }
     struct audit audit = {.has_terminal = isatty(STDERR_FILENO) != 0, .told_us = clock_boot_us()};
     log_topics_name(&audit.topics, config->topic_prefix);
     audit.verify = verify_new((uint32_t)config->shards, on_violation, &audit);
@@ -119,7 +124,7 @@ static int run(const struct config *config, int argc, char **argv) {
         .on_progress = on_progress,
     };
     struct err_info info;
-    int code = EXIT_WORLD_FAILED;
+    code = EXIT_WORLD_FAILED;
     if (log_walk(&walk, partitions, count, &info) != ERR_NONE) {
         fprintf(stderr, "daybook verify: %s\n", info.text);
     } else {
@@ -152,6 +157,8 @@ const struct command_line verify_command = {
         "Memory: at most 175 bytes a stream, 45 an event, 150 a location of a SKU, 110 a reservation, 260 a payment\n"
         "and 130 each of its refunds, 110 an outcome; half as much again while a table doubles; and 64 MiB of records\n"
         "read ahead.\n\n"
-        "Exit codes: 0 sound, 1 the log cannot be read, 2 wrong usage, 3 there are violations.",
+        "Exit codes: 0 sound, 1 the log cannot be read, 2 wrong usage or another number of shards than the log has, 3 "
+        "there\n"
+        "are violations.",
     .run = run,
 };

@@ -65,11 +65,8 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     struct gateway *gateway = calloc(1, sizeof *gateway);
     assert(gateway != NULL);
     gateway->config = config;
-    gateway->peers = calloc(peer_count + 1, sizeof *gateway->peers);
-    assert(gateway->peers != NULL);
-    for (size_t i = 0; i < peer_count; i++) {
-        gateway->peers[gateway->peer_count++] = peers[i];
-    }
+    gateway->peers = peers;
+    gateway->peer_count = peer_count;
     log_topics_name(&gateway->topics, config->topic_prefix);
     recent_carts_init(&gateway->recent_carts);
     recent_outcomes_init(&gateway->recent_outcomes);
@@ -120,7 +117,6 @@ void gateway_stop(struct gateway *gateway) {
     recent_carts_release(&gateway->recent_carts);
     recent_outcomes_release(&gateway->recent_outcomes);
     free(gateway->loops);
-    free(gateway->peers);
-    sodium_memzero(&gateway->secret, sizeof gateway->secret);
+    secret_forget(&gateway->secret);
     free(gateway);
 }

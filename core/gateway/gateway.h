@@ -6,17 +6,11 @@
 #include "core/base/buf.h"
 #include "core/base/config.h"
 #include "core/base/err.h"
+#include "core/gateway/peers.h"
 
 struct gateway;
 
-/* What other roles in the same process tell /metrics and /health/ready. */
-struct gateway_peer {
-    const char *name; /* "handler" */
-    void (*metrics)(const void *peer, struct buf *out);
-    bool (*is_ready)(const void *peer);
-    const void *peer;
-};
-
+/* `peers`: the other roles of the process; they must outlive it. */
 MUST_CHECK enum err gateway_start(const struct config *config, const struct gateway_peer *peers, size_t peer_count,
                                   struct gateway **ret_gateway, struct err_info *info);
 int gateway_port(const struct gateway *gateway);

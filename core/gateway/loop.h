@@ -61,7 +61,7 @@ struct gateway_loop {
 
 struct gateway {
     const struct config *config;
-    struct gateway_peer *peers;
+    const struct gateway_peer *peers;
     size_t peer_count;
     struct secret secret;
     struct log_topics topics;

@@ -172,11 +172,7 @@ static void write_page(struct buf *out, struct gateway *gateway, const struct me
                  "Checkouts sent again with the facts that were missing.", sum->second_tries);
     write_number(out, "daybook_gateway_outcome_asks_total", "counter", "Outcomes asked for.", sum->outcome_asks);
     write_loops(out, gateway, sum);
-    for (size_t i = 0; i < gateway->peer_count; i++) {
-        if (gateway->peers[i].metrics != NULL) {
-            gateway->peers[i].metrics(gateway->peers[i].peer, out);
-        }
-    }
+    peers_metrics_write(gateway->peers, gateway->peer_count, out);
 }
 
 void metrics_page(struct request *request) {

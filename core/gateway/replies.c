@@ -99,6 +99,12 @@ static enum err reader_begin(struct replies *replies, struct err_info *info) {
         replies->reader = NULL;
         return err;
     }
+    /* Before anything is sent: with another number a command would reach a shard that is not its stream's. */
+    err = log_reader_check_shards(replies->reader, topic, (int32_t)gateway->config->shards, REPLIES_CHECK_TIMEOUT_MS,
+                                  info);
+    if (err != ERR_NONE) {
+        return err;
+    }
     int64_t low, high;
     err = log_reader_watermarks(replies->reader, topic, gateway->reply_partition, REPLIES_CHECK_TIMEOUT_MS, &low, &high,
                                 info);

@@ -101,25 +101,46 @@ bool handler_is_ready(const struct handler *handler) {
     bool ready = true;
     for (int i = 0; i < handler->worker_count; i++) {
         worker_report(handler->workers[i], report);
-        ready = ready && report->is_settled && report->shards_active == report->shards_assigned;
+        ready =
+            ready && report->is_settled && report->shards_active + report->shards_stopped == report->shards_assigned;
     }
     free(report);
     return ready;
 }
 
-bool handler_has_failed(const struct handler *handler, struct err_info *info) {
-    struct worker_report *report = malloc(sizeof *report);
-    assert(report != NULL);
-    bool failed = false;
-    for (int i = 0; i < handler->worker_count && !failed; i++) {
-        worker_report(handler->workers[i], report);
-        failed = report->has_failed;
-        if (failed && info != NULL) {
-            *info = report->failure;
+/* Calls `tell` with each stopped shard of the process. */
+static void each_stopped(const struct handler *handler,
+                         void (*tell)(void *context, int32_t shard, const struct err_info *why), void *context) {
+    for (int i = 0; i < handler->worker_count; i++) {
+        struct err_info why;
+        for (int32_t shard = 0; worker_stopped_shard(handler->workers[i], shard, &shard, &why); shard++) {
+            tell(context, shard, &why);
         }
     }
-    free(report);
-    return failed;
+}
+
+static void stop_count(void *context, int32_t shard, const struct err_info *why) {
+    (void)shard, (void)why;
+    ++*(int *)context;
+}
+
+static void stop_describe(void *context, int32_t shard, const struct err_info *why) {
+    struct json_writer *writer = context;
+    json_object_begin(writer);
+    json_field_int(writer, "shard", shard);
+    json_field_string(writer, "why", str_of_cstr(why->text));
+    json_object_end(writer);
+}
+
+void handler_describe(const struct handler *handler, struct json_writer *writer) {
+    int stopped = 0;
+    each_stopped(handler, stop_count, &stopped);
+    if (stopped > 0) {
+        json_name(writer, STR("stopped_shards"));
+        json_array_begin(writer);
+        each_stopped(handler, stop_describe, writer);
+        json_array_end(writer);
+    }
 }
 
 /* ---- metrics ----------------------------------------------------------------------------------------------------- */
@@ -188,6 +209,29 @@ static void metrics_of_commits(struct buf *out, const struct histogram *commit_u
     buf_printf(out, "daybook_handler_commit_seconds_count %" PRIu64 "\n", commit_us->total);
 }
 
+/* A label's value: backslash, quote and line feed are escaped in the text format. */
+static void label_write(struct buf *out, const char *text) {
+    for (; *text != '\0'; text++) {
+        if (*text == '\\' || *text == '"') {
+            buf_byte(out, '\\');
+        }
+        buf_byte(out, *text == '\n' ? ' ' : *text);
+    }
+}
+
+static void stop_metric(void *context, int32_t shard, const struct err_info *why) {
+    struct buf *out = context;
+    buf_printf(out, "daybook_handler_shard_stopped{shard=\"%" PRId32 "\",why=\"", shard);
+    label_write(out, why->text);
+    buf_str(out, STR("\"} 1\n"));
+}
+
+static void metrics_of_stops(const struct handler *handler, struct buf *out) {
+    buf_str(out, STR("# HELP daybook_handler_shard_stopped A shard that needs a person, and why.\n"
+                     "# TYPE daybook_handler_shard_stopped gauge\n"));
+    each_stopped(handler, stop_metric, out);
+}
+
 void handler_metrics(const struct handler *handler, struct buf *out) {
     struct worker_report *sum = calloc(1, sizeof *sum);
     assert(sum != NULL);
@@ -234,6 +278,7 @@ void handler_metrics(const struct handler *handler, struct buf *out) {
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         metric(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
     }
+    metrics_of_stops(handler, out);
     metrics_of_commits(out, &sum->commit_us);
     free(sum);
 }

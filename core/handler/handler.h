@@ -7,6 +7,7 @@
 #include "core/base/buf.h"
 #include "core/base/config.h"
 #include "core/base/err.h"
+#include "core/base/json_write.h"
 
 struct handler;
 
@@ -16,11 +17,13 @@ MUST_CHECK enum err handler_start(const struct config *config, struct handler **
 /* Finishes the batch in hand, leaves the group, closes the stores. */
 void handler_stop(struct handler *handler);
 
-/* Whether every shard assigned to a worker of this process is being decided on. */
+/* Whether every shard assigned to a worker of this process is being decided on, or stopped. A stopped shard does not
+ * make the process unready: that would take the front away from all the others. */
 bool handler_is_ready(const struct handler *handler);
 
-/* Whether a worker met something that needs a person (a broken history); the process should end with an error. */
-bool handler_has_failed(const struct handler *handler, struct err_info *info);
+/* "stopped_shards":[{"shard":2,"why":"..."}], when there are any: a broken history, or commands that are gone. Each
+ * needs a person (docs/operations.md). */
+void handler_describe(const struct handler *handler, struct json_writer *writer);
 
 /* Its metrics in Prometheus text format 0.0.4, appended. */
 void handler_metrics(const struct handler *handler, struct buf *out);

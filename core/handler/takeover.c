@@ -113,21 +113,24 @@ static enum err commands_check(struct takeover *takeover, struct err_info *info)
     }
     if (committed < 0 && is_used) {
         return err_set(info, ERR_CONFLICT,
-                       "shard %" PRId32 " is in use, but its consumer group has no committed offset: set it by hand",
-                       shard);
+                       "shard %" PRId32
+                       " is in use, but its consumer group has no committed offset: stop all handlers, "
+                       "then `daybook shards set %" PRId32 " OFFSET` (docs/operations.md says which)",
+                       shard, shard);
     }
     if (committed >= 0 && committed < low) {
         /* Markers are committed past within seconds while anybody owns the shard, so what is gone may well have been
          * commands that nobody was there to decide. Only a person can know, or say that it is to be so. */
         return err_set(info, ERR_CONFLICT,
                        "shard %" PRId32 ": the next command is %" PRId64 ", but retention has taken all before %" PRId64
-                       ": they may be lost commands; to go on without them set the group's offset by hand",
+                       ": they may be lost commands; `daybook shards` sets it (docs/operations.md)",
                        shard, committed, low);
     }
     if (committed > high) {
         return err_set(info, ERR_CONFLICT,
-                       "shard %" PRId32 ": the next command is %" PRId64 ", but the topic ends at %" PRId64, shard,
-                       committed, high);
+                       "shard %" PRId32 ": the next command is %" PRId64 ", but the topic ends at %" PRId64
+                       ": `daybook shards` sets it (docs/operations.md)",
+                       shard, committed, high);
     }
     takeover->is_fresh = committed < 0;
     takeover->next_offset = committed < 0 ? 0 : committed;

@@ -23,6 +23,8 @@ static void on_revoked(void *context, bool is_lost) {
     } else {
         shards_hand_over(worker, stopping);
     }
+    shards_forget_stops(worker);
+    shards_count(worker);
 }
 
 /* ---- waiting ----------------------------------------------------------------------------------------------------- */
@@ -219,7 +221,17 @@ static void names_set(struct worker *worker) {
     const char *prefix = worker->options.config->topic_prefix;
     (void)snprintf(worker->name, sizeof worker->name, "%.40s-handler-%.60s-%d", prefix, worker->options.host,
                    worker->options.number);
-    (void)snprintf(worker->group_id, sizeof worker->group_id, "%s-handlers", prefix);
+    handlers_group_name(prefix, worker->group_id);
+}
+
+static void worker_free(struct worker *worker) {
+    shards_forget_stops(worker);
+    engine_release(&worker->engine);
+    pthread_mutex_destroy(&worker->report_lock);
+    free(worker->stops);
+    free(worker->shards);
+    free(worker->messages);
+    free(worker);
 }
 
 enum err worker_start(const struct worker_options *options, struct worker **ret_worker, struct err_info *info) {
@@ -231,7 +243,8 @@ enum err worker_start(const struct worker_options *options, struct worker **ret_
     uint32_t shard_count = options->policy->shard_count;
     worker->shards = calloc(shard_count, sizeof *worker->shards);
     worker->messages = calloc((size_t)options->config->batch_commands_max, sizeof(rd_kafka_message_t *));
-    assert(worker->shards != NULL && worker->messages != NULL);
+    worker->stops = calloc(shard_count, sizeof *worker->stops);
+    assert(worker->shards != NULL && worker->messages != NULL && worker->stops != NULL);
     for (uint32_t i = 0; i < shard_count; i++) {
         worker->shards[i].refuse_offset = -1;
     }
@@ -246,10 +259,7 @@ enum err worker_start(const struct worker_options *options, struct worker **ret_
     pthread_mutex_init(&worker->report_lock, NULL);
     atomic_init(&worker->stopping, false);
     if (pthread_create(&worker->thread, NULL, worker_run, worker) != 0) {
-        engine_release(&worker->engine);
-        free(worker->shards);
-        free(worker->messages);
-        free(worker);
+        worker_free(worker);
         return err_set(info, ERR_IO, "no thread could be made for a handler worker");
     }
     *ret_worker = worker;
@@ -263,15 +273,26 @@ void worker_stop(struct worker *worker) {
 void worker_join(struct worker *worker) {
     int failed = pthread_join(worker->thread, NULL);
     assert(failed == 0);
-    engine_release(&worker->engine);
-    pthread_mutex_destroy(&worker->report_lock);
-    free(worker->shards);
-    free(worker->messages);
-    free(worker);
+    worker_free(worker);
 }
 
 void worker_report(struct worker *worker, struct worker_report *ret_report) {
     pthread_mutex_lock(&worker->report_lock);
     *ret_report = worker->report;
     pthread_mutex_unlock(&worker->report_lock);
+}
+
+bool worker_stopped_shard(struct worker *worker, int32_t from, int32_t *ret_shard, struct err_info *ret_why) {
+    int32_t count = (int32_t)worker_shard_count(worker);
+    bool found = false;
+    pthread_mutex_lock(&worker->report_lock);
+    for (int32_t i = from; i < count && !found; i++) {
+        found = worker->stops[i] != NULL;
+        if (found) {
+            *ret_shard = i;
+            *ret_why = *worker->stops[i];
+        }
+    }
+    pthread_mutex_unlock(&worker->report_lock);
+    return found;
 }

@@ -39,8 +39,6 @@ struct worker_report {
     int takeovers_stalled; /* 1: the takeover in hand waits for a transaction that nobody ends */
     int timers_stopped;    /* shards whose timers stand still because clocks disagree */
     bool is_settled;       /* assigned, and all of it decided on */
-    bool has_failed;       /* a shard was stopped and needs a person */
-    struct err_info failure;
     struct histogram commit_us;
 };
 
@@ -54,3 +52,6 @@ void worker_stop(struct worker *worker);
 void worker_join(struct worker *worker);
 
 void worker_report(struct worker *worker, struct worker_report *ret_report);
+
+/* The first shard from `from` on that this worker has stopped, and why; false: there is none. */
+bool worker_stopped_shard(struct worker *worker, int32_t from, int32_t *ret_shard, struct err_info *ret_why);

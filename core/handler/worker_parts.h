@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #include "core/handler/group.h"
+#include "core/handler/places.h"
 #include "core/handler/shard_clock.h"
 #include "core/handler/suspect.h"
 #include "core/handler/takeover.h"
@@ -26,8 +27,8 @@ enum {
     BACKOFF_MAX_MS = 5000,
 };
 
-/* A shard as its worker sees it. Free -> active by takeover; -> free by revocation or trouble; -> stopped for good
- * when its history or its commands are not what they must be. */
+/* A shard as its worker sees it. Free -> active by takeover; -> free by revocation or trouble; -> stopped when its
+ * history or its commands are not what they must be, until it is revoked: whoever is assigned it next looks again. */
 struct worker_shard {
     bool active;
     bool stopped;
@@ -48,7 +49,7 @@ struct worker {
     pthread_t thread;
     atomic_bool stopping;
     char name[128]; /* client and transactional id */
-    char group_id[300];
+    char group_id[GROUP_NAME_MAX];
 
     struct engine engine;
     struct group *group;
@@ -69,6 +70,7 @@ struct worker {
 
     pthread_mutex_t report_lock;
     struct worker_report report; /* under the lock for others; the worker alone writes */
+    struct err_info **stops;     /* likewise: by shard, why it is stopped; NULL: it is not */
 };
 
 static inline uint32_t worker_shard_count(const struct worker *worker) {
@@ -89,8 +91,11 @@ void shards_release(struct worker *worker, bool synced);
 /* Notes that they are handed over in good order, then gives them up. */
 void shards_hand_over(struct worker *worker, bool synced);
 
-/* Stops a shard for good, loudly. */
+/* Stops a shard, loudly: nothing is decided on it any more, its commands wait in the log, other shards go on. */
 void shard_stop(struct worker *worker, int32_t shard, const struct err_info *why);
+
+/* With the assignment gone, stopped shards are another owner's, or are looked at again. */
+void shards_forget_stops(struct worker *worker);
 
 /* For the report. */
 void shards_count(struct worker *worker);

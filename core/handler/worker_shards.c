@@ -78,11 +78,24 @@ void shard_stop(struct worker *worker, int32_t shard, const struct err_info *why
     worker->shards[shard].stopped = true;
     log_line(LOG_ERROR, "handler", "shard stopped: nothing is decided on it until a person has looked",
              LOG_INT("shard", shard), LOG_CSTR("why", why->text));
+    struct err_info *stop = malloc(sizeof *stop);
+    assert(stop != NULL);
+    *stop = *why;
     pthread_mutex_lock(&worker->report_lock);
-    worker->report.has_failed = true;
-    worker->report.failure = *why;
+    free(worker->stops[shard]);
+    worker->stops[shard] = stop;
     pthread_mutex_unlock(&worker->report_lock);
     shards_count(worker);
+}
+
+void shards_forget_stops(struct worker *worker) {
+    pthread_mutex_lock(&worker->report_lock);
+    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
+        worker->shards[i].stopped = false;
+        free(worker->stops[i]);
+        worker->stops[i] = NULL;
+    }
+    pthread_mutex_unlock(&worker->report_lock);
 }
 
 bool shards_are_settled(const struct worker *worker) {
@@ -269,7 +282,7 @@ static enum err each_taken_over(struct worker *worker, const struct takeover_log
     for (size_t i = 0; i < count; i++) {
         int32_t shard = assigned[i];
         if (shard < 0 || (uint32_t)shard >= worker_shard_count(worker)) {
-            return err_set(info, ERR_CONFIG, "the commands topic has more partitions than `shards`: %d",
+            return err_set(info, ERR_CONFIG, "the commands topic was given more partitions than the %d of `shards`",
                            (int)worker_shard_count(worker));
         }
         if (worker->shards[shard].stopped) {
@@ -321,7 +334,9 @@ static enum err all_taken_over(struct worker *worker, struct err_info *info) {
         return err;
     }
     const struct takeover_log log = {reader_watermarks, reader_assign, reader_poll, reader};
-    err = each_taken_over(worker, &log, info);
+    err = log_reader_check_shards(reader, worker->options.topics->names[TOPIC_COMMANDS],
+                                  (int32_t)worker_shard_count(worker), KAFKA_CALL_TIMEOUT_MS, info);
+    err = err == ERR_NONE ? each_taken_over(worker, &log, info) : err;
     log_reader_close(reader);
     if (err == ERR_NONE && shards_are_settled(worker)) {
         /* From here on an unclean end must be seen as one, and a fresh shard must not look like one that lost its

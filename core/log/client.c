@@ -116,3 +116,10 @@ enum err client_error(struct err_info *info, rd_kafka_resp_err_t error, const ch
     return client_error_is_passing(error) ? err_set_retriable(info, ERR_KAFKA, "%s: %s", what, words)
                                           : err_set(info, ERR_KAFKA, "%s: %s", what, words);
 }
+
+enum err client_shards_differ(struct err_info *info, const char *topic, int partitions, int32_t shards) {
+    return err_set(info, ERR_CONFIG,
+                   "topic %.100s has %d partitions, but the setting shards is %" PRId32
+                   ": set it to the number with which the installation was made",
+                   topic, partitions, shards);
+}

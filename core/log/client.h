@@ -47,5 +47,8 @@ struct str client_message_header(const rd_kafka_message_t *message, const char *
 /* Whether the same request may work later: the broker or the way to it is in trouble, not the request. */
 bool client_error_is_passing(rd_kafka_resp_err_t error);
 
+/* ERR_CONFIG: the topic has `partitions`, the setting `shards` is another number. */
+enum err client_shards_differ(struct err_info *info, const char *topic, int partitions, int32_t shards);
+
 /* ERR_KAFKA, retriable when the error is a passing one, as "<what>: <librdkafka's words>". */
 enum err client_error(struct err_info *info, rd_kafka_resp_err_t error, const char *what);

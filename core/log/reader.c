@@ -343,6 +343,26 @@ enum err log_reader_watermarks(struct log_reader *reader, const char *topic, int
     return err;
 }
 
+enum err log_reader_check_shards(struct log_reader *reader, const char *topic, int32_t shards, int timeout_ms,
+                                 struct err_info *info) {
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(reader->client, topic, NULL);
+    const rd_kafka_metadata_t *metadata;
+    rd_kafka_resp_err_t error = rd_kafka_metadata(reader->client, 0, handle, &metadata, timeout_ms);
+    rd_kafka_topic_destroy(handle);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return client_error(info, error, topic);
+    }
+    const rd_kafka_metadata_topic_t *found = metadata->topic_cnt == 1 ? &metadata->topics[0] : NULL;
+    enum err err = ERR_NONE;
+    if (found != NULL && found->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        err = client_error(info, found->err, topic);
+    } else if (found != NULL && found->partition_cnt != shards) {
+        err = client_shards_differ(info, topic, found->partition_cnt, shards);
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return err;
+}
+
 struct str log_record_header(const struct log_record *record, const char *name) {
     rd_kafka_headers_t *headers;
     const void *value;

@@ -1,7 +1,8 @@
 /* reader.h: reading partitions of the log, from given offsets, in the order of their offsets.
  *
- * Purpose  takeover, projections, the connector, `replay` and `verify` all read the same way: they know which offsets
- *          they want and say so. No consumer group moves partitions about here (core/handler has the one group).
+ * Purpose  takeover, projections, replies, `replay` and `verify` all read the same way: they know which offsets they
+ *          want and say so. No consumer group moves partitions about here: where one shares work out, its member reads
+ *          by itself (core/handler/group.c the commands, core/connect/connector.c the payments).
  * Promise  read_committed shows only committed records; end-of-partition is told with the offset up to which there
  *          is nothing more to see, which passes trailing transaction markers that a position never passes.
  *          watermark_high is that of a read_uncommitted handle: on a read_committed one librdkafka answers the last
@@ -67,6 +68,10 @@ void log_reader_wake(struct log_reader *reader);
  * ERR_NOT_FOUND: there is no such partition. */
 MUST_CHECK enum err log_reader_watermarks(struct log_reader *reader, const char *topic, int32_t partition,
                                           int timeout_ms, int64_t *ret_low, int64_t *ret_high, struct err_info *info);
+
+/* ERR_CONFIG, with both numbers, when the topic has not `shards` partitions. Asks the broker; blocks. */
+MUST_CHECK enum err log_reader_check_shards(struct log_reader *reader, const char *topic, int32_t shards,
+                                            int timeout_ms, struct err_info *info);
 
 /* A header's value, empty when there is none. */
 struct str log_record_header(const struct log_record *record, const char *name);

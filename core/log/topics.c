@@ -219,6 +219,50 @@ enum err log_topics_create(const char *brokers, const struct log_topics *topics,
 /* ---- checking -------------------------------------------------------------------------------------------------------
  */
 
+static const rd_kafka_metadata_topic_t *find_topic(const rd_kafka_metadata_t *metadata, const char *name) {
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        if (strcmp(metadata->topics[i].topic, name) == 0) {
+            return &metadata->topics[i];
+        }
+    }
+    return NULL;
+}
+
+static enum err shards_compared(const rd_kafka_metadata_t *metadata, const struct log_topics *topics, int32_t shards,
+                                struct err_info *info) {
+    for (int i = 0; i < TOPIC_COUNT; i++) {
+        const rd_kafka_metadata_topic_t *found = find_topic(metadata, topics->names[i]);
+        if (found == NULL) {
+            return err_set_retriable(info, ERR_NOT_FOUND, "topic %s does not exist; `daybook topics create` makes it",
+                                     topics->names[i]);
+        }
+        /* Without a leader for any partition the broker may tell none: that is for later. */
+        if (found->err == RD_KAFKA_RESP_ERR_NO_ERROR && found->partition_cnt != shards) {
+            return client_shards_differ(info, topics->names[i], found->partition_cnt, shards);
+        }
+    }
+    return ERR_NONE;
+}
+
+enum err log_topics_check_shards(const char *brokers, const struct log_topics *topics, int32_t shards, int timeout_ms,
+                                 struct err_info *info) {
+    rd_kafka_t *client;
+    enum err err = admin_new(brokers, &client, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    const rd_kafka_metadata_t *metadata;
+    rd_kafka_resp_err_t error = rd_kafka_metadata(client, 1, NULL, &metadata, timeout_ms);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        err = client_error(info, error, "asking for the topics");
+    } else {
+        err = shards_compared(metadata, topics, shards, info);
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_destroy(client);
+    return err;
+}
+
 /* A line for each topic that is missing or has another number of partitions; whether there was one. */
 static enum err partitions_checked(rd_kafka_t *client, const struct log_topics *topics, int32_t shards,
                                    struct buf *report, struct err_info *info) {
@@ -228,11 +272,7 @@ static enum err partitions_checked(rd_kafka_t *client, const struct log_topics *
         return client_error(info, error, "asking for the topics");
     }
     for (int i = 0; i < TOPIC_COUNT; i++) {
-        const rd_kafka_metadata_topic_t *found = NULL;
-        for (int j = 0; j < metadata->topic_cnt && found == NULL; j++) {
-            bool same = strcmp(metadata->topics[j].topic, topics->names[i]) == 0;
-            found = same ? &metadata->topics[j] : NULL;
-        }
+        const rd_kafka_metadata_topic_t *found = find_topic(metadata, topics->names[i]);
         if (found == NULL) {
             buf_printf(report, "%s: does not exist\n", topics->names[i]);
         } else if (found->partition_cnt != shards) {

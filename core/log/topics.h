@@ -45,6 +45,12 @@ enum log_topic log_topic_of_family(struct str family);
 MUST_CHECK enum err log_topics_create(const char *brokers, const struct log_topics *topics, int32_t shards,
                                       int replication_factor, struct err_info *info);
 
+/* Whether the installation was made with this number of shards: a client that believes in another one puts streams
+ * where nobody looks for them, and reads a part for the whole. ERR_CONFIG names both numbers; ERR_NOT_FOUND
+ * (retriable): a topic does not exist; ERR_KAFKA: no broker answered within timeout_ms. */
+MUST_CHECK enum err log_topics_check_shards(const char *brokers, const struct log_topics *topics, int32_t shards,
+                                            int timeout_ms, struct err_info *info);
+
 /* ERR_CONFLICT when something is not as it must be; `ret_report` has a line for each difference. */
 MUST_CHECK enum err log_topics_check(const char *brokers, const struct log_topics *topics, int32_t shards,
                                      struct buf *ret_report, struct err_info *info);

@@ -99,6 +99,10 @@ enum err secret_load(const char *path, struct secret *ret_secret, struct err_inf
     return read_secret(fd, path, ret_secret, info);
 }
 
+void secret_forget(struct secret *secret) {
+    sodium_memzero(secret, sizeof *secret);
+}
+
 static void hash_part(crypto_auth_hmacsha256_state *state, struct str part) {
     uint8_t length[4] = {(uint8_t)(part.len >> 24), (uint8_t)(part.len >> 16), (uint8_t)(part.len >> 8),
                          (uint8_t)part.len};

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/text.h"
 
@@ -15,6 +16,10 @@ const char *const vault_sql = "CREATE SCHEMA IF NOT EXISTS vault;\n"
                               "  key_id text PRIMARY KEY,\n"
                               "  key bytea NOT NULL CHECK (length(key) = 32),\n"
                               "  created_at timestamptz NOT NULL DEFAULT now()\n"
+                              ");\n"
+                              "CREATE TABLE IF NOT EXISTS vault.installation (\n"
+                              "  only_row bool PRIMARY KEY DEFAULT true CHECK (only_row),\n"
+                              "  secret_fingerprint text NOT NULL\n"
                               ");\n";
 
 static const struct pg_statement key_find = {
@@ -68,6 +73,32 @@ void vault_close(struct vault *vault) {
         sodium_free(vault->cache); /* wipes it */
         free(vault);
     }
+}
+
+enum err vault_check_secret(struct pg_session *session, const struct secret *secret, struct err_info *info) {
+    uint8_t hash[SECRET_HASH_BYTES];
+    char text[2 * SECRET_HASH_BYTES + 1];
+    secret_hash(secret, "fingerprint", NULL, 0, hash);
+    sodium_bin2hex(text, sizeof text, hash, sizeof hash);
+    const struct pg_param param = PG_TEXT(str_of_cstr(text));
+    enum err err = pg_session_query(session,
+                                    "INSERT INTO vault.installation (secret_fingerprint) VALUES ($1::text) "
+                                    "ON CONFLICT DO NOTHING",
+                                    &param, 1, false, NULL, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    CLEANUP(pg_result_clear) PGresult *result = NULL;
+    err = pg_session_query(session, "SELECT secret_fingerprint FROM vault.installation", NULL, 0, false, &result, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    bool is_same = PQntuples(result) == 1 && strcmp(PQgetvalue(result, 0, 0), text) == 0;
+    return is_same
+               ? ERR_NONE
+               : err_set(info, ERR_CONFIG,
+                         "the secret in secret_file is not the one of this installation: copy the file from another "
+                         "front or from the backup, or retries would take effect twice");
 }
 
 struct str vault_key_id(struct arena *arena, const struct secret *secret, struct str email) {

@@ -6,8 +6,8 @@
  * Promise  one key a person, whoever asks first: it is stored before it is used, and what the table holds wins.
  *          XChaCha20-Poly1305 with a random nonce; the key's id is authenticated, so that a ciphertext cannot be
  *          moved to another person.
- * Store    PostgreSQL, `vault.keys(key_id, key, created_at)`; vault_sql makes it. For now keys stand there in the
- *          clear.
+ * Store    PostgreSQL, `vault.keys(key_id, key, created_at)` and the one row of `vault.installation`; vault_sql makes
+ *          them. For now keys stand there in the clear.
  * Bounds   the last VAULT_CACHE_KEYS keys are remembered, in memory that core files do not show. With a remembered
  *          key sealing needs no database.
  * Thread   the loop's.          May use: base, pg, libsodium.
@@ -16,6 +16,7 @@
 
 #include "core/base/arena.h"
 #include "core/pg/pool.h"
+#include "core/pg/session.h"
 #include "core/vault/secret.h"
 #include "gen/common.h"
 
@@ -33,6 +34,11 @@ struct vault_key {
 
 struct vault *vault_open(struct pg_pool *pg, const struct secret *secret);
 void vault_close(struct vault *vault);
+
+/* Whether this is the secret of the installation: its fingerprint, a keyed hash that says nothing of the secret, is
+ * what `vault.installation` holds; the first who asks writes it there. ERR_CONFIG: it is another installation's secret.
+ * Blocks; for the start of a process. */
+MUST_CHECK enum err vault_check_secret(struct pg_session *session, const struct secret *secret, struct err_info *info);
 
 /* The id of the person with this e-mail address. */
 struct str vault_key_id(struct arena *arena, const struct secret *secret, struct str email);

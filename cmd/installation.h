@@ -1,0 +1,30 @@
+/* installation.h: whether the settings of this process are those of the installation in the log and the database.
+ *
+ * Purpose  two settings cannot be judged by themselves: `shards`, which must be the number of partitions that the
+ *          topics were made with, and `secret_file`, which must hold what every other front of the installation holds.
+ *          With a wrong one everything seems to work: half the log is read for the whole, a stream gets a second owner,
+ *          a retry takes effect twice.
+ * Promise  what is wrong is an ERR_CONFIG whose text says both sides, and never passes; what cannot be asked yet (no
+ *          broker, no topics, no database, no tables) is another error, and is asked again.
+ * Thread   one at a time; blocks for up to 2 s on the broker and 5 s on the database.        May use: log, vault, pg.
+ */
+#pragma once
+
+#include "core/base/config.h"
+
+struct installation {
+    const struct config *config;
+    bool log_is_ours, secret_is_ours; /* asked, and so it is */
+};
+
+/* `has_front`: only a front uses the secret. */
+static inline struct installation installation_of(const struct config *config, bool has_front) {
+    return (struct installation){.config = config, .secret_is_ours = !has_front};
+}
+
+/* Asks what is not answered yet. ERR_NONE: all is as it must be. */
+MUST_CHECK enum err installation_check(struct installation *installation, struct err_info *info);
+
+/* For a subcommand that reads the log: EXIT_DONE; or what is wrong is told on standard error, and this is the exit code.
+ */
+int installation_log_check(const struct config *config, const char *subcommand);
