@@ -58,7 +58,7 @@ TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(TESTS))
 FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(FUZZERS))
 FUZZ_SECONDS ?= 20
 
-.PHONY: help deps build run test unit integration sim bench asan ubsan tsan fuzz cover lint format retail clean registry
+.PHONY: help deps build run test unit integration bench asan ubsan tsan fuzz cover lint format retail clean registry
 
 help: ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20

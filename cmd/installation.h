@@ -25,6 +25,6 @@ static inline struct installation installation_of(const struct config *config, b
 /* Asks what is not answered yet. ERR_NONE: all is as it must be. */
 MUST_CHECK enum err installation_check(struct installation *installation, struct err_info *info);
 
-/* For a subcommand that reads the log: EXIT_DONE; or what is wrong is told on standard error, and this is the exit code.
+/* For a subcommand that reads the log: EXIT_DONE, or what is wrong is told on standard error and the exit code is this.
  */
 int installation_log_check(const struct config *config, const char *subcommand);

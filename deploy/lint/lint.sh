@@ -21,8 +21,27 @@ house() {
     python3 deploy/lint/house.py
 }
 
+# The commits whose registry this one may only add to: where the branch left main; on main the commit before, and this
+# one for what is not committed yet. None without git history.
+registry_bases() {
+    local head base
+    head=$(git rev-parse --verify --quiet HEAD) || return 0
+    base=$(git merge-base HEAD main 2>/dev/null || git merge-base HEAD origin/main 2>/dev/null || echo "$head")
+    if [[ $base == "$head" ]]; then
+        git rev-parse --verify --quiet HEAD^ || true
+    fi
+    echo "$base"
+}
+
 registry() {
-    build/codegen --schemas schemas --check
+    local base
+    build/codegen --schemas schemas --check || return
+    mkdir -p build/lint
+    for base in $(registry_bases); do
+        if git show "$base:schemas/registry.tsv" >build/lint/registry.before 2>/dev/null; then
+            build/codegen --schemas schemas --check-against build/lint/registry.before || return
+        fi
+    done
 }
 
 shell() {
