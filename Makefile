@@ -126,9 +126,10 @@ $(BUILD)/%_fuzz: $(BUILD)/%_fuzz.o $(BUILD)/libdaybook.a
 	$(SAY) link $@
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(BUILD)/libdaybook.a $(LDLIBS)
 
-# SQL that is linked in by core/base/embed.h, which -MMD does not see.
+# SQL and JSON that are linked in by core/base/embed.h, which -MMD does not see.
 $(foreach sql,$(wildcard projections/*/view.sql),$(eval $(BUILD)/$(dir $(sql))project.o: $(sql)))
 $(BUILD)/projections/runtime/tables.o: projections/runtime/runtime.sql
+$(BUILD)/core/gateway/openapi.o: $(GEN_STAMP) core/gateway/openapi_common.json $(wildcard projections/*/document.json)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

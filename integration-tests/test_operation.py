@@ -144,7 +144,7 @@ def test_a_broken_history_stops_its_shard_and_nothing_else(new_daybook):
         shard, record = shard_of(daybook, "carts", broken.removeprefix("cart_"))
         healthy = cart_elsewhere(daybook, shop, shard)
     daybook.stop()
-#An event twice : its version is not the next one.
+    # An event twice: its version is not the next one.
     daybook.kafka.produce(daybook.topic("carts"), [record.value()], partition=shard, key=record.key())
 
     for _ in range(2):  # at every start anew
@@ -155,7 +155,7 @@ def test_a_broken_history_stops_its_shard_and_nothing_else(new_daybook):
             shop = Shop(client)
             answer = client.put(f"/v1/carts/{healthy}/lines/tea", {"quantity": 2})
             assert answer.status_code == 200, answer.text
-#Not lost and not a failure : it is undecided, and says so.
+            # Not lost and not a failure: it is undecided, and says so.
             waiting = client.put(f"/v1/carts/{broken}/lines/tea", {"quantity": 2})
             assert waiting.status_code == 202, waiting.text
             assert client.get(waiting.headers["Location"]).status_code == 202
@@ -180,7 +180,7 @@ def test_commands_of_a_stopped_shard_are_decided_once_its_offset_is_set(new_dayb
     following, end = int(rows[shard][1]), int(rows[shard][3])
     assert following <= end
     daybook.run("shards", "set", shard, end + 1, expect=2)
-#As when somebody has set it past what there is : nothing is skipped, and nothing is reset.
+    # As when somebody has set it past what there is: nothing is skipped, and nothing is reset.
     place = TopicPartition(daybook.topic("commands"), shard, end + 1)
     group = Consumer({"bootstrap.servers": daybook.kafka.brokers, "group.id": f"{daybook.name}-handlers"})
     group.commit(offsets=[place], asynchronous=False)
@@ -229,12 +229,15 @@ class SplitRoles:
             process.wait_ready(lambda role=role: self.get(role, "/health/ready").status_code == 200)
 
     def stop(self):
-        return {
-role: process.stop() for role, process in self.processes.items()
-}
+        return {role: process.stop() for role, process in self.processes.items()}
 
-def test_a_purchase_goes_through_four_processes(new_daybook)
-    : daybook = new_daybook() daybook.stop() roles = SplitRoles(daybook) try : roles.start()
+
+def test_a_purchase_goes_through_four_processes(new_daybook):
+    daybook = new_daybook()
+    daybook.stop()
+    roles = SplitRoles(daybook)
+    try:
+        roles.start()
         with daybook.client() as client:
             shop = Shop(client)
             shop.sells("tea", 500, 10)
@@ -255,6 +258,4 @@ def test_a_purchase_goes_through_four_processes(new_daybook)
         assert httpx.post(f"http://127.0.0.1:{roles.ports['handler']}/metrics").status_code == 405
     finally:
         codes = roles.stop()
-    assert set(codes.values()) == {
-        0
-    }
+    assert set(codes.values()) == {0}

@@ -2,9 +2,14 @@
 
 #include <assert.h>
 #include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
 
+#include "core/base/embed.h"
 #include "core/base/json_write.h"
 #include "core/domain/rejection.h"
+#include "core/gateway/commands.h"
+#include "core/gateway/health.h"
 #include "core/gateway/openapi_parameters.h"
 #include "core/gateway/request.h"
 #include "core/gateway/router.h"
@@ -25,134 +30,50 @@ static void object(struct json_writer *writer, const char *name) {
     json_object_begin(writer);
 }
 
-/* ---- schemas of bodies --------------------------------------------------------------------------------------------
- */
-
-static void write_type(struct json_writer *writer, const json_t *type, const json_t *rules);
-
-static const char *text_at(const json_t *object_, const char *name) {
-    const char *text = json_string_value(json_object_get(object_, name));
-    return text == NULL ? "" : text;
-}
-
 static bool is(const char *text, const char *expected) {
     return strcmp(text, expected) == 0;
 }
 
-/* A bound of ours under the name that JSON Schema has for it. */
-static void copy_number(struct json_writer *writer, const json_t *rules, const char *ours, const char *theirs) {
-    const json_t *value = json_object_get(rules, ours);
-    if (json_is_integer(value)) {
-        json_field_int(writer, theirs, json_integer_value(value));
+/* ---- schemas ------------------------------------------------------------------------------------------------------
+ */
+
+/* Bodies and what they hold come from the generator; each document's schema stands beside its renderer. */
+EMBED_TEXT(openapi_generated, "build/gen/openapi_schemas.json");
+EMBED_TEXT(openapi_common, "core/gateway/openapi_common.json");
+EMBED_TEXT(openapi_products, "projections/products/document.json");
+EMBED_TEXT(openapi_stock, "projections/stock/document.json");
+EMBED_TEXT(openapi_carts, "projections/carts/document.json");
+EMBED_TEXT(openapi_orders, "projections/orders/document.json");
+EMBED_TEXT(openapi_payments, "projections/payments/document.json");
+
+static const char *const schema_files[] = {openapi_generated, openapi_common, openapi_products, openapi_stock,
+                                           openapi_carts,     openapi_orders, openapi_payments};
+
+/* Commands that come from inside alone are nobody's to send. */
+static bool is_internal_command(const char *name) {
+    uint16_t type = command_type_by_name(str_of_cstr(name));
+    bool is_routed = type == 0;
+    for (size_t i = 0; i < route_count && !is_routed; i++) {
+        is_routed = routes[i].command_type == type;
     }
+    return !is_routed;
 }
 
-static void write_text(struct json_writer *writer, const json_t *rules) {
-    field(writer, "type", "string");
-    copy_number(writer, rules, "minLength", "minLength");
-    copy_number(writer, rules, "maxLength", "maxLength");
-    const char *format = text_at(rules, "format");
-    if (is(format, "sku")) {
-        field(writer, "pattern", "^[A-Za-z0-9._-]{1,64}$");
-    } else if (is(format, "currency")) {
-        field(writer, "pattern", "^[A-Z]{3}$");
-    } else if (is(format, "slug")) {
-        field(writer, "pattern", "^[a-z0-9_.-]{1,64}$");
-    } else if (is(format, "url")) {
-        field(writer, "format", "uri");
-    } else if (*format != '\0') {
-        field(writer, "format", format);
-    }
-}
-
-static void write_number(struct json_writer *writer, const json_t *rules) {
-    field(writer, "type", "integer");
-    copy_number(writer, rules, "min", "minimum");
-    copy_number(writer, rules, "max", "maximum");
-}
-
-static bool is_optional(const json_t *type) {
-    return json_is_array(type); /* [null, T] */
-}
-
-static bool is_from_body(const json_t *member) {
-    const char *from = text_at(member, "from");
-    return *from == '\0' || is(from, "body");
-}
-
-/* An array has an empty one as its default, unless the schema wants items. */
-static bool is_required(const json_t *member) {
-    const json_t *type = json_object_get(member, "type");
-    bool may_be_empty = is(text_at(type, "type"), "array") && json_object_get(member, "minItems") == NULL;
-    return !is_optional(type) && !may_be_empty;
-}
-
-static void write_members(struct json_writer *writer, const json_t *record) {
-    const json_t *members = json_object_get(record, "fields");
-    field(writer, "type", "object");
-    object(writer, "properties");
-    for (size_t i = 0; i < json_array_size(members); i++) {
-        const json_t *member = json_array_get(members, i);
-        if (is_from_body(member)) {
-            object(writer, text_at(member, "name"));
-            write_type(writer, json_object_get(member, "type"), member);
-            field(writer, "description", text_at(member, "doc"));
-            json_object_end(writer);
+/* A file is one object with a schema a member. */
+static void write_schemas_of(struct json_writer *writer, const char *file) {
+    CLEANUP(release_json) json_t *file_schemas = json_loads(file, JSON_REJECT_DUPLICATES, NULL);
+    assert(file_schemas != NULL);
+    const char *name;
+    json_t *schema;
+    json_object_foreach(file_schemas, name, schema) {
+        if (is_internal_command(name)) {
+            continue;
         }
-    }
-    json_object_end(writer);
-    json_name(writer, STR("required"));
-    json_array_begin(writer);
-    for (size_t i = 0; i < json_array_size(members); i++) {
-        const json_t *member = json_array_get(members, i);
-        if (is_from_body(member) && is_required(member)) {
-            json_text(writer, str_of_cstr(text_at(member, "name")));
-        }
-    }
-    json_array_end(writer);
-    json_field_bool(writer, "additionalProperties", false);
-}
-
-static void write_array(struct json_writer *writer, const json_t *type, const json_t *rules) {
-    if (is(text_at(rules, "json"), "object")) {
-        field(writer, "type", "object");
-        copy_number(writer, rules, "maxItems", "maxProperties");
-        object(writer, "additionalProperties");
-        field(writer, "type", "string");
-        json_object_end(writer);
-        return;
-    }
-    field(writer, "type", "array");
-    copy_number(writer, rules, "minItems", "minItems");
-    copy_number(writer, rules, "maxItems", "maxItems");
-    object(writer, "items");
-    write_type(writer, json_object_get(type, "items"), json_object_get(rules, "item"));
-    json_object_end(writer);
-}
-
-/* Money is named by all commands, so it stands once among the components. */
-static void write_reference(struct json_writer *writer, const char *name) {
-    field(writer, "$ref", name);
-}
-
-static void write_type(struct json_writer *writer, const json_t *type, const json_t *rules) {
-    if (json_is_array(type)) {
-        write_type(writer, json_array_get(type, 1), rules);
-        return;
-    }
-    const char *name = json_is_string(type) ? json_string_value(type) : text_at(type, "type");
-    if (is(name, "daybook.Money") || is(text_at(type, "name"), "Money")) {
-        write_reference(writer, "#/components/schemas/Money");
-    } else if (is(text_at(type, "name"), "Sealed") || is(name, "string")) {
-        write_text(writer, rules);
-    } else if (is(name, "int") || is(name, "long")) {
-        write_number(writer, rules);
-    } else if (is(name, "boolean")) {
-        field(writer, "type", "boolean");
-    } else if (is(name, "array")) {
-        write_array(writer, type, rules);
-    } else if (is(name, "record")) {
-        write_members(writer, type);
+        char *text = json_dumps(schema, JSON_COMPACT);
+        assert(text != NULL);
+        json_name(writer, str_of_cstr(name));
+        json_raw(writer, str_of_cstr(text));
+        free(text);
     }
 }
 
@@ -160,22 +81,10 @@ static const struct schema *schema_of_command(uint16_t type) {
     return schema_by_id(command_schema_id(type));
 }
 
-static void write_command_schema(struct json_writer *writer, uint16_t type) {
-    const struct schema *schema = schema_of_command(type);
-    CLEANUP(release_json) json_t *record = json_loads(schema->json, 0, NULL);
+static json_t *record_of_command(uint16_t type) {
+    json_t *record = json_loads(schema_of_command(type)->json, 0, NULL);
     assert(record != NULL);
-    object(writer, schema->name);
-    field(writer, "description", text_at(record, "doc"));
-    write_members(writer, record);
-    json_object_end(writer);
-}
-
-static void write_money_schema(struct json_writer *writer) {
-    json_name(writer, STR("Money"));
-    json_raw(writer, STR("{\"type\":\"object\",\"properties\":{\"amount\":{\"type\":\"integer\",\"minimum\":0,"
-                         "\"description\":\"Minor units.\"},\"currency\":{\"type\":\"string\","
-                         "\"pattern\":\"^[A-Z]{3}$\"}},\"required\":[\"amount\",\"currency\"],"
-                         "\"additionalProperties\":false}"));
+    return record;
 }
 
 static void write_problem_schema(struct json_writer *writer) {
@@ -228,14 +137,25 @@ static void write_path_parameters(struct json_writer *writer, const struct route
     }
 }
 
+static void write_command_headers(struct json_writer *writer, const struct route *route) {
+    write_parameter(writer, "header", STR("Idempotency-Key"), route->key_required,
+                    "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"pattern\":\"^[!-~]+$\",\"description\":"
+                    "\"Without a Daybook-Cart-Token it must have at least 22 characters.\"}");
+    write_parameter(writer, "header", STR("Daybook-Cart-Token"), false,
+                    "{\"type\":\"string\",\"minLength\":1,\"maxLength\":128,\"pattern\":\"^[!-~]+$\",\"description\":"
+                    "\"The token of a cart makes its bearer a principal of his own.\"}");
+    write_parameter(writer, "header", STR("Prefer"), false,
+                    "{\"type\":\"string\",\"examples\":[\"respond-async\",\"wait=10\"],\"description\":"
+                    "\"RFC 7240: how long the outcome is waited for, at most 60 s.\"}");
+}
+
 static void write_parameters(struct json_writer *writer, const struct route *route) {
     json_name(writer, STR("parameters"));
     json_array_begin(writer);
     write_path_parameters(writer, route);
     openapi_parameters_write(writer, route);
     if (route->command_type != 0) {
-        write_parameter(writer, "header", STR("Idempotency-Key"), route->key_required,
-                        "{\"type\":\"string\",\"minLength\":22,\"maxLength\":255,\"pattern\":\"^[!-~]+$\"}");
+        write_command_headers(writer, route);
     }
     if (route->stream_parameter != NULL) {
         write_parameter(writer, "header", STR("If-Match"), false, "{\"type\":\"string\"}");
@@ -260,28 +180,34 @@ static void write_body(struct json_writer *writer, const struct route *route) {
     json_object_end(writer);
 }
 
+/* One of the components; NULL: the answer is described by its sentence alone. */
 static void write_response(struct json_writer *writer, const char *status, const char *description,
                            const char *media_type, const char *schema) {
     object(writer, status);
     field(writer, "description", description);
-    object(writer, "content");
-    object(writer, media_type);
-    json_name(writer, STR("schema"));
-    json_raw(writer, str_of_cstr(schema));
-    json_object_end(writer);
-    json_object_end(writer);
+    if (schema != NULL) {
+        object(writer, "content");
+        object(writer, media_type);
+        object(writer, "schema");
+        json_name(writer, STR("$ref"));
+        buf_printf(writer->out, "\"#/components/schemas/%s\"", schema);
+        json_object_end(writer);
+        json_object_end(writer);
+        json_object_end(writer);
+    }
     json_object_end(writer);
 }
 
 static void write_responses(struct json_writer *writer, const struct route *route) {
     object(writer, "responses");
-    const char *status = route->status == 201 ? "201" : "200";
-    write_response(writer, status, "Done.", "application/json", "{}");
-    if (route->command_type != 0) {
-        write_response(writer, "202", "Not decided yet; ask at Location.", "application/json", "{\"type\":\"object\"}");
+    write_response(writer, route->status == 201 ? "201" : "200", "Done.", "application/json", route->answer_schema);
+    if (route->command_type != 0 || route->answer == query_command) {
+        write_response(writer, "202", "Not decided yet; ask at Location.", "application/json", "PendingCommand");
     }
-    write_response(writer, "default", "A problem.", "application/problem+json",
-                   "{\"$ref\":\"#/components/schemas/Problem\"}");
+    if (route->answer == health_ready) {
+        write_response(writer, "503", "Not ready.", "application/json", route->answer_schema);
+    }
+    write_response(writer, "default", "A problem.", "application/problem+json", "Problem");
     json_object_end(writer);
 }
 
@@ -346,12 +272,9 @@ void openapi_write(struct buf *out) {
     write_paths(&writer);
     object(&writer, "components");
     object(&writer, "schemas");
-    write_money_schema(&writer);
     write_problem_schema(&writer);
-    for (size_t i = 0; i < route_count; i++) {
-        if (routes[i].command_type != 0) {
-            write_command_schema(&writer, routes[i].command_type);
-        }
+    for (size_t i = 0; i < ARRAY_LENGTH(schema_files); i++) {
+        write_schemas_of(&writer, schema_files[i]);
     }
     json_object_end(&writer);
     json_object_end(&writer);
@@ -373,8 +296,9 @@ void openapi_document(struct request *request) {
 static void write_row(struct buf *out, const struct route *route) {
     buf_printf(out, "<tr><td>%s<td><code>%s</code><td>%s<td>", route->method_name, route->pattern, route->roles);
     if (route->command_type != 0) {
-        CLEANUP(release_json) json_t *record = json_loads(schema_of_command(route->command_type)->json, 0, NULL);
-        buf_printf(out, "%s%s", text_at(record, "doc"), route->key_required ? " <b>Idempotency-Key required.</b>" : "");
+        CLEANUP(release_json) json_t *record = record_of_command(route->command_type);
+        buf_printf(out, "%s%s", json_string_value(json_object_get(record, "doc")),
+                   route->key_required ? " <b>Idempotency-Key required.</b>" : "");
     } else if (route->query != NULL && *route->query != '\0') {
         buf_printf(out, "<code>?%s</code>", route->query);
     }

@@ -95,8 +95,23 @@ static void a_body_has_what_a_client_may_send_and_nothing_else(void **state) {
     assert_string_equal(json_string_value(json_object_get(email, "format")), "email");
 }
 
-static json_t *parameter_of(const char *path, const char *name) {
-    json_t *operation = json_object_get(json_object_get(json_object_get(document, "paths"), path), "get");
+static void what_comes_from_inside_is_not_described(void **state) {
+    (void)state;
+    assert_null(schema_named("ReserveStock"));
+    assert_non_null(schema_named("ReceiveStock"));
+}
+
+/* One that takes or gives JSON says which, for every status that it promises. */
+static void every_answer_of_the_api_has_a_schema(void **state) {
+    (void)state;
+    for (size_t i = 0; i < route_count; i++) {
+        bool is_api = strncmp(routes[i].pattern, "/v1/", 4) == 0 && strstr(routes[i].pattern, "webhooks") == NULL;
+        assert_true(!is_api || (routes[i].answer_schema != NULL && schema_named(routes[i].answer_schema) != NULL));
+    }
+}
+
+static json_t *parameter_at(const char *path, const char *method, const char *name) {
+    json_t *operation = json_object_get(json_object_get(json_object_get(document, "paths"), path), method);
     size_t i;
     json_t *parameter;
     json_array_foreach(json_object_get(operation, "parameters"), i, parameter) {
@@ -105,6 +120,10 @@ static json_t *parameter_of(const char *path, const char *name) {
         }
     }
     return NULL;
+}
+
+static json_t *parameter_of(const char *path, const char *name) {
+    return parameter_at(path, "get", name);
 }
 
 static void every_parameter_of_a_query_is_described(void **state) {
@@ -137,6 +156,17 @@ static void a_list_names_the_orders_that_it_can_have(void **state) {
     assert_int_equal(json_array_size(choices_of("/v1/orders", "status")), 6);
 }
 
+static void a_command_names_its_headers(void **state) {
+    (void)state;
+    const char *path = "/v1/carts/{cart}/checkout";
+    assert_non_null(parameter_at(path, "post", "Daybook-Cart-Token"));
+    assert_non_null(parameter_at(path, "post", "Prefer"));
+    json_t *key = parameter_at(path, "post", "Idempotency-Key");
+    assert_true(json_is_true(json_object_get(key, "required")));
+    /* With a cart's token a key may be short. */
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(key, "schema"), "minLength")), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_described),
@@ -144,6 +174,9 @@ int main(void) {
         cmocka_unit_test(every_parameter_of_a_query_is_described),
         cmocka_unit_test(a_list_names_the_orders_that_it_can_have),
         cmocka_unit_test(a_body_has_what_a_client_may_send_and_nothing_else),
+        cmocka_unit_test(what_comes_from_inside_is_not_described),
+        cmocka_unit_test(every_answer_of_the_api_has_a_schema),
+        cmocka_unit_test(a_command_names_its_headers),
     };
     return cmocka_run_group_tests_name("openapi", tests, set_up, tear_down);
 }

@@ -14,10 +14,11 @@
 #define REQUIRED true
 #define AT(parameter) .stream_parameter = (parameter)
 #define ANY NULL
+#define OTHER NULL
 #define NEW(prefix) .created_prefix = (prefix)
 
 const struct route routes[] = {
-#define COMMAND_ROUTE(method_, pattern_, roles_, command_, stream_, key_, status_)                                     \
+#define COMMAND_ROUTE(method_, pattern_, roles_, command_, stream_, key_, status_, schema_)                            \
     {.method = HTTP_##method_##_,                                                                                      \
      .method_name = #method_,                                                                                          \
      .pattern = pattern_,                                                                                              \
@@ -26,14 +27,16 @@ const struct route routes[] = {
      stream_,                                                                                                          \
      .key_required = key_,                                                                                             \
      .status = status_,                                                                                                \
+     .answer_schema = schema_,                                                                                         \
      .answer = command_received},
-#define QUERY_ROUTE(method_, pattern_, roles_, answer_, query_)                                                        \
+#define QUERY_ROUTE(method_, pattern_, roles_, answer_, query_, schema_)                                               \
     {.method = HTTP_##method_##_,                                                                                      \
      .method_name = #method_,                                                                                          \
      .pattern = pattern_,                                                                                              \
      .roles = roles_,                                                                                                  \
      .query = query_,                                                                                                  \
      .status = 200,                                                                                                    \
+     .answer_schema = schema_,                                                                                         \
      .answer = answer_},
 #include "core/gateway/routes.def"
 #undef COMMAND_ROUTE

@@ -24,8 +24,9 @@ struct route {
     const char *stream_parameter; /* which parameter names the stream; NULL: the command creates it */
     const char *created_prefix;   /* of the stream it creates; NULL: see stream_parameter */
     bool key_required;
-    int status;        /* when accepted */
-    const char *query; /* allowed parameters, separated by spaces; NULL: any are passed over */
+    int status;                /* when accepted */
+    const char *query;         /* allowed parameters, separated by spaces; NULL: any are passed over */
+    const char *answer_schema; /* of the JSON when accepted, in /openapi.json; NULL: not described */
     void (*answer)(struct request *request);
 };
 

@@ -1,6 +1,7 @@
-/* emit_openapi.c: openapi_schemas.json: the bodies of commands and the shared records as OpenAPI 3.1 (JSON Schema
- * 2020-12) components, for whoever puts the API's document together. It says what the generated readers enforce; where
- * JSON Schema counts characters and we count bytes, a text of many-byte characters meets our bound first. */
+/* emit_openapi.c: openapi_schemas.json: the bodies of commands, the shared records and enums as OpenAPI 3.1 (JSON Schema
+ * 2020-12) components: core/gateway/openapi.c puts them into the API's document. It says what the generated readers
+ * enforce; where JSON Schema counts characters and we count bytes, a text of many-byte characters meets our bound
+ * first. */
 #include <stdlib.h>
 
 #include "schemas/codegen/emit.h"
@@ -153,6 +154,8 @@ void emit_openapi(struct emitter *emitter) {
                         strcmp(record->full_name, "daybook.CommandMeta") == 0;
         if (record->kind == DEFINITION_RECORD && !internal) {
             set(schemas, record->name, object_schema(emitter, record));
+        } else if (record->kind == DEFINITION_ENUM) {
+            set(schemas, record->name, enum_schema(record));
         }
     }
     struct buf out;
