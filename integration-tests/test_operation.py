@@ -259,3 +259,41 @@ def test_a_purchase_goes_through_four_processes(new_daybook):
     finally:
         codes = roles.stop()
     assert set(codes.values()) == {0}
+
+
+# ---- dead letters -------------------------------------------------------------------------------------------------------
+
+
+def test_a_dead_letter_is_listed_and_sent_again_once(daybook):
+    with daybook.client() as client:
+        shop = Shop(client)
+        shop.sells("letter", 500, 100)
+        cart = shop.cart(("letter", 1))["id"]
+        client.expect(200, client.put(f"/v1/carts/{cart}/lines/letter", {"quantity": 5}))
+        shard, command = shard_of(daybook, "commands", cart.removeprefix("cart_"))
+        client.expect(200, client.put(f"/v1/carts/{cart}/lines/letter", {"quantity": 1}))
+        # In a shard that is not its stream's it is set aside.
+        wrong = (shard + 1) % 4
+        daybook.kafka.produce(daybook.topic("commands"), [command.value()], partition=wrong, key=command.key())
+
+        def listed():
+            return [line for line in daybook.run("dead-letters", "list").splitlines() if cart in line]
+
+        (line,) = wait_until(listed, "the dead letter")
+        assert "SetCartLine cmd_" in line
+        head = daybook.run("dead-letters", "list").splitlines()[0]
+        assert f"from {daybook.topic('commands')}[{wrong}] at " in head, head
+        partition, offset = head.split()[:2]
+
+        said = daybook.run("dead-letters", "resend", partition, offset)
+        location = said.split()[-1]
+        wait_until(lambda: client.get(location).status_code == 200, "what came of it")
+        (line,) = client.expect(200, client.get(f"/v1/carts/{cart}"))["lines"]
+        assert line["quantity"] == 5
+        changed = client.expect(200, client.put(f"/v1/carts/{cart}/lines/letter", {"quantity": 2}))
+        assert daybook.run("dead-letters", "resend", partition, offset).split()[-1] == location
+        # It was decided, and changed nothing, before what comes after it.
+        after = client.expect(200, client.put(f"/v1/carts/{cart}/lines/letter", {"quantity": 3}))
+        assert after["version"] == changed["version"] + 1
+    daybook.run("dead-letters", "resend", partition, int(offset) + 1000, expect=2)
+    daybook.run("dead-letters", "resend", 7, 0, expect=2)
