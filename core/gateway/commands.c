@@ -9,6 +9,7 @@
 #include "core/gateway/intake.h"
 #include "core/gateway/loop.h"
 #include "core/gateway/path_id.h"
+#include "core/gateway/priced.h"
 #include "core/gateway/request.h"
 #include "core/gateway/submit.h"
 #include "core/gateway/trace.h"
@@ -273,14 +274,10 @@ static void on_facts(void *context, const struct price_fact_array *facts) {
         request_no_database(cr->request);
         return;
     }
-    struct command *command = command_of(cr);
-    if (command->type == COMMAND_OPEN_CART) {
-        command->as.open_cart.price_facts = *facts;
-    } else if (command->type == COMMAND_SET_CART_LINE) {
-        command->as.set_cart_line.price_facts = *facts;
-    } else {
-        /* A second try adds to what the first one had. */
-        struct price_fact_array *all = &command->as.check_out_cart.price_facts;
+    struct price_fact_array *all = priced_command(command_of(cr)->type)->facts(command_of(cr));
+    if (all->count == 0) {
+        *all = *facts;
+    } else { /* a second try adds to what the first one had */
         for (uint32_t i = 0; i < facts->count && all->count < FACTS_SKUS_MAX; i++) {
             *ARRAY_PUSH(request_arena(cr->request), all) = facts->items[i];
         }
@@ -288,15 +285,8 @@ static void on_facts(void *context, const struct price_fact_array *facts) {
     send_command(cr);
 }
 
-static struct str_array skus_of_lines(struct arena *arena, const struct line_request_array *lines) {
-    struct str_array skus = {0};
-    for (uint32_t i = 0; i < lines->count && i < FACTS_SKUS_MAX; i++) {
-        *ARRAY_PUSH(arena, &skus) = lines->items[i].sku;
-    }
-    return skus;
-}
-
-static void attach_checkout_facts(struct command_request *cr, bool are_fresh) {
+/* Of what is in the cart, as far as that is known here. */
+static void attach_cart_facts(struct command_request *cr, bool are_fresh) {
     struct str_array skus;
     if (cr->is_second_try) {
         facts_of_skus(&cr->facts, cr->missing_skus.items, cr->missing_skus.count, true);
@@ -309,22 +299,26 @@ static void attach_checkout_facts(struct command_request *cr, bool are_fresh) {
 }
 
 static void attach_facts(struct command_request *cr) {
-    const struct command *command = command_of(cr);
+    const struct priced_command *priced = priced_command(command_of(cr)->type);
+    if (priced == NULL) {
+        send_command(cr);
+        return;
+    }
     bool are_fresh = position_names(&cr->intake.position, TOPIC_CATALOG);
     cr->facts = (struct facts_request){.cache = &loop_of(cr)->facts,
                                        .pg = loop_of(cr)->pg,
                                        .arena = request_arena(cr->request),
                                        .on_facts = on_facts,
                                        .context = cr};
-    if (command->type == COMMAND_CHECK_OUT_CART) {
-        attach_checkout_facts(cr, are_fresh);
-    } else if (command->type == COMMAND_OPEN_CART && command->as.open_cart.lines.count > 0) {
-        struct str_array skus = skus_of_lines(request_arena(cr->request), &command->as.open_cart.lines);
-        facts_of_skus(&cr->facts, skus.items, skus.count, are_fresh);
-    } else if (command->type == COMMAND_SET_CART_LINE && command->as.set_cart_line.quantity > 0) {
-        facts_of_skus(&cr->facts, &command->as.set_cart_line.sku, 1, are_fresh);
-    } else {
+    if (priced->skus == NULL) {
+        attach_cart_facts(cr, are_fresh);
+        return;
+    }
+    struct str_array skus = priced->skus(request_arena(cr->request), command_of(cr));
+    if (skus.count == 0) {
         send_command(cr);
+    } else {
+        facts_of_skus(&cr->facts, skus.items, skus.count, are_fresh);
     }
 }
 
@@ -342,8 +336,7 @@ static void on_catalogue(void *context, enum view_state state) {
 
 /* A client that has just put something on sale, and says so by its position, can sell it at once. */
 static void wait_for_catalogue(struct command_request *cr) {
-    uint16_t type = command_of(cr)->type;
-    bool needs_catalogue = type == COMMAND_OPEN_CART || type == COMMAND_SET_CART_LINE || type == COMMAND_CHECK_OUT_CART;
+    bool needs_catalogue = priced_command(command_of(cr)->type) != NULL;
     struct gateway_loop *loop = loop_of(cr);
     if (!needs_catalogue || cr->intake.position.count == 0) {
         attach_facts(cr);

@@ -173,7 +173,8 @@ static void on_history(struct query_run *run, const PGresult *result) {
     if (buf_ok(&body)) {
         request_answer_json(request, 200, buf_text(&body));
     } else { /* half of it would be no JSON */
-        request_refuse(request, 500, "history_too_large", "The history is too large for one answer; use as_of.");
+        request_refuse(request, 422, "history_too_large",
+                       "The history is too large for one answer; ask with as_of for an earlier version.");
     }
     buf_release(&body);
 }

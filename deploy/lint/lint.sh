@@ -33,6 +33,10 @@ registry_bases() {
     echo "$base"
 }
 
+codes() {
+    python3 deploy/lint/codes.py
+}
+
 registry() {
     local base
     build/codegen --schemas schemas --check || return
@@ -63,7 +67,7 @@ tidy() {
 }
 
 FAILED=()
-for check in format layers house registry shell cppcheck_all tidy; do
+for check in format layers house codes registry shell cppcheck_all tidy; do
     start=$SECONDS
     result=ok
     "$check" || result=FAILED

@@ -1,7 +1,7 @@
-/* emit_openapi.c: openapi_schemas.json: the bodies of commands, the shared records and enums as OpenAPI 3.1 (JSON Schema
- * 2020-12) components: core/gateway/openapi.c puts them into the API's document. It says what the generated readers
- * enforce; where JSON Schema counts characters and we count bytes, a text of many-byte characters meets our bound
- * first. */
+/* emit_openapi.c: openapi_schemas.json: the bodies of commands, the shared records and enums as components of OpenAPI
+ * 3.1 (JSON Schema 2020-12): core/gateway/openapi.c puts them into the API's document. It says what the generated
+ * readers enforce; where JSON Schema counts characters and we count bytes, a text of many-byte characters meets our
+ * bound first. */
 #include <stdlib.h>
 
 #include "schemas/codegen/emit.h"
