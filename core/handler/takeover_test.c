@@ -282,7 +282,7 @@ static void commands_that_retention_took_are_not_passed_over(void **state) {
     fake_disown(log, 0);
     log->committed[0]--;
     assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_CONFLICT);
-    assert_non_null(strstr(info.text, "by hand"));
+    assert_non_null(strstr(info.text, "daybook shards"));
 }
 
 int main(void) {
