@@ -323,11 +323,11 @@ static void a_schema_of_a_newer_program_is_left_alone(void **state) {
 /* ---- the pool -------------------------------------------------------------------------------------------------------
  */
 
-static const struct pg_statement echo = {"echo", "SELECT $1::text", 1};
-static const struct pg_statement divide = {"divide", "SELECT 10 / $1::bigint", 1};
-static const struct pg_statement nonsense = {"nonsense", "SELECT FROM nowhere", 0};
-static const struct pg_statement slow = {"slow", "SELECT pg_sleep($1::float8)", 1};
-static const struct pg_statement tell = {"tell", "SELECT pg_notify('test_channel', $1::text)", 1};
+static const struct pg_statement echo = {"echo", "SELECT $1::text", 1, false};
+static const struct pg_statement divide = {"divide", "SELECT 10 / $1::bigint", 1, false};
+static const struct pg_statement nonsense = {"nonsense", "SELECT FROM nowhere", 0, false};
+static const struct pg_statement slow = {"slow", "SELECT pg_sleep($1::float8)", 1, false};
+static const struct pg_statement tell = {"tell", "SELECT pg_notify('test_channel', $1::text)", 1, false};
 
 struct pool_test {
     uv_loop_t loop;
@@ -443,7 +443,7 @@ static void a_parameter_with_a_nul_byte_is_refused(void **state) {
 
 static void a_query_that_cannot_be_sent_fails_the_others_only_when_its_caller_has_returned(void **state) {
     (void)state;
-    static const struct pg_statement unsendable = {"unsendable", NULL, 0}; /* which libpq itself refuses */
+    static const struct pg_statement unsendable = {"unsendable", NULL, 0, false}; /* which libpq itself refuses */
     struct pool_test test;
     pool_setup(&test, 0, 0);
     ask(&test, &slow, STR("30"));
