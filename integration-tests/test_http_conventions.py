@@ -143,10 +143,38 @@ def test_many_questions_at_once_are_answered_or_shed(client):
 
 def test_a_refusal_is_asked_for_later_as_well(client, sku):
     body = {"currency": "EUR", "lines": [{"sku": sku, "quantity": 1}]}
-    answer = client.post("/v1/carts", body, headers={"Prefer": "wait=0"})
+    answer = client.post("/v1/carts", body, headers={"Prefer": "respond-async"})
     assert answer.status_code == 202
-    asked = wait_until(lambda: (asked := client.get(answer.headers["Location"])).status_code != 202 and asked, "it")
-    assert_problem(asked, 422, "sku_not_on_sale", "/lines/0/sku")
+    assert_problem(outcome_at(client, answer.headers["Location"]), 422, "sku_not_on_sale", "/lines/0/sku")
+
+
+def outcome_at(client, location):
+    return wait_until(lambda: (asked := client.get(location)).status_code != 202 and asked, "the outcome")
+
+
+def test_a_wait_of_nothing_is_no_promise_not_to_know(client, sku):
+    """RFC 7240, 4.3: `wait` bounds the waiting from above. What is known at the bound is answered, by either way."""
+    body = {"currency": "EUR", "lines": [{"sku": sku, "quantity": 1}]}
+    for _ in range(10):
+        answer = client.post("/v1/carts", body, headers={"Prefer": "wait=0"})
+        assert answer.headers["Preference-Applied"] == "wait=0"
+        if answer.status_code == 202:
+            answer = outcome_at(client, answer.headers["Location"])
+        assert_problem(answer, 422, "sku_not_on_sale", "/lines/0/sku")
+
+
+def test_no_longer_is_waited_than_was_asked_for(shop, sku):
+    shop.sells(sku, 100, 10)
+    # Its provider never answers, so that for 10 s (provider_timeout_ms) there is no outcome to be told.
+    body = {"payment": {"provider": "test", "method": "hang"}}
+    for seconds in (0, 1):
+        cart = shop.cart((sku, 1))["id"]
+        began = time.monotonic()
+        answer = shop.client.post(f"/v1/carts/{cart}/checkout", body, headers={"Prefer": f"wait={seconds}"})
+        assert answer.status_code == 202
+        assert seconds <= time.monotonic() - began < 5
+        asked = shop.client.get(answer.headers["Location"])
+        assert (asked.status_code, asked.json()["status"]) == (202, "pending")
 
 
 def test_a_command_nobody_sent_is_unknown(client):

@@ -161,7 +161,9 @@ static bool on_outcome(struct outcome_waiter *waiter, const struct outcome *outc
         return false;
     }
     note_cart(cr, outcome);
-    if (wants_second_try(cr, outcome)) {
+    if (cr->intake.responds_async) {
+        answer_undecided(cr); /* it overtook the report of its delivery: who asked not to wait is told the same */
+    } else if (wants_second_try(cr, outcome)) {
         begin_second_try(cr, outcome);
     } else {
         answer_outcome(cr, outcome);
