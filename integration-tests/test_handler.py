@@ -5,7 +5,6 @@ decoded with the published schemas and none of the program's own code.
 """
 
 import hashlib
-import io
 import json
 import os
 import random
@@ -17,46 +16,16 @@ import uuid
 from collections import defaultdict
 from pathlib import Path
 
-import fastavro
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from harness.daybook import BINARY
 from harness.kafka import Kafka
 from harness.processes import Process, clean_environment
-from harness.stack import ROOT
+from harness.schemas import decode, encode
 from harness.waiting import wait_until
 
 SHARDS = 4
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-# ---- schemas ----------------------------------------------------------------------------------------------------------
-
-
-def _registry():
-    by_id, ids = {}, {}
-    for line in (ROOT / "schemas" / "registry.tsv").read_text().splitlines()[1:]:
-        number, subject, version, _ = line.split("\t")
-        name = subject.rsplit(".", 1)[1]
-        path = next((ROOT / "schemas").glob(f"*/{name}/{version}.avsc"))
-        by_id[int(number)] = (name, fastavro.parse_schema(json.loads(path.read_text())))
-        ids[name] = int(number)
-    return by_id, ids
-
-
-BY_ID, IDS = _registry()
-
-
-def encode(name, record):
-    out = io.BytesIO()
-    out.write(b"\0" + IDS[name].to_bytes(4, "big"))
-    fastavro.schemaless_writer(out, BY_ID[IDS[name]][1], record)
-    return out.getvalue()
-
-
-def decode(value):
-    name, schema = BY_ID[int.from_bytes(value[1:5], "big")]
-    return name, fastavro.schemaless_reader(io.BytesIO(value[5:]), schema, None)
 
 
 def ulid():

@@ -20,6 +20,8 @@ from .waiting import wait_until
 
 BINARY = Path(os.environ.get("DAYBOOK_TEST_BINARY", ROOT / "build" / "release" / "daybook"))
 
+VIEWS = ("products", "stock", "carts", "orders", "payments")
+
 _numbers = itertools.count(1)
 
 
@@ -27,10 +29,11 @@ class Daybook:
     """Installations on one stack do not see each other: topics, groups, transactional ids and the database are named
     after the installation.
 
-    `settings` are those of config.def, by their names there: Daybook(stack, http_threads=2).
+    `settings` are those of config.def, by their names there: Daybook(stack, http_threads=2). `binary` is the one that
+    serves.
     """
 
-    def __init__(self, stack, name="test", provider_arguments=(), **settings):
+    def __init__(self, stack, name="test", provider_arguments=(), binary=BINARY, **settings):
         self.stack = stack
         self.name = f"{name}_{os.getpid()}_{next(_numbers)}"
         self.directory = Path(tempfile.mkdtemp(prefix="daybook-test-"))
@@ -46,9 +49,9 @@ class Daybook:
             "handler_name": self.name,
             "data_dir": self.directory / "data",
             "secret_file": self.directory / "secret",
-            "provider_url": f"http://127.0.0.1:{self.provider_port}",
+            "provider_url": self.provider_url,
         } | settings
-        self.service = Process("daybook serve", [BINARY, "serve"], self.directory / "serve.log", self.environment())
+        self.service = Process("daybook serve", [binary, "serve"], self.directory / "serve.log", self.environment())
         self.provider = Process(
             "daybook test-provider",
             [
@@ -70,6 +73,10 @@ class Daybook:
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def provider_url(self):
+        return f"http://127.0.0.1:{self.provider_port}"
+
     def environment(self):
         return {f"DAYBOOK_{name.upper()}": str(value) for name, value in self.settings.items()}
 
@@ -80,7 +87,7 @@ class Daybook:
         return Client(self.url, **options)
 
     def provider_client(self, **options):
-        return Client(f"http://127.0.0.1:{self.provider_port}", **options)
+        return Client(self.provider_url, **options)
 
     def install(self):
         """Topics, the database and its tables."""
@@ -118,7 +125,25 @@ class Daybook:
 
     def provider_answers(self):
         # Any answer will do: that it listens is what matters.
-        return httpx.get(f"http://127.0.0.1:{self.provider_port}/", timeout=5).status_code > 0
+        return httpx.get(f"{self.provider_url}/", timeout=5).status_code > 0
+
+    def metrics(self):
+        """/metrics, each line's value by its name and labels."""
+        text = httpx.get(f"{self.url}/metrics", timeout=10).text
+        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in lines}
+
+    def views_have_seen_all(self):
+        """Whether every view stands at the end of the log, and has set nothing aside."""
+        figures = self.metrics()
+        lags = [value for name, value in figures.items() if name.startswith("daybook_projection_lag_events{")]
+        parked = [value for name, value in figures.items() if name.startswith("daybook_projection_parked{")]
+        return len(lags) == len(VIEWS) and not any(lags) and not any(parked)
+
+    def compare_views(self, seconds=120.0):
+        """Each view rebuilt beside the live one, which must equal it."""
+        for view in VIEWS:
+            self.run("projection", "compare", view, seconds=seconds)
 
     def run(self, *arguments, expect=0, seconds=60.0):
         """A subcommand to its end; its standard output. `expect` is its exit code, None for any."""

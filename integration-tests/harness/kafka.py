@@ -1,5 +1,7 @@
 """What the tests read from and write to Kafka themselves, past the program under test."""
 
+from collections import defaultdict
+
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
@@ -51,28 +53,36 @@ class Kafka:
         assert producer.flush(30) == 0, "records are not acknowledged in time"
         assert not failures, failures
 
-    def records(self, topic, isolation="read_committed"):
-        """All records that stand in the topic now, partition after partition, in the order of their offsets."""
+    def each_record(self, topic, isolation="read_committed"):
+        """The records that stand in the topic now, each partition's in the order of their offsets, one by one: for
+        topics that do not fit into memory."""
         consumer = self._consumer(
             **{"enable.partition.eof": True, "auto.offset.reset": "earliest", "isolation.level": isolation}
         )
         try:
             partitions = self.topics()[topic]
             consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
-            found = [[] for _ in range(partitions)]
             ended = set()
             while len(ended) < partitions:
-                record = consumer.poll(20)
-                assert record is not None, f"{topic} cannot be read to its end"
-                if record.error() is None:
-                    found[record.partition()].append(record)
-                elif record.error().code() == KafkaError._PARTITION_EOF:
-                    ended.add(record.partition())
-                else:
-                    raise AssertionError(str(record.error()))
-            return [record for records in found for record in records]
+                # One at a time waits no longer than it must; many at a time are read five times as fast.
+                records = consumer.consume(1, 20)
+                assert records, f"{topic} cannot be read to its end"
+                for record in [*records, *consumer.consume(1000, 0)]:
+                    if record.error() is None:
+                        yield record
+                    elif record.error().code() == KafkaError._PARTITION_EOF:
+                        ended.add(record.partition())
+                    else:
+                        raise AssertionError(str(record.error()))
         finally:
             consumer.close()
+
+    def records(self, topic, isolation="read_committed"):
+        """All records that stand in the topic now, partition after partition, in the order of their offsets."""
+        found = defaultdict(list)
+        for record in self.each_record(topic, isolation):
+            found[record.partition()].append(record)
+        return [record for partition in sorted(found) for record in found[partition]]
 
     def end_offsets(self, topic):
         """The high watermark of each partition."""

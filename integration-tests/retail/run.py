@@ -3,27 +3,32 @@
     python run.py [--sample N] [--closed N]
 
 Starts servers of its own on free ports, sends the products, the stock and the baskets with `daybook load`, waits for the
-views, compares everything with the data set, and verifies the log. `make retail` runs the whole year.
+views, compares everything with the data set, verifies the log, and rebuilds each view beside the live one. `make retail`
+runs the whole year, and fails when that takes too long or too much memory. The lines that cannot be sold, by reason, stay
+in build/retail/unsold.tsv.
 """
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-import httpx
-
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness.daybook import BINARY, Daybook  # noqa: E402
+from harness.daybook import BINARY, VIEWS, Daybook  # noqa: E402
 from harness.processes import clean_environment  # noqa: E402
-from harness.stack import Stack  # noqa: E402
+from harness.stack import ROOT, Stack  # noqa: E402
 from harness.waiting import wait_until  # noqa: E402
 
 HERE = Path(__file__).parent
+KEPT = ROOT / "build" / "retail"
 VIEWS_WITHIN_S = 300
+# What the issue asks of the year; a sample is held to it as well, and passes easily.
+YEAR_WITHIN_S = 8 * 60
+SERVE_MIB_MOST = 400
 
 
 def step(text: str) -> None:
@@ -36,25 +41,11 @@ def run(*command, **options) -> None:
         raise SystemExit(f"{Path(str(command[0])).name} {command[1]} ended with {ended.returncode}")
 
 
-def load(daybook: Daybook, kind: str, file: Path, closed: int, report: Path) -> None:
+def load(daybook: Daybook, kind: str, file: Path, closed: int, report: Path, *more) -> None:
     run(
-        BINARY, "load", file, "--kind", kind, "--url", daybook.url, "--closed", closed, "--report", report,
+        BINARY, "load", file, "--kind", kind, "--url", daybook.url, "--closed", closed, "--report", report, *more,
         env=clean_environment(daybook.environment()),
     )  # fmt: skip
-
-
-def views_have_seen_all(daybook: Daybook) -> bool:
-    """Whether every view stands at the end of the log, and has set nothing aside."""
-    figures = metrics(daybook)
-    lags = [value for name, value in figures.items() if name.startswith("daybook_projection_lag_events{")]
-    parked = [value for name, value in figures.items() if name.startswith("daybook_projection_parked{")]
-    return len(lags) == 5 and not any(lags) and not any(parked)
-
-
-def metrics(daybook: Daybook) -> dict[str, float]:
-    text = httpx.get(f"{daybook.url}/metrics", timeout=10).text
-    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-    return {name: float(value) for name, _, value in lines}
 
 
 def resident_mib(pid: int) -> int:
@@ -64,9 +55,19 @@ def resident_mib(pid: int) -> int:
     raise AssertionError("no VmRSS")
 
 
-def compare(daybook: Daybook, sample: int | None, *more: str) -> None:
-    arguments = [sys.executable, HERE / "compare.py", "--postgres", daybook.sql.connection_string, *more]
+def compare(daybook: Daybook, sample: int | None, unsold: Path) -> None:
+    arguments = [
+        sys.executable, HERE / "compare.py", "--postgres", daybook.sql.connection_string, "--kafka", daybook.stack.brokers,
+        "--prefix", daybook.name, "--provider", daybook.provider_url, "--unsold", unsold,
+    ]  # fmt: skip
     run(*arguments, *(["--sample", sample] if sample else []))
+
+
+def check_limits(year_s: float, serve_mib: int) -> None:
+    print(f"the year took {year_s:.0f} s (limit {YEAR_WITHIN_S} s)")
+    print(f"daybook serve holds {serve_mib} MiB (limit {SERVE_MIB_MOST} MiB)")
+    if year_s > YEAR_WITHIN_S or serve_mib > SERVE_MIB_MOST:
+        raise SystemExit("over the limit")
 
 
 def main() -> None:
@@ -81,6 +82,9 @@ def main() -> None:
         try:
             step("reading the data set")
             run(sys.executable, HERE / "prepare.py", files, *(["--sample", arguments.sample] if arguments.sample else []))
+            KEPT.mkdir(parents=True, exist_ok=True)
+            shutil.copy(files / "unsold.tsv", KEPT)
+            print(f"they are listed in {(KEPT / 'unsold.tsv').relative_to(ROOT)}")
             step("starting the servers")
             stack.up()
             daybook = Daybook(stack, name="retail").install().start()
@@ -89,12 +93,17 @@ def main() -> None:
                 step(f"sending the {kind}")
                 load(daybook, kind, files / f"{kind}.jsonl", arguments.closed, files / f"{kind}.report.json")
             step("waiting for the views")
-            wait_until(lambda: views_have_seen_all(daybook), "the views to see all", VIEWS_WITHIN_S, pause=0.5)
-            print(f"the year took {time.monotonic() - began:.0f} s; daybook serve holds {resident_mib(daybook.service.pid)} MiB")
+            wait_until(daybook.views_have_seen_all, "the views to see all", VIEWS_WITHIN_S, pause=0.5)
+            year_s, serve_mib = time.monotonic() - began, resident_mib(daybook.service.pid)
             step("comparing with the data set")
-            compare(daybook, arguments.sample)
+            compare(daybook, arguments.sample, KEPT / "unsold.tsv")
             step("verifying the log")
             run(BINARY, "verify", env=clean_environment(daybook.environment()))
+            step("rebuilding the views and comparing them with the live ones")
+            for view in VIEWS:
+                run(BINARY, "projection", "compare", view, env=clean_environment(daybook.environment()))
+            step("the limits")
+            check_limits(year_s, serve_mib)
         finally:
             if daybook is not None:
                 daybook.discard()

@@ -1,0 +1,52 @@
+"""The payment provider's own ledger against the log: what was really charged is what Daybook says was paid.
+
+The ledger is the double's: it knows nothing of Daybook's events, so a charge that happened twice shows there alone.
+"""
+
+from collections import Counter, defaultdict
+
+import httpx
+
+from .schemas import decode
+
+
+def books(provider_url):
+    """What the provider did, by payment."""
+    answer = httpx.get(f"{provider_url}/ledger", timeout=60)
+    assert answer.status_code == 200, answer.text
+    return {book["payment"]: book for book in answer.json()["payments"]}
+
+
+def paid_by_events(kafka, topic):
+    """What the events of payments add up to, by payment: captured and refunded cents, and how often each was told."""
+    found = defaultdict(Counter)
+    for record in kafka.each_record(topic):
+        name, event = decode(record.value())
+        payment = found[event["meta"]["stream"]]
+        if name == "PaymentCaptured":
+            payment["captures"] += 1
+            payment["captured"] += event["amount"]["amount"]
+        elif name == "PaymentRefunded":
+            payment["refunded"] += event["amount"]["amount"]
+    return found
+
+
+def differences(ledger, events):
+    """A line for each payment that one of them tells otherwise, or that was charged or captured more than once."""
+    found = []
+    for payment in sorted(ledger.keys() | events.keys()):
+        book = ledger.get(payment, {"captured": 0, "refunded": 0, "charges": 0})
+        told = events.get(payment, Counter())
+        same = (book["captured"], book["refunded"]) == (told["captured"], told["refunded"])
+        if not same or book["charges"] > 1 or told["captures"] > 1:
+            found.append(f"{payment}: the provider says {book}, the events say {dict(told)}")
+    return found
+
+
+def assert_ledger_is_the_events(daybook, besides=()):
+    """`besides`: payments whose provider was played by the test itself."""
+    ledger = books(daybook.provider_url)
+    events = paid_by_events(daybook.kafka, daybook.topic("payments"))
+    assert ledger, "the provider was never asked for anything"
+    wrong = [line for line in differences(ledger, events) if line.split(":")[0] not in besides]
+    assert not wrong, "\n".join(wrong)
