@@ -1,7 +1,5 @@
 """What every path of the front has in common: keys, positions, ETags, pages, problems, health, the registry."""
 
-import hashlib
-import hmac
 import itertools
 import json
 import time
@@ -11,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from harness.shop import Shop, euros
 from harness.waiting import wait_until
+from harness.webhooks import signed
 
 _numbers = itertools.count(1)
-WEBHOOK_SECRET = "daybook-test-webhooks"
 
 
 @pytest.fixture
@@ -433,12 +431,6 @@ def test_the_trace_of_a_checkout_reaches_all_events_of_its_order_and_its_payment
 
 
 # ---- webhooks -------------------------------------------------------------------------------------------------------
-
-
-def signed(body, secret=WEBHOOK_SECRET, moment=None):
-    stamp = str(int(moment or time.time()))
-    digest = hmac.new(secret.encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    return {"Daybook-Test-Signature": f"t={stamp},v1={digest}", "Content-Type": "application/json"}
 
 
 def test_webhooks_that_are_forged_or_stale_are_refused(client):
