@@ -437,7 +437,9 @@ void command_send_made(struct request *request, const struct command *command, c
 struct outcome_query {
     struct request *request;
     struct outcome_waiter waiter;
-    struct str public_id;
+    struct str public_id, command_id;
+    int32_t shard;
+    enum { ASKED_FIRST, ASKED_SECOND_TRY, ASKED_AGAIN } asked;
 };
 
 static void answer_query_undecided(struct outcome_query *query) {
@@ -448,9 +450,34 @@ static void answer_query_undecided(struct outcome_query *query) {
         arena_printf(arena, "{\"command\":\"%.*s\",\"status\":\"pending\"}", STR_ARGS(query->public_id)));
 }
 
+static void ask_outcome(struct outcome_query *query, struct str command_id);
+
+/* A checkout that was refused for want of facts may have gone out a second time (begin_second_try), for another
+ * request with its key or by a front that has died since: then that one's outcome is what became of it. Where there
+ * was none, the refusal stands, and is asked for again because it was not kept. */
+static bool follows_second_try(struct outcome_query *query, const struct outcome *outcome) {
+    struct gateway_loop *loop = query->request->loop;
+    if (query->asked == ASKED_FIRST && outcome->skus.count > 0 &&
+        str_equal(outcome->rejection, str_of_cstr(rejection_info(REJECT_CART_CHANGED)->code))) {
+        query->asked = ASKED_SECOND_TRY;
+        ask_outcome(query,
+                    identity_second_try(request_arena(query->request), &loop->gateway->secret, query->command_id));
+        return true;
+    }
+    if (query->asked == ASKED_SECOND_TRY && outcome->status == OUTCOME_STATUS_UNKNOWN) {
+        query->asked = ASKED_AGAIN;
+        ask_outcome(query, query->command_id);
+        return true;
+    }
+    return false;
+}
+
 static bool on_queried_outcome(struct outcome_waiter *waiter, const struct outcome *outcome) {
     struct outcome_query *query = waiter->context;
     struct request *request = query->request;
+    if (follows_second_try(query, outcome)) {
+        return true;
+    }
     if (str_equal(outcome->rejection, str_of_cstr(rejection_info(REJECT_KEY_REUSED)->code))) {
         return false; /* said to another request that came under this id */
     }
@@ -502,7 +529,7 @@ static bool answer_from_memory(struct outcome_query *query) {
 
 /* A question is a record in the log, and anybody may ask: the same one is asked once at a time, and few at all. A
  * request of our own that waits for the command asks for itself, and its answer will do as well. */
-static void ask_log(struct outcome_query *query, int32_t shard) {
+static void ask_log(struct outcome_query *query) {
     struct request *request = query->request;
     struct gateway_loop *loop = request->loop;
     struct str command_id = query->waiter.command_id;
@@ -518,11 +545,19 @@ static void ask_log(struct outcome_query *query, int32_t shard) {
         return;
     }
     struct arena *arena = request_arena(request);
-    if (question == QUESTION_NEW &&
-        submit_outcome_ask(loop, arena, command_id, shard, trace_parent(arena, request->trace_id)) != SUBMITTED) {
+    if (question == QUESTION_NEW && submit_outcome_ask(loop, arena, command_id, query->shard,
+                                                       trace_parent(arena, request->trace_id)) != SUBMITTED) {
         outcome_questions_end(&loop->questions, command_id);
         outcome_waiters_remove(&loop->waiters, &query->waiter);
         request_no_log(request);
+    }
+}
+
+/* Asks for what became of this id. The request is answered when that cannot be. */
+static void ask_outcome(struct outcome_query *query, struct str command_id) {
+    query->waiter.command_id = command_id;
+    if (!answer_from_memory(query)) {
+        ask_log(query);
     }
 }
 
@@ -530,9 +565,9 @@ void query_command(struct request *request) {
     struct arena *arena = request_arena(request);
     struct outcome_query *query = arena_alloc(arena, sizeof *query);
     struct problem problem;
-    int32_t shard;
     query->request = request;
     query->public_id = request_parameter(request, "command");
+    query->asked = ASKED_FIRST;
     query->waiter = (struct outcome_waiter){
         .deadline_boot_us = clock_boot_us() + (int64_t)OUTCOME_QUERY_WAIT_MS * MICROS_PER_MS,
         .on_outcome = on_queried_outcome,
@@ -541,10 +576,10 @@ void query_command(struct request *request) {
         .on_deadline = on_queried_deadline,
         .context = query,
     };
-    if (!path_id_command(arena, query->public_id, (uint32_t)request->loop->gateway->config->shards,
-                         &query->waiter.command_id, &shard, &problem)) {
+    if (!path_id_command(arena, query->public_id, (uint32_t)request->loop->gateway->config->shards, &query->command_id,
+                         &query->shard, &problem)) {
         request_problem(request, &problem);
-    } else if (!answer_from_memory(query)) {
-        ask_log(query, shard);
+        return;
     }
+    ask_outcome(query, query->command_id);
 }
