@@ -159,6 +159,9 @@ static void write_loops(struct buf *out, struct gateway *gateway, const struct m
                  letters_dropped);
     write_number(out, "daybook_gateway_log_up", "gauge", "Whether the log answers.",
                  replies_are_heard(gateway->replies));
+    write_number(out, "daybook_gateway_unreadable_replies_total", "counter",
+                 "Records among the replies that were none, and were passed over.",
+                 replies_unreadable(gateway->replies));
 }
 
 static void write_page(struct buf *out, struct gateway *gateway, const struct metrics *sum) {

@@ -28,6 +28,7 @@ struct replies {
     struct gateway *gateway;
     pthread_t thread;
     _Atomic bool heard;
+    _Atomic uint64_t unreadable;
     _Atomic bool stopping;
     pthread_mutex_t lock; /* of the backoff's wait */
     pthread_cond_t stop;
@@ -71,6 +72,7 @@ static void hand_over(struct replies *replies, const struct log_record *record) 
     const char *why;
     if (!frame_read(record->value, &schema_id, &avro) ||
         !outcome_decode_as(&replies->arena, schema_id, avro, &outcome, &why)) {
+        atomic_fetch_add_explicit(&replies->unreadable, 1, memory_order_relaxed);
         return; /* not ours to judge: whoever waits will ask again */
     }
     struct gateway_loop *loop = loop_of(replies->gateway, outcome.reply_instance);
@@ -237,4 +239,8 @@ void replies_stop(struct replies *replies) {
 
 bool replies_are_heard(const struct replies *replies) {
     return replies != NULL && atomic_load_explicit(&replies->heard, memory_order_relaxed);
+}
+
+uint64_t replies_unreadable(const struct replies *replies) {
+    return replies == NULL ? 0 : atomic_load_explicit(&replies->unreadable, memory_order_relaxed);
 }

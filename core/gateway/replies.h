@@ -4,13 +4,14 @@
  * partition and the loop that waits (instance id, a dot, the loop's number), so answers to others are passed over.
  * Promise  nothing is sent before the reader stands at the partition's end: so no answer is missed at the start.
  * Without the log it tries again with backoff, 200 ms to 5 s; an answer missed meanwhile is made good by asking for it.
- * Thread   its own; replies_are_heard from any.  May use: log.
+ * Thread   its own; replies_are_heard and replies_unreadable from any.  May use: log.
  */
 #pragma once
 
 #include "core/base/err.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct gateway;
 struct replies;
@@ -20,3 +21,6 @@ void replies_stop(struct replies *replies);
 
 /* Whether answers can reach us: the log was there when last looked (every REPLIES_CHECK_MS). */
 bool replies_are_heard(const struct replies *replies);
+
+/* Records of our partition that were no replies, and were passed over. */
+uint64_t replies_unreadable(const struct replies *replies);
