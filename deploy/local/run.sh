@@ -8,6 +8,7 @@
 #   DAYBOOK_LOCAL_KAFKA_PORT      Kafka (19092)
 #   DAYBOOK_LOCAL_POSTGRES_PORT   PostgreSQL (15432)
 #   DAYBOOK_LOCAL_PROVIDER_PORT   the provider's double (18090)
+#   DAYBOOK_LOCAL_VAR             where all of it is stored (var/)
 # Every other DAYBOOK_* setting is passed on.
 # Some functions are called by traps and by name.
 # shellcheck disable=SC2317
@@ -16,7 +17,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$HERE/common.sh"
 cd "$ROOT"
 
-VAR=$ROOT/var
+VAR=${DAYBOOK_LOCAL_VAR:-$ROOT/var}
 KAFKA_PORT=${DAYBOOK_LOCAL_KAFKA_PORT:-19092}
 POSTGRES_PORT=${DAYBOOK_LOCAL_POSTGRES_PORT:-15432}
 PROVIDER_PORT=${DAYBOOK_LOCAL_PROVIDER_PORT:-18090}
@@ -100,7 +101,7 @@ start_all() {
     start_own serve serve
     SERVE=$!
     wait_ready "daybook serve" "$READY_S" "$SERVE" "$VAR/serve.log" serve_is_ready
-    say "run: daybook serve is ready (pid $SERVE, its log is var/serve.log)"
+    say "run: daybook serve is ready (pid $SERVE, its log is $VAR/serve.log)"
 }
 
 say_where_to_go() {
@@ -117,7 +118,7 @@ Open a cart with a line, check it out, look at the order:
 Its events: kcat -b 127.0.0.1:$KAFKA_PORT -C -e -q -t daybook.orders -f '%T %k %h\n'
 Its story:  DAYBOOK_KAFKA_BROKERS=$DAYBOOK_KAFKA_BROKERS build/release/daybook replay \$order
 
-Ctrl-C stops everything; what was stored stays in var/.
+Ctrl-C stops everything; what was stored stays in $VAR/.
 NEXT
 }
 

@@ -13,6 +13,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def _die_with_parent():
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Whoever starts tests in the background may have them ignore Ctrl-C, which a child inherits.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def clean_environment(extra=None):
@@ -35,7 +37,8 @@ class Process:
         self.environment = environment or {}
         self._child = None
 
-    def start(self):
+    def start(self, new_session=False):
+        """In a session of its own it is the leader of a process group, which can be signalled like a terminal's."""
         assert not self.is_running(), f"{self.name} runs already"
         with open(self.log_path, "ab") as log:
             self._child = subprocess.Popen(
@@ -45,6 +48,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 env=clean_environment(self.environment),
                 preexec_fn=_die_with_parent,
+                start_new_session=new_session,
             )
         return self
 

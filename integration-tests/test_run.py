@@ -1,0 +1,166 @@
+"""`make run` as a newcomer meets it: what it prints works when pasted, README's blocks too, and Ctrl-C leaves nothing."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from harness.ports import free_port, is_free
+from harness.processes import Process
+from harness.stack import ROOT
+from harness.waiting import wait_until
+
+LAST_LINE = "Ctrl-C stops everything"
+READY_WITHIN_S = 150.0
+
+pytestmark = pytest.mark.timeout(400)
+
+
+class Run:
+    """`make run` on free ports, with a folder of its own: one that runs by hand in this checkout is not disturbed."""
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="daybook-run-"))
+        self.folder.chmod(0o711)  # PostgreSQL's user has to reach its own folder in here
+        self.ports = {
+            "DAYBOOK_HTTP_PORT": free_port(),
+            "DAYBOOK_LOCAL_KAFKA_PORT": free_port(neighbours=1),
+            "DAYBOOK_LOCAL_POSTGRES_PORT": free_port(),
+            "DAYBOOK_LOCAL_PROVIDER_PORT": free_port(),
+        }
+        self.environment = {name: str(port) for name, port in self.ports.items()}
+        self.environment["DAYBOOK_LOCAL_VAR"] = str(self.folder)
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.ports['DAYBOOK_HTTP_PORT']}"
+
+    @property
+    def brokers(self):
+        return f"127.0.0.1:{self.ports['DAYBOOK_LOCAL_KAFKA_PORT']}"
+
+    def start(self, name, *command):
+        """Returns when it has said where to go next."""
+        process = Process(name, command, self.folder / f"{name.replace(' ', '-')}.log", self.environment)
+        process.start(new_session=True)
+        process.wait_ready(lambda: LAST_LINE in process.log(), READY_WITHIN_S)
+        return process
+
+    def what_is_left(self):
+        """Every process that was given our folder, whoever started it, and every port that is still listened on."""
+        found = [f"port {port}" for port in self.ports.values() if not is_free(port)]
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if str(self.folder).encode() in (folder / "environ").read_bytes():
+                    found.append(f"{folder.name}: {(folder / 'cmdline').read_bytes()}")
+            except OSError:
+                pass  # it has ended, or is another user's
+        return found
+
+
+@pytest.fixture(scope="module")
+def run():
+    made = Run()
+    yield made
+    assert not made.what_is_left()
+    shutil.rmtree(made.folder)
+
+
+@pytest.fixture(scope="module")
+def running(run):
+    process = run.start("make run", "make", "--no-print-directory", "-C", ROOT, "run")
+    try:
+        yield process
+    finally:
+        # Ctrl-C at a terminal: the whole foreground group gets it.
+        if process.is_running():
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(90)
+
+
+def shell(script, run):
+    """As pasted into a terminal; what it printed and what it said on the side."""
+    environment = os.environ | {"DAYBOOK_KAFKA_BROKERS": run.brokers}
+    ended = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 0, f"{script}\n{ended.stdout}{ended.stderr}"
+    return ended.stdout, ended.stderr
+
+
+def documents(text):
+    """The JSON documents that stand in the text, one after another."""
+    decoder, found, at = json.JSONDecoder(), [], text.find("{")
+    while at >= 0:
+        document, end = decoder.raw_decode(text, at)
+        found.append(document)
+        at = text.find("{", end)
+    return found
+
+
+def assert_bought(opened_and_paid):
+    cart, order = documents(opened_and_paid)
+    assert cart["status"] == "open"
+    assert (order["status"], order["cart"]) == ("confirmed", cart["id"])
+    return order
+
+
+def readme_block(title, number=0):
+    """The shell lines that README shows under a heading."""
+    chapter = re.split(r"^## ", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+    (text,) = [part for part in chapter if part.startswith(title)]
+    return re.findall(r"```\n(.*?)```", text, re.DOTALL)[number]
+
+
+def test_the_printed_lines_buy_something_and_show_it(run, running):
+    log = running.log()
+    lines = [line.strip() for line in log.splitlines() if re.match(r"  (cart=|order=|curl )", line)]
+    assert len(lines) == 3, log
+    _, side = shell("\n".join(lines[:2]), run)
+    order = assert_bought(side)
+    # The view follows the log a moment later; a reader presses the up arrow.
+    look = f"order={order['id']}\n{lines[2]}"
+    wait_until(lambda: json.loads(shell(look, run)[0])["status"] == "confirmed", "the order to be seen")
+    (events,) = re.findall(r"Its events: (.*)", log)
+    assert f"ce_subject={order['id']}" in shell(events, run)[0]
+    (story,) = re.findall(r"Its story:  (.*)", log)
+    assert "OrderConfirmed" in shell(f"order={order['id']}\n{story}", run)[0]
+
+
+def test_readmes_purchase_works_when_pasted_and_so_do_the_questions_after_it(run, running):
+    block = readme_block("A purchase, by hand").replace("http://127.0.0.1:8080", run.url)
+    assert run.url in block
+    *purchase, look, history = block.strip().splitlines()
+    _, side = shell("\n".join(purchase), run)
+    order = assert_bought(side)
+    name = f"url={run.url}\norder={order['id']}\n"
+    wait_until(lambda: json.loads(shell(name + look, run)[0]) == order, "the order to be seen")
+    told = json.loads(shell(name + history, run)[0])
+    assert [event["type"] for event in told["items"]][-1] == "OrderConfirmed"
+    events = readme_block("Its events").replace("127.0.0.1:19092", run.brokers)
+    assert run.brokers in events
+    out, _ = shell(f"set -e\norder={order['id']}\n{events}", run)
+    assert f"ce_subject={order['id']}" in out
+    assert "sound: 0 violations" in out
+
+
+def test_ctrl_c_stops_everything_and_the_next_run_goes_on_with_what_was_stored(run, running):
+    opened, _ = shell(f"curl -s {run.url}/v1/carts -H 'Content-Type: application/json' -d '{{\"currency\":\"EUR\"}}'", run)
+    cart = json.loads(opened)["id"]
+    os.killpg(running.pid, signal.SIGINT)
+    running.wait(90)
+    assert not run.what_is_left()
+    again = run.start("run.sh", ROOT / "deploy" / "local" / "run.sh")
+    try:
+        assert "the catalogue is there already" in again.log()
+        look = f"curl -s {run.url}/v1/carts/{cart}"
+        wait_until(lambda: json.loads(shell(look, run)[0])["id"] == cart, "the cart of the run before")
+    finally:
+        assert again.stop(90) == 0  # by SIGTERM
+    assert not run.what_is_left()
