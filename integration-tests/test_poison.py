@@ -10,8 +10,9 @@ from harness.waiting import wait_until
 
 SHARDS = 4
 FAMILIES = ("catalog", "stock", "carts", "orders", "payments")
-# Not framed, framed with no schema, framed with another's schema and nothing behind it, and no Avro at all.
-POISON = (b"", b"garbage", b"\0\0\0\0\1", b"\0\0\0\xff\xff" + b"x" * 100)
+# Not framed; then framed with a schema and nothing behind it, and with a schema that nobody knows.
+FOREIGN = (b"", b"garbage", b"\1\0\0\0\1{}")
+POISON = (*FOREIGN, b"\0\0\0\0\1", b"\0\0\0\xff\xff" + b"x" * 100)
 
 _numbers = itertools.count(1)
 
@@ -25,12 +26,12 @@ def daybook(stack):
         installation.discard()
 
 
-def poison(daybook, *topics):
+def poison(daybook, topics, values=POISON):
     """All of it, into every shard; how many records each topic got."""
     for topic in topics:
         for shard in range(SHARDS):
-            daybook.kafka.produce(daybook.topic(topic), POISON, shard)
-    return len(POISON) * SHARDS
+            daybook.kafka.produce(daybook.topic(topic), values, shard)
+    return len(values) * SHARDS
 
 
 def buy_on_every_shard(daybook):
@@ -51,21 +52,21 @@ def figure(daybook, name):
 
 def test_poison_among_the_commands_is_dead_lettered_and_counted(daybook):
     buy_on_every_shard(daybook)
-    count = poison(daybook, "commands")
+    count = poison(daybook, ["commands"])
     wait_until(lambda: figure(daybook, "daybook_handler_dead_letters_total") == count, "the dead letters")
     assert len(daybook.kafka.records(daybook.topic("dead-letters"))) == count
     buy_on_every_shard(daybook)
 
 
 def test_poison_among_the_replies_is_counted_and_answers_still_come(daybook):
-    count = poison(daybook, "replies")
+    count = poison(daybook, ["replies"])
     # The front reads one shard of them, which it chose at its start.
     wait_until(lambda: figure(daybook, "daybook_gateway_unreadable_replies_total") == count / SHARDS, "the poison")
     buy_on_every_shard(daybook)
 
 
 def test_poison_among_events_is_set_aside_by_views_and_the_provider_is_still_called(daybook):
-    count = poison(daybook, *FAMILIES)
+    count = poison(daybook, FAMILIES, FOREIGN)
     for view in VIEWS:
         name = f'daybook_projection_parked{{view="{view}"}}'
         wait_until(lambda: figure(daybook, name) == count, f"{view} to set it aside")
@@ -73,9 +74,11 @@ def test_poison_among_events_is_set_aside_by_views_and_the_provider_is_still_cal
 
 
 def test_poison_among_events_and_outcomes_does_not_stop_the_next_owner(daybook):
-    count = poison(daybook, *FAMILIES, "outcomes")
+    """An event in our framing that cannot be read is another matter: it stops its shard until somebody has looked, and is
+    told in core/handler/takeover_test.c."""
+    count = len(FAMILIES) * poison(daybook, FAMILIES, FOREIGN) + poison(daybook, ["outcomes"])
     daybook.restart()
     # Whoever takes a shard over reads all that its store has not seen: the poison behind the last good record, and on
     # shards that had none the poison of the test before.
-    assert figure(daybook, "daybook_handler_foreign_total") >= count * (len(FAMILIES) + 1)
+    assert figure(daybook, "daybook_handler_foreign_total") >= count
     buy_on_every_shard(daybook)
