@@ -83,8 +83,15 @@ def test_servers_that_are_absent_at_start_are_waited_for(own_stack):
         wait_until(lambda: ready(made)[0] == 503, "the front to answer")
         assert {"log", "database"} <= set(ready(made)[1]["waiting_for"])
         assert httpx.get(f"{made.url}/health/live").status_code == 200
+        says = made.service.says
+        for line in (
+            "the database does not answer; queries are refused until it does",
+            "the log does not answer; commands are refused until it does",
+        ):
+            wait_until(lambda: says("gateway", line, level="warn"), f"the line: {line}")
         own_stack.up()
         wait_until(lambda: ready(made)[0] == 200, "readiness", 90)
+        assert says("gateway", "the database answers") and says("gateway", "the log answers")
         with made.client() as client:
             client.expect(201, client.post("/v1/carts", {"currency": "EUR"}))
     finally:

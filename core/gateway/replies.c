@@ -35,11 +35,14 @@ struct replies {
     struct log_reader *reader;
     int64_t next_offset; /* -1: from the end */
     int64_t next_check_boot_us;
+    bool has_told; /* whether the log answers: said at the start, too, when it does not */
     struct arena arena;
 };
 
 static void tell_state(struct replies *replies, bool is_heard, const char *why) {
-    if (atomic_exchange(&replies->heard, is_heard) != is_heard) {
+    bool is_news = atomic_exchange(&replies->heard, is_heard) != is_heard || !replies->has_told;
+    replies->has_told = true;
+    if (is_news) {
         if (is_heard) {
             log_line(LOG_INFO, "gateway", "the log answers", LOG_INT("partition", replies->gateway->reply_partition));
         } else {

@@ -1,6 +1,7 @@
 """One child process: its log, its signals, its end."""
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -100,6 +101,14 @@ class Process:
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as log:
             return log.read()
+
+    def says(self, role, message, **more):
+        """Whether a JSON line of its log says so; `more` names other members of it."""
+        wanted = {"role": role, "message": message} | more
+        for line in self.log().splitlines():
+            if line.startswith("{") and line.endswith("}") and wanted.items() <= json.loads(line).items():
+                return True
+        return False
 
     def log_end(self, lines=30):
         return "\n".join(self.log().splitlines()[-lines:])
