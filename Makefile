@@ -145,14 +145,16 @@ test: ## everything, as CI runs it: deps, lint, build, unit, asan, ubsan, integr
 	$(MAKE) unit
 	$(MAKE) asan
 	$(MAKE) ubsan
-	$(MAKE) integration
+	$(MAKE) MODE=asan build
+	$(MAKE) integration ASAN=build/asan/daybook
 
 unit: $(TEST_PROGRAMS) build/codegen ## unit tests
 	schemas/codegen/codegen_test.sh
 	@deploy/local/unit.sh $(TEST_PROGRAMS)
 
 integration: $(BUILD)/daybook ## tests with real servers and clients; ARGS= goes to pytest (ARGS="-k checkout -x")
-	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/pytest -c integration-tests/pytest.ini \
+	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) DAYBOOK_TEST_ASAN_BINARY=$(abspath $(ASAN)) \
+	  var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests) $(ARGS)
 
 asan ubsan tsan: ## unit tests under a sanitizer: addresses and leaks, undefined behaviour, data races
