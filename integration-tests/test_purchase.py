@@ -352,8 +352,11 @@ def kill_while_the_provider_hangs(installation):
         installation.kill()
         assert events_of(installation, payment) == ["PaymentRequested"]
         installation.start()
-        # The same request, as a shopper's browser repeats it: the order is at rest, and paid for once.
-        order = client.expect(201, shop.check_out(cart, "hang", key=key))
+        # The same request, as a shopper's browser repeats it until it is told: the order is at rest, and paid for once.
+        told = wait_until(
+            lambda: (answer := shop.check_out(cart, "hang", key=key)).status_code != 202 and answer, "the order at rest", 60
+        )
+        order = client.expect(201, told)
         assert order["status"] == "confirmed"
         assert shop.available("HANGS") == 3
     assert events_of(installation, payment) == ["PaymentRequested", "PaymentCaptured"]

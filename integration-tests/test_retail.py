@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -62,10 +63,11 @@ def choose_methods(baskets: Path, rng: random.Random) -> None:
 
 
 def journal_of(path: Path) -> dict[int, dict]:
-    """What the client was answered, by the line of its file."""
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    by_line = {entry["line"]: entry for entry in entries}
-    assert len(by_line) == len(entries), "a line of the file has two entries"
+    """What the client was answered, by the line of its file. What was given up when it was stopped has a later answer."""
+    by_line: dict[int, dict] = {}
+    for entry in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+        assert not by_line.get(entry["line"], {}).get("decided"), f"a line of the file has two answers: {entry}"
+        by_line[entry["line"]] = entry
     return by_line
 
 
@@ -114,7 +116,8 @@ def assert_asked_again_all_is_answered_the_same(daybook: Daybook, files: Path, f
     load(daybook, "baskets", files / "baskets.jsonl", 64, files / "baskets.again.json", "--journal", journal)
     again = journal_of(journal)
     for line, entry in first.items():
-        for told in ("outcome", "status", "cart", "order", "total", "sent"):
+        # Not the status: an outcome that was asked for later came with 200, here it comes with 201.
+        for told in ("outcome", "code", "cart", "order", "total", "sent"):
             assert again[line].get(told) == entry.get(told), (entry, again[line])
         assert again[line]["replayed"], again[line]
     assert len(again) == len(first)
@@ -137,8 +140,7 @@ def test_twenty_kills_change_no_total(killed_daybook, tmp_path):
     load_process = subprocess.Popen(
         [
             str(BINARY), "load", str(files / "baskets.jsonl"), "--kind", "baskets", "--url", daybook.url,
-            "--rate", "3", "--retry-seconds", "120", "--report", str(files / "baskets.report.json"),
-            "--journal", str(journals["baskets"]),
+            "--rate", "2.5", "--retry-seconds", "120", "--journal", str(journals["baskets"]),
         ],
         env=clean_environment(daybook.environment()),
     )  # fmt: skip
@@ -152,10 +154,14 @@ def test_twenty_kills_change_no_total(killed_daybook, tmp_path):
             daybook.kill()
             kills += 1
             daybook.start()
-        assert load_process.wait(300) == 0
+        load_process.send_signal(signal.SIGINT)
+        load_process.wait(60)
     finally:
         load_process.kill()
         load_process.wait()
+    # The same client, back at work: what it gave up it asks for again with the same keys, and the rest is not paced.
+    more = ("--journal", journals["baskets"], "--resume", "--retry-seconds", "120")
+    load(daybook, "baskets", files / "baskets.jsonl", 64, files / "baskets.report.json", *more)
     wait_until(lambda: daybook.metrics()["daybook_connector_open_intents"] == 0, "the provider's last answer", 60)
     wait_until(daybook.views_have_seen_all, "the views to see all", 60)
     answered = {kind: journal_of(path) for kind, path in journals.items()}

@@ -80,7 +80,8 @@ def open_truth(sample: int | None) -> duckdb.DuckDBPyConnection:
     db.execute(
         f"""
         CREATE TABLE catalogue AS
-        SELECT product_id, department, greatest(1, coalesce(cents, 1)) AS cents FROM everything LEFT JOIN prices USING (product_id)
+        SELECT product_id, department, greatest(1, coalesce(cents, 1)) AS cents
+        FROM everything LEFT JOIN prices USING (product_id)
         {"SEMI JOIN (FROM sellable SEMI JOIN chosen USING (basket_id)) s USING (product_id)" if sample else ""}
         """
     )
@@ -98,7 +99,8 @@ def prices(db) -> dict[int, int]:
         """
         SELECT product_id, cents, quantity FROM (
             SELECT product_id, quantity,
-                   CAST(round(100 * sales_value) + round(100 * retail_disc) + round(100 * coupon_match_disc) AS BIGINT) AS cents,
+                   CAST(round(100 * sales_value) + round(100 * retail_disc) + round(100 * coupon_match_disc) AS BIGINT)
+                       AS cents,
                    row_number() OVER (PARTITION BY product_id ORDER BY cents / quantity) AS place,
                    count(*) OVER (PARTITION BY product_id) AS places
             FROM sellable)
