@@ -418,6 +418,7 @@ void command_received(struct request *request) {
         request_problem(request, &problem);
         return;
     }
+    http_body_done(request->exchange);
     begin(cr);
 }
 

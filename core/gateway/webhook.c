@@ -196,6 +196,7 @@ void webhook_received(struct request *request) {
         request_problem(request, &problem);
         return;
     }
+    http_body_done(exchange);
     name_command(request, &command);
     command_send_made(request, &command, "{\"received\":true}");
 }

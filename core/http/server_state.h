@@ -14,6 +14,7 @@ enum {
     OUTPUT_PAUSE_BYTES = 256 * 1024,  /* unsent answers; then the connection is not read */
     WRITE_PROGRESS_BYTES = 16 * 1024, /* a reader takes this much in each write_ms, or all there is */
     LINGER_BYTES = 4 * 1024 * 1024,   /* thrown away after our last byte, so that the peer gets to read it */
+    SMALL_BODY_BYTES = 16 * 1024,     /* bodies up to this have an eighth more than bodies_max_bytes to live in */
     TURNED_AWAY_MAX = 64,             /* connections past connections_max that are being told so */
 };
 

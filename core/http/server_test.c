@@ -317,6 +317,18 @@ static void an_idle_connection_is_closed_without_a_word(void **state) {
     assert_null(memmem(reply.data + 9, reply.len - 9, "HTTP/1.1 ", 9));
 }
 
+/* Some clients send one more CR LF after a body (RFC 9112, 2.2). */
+static void an_empty_line_after_a_body_is_no_beginning_of_a_request(void **state) {
+    (void)state;
+    int fd = test_connect(&server);
+    test_send(fd, STR("POST /echo HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello\r\n"));
+    buf_clear(&reply);
+    test_read_to_end(fd, &reply);
+    close(fd);
+    assert_holds("\r\n\r\nhello");
+    assert_null(memmem(reply.data + 9, reply.len - 9, "HTTP/1.1 ", 9)); /* no 408 follows: it idled */
+}
+
 static void waiting_for_the_application_is_not_idling(void **state) {
     (void)state;
     int fd = test_connect(&server);
@@ -350,7 +362,39 @@ static void a_reader_that_does_not_read_is_cut_off(void **state) {
 
 /* ---- bounds -------------------------------------------------------------------------------------------------- */
 
-static void a_connection_past_the_maximum_is_told_503_and_closed(void **state) {
+/* The server looks at the loss of a connection when it comes to it: asked until it has, with a bound. */
+static void converse_until_200(struct str bytes) {
+    for (int tries = 0; tries < 1000; tries++) {
+        converse(bytes);
+        if (test_holds(&reply, "HTTP/1.1 200")) {
+            break;
+        }
+    }
+    assert_status(200);
+}
+
+static void when_all_are_owed_an_answer_a_connection_past_the_maximum_is_told_503_and_closed(void **state) {
+    (void)state;
+    int held[3];
+    for (int i = 0; i < 3; i++) {
+        held[i] = test_connect(&server);
+        test_send(held[i], STR("GET /hold HTTP/1.1\r\n" HOST "\r\n"));
+        uv_sem_wait(&server.held);
+    }
+    converse(STR(GET_AFTER));
+    assert_status(503);
+    assert_holds("\r\nRetry-After: 1\r\n");
+    assert_holds("\"code\":\"overloaded\"");
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(held[0], SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    close(held[0]);
+    converse_until_200(STR("GET /hello HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"));
+    server.grace_ms = 0;
+    close(held[1]);
+    close(held[2]);
+}
+
+static void a_connection_past_the_maximum_takes_the_place_of_who_waited_longest(void **state) {
     (void)state;
     int held[3];
     buf_clear(&reply);
@@ -359,21 +403,24 @@ static void a_connection_past_the_maximum_is_told_503_and_closed(void **state) {
         test_send(held[i], STR(GET_AFTER));
         test_read_until(held[i], &reply, "hello", i + 1);
     }
-    converse(STR(GET_AFTER));
-    assert_status(503);
-    assert_holds("\r\nRetry-After: 1\r\n");
-    assert_holds("\"code\":\"overloaded\"");
-    close(held[0]);
-    /* The place is free when the server has seen the end: asked until it has, with a bound. */
-    for (int tries = 0; tries < 1000; tries++) {
-        converse(STR("GET /hello HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"));
-        if (test_holds(&reply, "HTTP/1.1 200")) {
-            break;
-        }
+    test_send(held[1], STR("GET /hello HTTP/1.1\r\nX: "));
+    int fourth = test_connect(&server), fifth = test_connect(&server);
+    test_send(fourth, STR(GET_AFTER));
+    test_send(fifth, STR("GET /hold HTTP/1.1\r\n" HOST "\r\n"));
+    uv_sem_wait(&server.held);
+    test_read_until(fourth, &reply, "hello", 4);
+    for (int i = 0; i < 3; i += 2) { /* the idle ones, though another began a header block before the fourth came */
+        buf_clear(&reply);
+        test_read_to_end(held[i], &reply);
+        assert_int_equal(reply.len, 0);
+        close(held[i]);
     }
-    assert_status(200);
+    test_send(held[1], STR("y\r\n" HOST "\r\n"));
+    test_read_until(held[1], &reply, "hello", 1);
+    server.grace_ms = 0;
     close(held[1]);
-    close(held[2]);
+    close(fourth);
+    close(fifth);
 }
 
 static void all_bodies_together_have_a_bound(void **state) {
@@ -396,6 +443,78 @@ static void all_bodies_together_have_a_bound(void **state) {
     converse(buf_text(&request)); /* the first one's are given back */
     buf_release(&request);
     assert_status(200);
+}
+
+static void an_upload_that_lasts_is_cut_off_when_others_need_the_room(void **state) {
+    (void)state;
+    int slow[2];
+    struct buf request;
+    buf_init(&request, 1 << 20);
+    buf_printf(&request, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 24001\r\n\r\n%024000d", 0);
+    for (int i = 0; i < 2; i++) {
+        slow[i] = test_connect(&server);
+        test_send(slow[i], buf_text(&request));
+        converse(STR("GET /later HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n")); /* it has been read */
+    }
+    buf_clear(&request);
+    buf_printf(&request, "POST /echo HTTP/1.1\r\n" HOST "Connection: close\r\nContent-Length: 20000\r\n\r\n%020000d",
+               0);
+    converse(buf_text(&request));
+    assert_status(200);
+    buf_clear(&reply);
+    test_read_to_end(slow[0], &reply);
+    assert_status(503);
+    test_send(slow[1], STR("1"));
+    buf_clear(&reply);
+    test_read_until(slow[1], &reply, "HTTP/1.1 200 OK\r\n", 1);
+    close(slow[0]);
+    close(slow[1]);
+    buf_release(&request);
+}
+
+static void small_bodies_have_a_part_of_their_own(void **state) {
+    (void)state;
+    int fd = test_connect(&server);
+    struct buf request;
+    buf_init(&request, 1 << 20);
+    buf_printf(&request, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 49999\r\n\r\n%049999d", 0);
+    test_send(fd, buf_text(&request));
+    uv_sem_wait(&server.held);
+    converse(STR("POST /echo HTTP/1.1\r\n" HOST "Connection: close\r\nContent-Length: 5\r\n\r\nsmall"));
+    assert_status(200);
+    server.grace_ms = 0;
+    close(fd);
+    buf_release(&request);
+}
+
+static void copy_and_hold(void *context, struct http_exchange *exchange) {
+    http_body_done(exchange);
+    test_on_request(context, exchange);
+}
+
+static void a_body_that_was_copied_takes_no_room(void **state) {
+    (void)state;
+    buf_init(&reply, TEST_REPLY_MAX);
+    test_server_start(&server, (struct http_server_options){
+                                   .bodies_max_bytes = 50000, .on_request = copy_and_hold, .context = &server});
+    int fds[4];
+    struct buf request;
+    buf_init(&request, 1 << 20);
+    buf_printf(&request, "POST /hold HTTP/1.1\r\n" HOST "Content-Length: 40000\r\n\r\n%040000d", 0);
+    for (int i = 0; i < 4; i++) {
+        fds[i] = test_connect(&server);
+        test_send(fds[i], buf_text(&request));
+        uv_sem_wait(&server.held);
+    }
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    for (int i = 0; i < 4; i++) {
+        setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        close(fds[i]);
+        uv_sem_wait(&server.lost);
+    }
+    server.grace_ms = 0;
+    buf_release(&request);
+    stop(state);
 }
 
 /* ---- closing ------------------------------------------------------------------------------------------------- */
@@ -501,10 +620,15 @@ int main(void) {
         WITH(start_impatient, a_slow_header_block_is_408),
         WITH(start_impatient, a_slow_body_is_408),
         WITH(start_impatient, an_idle_connection_is_closed_without_a_word),
+        WITH(start_impatient, an_empty_line_after_a_body_is_no_beginning_of_a_request),
         WITH(start_impatient, waiting_for_the_application_is_not_idling),
         WITH(start_impatient, a_reader_that_does_not_read_is_cut_off),
-        WITH(start_small, a_connection_past_the_maximum_is_told_503_and_closed),
+        WITH(start_small, when_all_are_owed_an_answer_a_connection_past_the_maximum_is_told_503_and_closed),
+        WITH(start_small, a_connection_past_the_maximum_takes_the_place_of_who_waited_longest),
         WITH(start_small, all_bodies_together_have_a_bound),
+        WITH(start_small, an_upload_that_lasts_is_cut_off_when_others_need_the_room),
+        WITH(start_small, small_bodies_have_a_part_of_their_own),
+        cmocka_unit_test(a_body_that_was_copied_takes_no_room),
         cmocka_unit_test(a_closing_server_answers_what_it_has_and_then_closes),
         cmocka_unit_test(a_closing_server_cuts_off_what_is_not_done_in_its_grace),
         cmocka_unit_test(the_statistics_count_connections_requests_and_refusals),
