@@ -1,5 +1,6 @@
 """What every path of the front has in common: keys, positions, ETags, pages, problems, health, the registry."""
 
+import base64
 import hashlib
 import hmac
 import itertools
@@ -155,18 +156,39 @@ def test_a_command_nobody_sent_is_unknown(client):
     assert_problem(client.get("/v1/commands/cmd_01ARZ3NDEKTSV4RRFFQ69G5FAV"), 404, "malformed_id")
 
 
+TAG_BYTES = 8
+
+
+def unsigned(position):
+    return base64.urlsafe_b64decode(position + "=" * (-len(position) % 4))[:-TAG_BYTES]
+
+
+def tagged(pairs, secret):
+    """As core/gateway/position.h writes it: whoever has no secret cannot."""
+    parts = b"".join(len(part).to_bytes(4, "big") + part for part in (b"position", pairs))
+    tag = hmac.new(secret, parts, hashlib.sha256).digest()[:TAG_BYTES]
+    return base64.urlsafe_b64encode(pairs + tag).decode().rstrip("=")
+
+
+def test_a_position_that_nobody_was_given_is_refused(client):
+    cart = client.expect(201, client.post("/v1/carts", {"currency": "EUR"}))["id"]
+    pairs = bytearray(unsigned(client.position))
+    pairs[8] = 100
+    forged = tagged(bytes(pairs), b"a guess")
+    assert_problem(client.get(f"/v1/carts/{cart}", headers={"Daybook-Position": forged}), 400, "invalid_position")
+
+
 def test_a_position_ahead_of_the_view_is_told_to_come_back(new_daybook):
     installation = new_daybook(view_wait_ms=100)
     with installation.client() as client:
         cart = client.expect(201, client.post("/v1/carts", {"currency": "EUR"}))["id"]
         path = f"/v1/carts/{cart}"
         client.expect(200, client.get(path))
-        import base64
-
-        token = client.position
-        data = bytearray(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-        data[8] = 100  # the cart's version, which it will never have
-        ahead = base64.urlsafe_b64encode(bytes(data)).decode().rstrip("=")
+        # The cart's version is the byte behind its hash; it will never have version 100.
+        pairs = bytearray(unsigned(client.position))
+        pairs[8] = 100
+        secret = (installation.directory / "secret").read_bytes()
+        ahead = tagged(bytes(pairs), secret)
         answer = client.get(path, headers={"Daybook-Position": ahead})
         assert_problem(answer, 503, "view_behind")
         assert answer.headers["Retry-After"] == "1"

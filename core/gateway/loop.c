@@ -169,7 +169,7 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
         return err;
     }
     loop->vault = vault_open(loop->pg, &gateway->secret);
-    view_waits_init(&loop->view_waits, loop->pg);
+    view_waits_init(&loop->view_waits, loop->pg, pg_pool_query);
     failed = uv_async_init(&loop->uv, &loop->stop, on_stop);
     if (failed != 0) {
         return err_set(info, ERR_IO, "cannot make a wake-up handle: %s", uv_strerror(failed));

@@ -30,8 +30,7 @@ static void wait_for_views(struct query_run *run) {
     }
     int64_t until =
         request->exchange->received_at_boot_us + request->loop->gateway->config->view_wait_ms * MICROS_PER_MS;
-    view_wait_begin(&request->loop->view_waits, &run->view_wait, request_arena(request), *run->views++, &run->position,
-                    until, on_view, run);
+    view_wait_begin(&request->loop->view_waits, &run->view_wait, *run->views++, &run->position, until, on_view, run);
 }
 
 static void on_view(void *context, enum view_state state) {
@@ -57,7 +56,7 @@ struct query_run *query_run_create(struct request *request, const struct pg_stat
 
 void query_run_start(struct query_run *run, const char *const *views) {
     struct problem problem;
-    if (!intake_position(run->request->exchange, &run->position, &problem)) {
+    if (!intake_position(run->request->exchange, &run->request->loop->gateway->secret, &run->position, &problem)) {
         request_problem(run->request, &problem);
         return;
     }
