@@ -82,8 +82,9 @@ static void answer_fields(struct request *request, const struct outcome_answer *
         http_answer_field(exchange, "ETag", answer->etag);
     }
     if (!str_is_empty(answer->position)) {
-        http_answer_field(exchange, "Daybook-Position",
-                          position_header_write(request_arena(request), &request->loop->gateway->secret, answer->position));
+        http_answer_field(
+            exchange, "Daybook-Position",
+            position_header_write(request_arena(request), &request->loop->gateway->secret, answer->position));
     }
     if (answer->status == 201 && !str_is_empty(answer->location)) {
         http_answer_field(exchange, "Location", answer->location);
@@ -344,8 +345,7 @@ static void wait_for_catalogue(struct command_request *cr) {
         return;
     }
     int64_t until = clock_boot_us() + loop->gateway->config->view_wait_ms * MICROS_PER_MS;
-    view_wait_begin(&loop->view_waits, &cr->view_wait, "products", &cr->intake.position,
-                    until, on_catalogue, cr);
+    view_wait_begin(&loop->view_waits, &cr->view_wait, "products", &cr->intake.position, until, on_catalogue, cr);
 }
 
 /* ---- sealing ------------------------------------------------------------------------------------------------------

@@ -65,8 +65,12 @@ static void on_letter(void *context, enum letter_kind kind, struct str bytes) {
 /* ---- the tick -----------------------------------------------------------------------------------------------------
  */
 
+bool loop_database_is_up(const struct gateway_loop *loop) {
+    return pg_pool_is_up(loop->pg) && pg_pool_is_up(loop->query_pg) && pg_pool_is_up(loop->list_pg);
+}
+
 static void watch_database(struct gateway_loop *loop) {
-    bool is_up = pg_pool_is_up(loop->pg);
+    bool is_up = loop_database_is_up(loop);
     if (is_up == loop->database_was_up) {
         return;
     }
@@ -96,6 +100,9 @@ static void on_tick(uv_timer_t *timer) {
 
 static void on_pg_closed(void *context) {
     struct gateway_loop *loop = context;
+    if (--loop->open_pools > 0) {
+        return;
+    }
     uv_close((uv_handle_t *)&loop->tick, NULL);
     uv_close((uv_handle_t *)&loop->stop, NULL);
     mailbox_close(&loop->mailbox);
@@ -105,6 +112,8 @@ static void on_server_closed(void *context) {
     struct gateway_loop *loop = context;
     uv_timer_stop(&loop->tick); /* it looks at the server */
     pg_pool_close(loop->pg, on_pg_closed, loop);
+    pg_pool_close(loop->query_pg, on_pg_closed, loop);
+    pg_pool_close(loop->list_pg, on_pg_closed, loop);
 }
 
 static void on_stop(uv_async_t *stop) {
@@ -130,13 +139,28 @@ static enum err open_server(struct gateway_loop *loop, int port, struct err_info
 }
 
 static enum err open_database(struct gateway_loop *loop, struct err_info *info) {
-    const struct pg_pool_options options = {
-        .conninfo = loop->gateway->config->postgres,
+    const char *conninfo = loop->gateway->config->postgres;
+    const struct pg_pool_options of_commands = {
+        .conninfo = conninfo,
         .listen = channels,
         .on_notify = on_notify,
         .context = loop,
     };
-    return pg_pool_open(&loop->uv, &options, &loop->pg, info);
+    const struct pg_pool_options of_queries = {.conninfo = conninfo};
+    const struct pg_pool_options of_lists = {
+        .conninfo = conninfo,
+        .queries_max = LOOP_LISTS_MAX,
+        .timeout_ms = LOOP_LIST_TIMEOUT_MS,
+    };
+    enum err err = pg_pool_open(&loop->uv, &of_commands, &loop->pg, info);
+    if (err == ERR_NONE) {
+        err = pg_pool_open(&loop->uv, &of_queries, &loop->query_pg, info);
+    }
+    if (err == ERR_NONE) {
+        err = pg_pool_open(&loop->uv, &of_lists, &loop->list_pg, info);
+    }
+    loop->open_pools = 3;
+    return err;
 }
 
 enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned number, int port,

@@ -16,7 +16,7 @@ static void on_result(void *context, const PGresult *result, const struct err_in
         log_line(LOG_ERROR, "gateway", "a query failed", LOG_CSTR("statement", run->statement->name),
                  LOG_CSTR("why", error->text));
     }
-    request_no_database(run->request);
+    request_query_failed(run->request, error);
 }
 
 static void on_view(void *context, enum view_state state);
@@ -65,7 +65,8 @@ void query_run_start(struct query_run *run, const char *const *views) {
 }
 
 void query_run_send(struct query_run *run) {
-    pg_pool_query(run->request->loop->pg, run->statement, run->values, on_result, run);
+    const struct gateway_loop *loop = run->request->loop;
+    pg_pool_query(run->is_list ? loop->list_pg : loop->query_pg, run->statement, run->values, on_result, run);
 }
 
 void query_run_write_items(struct buf *body, const PGresult *result, int count) {

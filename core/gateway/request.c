@@ -67,6 +67,16 @@ void request_overloaded(struct request *request) {
     refuse_for_now(request, "overloaded", "Too much is being done already; nothing was done.");
 }
 
+void request_query_failed(struct request *request, const struct err_info *error) {
+    if (error->code == ERR_TOO_LARGE) {
+        request_overloaded(request);
+    } else if (error->code == ERR_TIMEOUT) {
+        refuse_for_now(request, "query_timeout", "The query was given up because it took too long; ask for less.");
+    } else {
+        request_no_database(request);
+    }
+}
+
 void request_view_is_not_there(struct request *request, enum view_state state) {
     switch (state) {
     case VIEW_CAUGHT_UP:

@@ -148,8 +148,7 @@ static void ask(struct view_question *question) {
     buf_byte(&hashes, '{');
     for (const struct view_wait *wait = waits->first; wait != NULL; wait = wait->next) {
         for (size_t i = 0; wait->question == question && i < wait->position.count; i++) {
-            buf_printf(&hashes, "%s%lld", hashes.len > 1 ? "," : "",
-                       (long long)(int64_t)wait->position.pairs[i].hash);
+            buf_printf(&hashes, "%s%lld", hashes.len > 1 ? "," : "", (long long)(int64_t)wait->position.pairs[i].hash);
         }
     }
     question->is_stale = false;
