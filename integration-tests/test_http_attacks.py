@@ -1,12 +1,18 @@
 """What one caller must not be able to do to the others."""
 
 import itertools
+import json
+import socket
+import struct
 import threading
 import time
+import uuid
 
 import psycopg
 import pytest
+from harness.positions import ahead_of
 from harness.shop import Shop, euros
+from harness.waiting import wait_until
 
 _numbers = itertools.count(1)
 
@@ -50,3 +56,76 @@ def test_a_list_that_takes_too_long_is_refused_and_holds_up_nobody(daybook, shop
     assert_problem(answer, 503, "query_timeout")
     assert int(answer.headers["Retry-After"]) > 0
     shop.client.expect(200, shop.client.get("/v1/orders"))
+
+
+def waiting(daybook):
+    """How many requests wait for the outcome of their command."""
+    with daybook.client() as client:
+        lines = client.http.get("/metrics").text.splitlines()
+    return sum(int(line.split()[-1]) for line in lines if line.startswith("daybook_gateway_waiting_commands "))
+
+
+def post_raw(daybook, path, body, key):
+    """Sends and does not wait. The socket."""
+    text = json.dumps(body)
+    connection = socket.create_connection(("127.0.0.1", daybook.port), timeout=30)
+    connection.sendall(
+        f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        f"Idempotency-Key: {key}\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+    )
+    return connection
+
+
+def read_raw(connection):
+    """Status, headers as bytes, body."""
+    answer = b""
+    while piece := connection.recv(65536):
+        answer += piece
+    connection.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), head, body
+
+
+SLOW = {"payment": {"provider": "test", "method": "slow"}}
+
+
+def test_who_has_gone_waits_no_longer(daybook, shop, sku):
+    shop.sells(sku, 100, 50)
+    carts = [shop.cart((sku, 1))["id"] for _ in range(20)]
+    sockets = [post_raw(daybook, f"/v1/carts/{cart}/checkout", SLOW, uuid.uuid4()) for cart in carts]
+    wait_until(lambda: waiting(daybook) == len(carts), "all to wait")
+    gone = time.monotonic()
+    for connection in sockets:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    wait_until(lambda: waiting(daybook) == 0, "nobody to wait")
+    assert time.monotonic() - gone < 1  # the payments take longer
+    assert shop.buy((sku, 1))["status"] == "confirmed"
+
+
+def test_one_command_is_waited_for_by_a_bounded_crowd(daybook, shop, sku):
+    shop.sells(sku, 100, 50)
+    cart = shop.cart((sku, 1))["id"]
+    key = uuid.uuid4()
+    sockets = [post_raw(daybook, f"/v1/carts/{cart}/checkout", SLOW, key) for _ in range(90)]
+    answers = [read_raw(connection) for connection in sockets]
+    statuses = [status for status, _, _ in answers]
+    # Who found too many waiting already is told the truth: it is on its way.
+    assert (statuses.count(201), statuses.count(202)) == (64, 26)
+    assert len({body for status, _, body in answers if status == 201}) == 1
+    late = next(json.loads(body)["command"] for status, _, body in answers if status == 202)
+    assert shop.client.get(f"/v1/commands/{late}").status_code == 200
+
+
+def test_nothing_is_kept_of_who_was_refused(new_daybook):
+    installation = new_daybook(view_wait_ms=100)
+    with installation.client() as client:
+        shop = Shop(client)
+        product = shop.product(("A", 100))
+        cart = shop.cart(("A", 1))["id"]
+        client.expect(200, client.patch(f"/v1/products/{product}", {"title": "Other"}))
+        ahead = ahead_of(client.position, (installation.directory / "secret").read_bytes())
+        body = {"payment": {"provider": "test", "method": "approve"}, "email": "somebody@example.com"}
+        refused = client.post(f"/v1/carts/{cart}/checkout", body, headers={"Daybook-Position": ahead})
+        assert_problem(refused, 503, "view_behind")
+        assert installation.sql.value("SELECT count(*) FROM vault.keys") == 0

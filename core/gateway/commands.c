@@ -18,6 +18,7 @@
 #include "gen/json.h"
 
 enum {
+    JOINERS_MAX = 64,             /* requests that wait for one command */
     SEALED_MAX = 4,               /* sealed texts of one command; its schema has fewer */
     FIRST_ASK_MS = 2000,          /* after this an outcome is asked for, then after twice that ... */
     OUTCOME_QUERY_WAIT_MS = 2000, /* GET /v1/commands/{id} */
@@ -194,6 +195,15 @@ static int64_t next_deadline(const struct command_request *cr, int64_t now_boot_
     return ask_at < cr->answer_by_boot_us ? ask_at : cr->answer_by_boot_us;
 }
 
+/* The answer to one question is told to all who wait for the command. */
+static bool others_have_asked(const struct command_request *cr, int64_t now_boot_us) {
+    const struct outcome_waiter *other = outcome_waiters_find(&loop_of(cr)->waiters, cr->waiter.command_id);
+    while (other != NULL && other->asked_boot_us + (int64_t)FIRST_ASK_MS * MICROS_PER_MS <= now_boot_us) {
+        other = outcome_waiters_next(other);
+    }
+    return other != NULL;
+}
+
 /* Either the client has waited long enough, or the answer has got lost and is asked for. */
 static void on_deadline(struct outcome_waiter *waiter) {
     struct command_request *cr = waiter->context;
@@ -202,11 +212,14 @@ static void on_deadline(struct outcome_waiter *waiter) {
         answer_undecided(cr);
         return;
     }
-    struct arena *arena = request_arena(cr->request);
-    const struct command_meta *meta = &command_of(cr)->meta;
-    /* That it could not be sent is no harm: it is sent again. */
-    (void)!submit_outcome_ask(loop_of(cr), arena, meta->command_id, submit_shard(loop_of(cr), meta->stream),
-                              trace_parent(arena, cr->request->trace_id));
+    if (!others_have_asked(cr, now_boot_us)) {
+        struct arena *arena = request_arena(cr->request);
+        const struct command_meta *meta = &command_of(cr)->meta;
+        /* That it could not be sent is no harm: it is sent again. */
+        (void)!submit_outcome_ask(loop_of(cr), arena, meta->command_id, submit_shard(loop_of(cr), meta->stream),
+                                  trace_parent(arena, cr->request->trace_id));
+        waiter->asked_boot_us = now_boot_us;
+    }
     cr->has_asked = true;
     cr->ask_interval_us *= 2;
     waiter->deadline_boot_us = next_deadline(cr, now_boot_us);
@@ -228,23 +241,53 @@ static void refuse_submission(struct command_request *cr, enum submitted submitt
     }
 }
 
-/* Whether the same request is on its way already: then its outcome is this one's as well. */
-static bool is_in_flight(struct command_request *cr) {
+/* The same request on its way already, whose outcome is this one's as well; NULL when there is none. A question
+ * (GET /v1/commands/{id}) sends no command. */
+static const struct outcome_waiter *in_flight(struct command_request *cr, size_t *ret_count) {
+    const struct outcome_waiter *found = NULL;
     const struct outcome_waiter *other = outcome_waiters_find(&loop_of(cr)->waiters, command_of(cr)->meta.command_id);
-    if (other == NULL || other->on_outcome != on_outcome) {
-        return false;
+    for (*ret_count = 0; other != NULL; other = outcome_waiters_next(other)) {
+        struct command_request *first = other->on_outcome == on_outcome ? other->context : NULL;
+        if (first != NULL && str_equal(command_of(first)->meta.request_hash, command_of(cr)->meta.request_hash)) {
+            found = other;
+            ++*ret_count;
+        }
     }
-    struct command_request *first = other->context;
-    return str_equal(command_of(first)->meta.request_hash, command_of(cr)->meta.request_hash);
+    return found;
+}
+
+static void on_lost(struct request *request) {
+    struct command_request *cr = request->waiting;
+    if (cr->waiter.waits) {
+        outcome_waiters_remove(&loop_of(cr)->waiters, &cr->waiter);
+        request_drop(request);
+    } else if (view_wait_cancel(&cr->view_wait)) {
+        request_drop(request);
+    } /* else the database's answer comes first, see is_abandoned */
+}
+
+/* The client went while the database was asked: nothing was sent yet, and nothing will be. */
+static bool is_abandoned(struct command_request *cr) {
+    if (cr->request->is_lost) {
+        request_drop(cr->request);
+        return true;
+    }
+    return false;
 }
 
 static void send_command(struct command_request *cr) {
     struct gateway_loop *loop = loop_of(cr);
     struct arena *arena = request_arena(cr->request);
-    bool is_joined = is_in_flight(cr);
+    size_t joined_count;
+    const struct outcome_waiter *joined = in_flight(cr, &joined_count);
+    if (joined_count >= JOINERS_MAX) {
+        answer_undecided(cr);
+        return;
+    }
     cr->ask_interval_us = (int64_t)FIRST_ASK_MS * MICROS_PER_MS;
     cr->waiter = (struct outcome_waiter){
         .command_id = command_of(cr)->meta.command_id,
+        .submission = joined != NULL ? joined->submission : submit_number(loop),
         .deadline_boot_us = next_deadline(cr, clock_boot_us()),
         .on_outcome = on_outcome,
         .on_delivered = on_delivered,
@@ -256,11 +299,11 @@ static void send_command(struct command_request *cr) {
         request_overloaded(cr->request);
         return;
     }
-    if (is_joined) {
+    if (joined != NULL) {
         return;
     }
-    enum submitted submitted =
-        submit_command(loop, command_of(cr), trace_parent(arena, cr->request->trace_id), cr->intake.responds_async);
+    enum submitted submitted = submit_command(loop, command_of(cr), cr->waiter.submission,
+                                              trace_parent(arena, cr->request->trace_id), cr->intake.responds_async);
     if (submitted != SUBMITTED) {
         outcome_waiters_remove(&loop->waiters, &cr->waiter);
         refuse_submission(cr, submitted);
@@ -272,6 +315,9 @@ static void send_command(struct command_request *cr) {
 
 static void on_facts(void *context, const struct price_fact_array *facts) {
     struct command_request *cr = context;
+    if (is_abandoned(cr)) {
+        return;
+    }
     if (facts == NULL) {
         request_no_database(cr->request);
         return;
@@ -284,7 +330,7 @@ static void on_facts(void *context, const struct price_fact_array *facts) {
             *ARRAY_PUSH(request_arena(cr->request), all) = facts->items[i];
         }
     }
-    send_command(cr);
+    seal_next(cr);
 }
 
 /* Of what is in the cart, as far as that is known here. */
@@ -303,7 +349,7 @@ static void attach_cart_facts(struct command_request *cr, bool are_fresh) {
 static void attach_facts(struct command_request *cr) {
     const struct priced_command *priced = priced_command(command_of(cr)->type);
     if (priced == NULL) {
-        send_command(cr);
+        seal_next(cr);
         return;
     }
     bool are_fresh = position_names(&cr->intake.position, TOPIC_CATALOG);
@@ -318,7 +364,7 @@ static void attach_facts(struct command_request *cr) {
     }
     struct str_array skus = priced->skus(request_arena(cr->request), command_of(cr));
     if (skus.count == 0) {
-        send_command(cr);
+        seal_next(cr);
     } else {
         facts_of_skus(&cr->facts, skus.items, skus.count, are_fresh);
     }
@@ -362,6 +408,9 @@ static bool collect_sealed(void *context, struct sealed *sealed) {
 
 static void on_key(void *context, const struct vault_key *key) {
     struct command_request *cr = context;
+    if (is_abandoned(cr)) {
+        return;
+    }
     if (key == NULL) {
         request_no_database(cr->request);
         return;
@@ -370,9 +419,10 @@ static void on_key(void *context, const struct vault_key *key) {
     seal_next(cr);
 }
 
+/* Last, so that nothing is kept of a request that is refused before; a second try finds its texts sealed. */
 static void seal_next(struct command_request *cr) {
     if (cr->sealed_next == cr->sealed_count) {
-        wait_for_catalogue(cr);
+        send_command(cr);
         return;
     }
     struct str key_id =
@@ -386,6 +436,8 @@ static void seal_next(struct command_request *cr) {
 static struct command_request *command_request_create(struct request *request) {
     struct command_request *cr = arena_alloc(request_arena(request), sizeof *cr);
     cr->request = request;
+    request->on_lost = on_lost;
+    request->waiting = cr;
     return cr;
 }
 
@@ -400,7 +452,7 @@ static void begin(struct command_request *cr) {
         request_refuse(request, 413, "command_too_large", "The request holds too much personal data.");
         return;
     }
-    seal_next(cr);
+    wait_for_catalogue(cr);
 }
 
 void command_received(struct request *request) {
@@ -487,6 +539,14 @@ static void on_queried_deadline(struct outcome_waiter *waiter) {
     answer_query_undecided(waiter->context);
 }
 
+static void on_query_lost(struct request *request) {
+    struct outcome_query *query = request->waiting;
+    if (query->waiter.waits) {
+        outcome_waiters_remove(&request->loop->waiters, &query->waiter);
+        request_drop(request);
+    }
+}
+
 /* What this front has seen itself. False: it has not. */
 static bool answer_from_memory(struct outcome_query *query) {
     struct arena *arena = request_arena(query->request);
@@ -532,6 +592,8 @@ void query_command(struct request *request) {
     struct problem problem;
     int32_t shard;
     query->request = request;
+    request->on_lost = on_query_lost;
+    request->waiting = query;
     query->public_id = request_parameter(request, "command");
     query->waiter = (struct outcome_waiter){
         .deadline_boot_us = clock_boot_us() + (int64_t)OUTCOME_QUERY_WAIT_MS * MICROS_PER_MS,

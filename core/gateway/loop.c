@@ -1,11 +1,13 @@
 #include "core/gateway/loop.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/base/logger.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/request.h"
+#include "core/gateway/submit.h"
 #include "core/log/record.h"
 #include "gen/codec.h"
 #include "projections/runtime/behind.h"
@@ -44,6 +46,18 @@ static void on_outcome_letter(struct gateway_loop *loop, struct str value) {
     }
 }
 
+static void on_delivery_letter(struct gateway_loop *loop, enum letter_kind kind, struct str bytes) {
+    struct submission submission;
+    bool is_read = submission_read(bytes, &submission);
+    assert(is_read && "submit.c wrote it");
+    struct str command_id = str_of(submission.command_id, sizeof submission.command_id);
+    if (kind == LETTER_DELIVERED) {
+        outcome_waiters_delivered(&loop->waiters, command_id, submission.number);
+    } else {
+        outcome_waiters_failed(&loop->waiters, command_id, submission.number, kind == LETTER_NOT_DELIVERED);
+    }
+}
+
 static void on_letter(void *context, enum letter_kind kind, struct str bytes) {
     struct gateway_loop *loop = context;
     switch (kind) {
@@ -51,13 +65,9 @@ static void on_letter(void *context, enum letter_kind kind, struct str bytes) {
         on_outcome_letter(loop, bytes);
         return;
     case LETTER_DELIVERED:
-        outcome_waiters_delivered(&loop->waiters, bytes);
-        return;
     case LETTER_NOT_DELIVERED:
-        outcome_waiters_failed(&loop->waiters, bytes, true);
-        return;
     case LETTER_DELIVERY_IN_DOUBT:
-        outcome_waiters_failed(&loop->waiters, bytes, false);
+        on_delivery_letter(loop, kind, bytes);
         return;
     }
 }
@@ -133,6 +143,7 @@ static enum err open_server(struct gateway_loop *loop, int port, struct err_info
         .body_max_bytes = (size_t)config->http_body_max_bytes,
         .connections_max = (size_t)(config->http_connections_max / config->http_threads) + 1,
         .on_request = request_received,
+        .on_lost = request_lost,
         .context = loop,
     };
     return http_server_open(&loop->uv, &options, &loop->server, info);

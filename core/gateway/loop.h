@@ -54,6 +54,7 @@ struct gateway_loop {
     struct mailbox mailbox;
     struct outcome_waiters waiters;
     struct outcome_questions questions;
+    uint64_t last_submission;
     struct view_waits view_waits;
     struct facts_cache facts;
     struct metrics metrics;

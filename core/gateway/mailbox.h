@@ -17,7 +17,7 @@
 
 enum letter_kind {
     LETTER_OUTCOME,           /* bytes: the record value of a reply */
-    LETTER_DELIVERED,         /* bytes: a command id whose record stands in the log */
+    LETTER_DELIVERED,         /* bytes: a submission (core/gateway/submit.h) whose record stands in the log */
     LETTER_NOT_DELIVERED,     /* ... which certainly does not */
     LETTER_DELIVERY_IN_DOUBT, /* ... which may or may not */
 };
