@@ -129,3 +129,10 @@ def test_nothing_is_kept_of_who_was_refused(new_daybook):
         refused = client.post(f"/v1/carts/{cart}/checkout", body, headers={"Daybook-Position": ahead})
         assert_problem(refused, 503, "view_behind")
         assert installation.sql.value("SELECT count(*) FROM vault.keys") == 0
+
+
+def test_with_the_public_secret_there_are_no_webhooks(new_daybook):
+    installation = new_daybook(development="false")
+    with installation.client() as client:
+        body = json.dumps({"intent": "i"})
+        assert_problem(client.http.post("/v1/webhooks/test", content=body), 404, "unknown_provider")

@@ -8,6 +8,10 @@
 
 static void on_result(void *context, const PGresult *result, const struct err_info *error) {
     struct query_run *run = context;
+    if (run->request->is_lost) {
+        request_drop(run->request);
+        return;
+    }
     if (error == NULL) {
         run->on_rows(run, result);
         return;
@@ -54,8 +58,17 @@ struct query_run *query_run_create(struct request *request, const struct pg_stat
     return run;
 }
 
+static void on_lost(struct request *request) {
+    struct query_run *run = request->waiting;
+    if (view_wait_cancel(&run->view_wait)) {
+        request_drop(request);
+    } /* else the statement's answer comes first */
+}
+
 void query_run_start(struct query_run *run, const char *const *views) {
     struct problem problem;
+    run->request->on_lost = on_lost;
+    run->request->waiting = run;
     if (!intake_position(run->request->exchange, &run->request->loop->gateway->secret, &run->position, &problem)) {
         request_problem(run->request, &problem);
         return;

@@ -46,6 +46,7 @@ class Daybook:
             "handler_name": self.name,
             "data_dir": self.directory / "data",
             "secret_file": self.directory / "secret",
+            "development": "true",
             "provider_url": f"http://127.0.0.1:{self.provider_port}",
         } | settings
         self.service = Process("daybook serve", [BINARY, "serve"], self.directory / "serve.log", self.environment())
