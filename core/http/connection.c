@@ -62,6 +62,8 @@ void connection_abort(struct connection *connection) {
     }
     deadline_clear(&connection->read_deadline);
     deadline_clear(&connection->write_deadline);
+    server->answers_bytes -= connection->counted_bytes;
+    connection->counted_bytes = 0;
     uv_close((uv_handle_t *)&connection->tcp, on_closed);
     struct exchange *exchange = connection->first;
     connection->first = connection->last = NULL;
@@ -419,10 +421,25 @@ static void update_read_deadline(struct connection *connection) {
     }
 }
 
+/* One connection may be owed large answers, but not all at once: who reads makes place for others, who does not is cut
+ * off for them, perhaps this one. */
+static void count_answers(struct connection *connection) {
+    struct http_server *server = connection->server;
+    size_t bytes = output_bytes(connection);
+    server->answers_bytes += bytes - connection->counted_bytes;
+    connection->counted_bytes = bytes;
+    while (server->answers_bytes > server->options.answers_max_bytes && server->writes.first != NULL) {
+        connection_abort(CONTAINER_OF(server->writes.first, struct connection, write_deadline));
+    }
+}
+
 void connection_settle(struct connection *connection) {
     resume(connection);
     if (!connection->is_gone && connection->output.len > 0 && !connection->is_writing) {
         send_output(connection);
+    }
+    if (!connection->is_gone) {
+        count_answers(connection);
     }
     if (connection->is_gone) {
         return;

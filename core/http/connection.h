@@ -31,6 +31,7 @@ struct connection {
     struct buf output;  /* answers that are to be sent */
     struct buf sending; /* what an uv_write works on */
     struct buf held;    /* input that came before the connection was paused */
+    size_t counted_bytes; /* in server->answers_bytes */
     size_t lingered_bytes;
     size_t write_queue_bytes; /* when the write deadline was set */
     struct deadline read_deadline, write_deadline;

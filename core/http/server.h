@@ -10,8 +10,9 @@
  *          that does not read. Past connections_max a new one takes the place of who has waited longest without being
  *          owed an answer (idle ones first); when all are owed one it is answered 503 and closed. All bodies that are
  *          held at once share bodies_max_bytes; past it the upload that has lasted longest is cut off with 503, and
- *          when there is no other the newcomer is, unless its body is small. What the server refuses by itself is an
- *          application/problem+json from the table in refusal.h, with Connection: close.
+ *          when there is no other the newcomer is, unless its body is small. Answers that are not read yet share
+ *          answers_max_bytes; past it the reader that has made no progress for longest is cut off. What the server
+ *          refuses by itself is an application/problem+json from the table in refusal.h, with Connection: close.
  * Memory   an arena per exchange holds the request's head and what the application makes for it: at most
  *          HTTP_ARENA_BYTES + 8 x body_max_bytes. The body has a buffer of its own, which grows as bytes arrive, so an
  *          announced length alone costs nothing.
@@ -78,7 +79,8 @@ struct http_server_options {
     int port; /* 0: chosen by the system, see http_server_port */
     size_t body_max_bytes;
     size_t connections_max;
-    size_t bodies_max_bytes; /* 0: 128 MiB */
+    size_t bodies_max_bytes;  /* 0: 128 MiB */
+    size_t answers_max_bytes; /* 0: 256 MiB */
     struct http_time_limits times;
     /* Called with each whole request; answers now or later, on the same thread. */
     void (*on_request)(void *context, struct http_exchange *exchange);

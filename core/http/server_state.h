@@ -36,6 +36,7 @@ struct http_server {
     struct connection *connections; /* all, newest first */
     struct connection *unsent;      /* with answers to send or input to go on with */
     unsigned turned_away;
+    size_t answers_bytes; /* written for all connections and not taken by their sockets yet */
     struct deadline_queue heads, bodies, idle, lingering; /* of connection.read_deadline */
     struct deadline_queue writes;                         /* of connection.write_deadline */
 

@@ -517,6 +517,25 @@ static void a_body_that_was_copied_takes_no_room(void **state) {
     stop(state);
 }
 
+static void who_does_not_read_is_cut_off_when_others_need_the_room(void **state) {
+    (void)state;
+    buf_init(&reply, TEST_REPLY_MAX);
+    test_server_start(&server, (struct http_server_options){.answers_max_bytes = 3 * TEST_BIG_BYTES / 2});
+    int lazy = test_connect(&server), other = test_connect(&server);
+    test_send(lazy, STR("GET /big HTTP/1.1\r\n" HOST "\r\n"));
+    test_read_until(lazy, &reply, "HTTP/1.1 200", 1);
+    test_send(other, STR("GET /big HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"));
+    buf_clear(&reply);
+    test_read_to_end(other, &reply);
+    assert_true(reply.len > TEST_BIG_BYTES);
+    buf_clear(&reply);
+    test_read_to_end(lazy, &reply);
+    assert_true(reply.len < TEST_BIG_BYTES);
+    close(lazy);
+    close(other);
+    stop(state);
+}
+
 /* ---- closing ------------------------------------------------------------------------------------------------- */
 
 static void a_closing_server_answers_what_it_has_and_then_closes(void **state) {
@@ -629,6 +648,7 @@ int main(void) {
         WITH(start_small, an_upload_that_lasts_is_cut_off_when_others_need_the_room),
         WITH(start_small, small_bodies_have_a_part_of_their_own),
         cmocka_unit_test(a_body_that_was_copied_takes_no_room),
+        cmocka_unit_test(who_does_not_read_is_cut_off_when_others_need_the_room),
         cmocka_unit_test(a_closing_server_answers_what_it_has_and_then_closes),
         cmocka_unit_test(a_closing_server_cuts_off_what_is_not_done_in_its_grace),
         cmocka_unit_test(the_statistics_count_connections_requests_and_refusals),
