@@ -195,7 +195,7 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
     loop->stop.data = loop;
     enum err err = open_server(loop, port, info);
     if (err == ERR_NONE) {
-        err = mailbox_open(&loop->mailbox, &loop->uv, LOOP_LETTERS_MAX, on_letter, loop, info);
+        err = mailbox_open(&loop->mailbox, &loop->uv, LOOP_LETTERS_MAX, LOOP_LETTERS_MAX_BYTES, on_letter, loop, info);
     }
     if (err == ERR_NONE) {
         err = open_database(loop, info);

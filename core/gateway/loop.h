@@ -31,6 +31,7 @@ enum {
     GATEWAY_QUESTIONS_MAX = 64, /* outcomes asked of the log at a time by GET /v1/commands/{id}, all loops together */
     LOOP_WAITERS_MAX = 16384,   /* commands in flight a loop; past it 503 */
     LOOP_LETTERS_MAX = 65536,   /* answers not yet handled by a loop; past it dropped, see mailbox.h */
+    LOOP_LETTERS_MAX_BYTES = 128 * 1024 * 1024,
     LOOP_SCRATCH_MAX = 4 * 1024 * 1024,
     LOOP_LISTS_MAX = 256, /* lists in flight a loop; past it 503 */
     LOOP_LIST_TIMEOUT_MS = 2000,
