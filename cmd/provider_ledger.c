@@ -175,7 +175,7 @@ void ledger_close(struct ledger *ledger) {
     free(ledger);
 }
 
-/* All of it or nothing: what a full disk took of a line is cut off again, so that the next line begins where it must. */
+/* All of it or nothing: what a full disk took of a line is cut off again, so that the next one begins a line. */
 static bool append_line(int file, struct str line) {
     off_t end = lseek(file, 0, SEEK_END);
     if (end >= 0 && write(file, line.data, line.len) == (ssize_t)line.len) {

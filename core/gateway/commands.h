@@ -20,6 +20,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 struct request;
 
 /* What every COMMAND_ROUTE is answered by. */
@@ -30,5 +32,6 @@ void command_received(struct request *request);
 struct command;
 void command_send_made(struct request *request, const struct command *command, const char *accepted_body);
 
-/* GET /v1/commands/{command}: what became of it. */
-void query_command(struct request *request);
+/* ETag, Daybook-Position, Location and the mark of a replay; `is_asked`: the outcome was asked for afterwards. */
+struct outcome_answer;
+void command_answer_fields(struct request *request, const struct outcome_answer *answer, bool is_asked);

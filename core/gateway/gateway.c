@@ -62,7 +62,7 @@ static enum err start_loops(struct gateway *gateway, struct err_info *info) {
 /* When one of these fails the process cannot go on and ends; nothing is undone. */
 enum err gateway_start(const struct config *config, const struct gateway_peer *peers, size_t peer_count,
                        struct gateway **ret_gateway, struct err_info *info) {
-    /* It holds the secret: in memory of libsodium's, which is locked, stays out of core files and is wiped when freed. */
+    /* It holds the secret: in libsodium's memory, which is locked, stays out of core files and is wiped when freed. */
     struct gateway *gateway = sodium_init() < 0 ? NULL : sodium_malloc(sizeof *gateway);
     if (gateway == NULL) {
         return err_set(info, ERR_IO, "libsodium gives no memory for the secret");

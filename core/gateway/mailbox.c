@@ -35,11 +35,8 @@ static void on_wake(uv_async_t *wake) {
 enum err mailbox_open(struct mailbox *mailbox, uv_loop_t *loop, size_t letters_max, size_t bytes_max,
                       void (*on_letter)(void *context, enum letter_kind kind, struct str bytes), void *context,
                       struct err_info *info) {
-    *mailbox = (struct mailbox){.letters_max = letters_max,
-                                .bytes_max = bytes_max,
-                                .open = true,
-                                .on_letter = on_letter,
-                                .context = context};
+    *mailbox = (struct mailbox){
+        .letters_max = letters_max, .bytes_max = bytes_max, .open = true, .on_letter = on_letter, .context = context};
     mailbox->last_next = &mailbox->first;
     int failed = uv_async_init(loop, &mailbox->wake, on_wake);
     if (failed != 0) {

@@ -4,8 +4,8 @@
  *          retries while the first request is in flight), and each is told.
  * Promise  a waiter is told until it says that it is done; whenever it is told it has left the table, so the
  *          callback may answer the request and thereby free the waiter.
- * Submissions  each time a command is sent it has a number of its own; how the delivery went concerns those who wait for
- *          just that submission. An earlier one of the same command may stand in the log.
+ * Submissions  each time a command is sent it has a number of its own; how the delivery went concerns those who wait
+ *          for just that submission. An earlier one of the same command may stand in the log.
  * Bounds   waiters_max; past it outcome_waiters_add answers false: shed load. Deadlines are seen within
  *          OUTCOME_TICK_MS.
  * Memory   waiters are the caller's (in the exchange's arena); the table is allocated once.

@@ -5,6 +5,7 @@
 #include "core/gateway/lists.h"
 #include "core/gateway/metrics.h"
 #include "core/gateway/openapi.h"
+#include "core/gateway/outcome_query.h"
 #include "core/gateway/queries.h"
 #include "core/gateway/registry.h"
 #include "core/gateway/webhook.h"

@@ -1,7 +1,8 @@
 /* submit.h: commands of one loop on their way to the log.
  *
  * Promise  the record goes to its stream's shard and asks for the answer at this loop. How its delivery went comes
- *          back as a letter (core/gateway/mailbox.h) that names the submission: failures always, success when asked for.
+ *          back as a letter (core/gateway/mailbox.h) that names the submission: failures always, success when asked
+ *          for.
  * Thread   the loop's.          May use: log.
  */
 #pragma once

@@ -4,8 +4,8 @@
  *          and knows its connection only as long as that lives.
  * Memory   the pool keeps EXCHANGES_KEPT_MAX used ones with their first blocks, so that a steady load allocates
  *          nothing. Large ones are given back.
- * Bounds   bodies held by all living exchanges: the pool's bodies_max_bytes. The reader only counts; the connection that
- *          feeds it makes room, or refuses.
+ * Bounds   bodies held by all living exchanges: the pool's bodies_max_bytes. The reader only counts; the connection
+ *          that feeds it makes room, or refuses.
  * Thread   the loop's.           May use: base.
  */
 #pragma once
