@@ -136,3 +136,17 @@ def test_with_the_public_secret_there_are_no_webhooks(new_daybook):
     with installation.client() as client:
         body = json.dumps({"intent": "i"})
         assert_problem(client.http.post("/v1/webhooks/test", content=body), 404, "unknown_provider")
+
+
+def test_many_may_ask_for_one_command(daybook, shop, sku):
+    shop.sells(sku, 100, 50)
+    cart = shop.cart((sku, 1))["id"]
+    buyer = post_raw(daybook, f"/v1/carts/{cart}/checkout", SLOW, uuid.uuid4())
+    wait_until(lambda: waiting(daybook) == 1, "the checkout to wait")
+    path = "/v1/commands/cmd_01ARZ3NDEKTSV4RRFFQ69G5FAW.0"  # one that nobody sent
+    askers = [socket.create_connection(("127.0.0.1", daybook.port), timeout=30) for _ in range(100)]
+    for asker in askers:
+        asker.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+    statuses = {read_raw(asker)[0] for asker in askers}
+    assert statuses <= {202, 404}, statuses
+    assert read_raw(buyer)[0] == 201

@@ -12,7 +12,7 @@
 #include "core/log/record.h"
 #include "gen/codec.h"
 
-enum { OUTCOME_QUERY_WAIT_MS = 2000 };
+enum { OUTCOME_QUERY_WAIT_MS = 2000, ASKERS_MAX = 64 /* that wait for one command; whoever comes then is told 202 */ };
 
 struct outcome_query {
     struct request *request;
@@ -95,8 +95,14 @@ static void ask_log(struct outcome_query *query, int32_t shard) {
     struct gateway_loop *loop = request->loop;
     struct str command_id = query->waiter.command_id;
     const struct outcome_waiter *other = outcome_waiters_find(&loop->waiters, command_id);
+    size_t askers = 0;
     while (other != NULL && other->submission == 0) { /* a question as well */
         other = outcome_waiters_next(other);
+        askers++;
+    }
+    if (askers >= ASKERS_MAX) {
+        answer_query_undecided(query);
+        return;
     }
     bool is_ours = other != NULL;
     enum question question =
