@@ -175,6 +175,22 @@ void ledger_close(struct ledger *ledger) {
     free(ledger);
 }
 
+/* All of it or nothing: what a full disk took of a line is cut off again, so that the next one begins a line. */
+static bool append_line(int file, struct str line) {
+    off_t end = lseek(file, 0, SEEK_END);
+    if (end >= 0 && write(file, line.data, line.len) == (ssize_t)line.len) {
+        return true;
+    }
+    int why = errno;
+    bool is_cut = end >= 0 && ftruncate(file, end) == 0;
+    if (!is_cut) {
+        fputs("daybook: the ledger ends in half a line and cannot be mended\n", stderr);
+        exit(EXIT_FAILURE); /* read_back mends it */
+    }
+    errno = why;
+    return false;
+}
+
 static enum err record(struct ledger *ledger, const struct ledger_entry *entry, struct err_info *info) {
     if (ledger->file >= 0) {
         json_t *json = ledger_entry_json(entry);
@@ -183,7 +199,7 @@ static enum err record(struct ledger *ledger, const struct ledger_entry *entry, 
         struct buf text;
         buf_init(&text, LINE_MAX_BYTES);
         buf_printf(&text, "%s\n", line == NULL ? "" : line);
-        bool written = line != NULL && buf_ok(&text) && write(ledger->file, text.data, text.len) == (ssize_t)text.len;
+        bool written = line != NULL && buf_ok(&text) && append_line(ledger->file, buf_text(&text));
         buf_release(&text);
         free(line);
         if (!written) {

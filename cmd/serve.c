@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "cmd/core_files.h"
 #include "cmd/descriptors.h"
 #include "cmd/installation.h"
 #include "core/base/logger.h"
@@ -15,6 +16,7 @@
 #include "core/connect/connector.h"
 #include "core/gateway/admin.h"
 #include "core/gateway/gateway.h"
+#include "core/gateway/webhook.h"
 #include "core/handler/handler.h"
 #include "projections/runtime/projector.h"
 
@@ -183,17 +185,20 @@ static int wait_for_end(struct installation *installation, struct err_info *told
     }
 }
 
-/* Where the secret is the one that stands in the source, anyone who reaches the front can tell it that an order is
- * paid. */
+/* A front behind a proxy listens on the loopback as well: where it listens says nothing of who reaches it. */
 static void warn_of_public_secret(const struct config *config) {
-    struct str host = str_of_cstr(config->http_host);
-    bool is_loopback =
-        str_starts_with(host, STR("127.")) || str_equal(host, STR("::1")) || str_equal(host, STR("localhost"));
-    if (!is_loopback && config_is_default(config, "provider_webhook_secret")) {
-        log_line(LOG_WARN, "serve",
-                 "provider_webhook_secret is the public default, and the front can be reached from elsewhere: anyone "
-                 "there can forge a payment",
-                 LOG_CSTR("host", config->http_host));
+    if (!webhook_secret_is_usable(config)) {
+        log_line(
+            LOG_WARN, "serve",
+            "webhooks are not taken: set provider_webhook_secret, as its default is public and anyone could forge a "
+            "payment");
+    }
+}
+
+static void forbid_core_files(const struct config *config) {
+    if (!config->development && !core_files_forbid()) {
+        log_line(LOG_WARN, "serve", "core files cannot be forbidden; a crash may leave secrets behind",
+                 LOG_CSTR("why", strerror(errno)));
     }
 }
 
@@ -230,6 +235,7 @@ static int run(const struct config *config, int argc, char **argv) {
     sigset_t signals;
     block_signals(&signals);
     prepare_descriptors(config, roles);
+    forbid_core_files(config);
     if (roles & ROLE_GATEWAY) {
         warn_of_public_secret(config);
     }

@@ -241,6 +241,7 @@ static void answer_charge(struct provider_double *self, struct http_exchange *ex
     if (strcmp(method, "slow") == 0) {
         struct later *later = later_create(self, entry->intent);
         later->exchange = exchange;
+        exchange->application = later;
         uv_timer_start(&later->timer, on_slow_answer, SLOW_MS, 0);
         return;
     }
@@ -330,12 +331,13 @@ static void on_request(void *context, struct http_exchange *exchange) {
     answer_problem(exchange, 404, "not_found", "See `daybook test-provider --help`.");
 }
 
-/* Who waited for a hanging answer has gone; a slow one still comes and then frees the exchange itself. */
+/* Who waited for a hanging or slow answer has gone: what was charged is in the ledger, and there is nobody to tell. */
 static void on_lost(void *context, struct http_exchange *exchange) {
-    bool is_hanging = exchange->application == context;
-    if (is_hanging) {
-        http_answer(exchange, 504, NULL, (struct str){0});
+    bool is_slow = exchange->application != context && exchange->application != NULL;
+    if (is_slow) {
+        later_done(exchange->application);
     }
+    http_answer(exchange, 504, NULL, (struct str){0});
 }
 
 /* ---- the process --------------------------------------------------------------------------------------------- */

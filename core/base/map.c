@@ -35,7 +35,7 @@ static void sip_round(uint64_t v[4]) {
 
 /* SipHash-1-3: one round a word, three at the end (Aumasson and Bernstein, 2012; the variant that Rust and Ruby
  * use for their hash tables). */
-static uint64_t hash_of(struct str key) {
+uint64_t map_hash(struct str key) {
     uint64_t v[4] = {hash_seed[0] ^ 0x736f6d6570736575U, hash_seed[1] ^ 0x646f72616e646f6dU,
                      hash_seed[0] ^ 0x6c7967656e657261U, hash_seed[1] ^ 0x7465646279746573U};
     uint32_t at = 0;
@@ -65,7 +65,7 @@ static uint64_t hash_of(struct str key) {
 /* The slot that holds `key`, or the free one where it would go. There is always a free one. */
 static uint32_t slot_of(const struct map *map, struct str key) {
     uint32_t mask = map->slot_count - 1;
-    uint32_t slot = (uint32_t)hash_of(key) & mask;
+    uint32_t slot = (uint32_t)map_hash(key) & mask;
     while (map->slots[slot] != 0 && !str_equal(map->entries[map->slots[slot] - 1].key, key)) {
         slot = (slot + 1) & mask;
     }

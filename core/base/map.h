@@ -24,6 +24,9 @@ struct map {
     uint32_t slot_count;
 };
 
+/* The seeded hash, for tables of other forms whose keys outsiders choose. */
+uint64_t map_hash(struct str key);
+
 void map_init(struct map *map, struct arena *arena);
 
 /* The value under `key`, or NULL. */

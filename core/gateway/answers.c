@@ -134,10 +134,7 @@ static void answer_resource(struct arena *arena, const struct outcome *outcome, 
 }
 
 struct outcome_answer answer_of_outcome(struct arena *arena, const struct outcome *outcome, int accepted_status) {
-    struct outcome_answer answer = {.is_replayed = outcome->replayed};
-    if (!str_is_empty(outcome->position)) {
-        answer.position = position_header_write(arena, outcome->position);
-    }
+    struct outcome_answer answer = {.is_replayed = outcome->replayed, .position = outcome->position};
     if (outcome->status == OUTCOME_STATUS_REJECTED) {
         answer_refusal(arena, outcome, &answer);
     } else {

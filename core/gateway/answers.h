@@ -18,7 +18,7 @@ struct outcome_answer {
     struct problem problem; /* with is_problem */
     struct str body;        /* otherwise: the resource's document */
     struct str etag;        /* empty for none */
-    struct str position;    /* the header's text; empty for none */
+    struct str position;    /* as in the outcome, lent by it; see core/gateway/position.h. Empty for none */
     struct str location;    /* of the resource, e.g. /v1/orders/ord_...; empty for none */
     bool is_replayed;
 };

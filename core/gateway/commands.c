@@ -8,7 +8,6 @@
 #include "core/gateway/identity.h"
 #include "core/gateway/intake.h"
 #include "core/gateway/loop.h"
-#include "core/gateway/path_id.h"
 #include "core/gateway/priced.h"
 #include "core/gateway/request.h"
 #include "core/gateway/submit.h"
@@ -18,9 +17,9 @@
 #include "gen/json.h"
 
 enum {
-    SEALED_MAX = 4,               /* sealed texts of one command; its schema has fewer */
-    FIRST_ASK_MS = 2000,          /* after this an outcome is asked for, then after twice that ... */
-    OUTCOME_QUERY_WAIT_MS = 2000, /* GET /v1/commands/{id} */
+    JOINERS_MAX = 64,    /* requests that wait for one command */
+    SEALED_MAX = 4,      /* sealed texts of one command; its schema has fewer */
+    FIRST_ASK_MS = 2000, /* after this an outcome is asked for, then after twice that ... */
 };
 
 struct command_request {
@@ -76,13 +75,15 @@ static void answer_undecided(struct command_request *cr) {
                         arena_printf(arena, "{\"command\":\"%.*s\",\"status\":\"pending\"}", STR_ARGS(id)));
 }
 
-static void answer_fields(struct request *request, const struct outcome_answer *answer, bool is_asked) {
+void command_answer_fields(struct request *request, const struct outcome_answer *answer, bool is_asked) {
     struct http_exchange *exchange = request->exchange;
     if (!str_is_empty(answer->etag)) {
         http_answer_field(exchange, "ETag", answer->etag);
     }
     if (!str_is_empty(answer->position)) {
-        http_answer_field(exchange, "Daybook-Position", answer->position);
+        http_answer_field(
+            exchange, "Daybook-Position",
+            position_header_write(request_arena(request), &request->loop->gateway->secret, answer->position));
     }
     if (answer->status == 201 && !str_is_empty(answer->location)) {
         http_answer_field(exchange, "Location", answer->location);
@@ -102,7 +103,7 @@ static struct str with_cart_token(struct command_request *cr, struct str documen
 static void answer_outcome(struct command_request *cr, const struct outcome *outcome) {
     struct request *request = cr->request;
     struct outcome_answer answer = answer_of_outcome(request_arena(request), outcome, request->match.route->status);
-    answer_fields(request, &answer, cr->has_asked);
+    command_answer_fields(request, &answer, cr->has_asked);
     add_preference(cr);
     if (answer.is_problem) {
         request_problem(request, &answer.problem);
@@ -194,6 +195,15 @@ static int64_t next_deadline(const struct command_request *cr, int64_t now_boot_
     return ask_at < cr->answer_by_boot_us ? ask_at : cr->answer_by_boot_us;
 }
 
+/* The answer to one question is told to all who wait for the command. */
+static bool others_have_asked(const struct command_request *cr, int64_t now_boot_us) {
+    const struct outcome_waiter *other = outcome_waiters_find(&loop_of(cr)->waiters, cr->waiter.command_id);
+    while (other != NULL && other->asked_boot_us + (int64_t)FIRST_ASK_MS * MICROS_PER_MS <= now_boot_us) {
+        other = outcome_waiters_next(other);
+    }
+    return other != NULL;
+}
+
 /* Either the client has waited long enough, or the answer has got lost and is asked for. */
 static void on_deadline(struct outcome_waiter *waiter) {
     struct command_request *cr = waiter->context;
@@ -202,11 +212,14 @@ static void on_deadline(struct outcome_waiter *waiter) {
         answer_undecided(cr);
         return;
     }
-    struct arena *arena = request_arena(cr->request);
-    const struct command_meta *meta = &command_of(cr)->meta;
-    /* That it could not be sent is no harm: it is sent again. */
-    (void)!submit_outcome_ask(loop_of(cr), arena, meta->command_id, submit_shard(loop_of(cr), meta->stream),
-                              trace_parent(arena, cr->request->trace_id));
+    if (!others_have_asked(cr, now_boot_us)) {
+        struct arena *arena = request_arena(cr->request);
+        const struct command_meta *meta = &command_of(cr)->meta;
+        /* That it could not be sent is no harm: it is sent again. */
+        (void)!submit_outcome_ask(loop_of(cr), arena, meta->command_id, submit_shard(loop_of(cr), meta->stream),
+                                  trace_parent(arena, cr->request->trace_id));
+        waiter->asked_boot_us = now_boot_us;
+    }
     cr->has_asked = true;
     cr->ask_interval_us *= 2;
     waiter->deadline_boot_us = next_deadline(cr, now_boot_us);
@@ -228,23 +241,53 @@ static void refuse_submission(struct command_request *cr, enum submitted submitt
     }
 }
 
-/* Whether the same request is on its way already: then its outcome is this one's as well. */
-static bool is_in_flight(struct command_request *cr) {
+/* The same request on its way already, whose outcome is this one's as well; NULL when there is none. A question
+ * (GET /v1/commands/{id}) sends no command. */
+static const struct outcome_waiter *in_flight(struct command_request *cr, size_t *ret_count) {
+    const struct outcome_waiter *found = NULL;
     const struct outcome_waiter *other = outcome_waiters_find(&loop_of(cr)->waiters, command_of(cr)->meta.command_id);
-    if (other == NULL || other->on_outcome != on_outcome) {
-        return false;
+    for (*ret_count = 0; other != NULL; other = outcome_waiters_next(other)) {
+        struct command_request *first = other->on_outcome == on_outcome ? other->context : NULL;
+        if (first != NULL && str_equal(command_of(first)->meta.request_hash, command_of(cr)->meta.request_hash)) {
+            found = other;
+            ++*ret_count;
+        }
     }
-    struct command_request *first = other->context;
-    return str_equal(command_of(first)->meta.request_hash, command_of(cr)->meta.request_hash);
+    return found;
+}
+
+static void on_lost(struct request *request) {
+    struct command_request *cr = request->waiting;
+    if (cr->waiter.waits) {
+        outcome_waiters_remove(&loop_of(cr)->waiters, &cr->waiter);
+        request_drop(request);
+    } else if (view_wait_cancel(&cr->view_wait)) {
+        request_drop(request);
+    } /* else the database's answer comes first, see is_abandoned */
+}
+
+/* The client went while the database was asked: nothing was sent yet, and nothing will be. */
+static bool is_abandoned(struct command_request *cr) {
+    if (cr->request->is_lost) {
+        request_drop(cr->request);
+        return true;
+    }
+    return false;
 }
 
 static void send_command(struct command_request *cr) {
     struct gateway_loop *loop = loop_of(cr);
     struct arena *arena = request_arena(cr->request);
-    bool is_joined = is_in_flight(cr);
+    size_t joined_count;
+    const struct outcome_waiter *joined = in_flight(cr, &joined_count);
+    if (joined_count >= JOINERS_MAX) {
+        answer_undecided(cr);
+        return;
+    }
     cr->ask_interval_us = (int64_t)FIRST_ASK_MS * MICROS_PER_MS;
     cr->waiter = (struct outcome_waiter){
         .command_id = command_of(cr)->meta.command_id,
+        .submission = joined != NULL ? joined->submission : submit_number(loop),
         .deadline_boot_us = next_deadline(cr, clock_boot_us()),
         .on_outcome = on_outcome,
         .on_delivered = on_delivered,
@@ -256,11 +299,11 @@ static void send_command(struct command_request *cr) {
         request_overloaded(cr->request);
         return;
     }
-    if (is_joined) {
+    if (joined != NULL) {
         return;
     }
-    enum submitted submitted =
-        submit_command(loop, command_of(cr), trace_parent(arena, cr->request->trace_id), cr->intake.responds_async);
+    enum submitted submitted = submit_command(loop, command_of(cr), cr->waiter.submission,
+                                              trace_parent(arena, cr->request->trace_id), cr->intake.responds_async);
     if (submitted != SUBMITTED) {
         outcome_waiters_remove(&loop->waiters, &cr->waiter);
         refuse_submission(cr, submitted);
@@ -272,6 +315,9 @@ static void send_command(struct command_request *cr) {
 
 static void on_facts(void *context, const struct price_fact_array *facts) {
     struct command_request *cr = context;
+    if (is_abandoned(cr)) {
+        return;
+    }
     if (facts == NULL) {
         request_no_database(cr->request);
         return;
@@ -284,7 +330,7 @@ static void on_facts(void *context, const struct price_fact_array *facts) {
             *ARRAY_PUSH(request_arena(cr->request), all) = facts->items[i];
         }
     }
-    send_command(cr);
+    seal_next(cr);
 }
 
 /* Of what is in the cart, as far as that is known here. */
@@ -303,7 +349,7 @@ static void attach_cart_facts(struct command_request *cr, bool are_fresh) {
 static void attach_facts(struct command_request *cr) {
     const struct priced_command *priced = priced_command(command_of(cr)->type);
     if (priced == NULL) {
-        send_command(cr);
+        seal_next(cr);
         return;
     }
     bool are_fresh = position_names(&cr->intake.position, TOPIC_CATALOG);
@@ -318,7 +364,7 @@ static void attach_facts(struct command_request *cr) {
     }
     struct str_array skus = priced->skus(request_arena(cr->request), command_of(cr));
     if (skus.count == 0) {
-        send_command(cr);
+        seal_next(cr);
     } else {
         facts_of_skus(&cr->facts, skus.items, skus.count, are_fresh);
     }
@@ -345,8 +391,7 @@ static void wait_for_catalogue(struct command_request *cr) {
         return;
     }
     int64_t until = clock_boot_us() + loop->gateway->config->view_wait_ms * MICROS_PER_MS;
-    view_wait_begin(&loop->view_waits, &cr->view_wait, request_arena(cr->request), "products", &cr->intake.position,
-                    until, on_catalogue, cr);
+    view_wait_begin(&loop->view_waits, &cr->view_wait, "products", &cr->intake.position, until, on_catalogue, cr);
 }
 
 /* ---- sealing ------------------------------------------------------------------------------------------------------
@@ -363,6 +408,9 @@ static bool collect_sealed(void *context, struct sealed *sealed) {
 
 static void on_key(void *context, const struct vault_key *key) {
     struct command_request *cr = context;
+    if (is_abandoned(cr)) {
+        return;
+    }
     if (key == NULL) {
         request_no_database(cr->request);
         return;
@@ -371,9 +419,10 @@ static void on_key(void *context, const struct vault_key *key) {
     seal_next(cr);
 }
 
+/* Last, so that nothing is kept of a request that is refused before; a second try finds its texts sealed. */
 static void seal_next(struct command_request *cr) {
     if (cr->sealed_next == cr->sealed_count) {
-        wait_for_catalogue(cr);
+        send_command(cr);
         return;
     }
     struct str key_id =
@@ -387,6 +436,8 @@ static void seal_next(struct command_request *cr) {
 static struct command_request *command_request_create(struct request *request) {
     struct command_request *cr = arena_alloc(request_arena(request), sizeof *cr);
     cr->request = request;
+    request->on_lost = on_lost;
+    request->waiting = cr;
     return cr;
 }
 
@@ -401,7 +452,7 @@ static void begin(struct command_request *cr) {
         request_refuse(request, 413, "command_too_large", "The request holds too much personal data.");
         return;
     }
-    seal_next(cr);
+    wait_for_catalogue(cr);
 }
 
 void command_received(struct request *request) {
@@ -420,6 +471,7 @@ void command_received(struct request *request) {
         request_problem(request, &problem);
         return;
     }
+    http_body_done(request->exchange);
     begin(cr);
 }
 
@@ -429,157 +481,4 @@ void command_send_made(struct request *request, const struct command *command, c
     cr->intake.wait_ms = request->loop->gateway->config->command_wait_ms;
     cr->accepted_body = accepted_body;
     begin(cr);
-}
-
-/* ---- asking afterwards --------------------------------------------------------------------------------------------
- */
-
-struct outcome_query {
-    struct request *request;
-    struct outcome_waiter waiter;
-    struct str public_id, command_id;
-    int32_t shard;
-    enum { ASKED_FIRST, ASKED_SECOND_TRY, ASKED_AGAIN } asked;
-};
-
-static void answer_query_undecided(struct outcome_query *query) {
-    struct arena *arena = request_arena(query->request);
-    http_answer_field(query->request->exchange, "Retry-After", STR("1"));
-    request_answer_json(
-        query->request, 202,
-        arena_printf(arena, "{\"command\":\"%.*s\",\"status\":\"pending\"}", STR_ARGS(query->public_id)));
-}
-
-static void ask_outcome(struct outcome_query *query, struct str command_id);
-
-/* A checkout that was refused for want of facts may have gone out a second time (begin_second_try), for another
- * request with its key or by a front that has died since: then that one's outcome is what became of it. Where there
- * was none, the refusal stands, and is asked for again because it was not kept. */
-static bool follows_second_try(struct outcome_query *query, const struct outcome *outcome) {
-    struct gateway_loop *loop = query->request->loop;
-    if (query->asked == ASKED_FIRST && outcome->skus.count > 0 &&
-        str_equal(outcome->rejection, str_of_cstr(rejection_info(REJECT_CART_CHANGED)->code))) {
-        query->asked = ASKED_SECOND_TRY;
-        ask_outcome(query,
-                    identity_second_try(request_arena(query->request), &loop->gateway->secret, query->command_id));
-        return true;
-    }
-    if (query->asked == ASKED_SECOND_TRY && outcome->status == OUTCOME_STATUS_UNKNOWN) {
-        query->asked = ASKED_AGAIN;
-        ask_outcome(query, query->command_id);
-        return true;
-    }
-    return false;
-}
-
-static bool on_queried_outcome(struct outcome_waiter *waiter, const struct outcome *outcome) {
-    struct outcome_query *query = waiter->context;
-    struct request *request = query->request;
-    if (follows_second_try(query, outcome)) {
-        return true;
-    }
-    if (str_equal(outcome->rejection, str_of_cstr(rejection_info(REJECT_KEY_REUSED)->code))) {
-        return false; /* said to another request that came under this id */
-    }
-    if (outcome->status == OUTCOME_STATUS_UNKNOWN) {
-        request_refuse(request, 404, "unknown_command",
-                       "No such command was decided within the time for which answers are kept.");
-    } else if (outcome->status == OUTCOME_STATUS_PENDING) {
-        answer_query_undecided(query);
-    } else {
-        struct outcome_answer answer = answer_of_outcome(request_arena(request), outcome, 200);
-        answer_fields(request, &answer, true);
-        if (answer.is_problem) {
-            request_problem(request, &answer.problem);
-        } else {
-            http_answer_field(request->exchange, "Content-Location", answer.location);
-            request_answer_json(request, answer.status, answer.body);
-        }
-    }
-    return true;
-}
-
-static bool on_queried_delivered(struct outcome_waiter *waiter) {
-    (void)waiter;
-    return false;
-}
-
-static void on_queried_failed(struct outcome_waiter *waiter, bool is_certain) {
-    (void)is_certain;
-    struct outcome_query *query = waiter->context;
-    request_no_log(query->request);
-}
-
-static void on_queried_deadline(struct outcome_waiter *waiter) {
-    answer_query_undecided(waiter->context);
-}
-
-/* What this front has seen itself. False: it has not. */
-static bool answer_from_memory(struct outcome_query *query) {
-    struct arena *arena = request_arena(query->request);
-    struct str value =
-        recent_outcomes_find(&query->request->loop->gateway->recent_outcomes, arena, query->waiter.command_id);
-    uint32_t schema_id;
-    struct str avro;
-    struct outcome outcome;
-    const char *why;
-    return frame_read(value, &schema_id, &avro) && outcome_decode_as(arena, schema_id, avro, &outcome, &why) &&
-           on_queried_outcome(&query->waiter, &outcome);
-}
-
-/* A question is a record in the log, and anybody may ask: the same one is asked once at a time, and few at all. A
- * request of our own that waits for the command asks for itself, and its answer will do as well. */
-static void ask_log(struct outcome_query *query) {
-    struct request *request = query->request;
-    struct gateway_loop *loop = request->loop;
-    struct str command_id = query->waiter.command_id;
-    const struct outcome_waiter *other = outcome_waiters_find(&loop->waiters, command_id);
-    bool is_ours = other != NULL && other->on_outcome == on_outcome;
-    enum question question =
-        is_ours ? QUESTION_ASKED : outcome_questions_begin(&loop->questions, command_id, clock_boot_us());
-    if (question == QUESTION_TOO_MANY || !outcome_waiters_add(&loop->waiters, &query->waiter)) {
-        if (question == QUESTION_NEW) {
-            outcome_questions_end(&loop->questions, command_id);
-        }
-        request_overloaded(request);
-        return;
-    }
-    struct arena *arena = request_arena(request);
-    if (question == QUESTION_NEW && submit_outcome_ask(loop, arena, command_id, query->shard,
-                                                       trace_parent(arena, request->trace_id)) != SUBMITTED) {
-        outcome_questions_end(&loop->questions, command_id);
-        outcome_waiters_remove(&loop->waiters, &query->waiter);
-        request_no_log(request);
-    }
-}
-
-/* Asks for what became of this id. The request is answered when that cannot be. */
-static void ask_outcome(struct outcome_query *query, struct str command_id) {
-    query->waiter.command_id = command_id;
-    if (!answer_from_memory(query)) {
-        ask_log(query);
-    }
-}
-
-void query_command(struct request *request) {
-    struct arena *arena = request_arena(request);
-    struct outcome_query *query = arena_alloc(arena, sizeof *query);
-    struct problem problem;
-    query->request = request;
-    query->public_id = request_parameter(request, "command");
-    query->asked = ASKED_FIRST;
-    query->waiter = (struct outcome_waiter){
-        .deadline_boot_us = clock_boot_us() + (int64_t)OUTCOME_QUERY_WAIT_MS * MICROS_PER_MS,
-        .on_outcome = on_queried_outcome,
-        .on_delivered = on_queried_delivered,
-        .on_failed = on_queried_failed,
-        .on_deadline = on_queried_deadline,
-        .context = query,
-    };
-    if (!path_id_command(arena, query->public_id, (uint32_t)request->loop->gateway->config->shards, &query->command_id,
-                         &query->shard, &problem)) {
-        request_problem(request, &problem);
-        return;
-    }
-    ask_outcome(query, query->command_id);
 }

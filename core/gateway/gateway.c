@@ -62,8 +62,12 @@ static enum err start_loops(struct gateway *gateway, struct err_info *info) {
 /* When one of these fails the process cannot go on and ends; nothing is undone. */
 enum err gateway_start(const struct config *config, const struct gateway_peer *peers, size_t peer_count,
                        struct gateway **ret_gateway, struct err_info *info) {
-    struct gateway *gateway = calloc(1, sizeof *gateway);
-    assert(gateway != NULL);
+    /* It holds the secret: in libsodium's memory, which is locked, stays out of core files and is wiped when freed. */
+    struct gateway *gateway = sodium_init() < 0 ? NULL : sodium_malloc(sizeof *gateway);
+    if (gateway == NULL) {
+        return err_set(info, ERR_IO, "libsodium gives no memory for the secret");
+    }
+    memset(gateway, 0, sizeof *gateway);
     gateway->config = config;
     gateway->peers = peers;
     gateway->peer_count = peer_count;
@@ -118,5 +122,5 @@ void gateway_stop(struct gateway *gateway) {
     recent_outcomes_release(&gateway->recent_outcomes);
     free(gateway->loops);
     secret_forget(&gateway->secret);
-    free(gateway);
+    sodium_free(gateway);
 }

@@ -18,7 +18,7 @@ void health_ready(struct request *request) {
     if (!replies_are_heard(gateway->replies)) {
         awaited[awaited_count++] = "log";
     }
-    if (!pg_pool_is_up(request->loop->pg)) {
+    if (!loop_database_is_up(request->loop)) {
         awaited[awaited_count++] = "database";
     }
     struct buf body;

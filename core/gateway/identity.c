@@ -41,7 +41,7 @@ struct str identity_principal(struct arena *arena, const struct secret *secret, 
 struct str identity_cart_token(struct arena *arena, const struct secret *secret, struct str cart) {
     uint8_t hash[SECRET_HASH_BYTES];
     secret_hash(secret, "cart token", &cart, 1, hash);
-    return base64url_text(arena, "", hash, 24);
+    return base64url_text(arena, "", hash, CART_TOKEN_BYTES);
 }
 
 struct str identity_command(struct arena *arena, const struct secret *secret, struct str principal, struct str method,

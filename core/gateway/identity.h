@@ -14,13 +14,15 @@
 
 enum {
     COMMAND_ID_LEN = 4 + 26, /* cmd_ and a ULID's text */
+    CART_TOKEN_BYTES = 24,   /* as base64url, 32 characters */
     IDEMPOTENCY_KEY_MAX = 255,
     /* Who has neither a token nor an account shares one scope with all like him: his key must be one that nobody
      * guesses or repeats by chance. 22 characters of base64url hold 128 bits. */
     ANONYMOUS_KEY_MIN = 22,
 };
 
-/* "anonymous", or what a Daybook-Cart-Token makes its bearer: the token itself stays out of the log. */
+/* "anonymous", or what a Daybook-Cart-Token makes its bearer: the token itself stays out of the log. A short text of
+ * somebody's own choice must not be taken for one: others would choose it too, and share his scope. */
 struct str identity_principal(struct arena *arena, const struct secret *secret, struct str cart_token);
 /* The token that lets a guest speak for a cart, to be sent as Daybook-Cart-Token. */
 struct str identity_cart_token(struct arena *arena, const struct secret *secret, struct str cart);
@@ -38,7 +40,7 @@ struct str identity_provider_outcome(struct arena *arena, const struct secret *s
 /* The stream that the command creates, e.g. prefix "cart_". */
 struct str identity_stream(struct arena *arena, const struct secret *secret, struct str prefix, struct str command_id);
 
-/* Keyed hash of what the client asked for: method, path and the body in its canonical form. */
+/* Keyed hash of what the client asked for: method, path (see route_path) and the body in its canonical form. */
 struct str identity_request_hash(struct arena *arena, const struct secret *secret, struct str method, struct str path,
                                  struct str canonical_body);
 

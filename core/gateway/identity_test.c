@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "core/base/text.h"
 #include "core/gateway/cursor.h"
 #include "core/gateway/position.h"
 #include "core/gateway/trace.h"
@@ -143,7 +144,7 @@ static void a_position_comes_back_as_it_was(void **state) {
     position_write(&bytes, stream_hash(STR("cart_X"), TOPIC_CARTS), 300);
     position_write(&bytes, stream_hash(STR("ord_X.1"), TOPIC_ORDERS), 1);
     struct position position;
-    assert_true(position_header_read(position_header_write(&arena, buf_text(&bytes)), &position));
+    assert_true(position_header_read(&secret, position_header_write(&arena, &secret, buf_text(&bytes)), &position));
     assert_int_equal(position.count, 2);
     assert_int_equal(position.pairs[0].version, 300);
     assert_true(position.pairs[1].hash == stream_hash(STR("ord_X.1"), TOPIC_ORDERS));
@@ -155,17 +156,41 @@ static void a_position_comes_back_as_it_was(void **state) {
 static void what_is_no_position_is_refused(void **state) {
     (void)state;
     struct position position;
-    assert_false(position_header_read(STR(""), &position));
-    assert_false(position_header_read(STR("!"), &position));
-    assert_false(position_header_read(STR("AAAA"), &position));
-    assert_false(position_header_read(STR("AAAAAAAAAAAA"), &position)); /* version 0 */
+    assert_false(position_header_read(&secret, STR(""), &position));
+    assert_false(position_header_read(&secret, STR("!"), &position));
+    assert_false(position_header_read(&secret, STR("AAAA"), &position));
+    assert_false(position_header_read(&secret, STR("AAAAAAAAAAAA"), &position));
     struct buf bytes;
     buf_init(&bytes, 1024);
+    position_write(&bytes, 1, 0);
+    assert_false(position_header_read(&secret, position_header_write(&arena, &secret, buf_text(&bytes)), &position));
+    buf_clear(&bytes);
     for (int i = 0; i < POSITION_PAIRS_MAX + 1; i++) {
         position_write(&bytes, (uint64_t)i, 1);
     }
-    assert_false(position_header_read(position_header_write(&arena, buf_text(&bytes)), &position));
+    assert_false(position_header_read(&secret, position_header_write(&arena, &secret, buf_text(&bytes)), &position));
     buf_release(&bytes);
+}
+
+static void a_position_cannot_be_made_up_or_changed(void **state) {
+    (void)state;
+    struct buf bytes, forged;
+    buf_init(&bytes, 1024);
+    buf_init(&forged, 1024);
+    position_write(&bytes, stream_hash(STR("cart_X"), TOPIC_CARTS), 1000000);
+    base64url_write(&forged, buf_text(&bytes));
+    struct position position;
+    assert_false(position_header_read(&secret, buf_text(&forged), &position));
+    struct str text = position_header_write(&arena, &secret, buf_text(&bytes));
+    for (uint32_t i = 0; i < text.len; i++) {
+        char *changed = arena_alloc(&arena, text.len);
+        memcpy(changed, text.data, text.len);
+        changed[i] = changed[i] == 'A' ? 'B' : 'A';
+        assert_false(position_header_read(&secret, str_of(changed, text.len), &position));
+    }
+    assert_false(position_header_read(&other_secret, text, &position));
+    buf_release(&bytes);
+    buf_release(&forged);
 }
 
 /* ---- traces ---- */
@@ -205,6 +230,7 @@ int main(void) {
         cmocka_unit_test(a_cursor_of_another_list_or_made_up_is_refused),
         cmocka_unit_test(a_position_comes_back_as_it_was),
         cmocka_unit_test(what_is_no_position_is_refused),
+        cmocka_unit_test(a_position_cannot_be_made_up_or_changed),
         cmocka_unit_test(a_well_formed_traceparent_is_continued),
         cmocka_unit_test(any_other_traceparent_is_as_good_as_none),
     };

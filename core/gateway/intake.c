@@ -6,7 +6,7 @@
 #include "core/gateway/path_id.h"
 #include "gen/json.h"
 
-enum { CART_TOKEN_MAX = 128, NUMBER_OF_VERSION_MAX = 19 };
+enum { NUMBER_OF_VERSION_MAX = 19 };
 
 static bool refuse(struct problem *ret_problem, int status, const char *code, const char *detail) {
     *ret_problem = (struct problem){.status = status, .code = code, .detail = detail};
@@ -75,17 +75,21 @@ static bool refuse_field(struct arena *arena, const struct json_problem *field, 
 bool intake_principal(struct http_exchange *exchange, const struct secret *secret, struct str *ret_principal,
                       struct problem *ret_problem) {
     struct str token = http_request_field(exchange, "daybook-cart-token");
-    if (!str_is_empty(token) && !is_visible_ascii(token, CART_TOKEN_MAX)) {
-        return refuse(ret_problem, 400, "invalid_cart_token", "Daybook-Cart-Token is no token of ours.");
+    uint8_t bytes[CART_TOKEN_BYTES];
+    bool is_one = base64url_read(token, bytes, sizeof bytes) == CART_TOKEN_BYTES;
+    if (!str_is_empty(token) && !is_one) {
+        return refuse(ret_problem, 400, "invalid_cart_token",
+                      "Daybook-Cart-Token is not the token of a cart, as POST /v1/carts answers it.");
     }
     *ret_principal = identity_principal(&exchange->arena, secret, token);
     return true;
 }
 
-bool intake_position(struct http_exchange *exchange, struct position *ret_position, struct problem *ret_problem) {
+bool intake_position(struct http_exchange *exchange, const struct secret *secret, struct position *ret_position,
+                     struct problem *ret_problem) {
     struct str header = http_request_field(exchange, "daybook-position");
     *ret_position = (struct position){0};
-    if (!str_is_empty(header) && !position_header_read(header, ret_position)) {
+    if (!str_is_empty(header) && !position_header_read(secret, header, ret_position)) {
         return refuse(ret_problem, 400, "invalid_position", "Daybook-Position must be sent back as it was received.");
     }
     return true;
@@ -187,7 +191,7 @@ static bool hash_request(const struct intake_source *source, const json_t *body,
         return refuse(ret_problem, 413, "body_too_large", "The body is too large.");
     }
     meta->request_hash = identity_request_hash(arena, source->secret, str_of_cstr(source->match->route->method_name),
-                                               source->exchange->path, canonical);
+                                               route_path(arena, source->match), canonical);
     return true;
 }
 
@@ -207,10 +211,10 @@ static bool read_body(const struct intake_source *source, struct command *comman
 static void name_command(const struct intake_source *source, struct str key, struct command_meta *meta) {
     struct arena *arena = &source->exchange->arena;
     meta->client_key = !str_is_empty(key);
-    meta->command_id =
-        meta->client_key ? identity_command(arena, source->secret, source->principal,
-                                            str_of_cstr(source->match->route->method_name), source->exchange->path, key)
-                         : identity_fresh(arena, source->now_us);
+    meta->command_id = meta->client_key ? identity_command(arena, source->secret, source->principal,
+                                                           str_of_cstr(source->match->route->method_name),
+                                                           route_path(arena, source->match), key)
+                                        : identity_fresh(arena, source->now_us);
     if (source->match->route->created_prefix != NULL) {
         meta->stream =
             identity_stream(arena, source->secret, str_of_cstr(source->match->route->created_prefix), meta->command_id);
@@ -228,7 +232,7 @@ bool intake_command(const struct intake_source *source, struct intake *ret_intak
     bool is_taken = read_key(source, &key, ret_problem) && read_body(source, &intake.command, ret_problem) &&
                     read_path(source, &intake.command, ret_problem) &&
                     read_if_match(source->exchange, &intake.command.meta, ret_problem) &&
-                    intake_position(source->exchange, &intake.position, ret_problem);
+                    intake_position(source->exchange, source->secret, &intake.position, ret_problem);
     if (!is_taken) {
         return false;
     }

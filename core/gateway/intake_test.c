@@ -94,6 +94,19 @@ static void the_same_request_is_the_same_command_however_its_json_is_written(voi
     assert_false(str_equal(first.request_hash, intake.command.meta.request_hash));
 }
 
+static void the_same_address_is_the_same_scope_however_it_is_spelled(void **state) {
+    (void)state;
+    const char *body = "{\"location\":\"main\",\"quantity\":1}";
+    assert_true(post("/v1/stock/A-1/receipts", body));
+    struct command_meta first = intake.command.meta;
+    assert_true(post("/v1/stock/A%2D1/receipts", body));
+    assert_true(str_equal(first.stream, intake.command.meta.stream));
+    assert_true(str_equal(first.command_id, intake.command.meta.command_id));
+    assert_true(str_equal(first.request_hash, intake.command.meta.request_hash));
+    assert_true(post("/v1/stock/A-2/receipts", body));
+    assert_false(str_equal(first.command_id, intake.command.meta.command_id));
+}
+
 static void without_a_key_each_request_is_another_command(void **state) {
     (void)state;
     header("Content-Type", "application/json; charset=utf-8");
@@ -183,7 +196,7 @@ static void a_key_that_others_may_guess_is_refused_unless_a_token_scopes_it(void
     header("Idempotency-Key", "only-21-characters-ab");
     assert_false(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
     assert_refused(400, "idempotency_key_too_weak", "");
-    header("Daybook-Cart-Token", "token");
+    header("Daybook-Cart-Token", "0123456789abcdef0123456789ABCD-_");
     assert_true(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
     assert_true(str_starts_with(intake.command.meta.actor, STR("guest:")));
 }
@@ -374,9 +387,14 @@ static void a_position_or_token_that_is_not_ours_is_refused(void **state) {
     assert_false(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
     assert_refused(400, "invalid_position", "");
     exchange.field_count = 1;
-    header("Daybook-Cart-Token", "two words");
-    assert_false(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
-    assert_refused(400, "invalid_cart_token", "");
+    const char *bad[] = {"two words", "a", "0123456789abcdef0123456789ABCD-", "0123456789abcdef0123456789ABCD-_a",
+                         "0123456789abcdef0123456789ABCD-."};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        exchange.field_count = 1;
+        header("Daybook-Cart-Token", bad[i]);
+        assert_false(take(HTTP_POST_, "/v1/carts", STR("{\"currency\":\"EUR\"}")));
+        assert_refused(400, "invalid_cart_token", "");
+    }
 }
 
 int main(void) {
@@ -384,6 +402,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_good_request_becomes_a_whole_command),
         TEST(the_same_request_is_the_same_command_however_its_json_is_written),
+        TEST(the_same_address_is_the_same_scope_however_it_is_spelled),
         TEST(without_a_key_each_request_is_another_command),
         TEST(an_empty_body_is_an_empty_object),
         TEST(what_the_path_names_is_part_of_the_command),

@@ -60,6 +60,7 @@ static struct list_run *list_create(struct request *request) {
     struct list_run *list = arena_alloc(request_arena(request), sizeof *list);
     query_run_init(&list->run, request, NULL);
     list->run.on_rows = on_page;
+    list->run.is_list = true;
     return list;
 }
 

@@ -1,11 +1,13 @@
 #include "core/gateway/loop.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/base/logger.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/request.h"
+#include "core/gateway/submit.h"
 #include "core/log/record.h"
 #include "gen/codec.h"
 #include "projections/runtime/behind.h"
@@ -44,6 +46,18 @@ static void on_outcome_letter(struct gateway_loop *loop, struct str value) {
     }
 }
 
+static void on_delivery_letter(struct gateway_loop *loop, enum letter_kind kind, struct str bytes) {
+    struct submission submission;
+    bool is_read = submission_read(bytes, &submission);
+    assert(is_read && "submit.c wrote it");
+    struct str command_id = str_of(submission.command_id, sizeof submission.command_id);
+    if (kind == LETTER_DELIVERED) {
+        outcome_waiters_delivered(&loop->waiters, command_id, submission.number);
+    } else {
+        outcome_waiters_failed(&loop->waiters, command_id, submission.number, kind == LETTER_NOT_DELIVERED);
+    }
+}
+
 static void on_letter(void *context, enum letter_kind kind, struct str bytes) {
     struct gateway_loop *loop = context;
     switch (kind) {
@@ -51,13 +65,9 @@ static void on_letter(void *context, enum letter_kind kind, struct str bytes) {
         on_outcome_letter(loop, bytes);
         return;
     case LETTER_DELIVERED:
-        outcome_waiters_delivered(&loop->waiters, bytes);
-        return;
     case LETTER_NOT_DELIVERED:
-        outcome_waiters_failed(&loop->waiters, bytes, true);
-        return;
     case LETTER_DELIVERY_IN_DOUBT:
-        outcome_waiters_failed(&loop->waiters, bytes, false);
+        on_delivery_letter(loop, kind, bytes);
         return;
     }
 }
@@ -65,8 +75,12 @@ static void on_letter(void *context, enum letter_kind kind, struct str bytes) {
 /* ---- the tick -----------------------------------------------------------------------------------------------------
  */
 
+bool loop_database_is_up(const struct gateway_loop *loop) {
+    return pg_pool_is_up(loop->pg) && pg_pool_is_up(loop->query_pg) && pg_pool_is_up(loop->list_pg);
+}
+
 static void watch_database(struct gateway_loop *loop) {
-    bool is_up = pg_pool_is_up(loop->pg);
+    bool is_up = loop_database_is_up(loop);
     if (is_up == loop->database_was_up) {
         return;
     }
@@ -96,6 +110,9 @@ static void on_tick(uv_timer_t *timer) {
 
 static void on_pg_closed(void *context) {
     struct gateway_loop *loop = context;
+    if (--loop->open_pools > 0) {
+        return;
+    }
     uv_close((uv_handle_t *)&loop->tick, NULL);
     uv_close((uv_handle_t *)&loop->stop, NULL);
     mailbox_close(&loop->mailbox);
@@ -105,6 +122,8 @@ static void on_server_closed(void *context) {
     struct gateway_loop *loop = context;
     uv_timer_stop(&loop->tick); /* it looks at the server */
     pg_pool_close(loop->pg, on_pg_closed, loop);
+    pg_pool_close(loop->query_pg, on_pg_closed, loop);
+    pg_pool_close(loop->list_pg, on_pg_closed, loop);
 }
 
 static void on_stop(uv_async_t *stop) {
@@ -124,19 +143,35 @@ static enum err open_server(struct gateway_loop *loop, int port, struct err_info
         .body_max_bytes = (size_t)config->http_body_max_bytes,
         .connections_max = (size_t)(config->http_connections_max / config->http_threads) + 1,
         .on_request = request_received,
+        .on_lost = request_lost,
         .context = loop,
     };
     return http_server_open(&loop->uv, &options, &loop->server, info);
 }
 
 static enum err open_database(struct gateway_loop *loop, struct err_info *info) {
-    const struct pg_pool_options options = {
-        .conninfo = loop->gateway->config->postgres,
+    const char *conninfo = loop->gateway->config->postgres;
+    const struct pg_pool_options of_commands = {
+        .conninfo = conninfo,
         .listen = channels,
         .on_notify = on_notify,
         .context = loop,
     };
-    return pg_pool_open(&loop->uv, &options, &loop->pg, info);
+    const struct pg_pool_options of_queries = {.conninfo = conninfo};
+    const struct pg_pool_options of_lists = {
+        .conninfo = conninfo,
+        .queries_max = LOOP_LISTS_MAX,
+        .timeout_ms = LOOP_LIST_TIMEOUT_MS,
+    };
+    enum err err = pg_pool_open(&loop->uv, &of_commands, &loop->pg, info);
+    if (err == ERR_NONE) {
+        err = pg_pool_open(&loop->uv, &of_queries, &loop->query_pg, info);
+    }
+    if (err == ERR_NONE) {
+        err = pg_pool_open(&loop->uv, &of_lists, &loop->list_pg, info);
+    }
+    loop->open_pools = 3;
+    return err;
 }
 
 enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned number, int port,
@@ -160,7 +195,7 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
     loop->stop.data = loop;
     enum err err = open_server(loop, port, info);
     if (err == ERR_NONE) {
-        err = mailbox_open(&loop->mailbox, &loop->uv, LOOP_LETTERS_MAX, on_letter, loop, info);
+        err = mailbox_open(&loop->mailbox, &loop->uv, LOOP_LETTERS_MAX, LOOP_LETTERS_MAX_BYTES, on_letter, loop, info);
     }
     if (err == ERR_NONE) {
         err = open_database(loop, info);
@@ -169,7 +204,7 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
         return err;
     }
     loop->vault = vault_open(loop->pg, &gateway->secret);
-    view_waits_init(&loop->view_waits, loop->pg);
+    view_waits_init(&loop->view_waits, loop->pg, pg_pool_query);
     failed = uv_async_init(&loop->uv, &loop->stop, on_stop);
     if (failed != 0) {
         return err_set(info, ERR_IO, "cannot make a wake-up handle: %s", uv_strerror(failed));

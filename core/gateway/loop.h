@@ -31,7 +31,10 @@ enum {
     GATEWAY_QUESTIONS_MAX = 64, /* outcomes asked of the log at a time by GET /v1/commands/{id}, all loops together */
     LOOP_WAITERS_MAX = 16384,   /* commands in flight a loop; past it 503 */
     LOOP_LETTERS_MAX = 65536,   /* answers not yet handled by a loop; past it dropped, see mailbox.h */
+    LOOP_LETTERS_MAX_BYTES = 128 * 1024 * 1024,
     LOOP_SCRATCH_MAX = 4 * 1024 * 1024,
+    LOOP_LISTS_MAX = 256, /* lists in flight a loop; past it 503 */
+    LOOP_LIST_TIMEOUT_MS = 2000,
 };
 
 struct replies;
@@ -42,11 +45,17 @@ struct gateway_loop {
     uv_loop_t uv;
     pthread_t thread;
     struct http_server *server;
-    struct pg_pool *pg;
+    /* Connections of their own, because on one each statement waits for those before it: nobody's list may hold up a
+     * checkout's prices, nor what others read by id. */
+    struct pg_pool *pg;       /* what commands need: price facts, vault keys, where views stand; hears the views */
+    struct pg_pool *query_pg; /* documents by id */
+    struct pg_pool *list_pg;  /* lists: few at a time, and not for long */
+    unsigned open_pools;
     struct vault *vault;
     struct mailbox mailbox;
     struct outcome_waiters waiters;
     struct outcome_questions questions;
+    uint64_t last_submission;
     struct view_waits view_waits;
     struct facts_cache facts;
     struct metrics metrics;
@@ -83,3 +92,5 @@ void *loop_run(void *gateway_loop);
 /* From any thread: the loop answers what it has in hand (GATEWAY_GRACE_MS at most) and ends. */
 void loop_stop(struct gateway_loop *loop);
 void loop_release(struct gateway_loop *loop);
+/* All its connections stand. */
+bool loop_database_is_up(const struct gateway_loop *loop);

@@ -16,7 +16,7 @@ static struct letter *take_all(struct mailbox *mailbox) {
     struct letter *first = mailbox->first;
     mailbox->first = NULL;
     mailbox->last_next = &mailbox->first;
-    mailbox->count = 0;
+    mailbox->count = mailbox->bytes = 0;
     pthread_mutex_unlock(&mailbox->lock);
     return first;
 }
@@ -32,10 +32,11 @@ static void on_wake(uv_async_t *wake) {
     }
 }
 
-enum err mailbox_open(struct mailbox *mailbox, uv_loop_t *loop, size_t letters_max,
+enum err mailbox_open(struct mailbox *mailbox, uv_loop_t *loop, size_t letters_max, size_t bytes_max,
                       void (*on_letter)(void *context, enum letter_kind kind, struct str bytes), void *context,
                       struct err_info *info) {
-    *mailbox = (struct mailbox){.letters_max = letters_max, .open = true, .on_letter = on_letter, .context = context};
+    *mailbox = (struct mailbox){
+        .letters_max = letters_max, .bytes_max = bytes_max, .open = true, .on_letter = on_letter, .context = context};
     mailbox->last_next = &mailbox->first;
     int failed = uv_async_init(loop, &mailbox->wake, on_wake);
     if (failed != 0) {
@@ -76,11 +77,13 @@ bool mailbox_post(struct mailbox *mailbox, enum letter_kind kind, struct str byt
     letter->len = bytes.len;
     memcpy(letter->bytes, bytes.data, bytes.len);
     pthread_mutex_lock(&mailbox->lock);
-    bool is_taken = mailbox->open && mailbox->count < mailbox->letters_max;
+    bool has_room = mailbox->count < mailbox->letters_max && bytes.len <= mailbox->bytes_max - mailbox->bytes;
+    bool is_taken = mailbox->open && has_room;
     if (is_taken) {
         *mailbox->last_next = letter;
         mailbox->last_next = &letter->next;
         mailbox->count++;
+        mailbox->bytes += bytes.len;
         /* Under the lock, so that the handle is not closed meanwhile. */
         (void)uv_async_send(&mailbox->wake);
     } else {

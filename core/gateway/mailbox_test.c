@@ -33,7 +33,7 @@ static void open_with(size_t letters_max) {
     heard = 0;
     memset(next_of, 0, sizeof next_of);
     assert_int_equal(uv_loop_init(&loop), 0);
-    assert_int_equal(mailbox_open(&mailbox, &loop, letters_max, on_letter, NULL, &info), ERR_NONE);
+    assert_int_equal(mailbox_open(&mailbox, &loop, letters_max, 3 * letters_max, on_letter, NULL, &info), ERR_NONE);
 }
 
 static void close_and_release(void) {
@@ -87,6 +87,20 @@ static void past_the_bound_letters_are_dropped_and_counted(void **state) {
     assert_true(post(0, 2));
     close_and_release(); /* what was not read is freed */
     assert_int_equal(heard, 2);
+}
+
+static void large_letters_are_dropped_before_there_are_many(void **state) {
+    (void)state;
+    open_with(4);
+    static const char large[9] = {0};
+    assert_true(post(0, 0));
+    assert_true(post(0, 1));
+    assert_false(mailbox_post(&mailbox, LETTER_DELIVERED, str_of(large, sizeof large)));
+    assert_true(post(0, 2));
+    (void)uv_run(&loop, UV_RUN_ONCE);
+    assert_int_equal(heard, 3);
+    assert_true(post(0, 3));
+    close_and_release();
 }
 
 static void a_closed_mailbox_takes_nothing(void **state) {
@@ -154,6 +168,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(letters_of_many_threads_all_arrive_each_threads_in_order),
         cmocka_unit_test(past_the_bound_letters_are_dropped_and_counted),
+        cmocka_unit_test(large_letters_are_dropped_before_there_are_many),
         cmocka_unit_test(a_closed_mailbox_takes_nothing),
         cmocka_unit_test(the_newest_lines_of_a_cart_are_known),
         cmocka_unit_test(a_cart_too_long_to_remember_is_forgotten),

@@ -2,15 +2,16 @@
 
 #include <assert.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/embed.h"
 #include "core/base/json_write.h"
 #include "core/domain/rejection.h"
-#include "core/gateway/commands.h"
 #include "core/gateway/health.h"
 #include "core/gateway/openapi_parameters.h"
+#include "core/gateway/outcome_query.h"
 #include "core/gateway/request.h"
 #include "core/gateway/router.h"
 #include "gen/codec.h"
@@ -281,13 +282,19 @@ void openapi_write(struct buf *out) {
     json_object_end(&writer);
 }
 
-void openapi_document(struct request *request) {
-    struct buf document;
+/* Made once, by the first loop that is asked: it follows from the program alone. */
+static struct buf document;
+static pthread_once_t document_once = PTHREAD_ONCE_INIT;
+
+static void make_document(void) {
     buf_init(&document, DOCUMENT_MAX_BYTES);
     openapi_write(&document);
     assert(buf_ok(&document));
+}
+
+void openapi_document(struct request *request) {
+    (void)pthread_once(&document_once, make_document);
     request_answer_json(request, 200, buf_text(&document));
-    buf_release(&document);
 }
 
 /* ---- for people ----------------------------------------------------------------------------------------------------

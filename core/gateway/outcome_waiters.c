@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/base/map.h"
+
 void outcome_waiters_init(struct outcome_waiters *waiters, size_t waiters_max) {
     size_t slot_count = 64;
     while (slot_count < waiters_max) {
@@ -19,13 +21,9 @@ void outcome_waiters_release(struct outcome_waiters *waiters) {
     *waiters = (struct outcome_waiters){0};
 }
 
-/* Command ids are keyed hashes, or chance: an outsider cannot choose their slots, so a plain hash (FNV-1a) will do. */
+/* GET /v1/commands/{id} takes ids as they come from outside: the hash is one that outsiders cannot compute. */
 static struct outcome_waiter **slot_of(const struct outcome_waiters *waiters, struct str command_id) {
-    uint64_t hash = 14695981039346656037ULL;
-    for (uint32_t i = 0; i < command_id.len; i++) {
-        hash = (hash ^ (uint8_t)command_id.data[i]) * 1099511628211ULL;
-    }
-    return &waiters->slots[(hash ^ (hash >> 32)) & (waiters->slot_count - 1)];
+    return &waiters->slots[map_hash(command_id) & (waiters->slot_count - 1)];
 }
 
 static void insert(struct outcome_waiters *waiters, struct outcome_waiter *waiter) {
@@ -39,6 +37,7 @@ static void insert(struct outcome_waiters *waiters, struct outcome_waiter *waite
     }
     waiters->all = waiter;
     waiters->count++;
+    waiter->waits = true;
 }
 
 bool outcome_waiters_add(struct outcome_waiters *waiters, struct outcome_waiter *waiter) {
@@ -65,33 +64,42 @@ void outcome_waiters_remove(struct outcome_waiters *waiters, struct outcome_wait
         waiter->next->previous = waiter->previous;
     }
     waiters->count--;
+    waiter->waits = false;
+}
+
+static struct outcome_waiter *first_of(struct outcome_waiter *waiter, struct str command_id) {
+    while (waiter != NULL && !str_equal(waiter->command_id, command_id)) {
+        waiter = waiter->next_same_slot;
+    }
+    return waiter;
 }
 
 struct outcome_waiter *outcome_waiters_find(const struct outcome_waiters *waiters, struct str command_id) {
-    for (struct outcome_waiter *waiter = *slot_of(waiters, command_id); waiter != NULL;
-         waiter = waiter->next_same_slot) {
-        if (str_equal(waiter->command_id, command_id)) {
-            return waiter;
-        }
-    }
-    return NULL;
+    return first_of(*slot_of(waiters, command_id), command_id);
 }
 
-/* Takes out all that wait for the command, as a list by next_same_slot in the order of their coming; callbacks may then
- * add and remove others freely. */
-static struct outcome_waiter *take(struct outcome_waiters *waiters, struct str command_id) {
+struct outcome_waiter *outcome_waiters_next(const struct outcome_waiter *waiter) {
+    return first_of(waiter->next_same_slot, waiter->command_id);
+}
+
+/* Takes out all that wait for the command, and for the submission if one is given, as a list by next_same_slot in the
+ * order of their coming; callbacks may then add and remove others freely. */
+static struct outcome_waiter *take(struct outcome_waiters *waiters, struct str command_id, uint64_t submission) {
     struct outcome_waiter *taken = NULL;
-    for (struct outcome_waiter *waiter = outcome_waiters_find(waiters, command_id); waiter != NULL;
-         waiter = outcome_waiters_find(waiters, command_id)) {
-        outcome_waiters_remove(waiters, waiter);
-        waiter->next_same_slot = taken;
-        taken = waiter;
+    for (struct outcome_waiter *waiter = outcome_waiters_find(waiters, command_id), *next; waiter != NULL;
+         waiter = next) {
+        next = outcome_waiters_next(waiter);
+        if (submission == 0 || waiter->submission == submission) {
+            outcome_waiters_remove(waiters, waiter);
+            waiter->next_same_slot = taken;
+            taken = waiter;
+        }
     }
     return taken;
 }
 
 void outcome_waiters_outcome(struct outcome_waiters *waiters, const struct outcome *outcome) {
-    struct outcome_waiter *waiter = take(waiters, outcome->command_id);
+    struct outcome_waiter *waiter = take(waiters, outcome->command_id, 0);
     while (waiter != NULL) {
         struct outcome_waiter *next = waiter->next_same_slot;
         if (!waiter->on_outcome(waiter, outcome)) {
@@ -101,8 +109,10 @@ void outcome_waiters_outcome(struct outcome_waiters *waiters, const struct outco
     }
 }
 
-void outcome_waiters_failed(struct outcome_waiters *waiters, struct str command_id, bool is_certain) {
-    struct outcome_waiter *waiter = take(waiters, command_id);
+void outcome_waiters_failed(struct outcome_waiters *waiters, struct str command_id, uint64_t submission,
+                            bool is_certain) {
+    assert(submission != 0);
+    struct outcome_waiter *waiter = take(waiters, command_id, submission);
     while (waiter != NULL) {
         struct outcome_waiter *next = waiter->next_same_slot;
         waiter->on_failed(waiter, is_certain);
@@ -110,8 +120,9 @@ void outcome_waiters_failed(struct outcome_waiters *waiters, struct str command_
     }
 }
 
-void outcome_waiters_delivered(struct outcome_waiters *waiters, struct str command_id) {
-    struct outcome_waiter *waiter = take(waiters, command_id);
+void outcome_waiters_delivered(struct outcome_waiters *waiters, struct str command_id, uint64_t submission) {
+    assert(submission != 0);
+    struct outcome_waiter *waiter = take(waiters, command_id, submission);
     while (waiter != NULL) {
         struct outcome_waiter *next = waiter->next_same_slot;
         if (!waiter->on_delivered(waiter)) {

@@ -4,6 +4,8 @@
  *          retries while the first request is in flight), and each is told.
  * Promise  a waiter is told until it says that it is done; whenever it is told it has left the table, so the
  *          callback may answer the request and thereby free the waiter.
+ * Submissions  each time a command is sent it has a number of its own; how the delivery went concerns those who wait
+ *          for just that submission. An earlier one of the same command may stand in the log.
  * Bounds   waiters_max; past it outcome_waiters_add answers false: shed load. Deadlines are seen within
  *          OUTCOME_TICK_MS.
  * Memory   waiters are the caller's (in the exchange's arena); the table is allocated once.
@@ -21,6 +23,8 @@ enum { OUTCOME_TICK_MS = 25 };
 
 struct outcome_waiter {
     struct str command_id;
+    uint64_t submission;      /* whose delivery concerns it; 0 for none */
+    int64_t asked_boot_us;    /* the caller's own: when it last asked the log; 0: never */
     int64_t deadline_boot_us; /* clock_boot_us */
     /* Outcome and delivery are told to a waiter outside the table; false: it waits on, and is put back.
      * The outcome is lent for the call. */
@@ -31,6 +35,7 @@ struct outcome_waiter {
     void (*on_deadline)(struct outcome_waiter *waiter);
     void *context;
     /* The table's own: */
+    bool waits;
     struct outcome_waiter *next_same_slot;
     struct outcome_waiter *previous, *next; /* all waiters, in no order */
 };
@@ -48,12 +53,14 @@ void outcome_waiters_release(struct outcome_waiters *waiters);
 
 MUST_CHECK bool outcome_waiters_add(struct outcome_waiters *waiters, struct outcome_waiter *waiter);
 void outcome_waiters_remove(struct outcome_waiters *waiters, struct outcome_waiter *waiter);
-/* One that waits for the command, or NULL. */
+/* One that waits for the command, and the next that waits for the same; or NULL. */
 struct outcome_waiter *outcome_waiters_find(const struct outcome_waiters *waiters, struct str command_id);
+struct outcome_waiter *outcome_waiters_next(const struct outcome_waiter *waiter);
 
 void outcome_waiters_outcome(struct outcome_waiters *waiters, const struct outcome *outcome);
-void outcome_waiters_delivered(struct outcome_waiters *waiters, struct str command_id);
-void outcome_waiters_failed(struct outcome_waiters *waiters, struct str command_id, bool is_certain);
+void outcome_waiters_delivered(struct outcome_waiters *waiters, struct str command_id, uint64_t submission);
+void outcome_waiters_failed(struct outcome_waiters *waiters, struct str command_id, uint64_t submission,
+                            bool is_certain);
 /* Ends the waiting of those whose time is over. */
 void outcome_waiters_tick(struct outcome_waiters *waiters, int64_t now_boot_us);
 /* From then on each tick ends all waiting: a callback that would wait on must not. */

@@ -1,18 +1,30 @@
 #include "core/gateway/position.h"
 
+#include <sodium.h>
+
 #include "core/base/text.h"
 
 /* A pair is 8 bytes of hash and at most 10 of version. */
-enum { POSITION_BYTES_MAX = POSITION_PAIRS_MAX * 18 };
+enum { POSITION_BYTES_MAX = POSITION_PAIRS_MAX * 18 + POSITION_TAG_BYTES };
 
-bool position_header_read(struct str text, struct position *ret_position) {
+static void make_tag(const struct secret *secret, struct str position_bytes, uint8_t ret_hash[SECRET_HASH_BYTES]) {
+    secret_hash(secret, "position", &position_bytes, 1, ret_hash);
+}
+
+bool position_header_read(const struct secret *secret, struct str text, struct position *ret_position) {
     uint8_t bytes[POSITION_BYTES_MAX];
     int size = base64url_read(text, bytes, sizeof bytes);
-    if (size <= 0) {
+    if (size <= POSITION_TAG_BYTES) {
+        return false;
+    }
+    struct str pairs = str_of((const char *)bytes, (size_t)size - POSITION_TAG_BYTES);
+    uint8_t expected[SECRET_HASH_BYTES];
+    make_tag(secret, pairs, expected);
+    if (sodium_memcmp(bytes + pairs.len, expected, POSITION_TAG_BYTES) != 0) {
         return false;
     }
     struct position position = {0};
-    int count = position_read(str_of((const char *)bytes, (size_t)size), position.pairs);
+    int count = position_read(pairs, position.pairs);
     if (count <= 0) {
         return false;
     }
@@ -26,10 +38,16 @@ bool position_header_read(struct str text, struct position *ret_position) {
     return true;
 }
 
-struct str position_header_write(struct arena *arena, struct str position_bytes) {
-    struct buf text;
+struct str position_header_write(struct arena *arena, const struct secret *secret, struct str position_bytes) {
+    uint8_t hash[SECRET_HASH_BYTES];
+    make_tag(secret, position_bytes, hash);
+    struct buf tagged, text;
+    buf_init(&tagged, 2 * POSITION_BYTES_MAX);
     buf_init(&text, 4 * POSITION_BYTES_MAX);
-    base64url_write(&text, position_bytes);
+    buf_str(&tagged, position_bytes);
+    buf_bytes(&tagged, (const char *)hash, POSITION_TAG_BYTES);
+    base64url_write(&text, buf_text(&tagged));
+    buf_release(&tagged);
     struct str copy = arena_str_copy(arena, buf_text(&text));
     buf_release(&text);
     return copy;

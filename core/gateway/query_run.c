@@ -8,6 +8,10 @@
 
 static void on_result(void *context, const PGresult *result, const struct err_info *error) {
     struct query_run *run = context;
+    if (run->request->is_lost) {
+        request_drop(run->request);
+        return;
+    }
     if (error == NULL) {
         run->on_rows(run, result);
         return;
@@ -16,7 +20,7 @@ static void on_result(void *context, const PGresult *result, const struct err_in
         log_line(LOG_ERROR, "gateway", "a query failed", LOG_CSTR("statement", run->statement->name),
                  LOG_CSTR("why", error->text));
     }
-    request_no_database(run->request);
+    request_query_failed(run->request, error);
 }
 
 static void on_view(void *context, enum view_state state);
@@ -30,8 +34,7 @@ static void wait_for_views(struct query_run *run) {
     }
     int64_t until =
         request->exchange->received_at_boot_us + request->loop->gateway->config->view_wait_ms * MICROS_PER_MS;
-    view_wait_begin(&request->loop->view_waits, &run->view_wait, request_arena(request), *run->views++, &run->position,
-                    until, on_view, run);
+    view_wait_begin(&request->loop->view_waits, &run->view_wait, *run->views++, &run->position, until, on_view, run);
 }
 
 static void on_view(void *context, enum view_state state) {
@@ -55,9 +58,18 @@ struct query_run *query_run_create(struct request *request, const struct pg_stat
     return run;
 }
 
+static void on_lost(struct request *request) {
+    struct query_run *run = request->waiting;
+    if (view_wait_cancel(&run->view_wait)) {
+        request_drop(request);
+    } /* else the statement's answer comes first */
+}
+
 void query_run_start(struct query_run *run, const char *const *views) {
     struct problem problem;
-    if (!intake_position(run->request->exchange, &run->position, &problem)) {
+    run->request->on_lost = on_lost;
+    run->request->waiting = run;
+    if (!intake_position(run->request->exchange, &run->request->loop->gateway->secret, &run->position, &problem)) {
         request_problem(run->request, &problem);
         return;
     }
@@ -66,7 +78,8 @@ void query_run_start(struct query_run *run, const char *const *views) {
 }
 
 void query_run_send(struct query_run *run) {
-    pg_pool_query(run->request->loop->pg, run->statement, run->values, on_result, run);
+    const struct gateway_loop *loop = run->request->loop;
+    pg_pool_query(run->is_list ? loop->list_pg : loop->query_pg, run->statement, run->values, on_result, run);
 }
 
 void query_run_write_items(struct buf *body, const PGresult *result, int count) {

@@ -1,6 +1,7 @@
 /* query_run.h: one statement for one request: waits for the views that it reads, is sent, and its rows are answered.
  *
- * Promise  the request is answered exactly once: by on_rows, or with 503 view_behind or database_unavailable.
+ * Promise  the request is answered exactly once: by on_rows, or with 503 view_behind, query_timeout, overloaded or
+ *          database_unavailable.
  * Memory   in the exchange's arena; what embeds a query_run is, too.
  * Thread   the loop's.          May use: http, pg.
  */
@@ -21,6 +22,7 @@ struct query_run {
     struct str parameters[QUERY_PARAMETERS_MAX];
     const struct str *values; /* the statement's parameters: those above, or what was put in their place */
     void (*on_rows)(struct query_run *run, const PGresult *result);
+    bool is_list; /* it may take long, and then stands behind its like alone */
     /* By id: */
     const char *unknown_code;
     bool has_etag;

@@ -1,12 +1,17 @@
 #include "core/gateway/request.h"
 
+#include <assert.h>
+
 #include "core/base/timestamp.h"
 #include "core/gateway/intake.h"
 #include "core/gateway/loop.h"
 #include "core/gateway/query_string.h"
 #include "core/gateway/trace.h"
 
-enum { BUSY_RETRY_AFTER_S = 1 };
+enum {
+    BUSY_RETRY_AFTER_S = 1,
+    STATUS_CLIENT_GONE = 499, /* never sent; what other servers count such requests as */
+};
 
 /* ---- answering --------------------------------------------------------------------------------------------------- */
 
@@ -30,6 +35,12 @@ void request_answer(struct request *request, int status, const char *content_typ
 
 void request_answer_json(struct request *request, int status, struct str body) {
     request_answer(request, status, "application/json", body);
+}
+
+void request_drop(struct request *request) {
+    assert(request->is_lost);
+    count(request, STATUS_CLIENT_GONE);
+    http_answer(request->exchange, STATUS_CLIENT_GONE, NULL, (struct str){0});
 }
 
 void request_problem(struct request *request, const struct problem *problem) {
@@ -65,6 +76,16 @@ void request_no_log(struct request *request) {
 
 void request_overloaded(struct request *request) {
     refuse_for_now(request, "overloaded", "Too much is being done already; nothing was done.");
+}
+
+void request_query_failed(struct request *request, const struct err_info *error) {
+    if (error->code == ERR_TOO_LARGE) {
+        request_overloaded(request);
+    } else if (error->code == ERR_TIMEOUT) {
+        refuse_for_now(request, "query_timeout", "The query was given up because it took too long; ask for less.");
+    } else {
+        request_no_database(request);
+    }
 }
 
 void request_view_is_not_there(struct request *request, enum view_state state) {
@@ -118,6 +139,15 @@ static void route(struct request *request) {
         return;
     }
     request->match.route->answer(request);
+}
+
+void request_lost(void *gateway_loop, struct http_exchange *exchange) {
+    (void)gateway_loop;
+    struct request *request = exchange->application;
+    request->is_lost = true;
+    if (request->on_lost != NULL) {
+        request->on_lost(request);
+    }
 }
 
 void request_received(void *gateway_loop, struct http_exchange *exchange) {

@@ -20,11 +20,18 @@ struct request {
     struct route_match match; /* route is NULL when there is none */
     struct str trace_id;      /* 32 hexadecimal digits; empty until the command's id is known, see has_client_trace */
     bool has_client_trace;    /* the client began the trace */
-    struct str principal;     /* who asks: "anonymous", or what the cart token makes of its bearer */
+    bool is_lost;             /* nobody will read the answer */
+    /* Called when the client is gone before the answer: what waits for the request may end it (request_drop). */
+    void (*on_lost)(struct request *request);
+    void *waiting;        /* on_lost's own */
+    struct str principal; /* who asks: "anonymous", or what the cart token makes of its bearer */
 };
 
 /* The whole life of a request: routes it and lets the route answer. */
 void request_received(void *gateway_loop, struct http_exchange *exchange);
+
+/* The connection of a request that was not answered yet is gone. */
+void request_lost(void *gateway_loop, struct http_exchange *exchange);
 
 static inline struct arena *request_arena(struct request *request) {
     return &request->exchange->arena;
@@ -36,6 +43,8 @@ static inline struct str request_parameter(const struct request *request, const 
 
 void request_answer(struct request *request, int status, const char *content_type, struct str body);
 void request_answer_json(struct request *request, int status, struct str body);
+/* Ends a lost request without an answer. */
+void request_drop(struct request *request);
 /* trace_id is filled in when empty. */
 void request_problem(struct request *request, const struct problem *problem);
 /* The commonest problems: no pointer, no members. */
@@ -45,5 +54,7 @@ void request_refuse(struct request *request, int status, const char *code, const
 void request_no_database(struct request *request);
 void request_no_log(struct request *request);
 void request_overloaded(struct request *request);
+/* For what the database said, or did not say in time. */
+void request_query_failed(struct request *request, const struct err_info *error);
 /* For what view_wait says that is not VIEW_CAUGHT_UP. */
 void request_view_is_not_there(struct request *request, enum view_state state);

@@ -5,6 +5,7 @@
 #include "core/gateway/lists.h"
 #include "core/gateway/metrics.h"
 #include "core/gateway/openapi.h"
+#include "core/gateway/outcome_query.h"
 #include "core/gateway/queries.h"
 #include "core/gateway/registry.h"
 #include "core/gateway/webhook.h"
@@ -118,4 +119,18 @@ struct str route_parameter(const struct route_match *match, const char *name) {
         }
     }
     return (struct str){0};
+}
+
+struct str route_path(struct arena *arena, const struct route_match *match) {
+    struct str rest = str_from(str_of_cstr(match->route->pattern), 1);
+    struct str path = STR("");
+    size_t count = 0;
+    while (!str_is_empty(rest)) {
+        struct str segment = take_segment(&rest);
+        if (is_parameter(segment)) {
+            segment = match->values[count++];
+        }
+        path = arena_printf(arena, "%.*s/%.*s", STR_ARGS(path), STR_ARGS(segment));
+    }
+    return path;
 }

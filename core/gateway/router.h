@@ -46,5 +46,8 @@ struct route_match {
 enum route_found router_find(struct arena *arena, enum http_method method, struct str path,
                              struct route_match *ret_match);
 
+/* The path as a pattern's parameters make it: the same for all spellings (percent-encodings) of one address. */
+struct str route_path(struct arena *arena, const struct route_match *match);
+
 /* The parameter's value; empty when the pattern has none of that name. */
 struct str route_parameter(const struct route_match *match, const char *name);

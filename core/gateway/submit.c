@@ -14,20 +14,20 @@
 struct delivery_note {
     struct mailbox *mailbox;
     bool tells_success;
-    char command_id[COMMAND_ID_LEN];
+    struct submission submission;
 };
 
 /* Thread: the producer's. */
 static void on_delivered(void *context, enum err result, const struct err_info *info) {
     (void)info;
     struct delivery_note *note = context;
-    struct str command_id = str_of(note->command_id, COMMAND_ID_LEN);
+    struct str letter = str_of((const char *)&note->submission, sizeof note->submission);
     if (result == ERR_IN_DOUBT) {
-        (void)mailbox_post(note->mailbox, LETTER_DELIVERY_IN_DOUBT, command_id);
+        (void)mailbox_post(note->mailbox, LETTER_DELIVERY_IN_DOUBT, letter);
     } else if (result != ERR_NONE) {
-        (void)mailbox_post(note->mailbox, LETTER_NOT_DELIVERED, command_id);
+        (void)mailbox_post(note->mailbox, LETTER_NOT_DELIVERED, letter);
     } else if (note->tells_success) {
-        (void)mailbox_post(note->mailbox, LETTER_DELIVERED, command_id);
+        (void)mailbox_post(note->mailbox, LETTER_DELIVERED, letter);
     }
     free(note);
 }
@@ -36,8 +36,19 @@ int32_t submit_shard(const struct gateway_loop *loop, struct str stream) {
     return shard_of_stream(stream, (uint32_t)loop->gateway->config->shards);
 }
 
-/* `told` is the command whose waiters hear of the delivery. */
-static enum submitted send_record(struct gateway_loop *loop, const struct command *command, struct str told,
+bool submission_read(struct str letter, struct submission *ret_submission) {
+    if (letter.len != sizeof *ret_submission) {
+        return false;
+    }
+    memcpy(ret_submission, letter.data, sizeof *ret_submission);
+    return true;
+}
+
+uint64_t submit_number(struct gateway_loop *loop) {
+    return ++loop->last_submission;
+}
+
+static enum submitted send_record(struct gateway_loop *loop, const struct command *command, uint64_t number,
                                   int32_t shard, struct str key, struct str traceparent, bool tells_delivery) {
     struct gateway *gateway = loop->gateway;
     if (!replies_are_heard(gateway->replies)) {
@@ -49,10 +60,10 @@ static enum submitted send_record(struct gateway_loop *loop, const struct comman
         return SUBMIT_TOO_LARGE;
     }
     struct delivery_note *note = malloc(sizeof *note);
-    assert(note != NULL && told.len == COMMAND_ID_LEN);
-    note->mailbox = &loop->mailbox;
-    note->tells_success = tells_delivery;
-    memcpy(note->command_id, told.data, COMMAND_ID_LEN);
+    assert(note != NULL && command->meta.command_id.len == COMMAND_ID_LEN);
+    *note =
+        (struct delivery_note){.mailbox = &loop->mailbox, .tells_success = tells_delivery, .submission.number = number};
+    memcpy(note->submission.command_id, command->meta.command_id.data, COMMAND_ID_LEN);
     const struct log_header headers[] = {{.name = "traceparent", .value = traceparent}};
     struct err_info info;
     enum err sent =
@@ -68,12 +79,12 @@ static enum submitted send_record(struct gateway_loop *loop, const struct comman
     return SUBMIT_NO_LOG;
 }
 
-enum submitted submit_command(struct gateway_loop *loop, struct command *command, struct str traceparent,
-                              bool tells_delivery) {
+enum submitted submit_command(struct gateway_loop *loop, struct command *command, uint64_t number,
+                              struct str traceparent, bool tells_delivery) {
     command->meta.reply_partition = loop->gateway->reply_partition;
     command->meta.reply_instance = loop->reply_instance;
-    return send_record(loop, command, command->meta.command_id, submit_shard(loop, command->meta.stream),
-                       shard_key(command->meta.stream), traceparent, tells_delivery);
+    return send_record(loop, command, number, submit_shard(loop, command->meta.stream), shard_key(command->meta.stream),
+                       traceparent, tells_delivery);
 }
 
 enum submitted submit_outcome_ask(struct gateway_loop *loop, struct arena *arena, struct str command_id, int32_t shard,
@@ -89,5 +100,5 @@ enum submitted submit_outcome_ask(struct gateway_loop *loop, struct arena *arena
     ask.meta.reply_instance = loop->reply_instance;
     ask.as.ask_outcome.asked = command_id;
     metrics_outcome_ask(&loop->metrics);
-    return send_record(loop, &ask, ask.meta.command_id, shard, command_id, traceparent, false);
+    return send_record(loop, &ask, submit_number(loop), shard, command_id, traceparent, false);
 }

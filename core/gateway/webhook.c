@@ -172,10 +172,16 @@ static void name_command(struct request *request, struct command *command) {
     meta->issued_at = clock_wall_us();
 }
 
+bool webhook_secret_is_usable(const struct config *config) {
+    bool is_public = config_is_default(config, "provider_webhook_secret");
+    return config->provider_webhook_secret[0] != '\0' && (!is_public || config->development);
+}
+
 void webhook_received(struct request *request) {
     struct http_exchange *exchange = request->exchange;
-    struct str secret = str_of_cstr(request->loop->gateway->config->provider_webhook_secret);
-    if (!str_equal(request_parameter(request, "provider"), STR("test")) || str_is_empty(secret)) {
+    const struct config *config = request->loop->gateway->config;
+    struct str secret = str_of_cstr(config->provider_webhook_secret);
+    if (!str_equal(request_parameter(request, "provider"), STR("test")) || !webhook_secret_is_usable(config)) {
         request_refuse(request, 404, "unknown_provider", "No webhooks are taken from such a provider.");
         return;
     }
@@ -196,6 +202,7 @@ void webhook_received(struct request *request) {
         request_problem(request, &problem);
         return;
     }
+    http_body_done(exchange);
     name_command(request, &command);
     command_send_made(request, &command, "{\"received\":true}");
 }

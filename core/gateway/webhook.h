@@ -4,6 +4,8 @@
  *          shared secret (provider_webhook_secret) over "<t>.<body>"; several v1 while a secret is being changed.
  *          Body: {intent, payment, result, amount?, currency?, provider_ref, code?, message?, action_url?}; further
  *          fields are passed over, as providers add some.
+ * Secret   its default stands in the source, so anybody could sign with it: then there are no webhooks (404), save on a
+ *          developer's machine (the setting `development`).
  * Promise  forged, altered or older than WEBHOOK_TOLERANCE_S: 401, and nothing of the body is looked at. It becomes
  *          RecordProviderOutcome, whose id derives from intent, result, amount and the provider's reference: told
  *          twice, it counts once; corrected, it is another one.
@@ -12,6 +14,7 @@
 #pragma once
 
 #include "core/base/arena.h"
+#include "core/base/config.h"
 #include "core/http/problem.h"
 #include "gen/commands.h"
 
@@ -20,6 +23,8 @@ enum { WEBHOOK_TOLERANCE_S = 300 };
 struct request;
 
 void webhook_received(struct request *request);
+
+bool webhook_secret_is_usable(const struct config *config);
 
 enum webhook_check { WEBHOOK_GENUINE, WEBHOOK_FORGED, WEBHOOK_STALE };
 

@@ -114,11 +114,29 @@ static void a_body_that_says_too_little_is_refused_and_pointed_at(void **state) 
     }
 }
 
+static void nobody_signs_with_the_secret_that_stands_in_the_source(void **state) {
+    (void)state;
+    struct config config;
+    assert_int_equal(config_load(&config, NULL, NULL), ERR_NONE);
+    assert_false(webhook_secret_is_usable(&config));
+    config.development = true;
+    assert_true(webhook_secret_is_usable(&config));
+    config.development = false;
+    const char *public_secret = config.provider_webhook_secret;
+    config.provider_webhook_secret = "another";
+    assert_true(webhook_secret_is_usable(&config));
+    config.provider_webhook_secret = "";
+    assert_false(webhook_secret_is_usable(&config));
+    config.provider_webhook_secret = public_secret;
+    config_release(&config);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_providers_signature_is_genuine_for_five_minutes),
         cmocka_unit_test(anything_changed_is_forged),
         cmocka_unit_test(of_several_signatures_one_must_be_genuine),
+        cmocka_unit_test(nobody_signs_with_the_secret_that_stands_in_the_source),
         cmocka_unit_test(the_body_becomes_the_providers_outcome),
         cmocka_unit_test(a_body_that_says_too_little_is_refused_and_pointed_at),
     };

@@ -39,11 +39,6 @@ static void on_closed(uv_handle_t *handle) {
     if (connection->older != NULL) {
         connection->older->newer = connection->newer;
     }
-    if (connection->is_turned_away) {
-        server->turned_away--;
-    } else {
-        server->stats.connections_open--;
-    }
     request_reader_release(&connection->reader);
     buf_release(&connection->output);
     buf_release(&connection->sending);
@@ -59,8 +54,16 @@ void connection_abort(struct connection *connection) {
     struct http_server *server = connection->server;
     unmark_unsent(connection);
     connection->is_gone = true;
+    /* uv_close gives the descriptor back at once, so its place is free already. */
+    if (connection->is_turned_away) {
+        server->turned_away--;
+    } else {
+        server->stats.connections_open--;
+    }
     deadline_clear(&connection->read_deadline);
     deadline_clear(&connection->write_deadline);
+    server->answers_bytes -= connection->counted_bytes;
+    connection->counted_bytes = 0;
     uv_close((uv_handle_t *)&connection->tcp, on_closed);
     struct exchange *exchange = connection->first;
     connection->first = connection->last = NULL;
@@ -231,6 +234,7 @@ static void refuse(struct connection *connection, enum http_refusal refusal) {
     struct http_server *server = connection->server;
     server->stats.refused_total++;
     connection->takes_no_more = true;
+    deadline_clear(&connection->read_deadline);
     struct exchange *exchange = exchange_create(&server->pool);
     exchange->closes = true;
     append(connection, exchange);
@@ -248,6 +252,40 @@ static void hand_over(struct connection *connection, struct exchange *exchange) 
     server->stats.requests_total++;
     connection->takes_no_more |= exchange->closes || server->is_closing;
     server->options.on_request(server->options.context, &exchange->public);
+}
+
+/* ---- room for bodies ----------------------------------------------------------------------------------------- */
+
+/* Cuts off the upload that has lasted longest, save this connection's; false when there is none. */
+static bool cut_off_an_upload(struct connection *connection) {
+    struct deadline *longest = connection->server->bodies.first;
+    if (longest != NULL && longest == &connection->read_deadline) {
+        longest = longest->later;
+    }
+    if (longest == NULL) {
+        return false;
+    }
+    struct connection *other = CONTAINER_OF(longest, struct connection, read_deadline);
+    deadline_clear(longest);
+    if (other->reader.exchange != NULL) {
+        request_reader_release(&other->reader);
+        refuse(other, HTTP_REFUSAL_OVERLOADED);
+    }
+    return true;
+}
+
+/* Who sends slowly must not keep others from sending at all: uploads that last hold what bodies share until somebody
+ * else needs it. Bodies of requests that are being answered stay, so there may be no room to make; small bodies then
+ * have a part of their own. */
+static bool make_room(struct connection *connection, const struct exchange *exchange) {
+    const struct exchange_pool *pool = &connection->server->pool;
+    while (pool->bodies_bytes > pool->bodies_max_bytes) {
+        if (!cut_off_an_upload(connection)) {
+            return exchange->charged_bytes <= SMALL_BODY_BYTES &&
+                   pool->bodies_bytes <= pool->bodies_max_bytes + pool->bodies_max_bytes / 8;
+        }
+    }
+    return true;
 }
 
 static bool is_paused(const struct connection *connection) {
@@ -272,9 +310,18 @@ static void pass_on(struct connection *connection, struct str bytes) {
         enum http_refusal refusal = HTTP_REFUSAL_NONE;
         switch (request_reader_feed(&connection->reader, bytes, &used, &exchange, &refusal)) {
         case READER_MORE:
+            if (connection->reader.exchange != NULL && !make_room(connection, connection->reader.exchange)) {
+                request_reader_release(&connection->reader);
+                refuse(connection, HTTP_REFUSAL_OVERLOADED);
+            }
             break;
         case READER_REQUEST:
-            hand_over(connection, exchange);
+            if (make_room(connection, exchange)) {
+                hand_over(connection, exchange);
+            } else {
+                exchange_free(exchange);
+                refuse(connection, HTTP_REFUSAL_OVERLOADED);
+            }
             break;
         case READER_REFUSAL:
             refuse(connection, refusal);
@@ -374,10 +421,25 @@ static void update_read_deadline(struct connection *connection) {
     }
 }
 
+/* One connection may be owed large answers, but not all at once: who reads makes place for others, who does not is cut
+ * off for them, perhaps this one. */
+static void count_answers(struct connection *connection) {
+    struct http_server *server = connection->server;
+    size_t bytes = output_bytes(connection);
+    server->answers_bytes += bytes - connection->counted_bytes;
+    connection->counted_bytes = bytes;
+    while (server->answers_bytes > server->options.answers_max_bytes && server->writes.first != NULL) {
+        connection_abort(CONTAINER_OF(server->writes.first, struct connection, write_deadline));
+    }
+}
+
 void connection_settle(struct connection *connection) {
     resume(connection);
     if (!connection->is_gone && connection->output.len > 0 && !connection->is_writing) {
         send_output(connection);
+    }
+    if (!connection->is_gone) {
+        count_answers(connection);
     }
     if (connection->is_gone) {
         return;
@@ -440,8 +502,28 @@ static struct connection *connection_create(struct http_server *server) {
     return connection;
 }
 
+/* Takes the place of who has waited longest without being owed an answer; false when all are owed one. A connection
+ * that idles may be closed at any time (RFC 9112, 9.5), so its client knows how to come again; what has begun to arrive
+ * goes only when nobody idles, and who does not read his answer goes last. */
+static bool make_place(struct http_server *server) {
+    const struct deadline_queue *queues[] = {&server->idle, &server->lingering, &server->heads, &server->bodies};
+    for (size_t i = 0; i < ARRAY_LENGTH(queues); i++) {
+        if (queues[i]->first != NULL) {
+            connection_abort(CONTAINER_OF(queues[i]->first, struct connection, read_deadline));
+            return true;
+        }
+    }
+    if (server->writes.first != NULL) {
+        connection_abort(CONTAINER_OF(server->writes.first, struct connection, write_deadline));
+        return true;
+    }
+    return false;
+}
+
 void connection_accept(struct http_server *server) {
     struct http_server_stats *stats = &server->stats;
+    while (stats->connections_open >= server->options.connections_max && make_place(server)) {
+    }
     struct connection *connection = connection_create(server);
     bool is_full = stats->connections_open >= server->options.connections_max;
     connection->is_turned_away = is_full;

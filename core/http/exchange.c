@@ -41,11 +41,26 @@ static void exchange_release(struct exchange *exchange) {
     free(exchange);
 }
 
+void exchange_charge(struct exchange *exchange, size_t bytes) {
+    struct exchange_pool *pool = exchange->pool;
+    assert(pool->bodies_bytes >= exchange->charged_bytes);
+    pool->bodies_bytes += bytes - exchange->charged_bytes;
+    exchange->charged_bytes = bytes;
+}
+
+/* What the application made of a small body is left out: that is bounded by how many requests it takes. */
+void http_body_done(struct http_exchange *public) {
+    struct exchange *exchange = exchange_of(public);
+    public->body = (struct str){0};
+    buf_release(&exchange->body);
+    exchange_charge(exchange, public->arena.used_bytes > EXCHANGE_KEPT_BYTES ? public->arena.used_bytes : 0);
+}
+
 void exchange_free(struct exchange *exchange) {
     struct exchange_pool *pool = exchange->pool;
-    assert(pool->living_count > 0 && pool->bodies_bytes >= exchange->body.len);
+    assert(pool->living_count > 0);
     pool->living_count--;
-    pool->bodies_bytes -= exchange->body.len;
+    exchange_charge(exchange, 0);
     if (pool->kept_count == EXCHANGES_KEPT_MAX || exchange->public.arena.used_bytes > EXCHANGE_KEPT_BYTES) {
         exchange_release(exchange);
         return;

@@ -4,7 +4,8 @@
  *          and knows its connection only as long as that lives.
  * Memory   the pool keeps EXCHANGES_KEPT_MAX used ones with their first blocks, so that a steady load allocates
  *          nothing. Large ones are given back.
- * Bounds   bodies held by all living exchanges: the pool's bodies_max_bytes.
+ * Bounds   bodies held by all living exchanges: the pool's bodies_max_bytes. The reader only counts; the connection
+ *          that feeds it makes room, or refuses.
  * Thread   the loop's.           May use: base.
  */
 #pragma once
@@ -22,7 +23,8 @@ struct exchange {
     struct connection *connection; /* NULL once it is lost */
     struct exchange *next;         /* in its connection's order, or in the pool */
     struct buf body;
-    struct buf answer; /* written already, while earlier ones are not */
+    size_t charged_bytes; /* of the pool's bodies_bytes */
+    struct buf answer;    /* written already, while earlier ones are not */
     bool is_answered;
     bool is_http_1_0;
     bool closes; /* the connection ends with this answer */
@@ -32,13 +34,14 @@ struct exchange_pool {
     struct exchange *kept;
     size_t kept_count;
     size_t living_count;
-    size_t bodies_bytes;
+    size_t bodies_bytes; /* the charges of all living exchanges */
     size_t bodies_max_bytes;
     size_t body_max_bytes; /* of one */
 };
 
 struct exchange *exchange_create(struct exchange_pool *pool);
 void exchange_free(struct exchange *exchange);
+void exchange_charge(struct exchange *exchange, size_t bytes);
 
 /* Frees what is kept; none may be living. */
 void exchange_pool_release(struct exchange_pool *pool);

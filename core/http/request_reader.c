@@ -19,7 +19,7 @@ void request_reader_release(struct request_reader *reader) {
 }
 
 bool request_reader_is_idle(const struct request_reader *reader) {
-    return reader->state == READER_AT_HEAD && reader->scan.bytes == 0;
+    return reader->state == READER_AT_HEAD && reader->scan.bytes == reader->scan.skipped_bytes;
 }
 
 static void split_target(struct str target, struct http_exchange *public) {
@@ -78,18 +78,13 @@ static enum http_refusal feed_head(struct request_reader *reader, struct str byt
 }
 
 static enum http_refusal feed_body(struct request_reader *reader, struct str bytes, size_t *ret_used) {
-    struct exchange_pool *pool = reader->pool;
     struct buf *body = &reader->exchange->body;
-    size_t len_before = body->len;
     if (bytes.len > 0) {
         reader->owes_continue = false; /* it did not wait (RFC 9110, 10.1.1) */
     }
     enum http_refusal refusal = body_decode(&reader->body, bytes, body, ret_used);
     assert(buf_ok(body) && "the decoder keeps the same bound");
-    pool->bodies_bytes += body->len - len_before;
-    if (refusal == HTTP_REFUSAL_NONE && pool->bodies_bytes > pool->bodies_max_bytes) {
-        refusal = HTTP_REFUSAL_OVERLOADED;
-    }
+    exchange_charge(reader->exchange, body->len);
     return refusal;
 }
 

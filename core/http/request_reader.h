@@ -2,7 +2,7 @@
  *
  * Promise  the same bytes give the same requests and the same refusal however they are cut. After a refusal it takes
  *          no more. Touches no socket, so the fuzzer drives it as it is.
- * Bounds   those of header_scan.h and body_decoder.h; the pool's budget for bodies.
+ * Bounds   those of header_scan.h and body_decoder.h. What bodies hold is counted in the pool, for the caller to bound.
  * Memory   a header block that arrives in pieces is gathered in a buffer of the reader, given back when it is whole.
  * Thread   the loop's.           May use: base.
  */
@@ -34,5 +34,5 @@ void request_reader_release(struct request_reader *reader);
 enum reader_step request_reader_feed(struct request_reader *reader, struct str bytes, size_t *ret_used,
                                      struct exchange **ret_exchange, enum http_refusal *ret_refusal);
 
-/* Nothing of a next request has come. */
+/* Nothing of a next request has come; an empty line before it is nothing (RFC 9112, 2.2). */
 bool request_reader_is_idle(const struct request_reader *reader);

@@ -16,6 +16,7 @@ enum {
     TICK_MAX_MS = 1000,
     TICK_MIN_MS = 5,
     BODIES_MAX_BYTES = 128 * 1024 * 1024,
+    ANSWERS_MAX_BYTES = 256 * 1024 * 1024,
 };
 
 /* ---- the loop's turns ---------------------------------------------------------------------------------------- */
@@ -157,6 +158,7 @@ enum err http_server_open(uv_loop_t *loop, const struct http_server_options *opt
         return err_set(info, ERR_IO, "out of memory for an HTTP server");
     }
     server->options = *options;
+    server->options.answers_max_bytes = options->answers_max_bytes > 0 ? options->answers_max_bytes : ANSWERS_MAX_BYTES;
     server->loop = loop;
     server->pool.body_max_bytes = options->body_max_bytes;
     server->pool.bodies_max_bytes = options->bodies_max_bytes > 0 ? options->bodies_max_bytes : BODIES_MAX_BYTES;

@@ -7,9 +7,12 @@
  *          A peer that ends only its sending side still gets its answers.
  * Bounds   header block 16 KiB and 100 fields, target 8 KiB, body as configured, one request being read and at most
  *          16 unanswered a connection; times: 10 s for a header block, 30 s for a body, 60 s idle, 30 s for a reader
- *          that does not read. Past connections_max a new one is answered 503 and closed. All bodies that are held at
- *          once share bodies_max_bytes; past it a request is answered 503. What the server refuses by itself is an
- *          application/problem+json from the table in refusal.h, with Connection: close.
+ *          that does not read. Past connections_max a new one takes the place of who has waited longest without being
+ *          owed an answer (idle ones first); when all are owed one it is answered 503 and closed. All bodies that are
+ *          held at once share bodies_max_bytes; past it the upload that has lasted longest is cut off with 503, and
+ *          when there is no other the newcomer is, unless its body is small. Answers that are not read yet share
+ *          answers_max_bytes; past it the reader that has made no progress for longest is cut off. What the server
+ *          refuses by itself is an application/problem+json from the table in refusal.h, with Connection: close.
  * Memory   an arena per exchange holds the request's head and what the application makes for it: at most
  *          HTTP_ARENA_BYTES + 8 x body_max_bytes. The body has a buffer of its own, which grows as bytes arrive, so an
  *          announced length alone costs nothing.
@@ -76,7 +79,8 @@ struct http_server_options {
     int port; /* 0: chosen by the system, see http_server_port */
     size_t body_max_bytes;
     size_t connections_max;
-    size_t bodies_max_bytes; /* 0: 128 MiB */
+    size_t bodies_max_bytes;  /* 0: 128 MiB */
+    size_t answers_max_bytes; /* 0: 256 MiB */
     struct http_time_limits times;
     /* Called with each whole request; answers now or later, on the same thread. */
     void (*on_request)(void *context, struct http_exchange *exchange);
@@ -103,6 +107,10 @@ void http_answer_field(struct http_exchange *exchange, const char *name, struct 
  * content_type may be NULL for an empty body. Date, Content-Length and Connection are added. The exchange is gone
  * afterwards. */
 void http_answer(struct http_exchange *exchange, int status, const char *content_type, struct str body);
+
+/* The application needs the body no more (it copied what it wants): its memory is given back and no longer counts
+ * against bodies_max_bytes; what the arena holds beyond a common request's counts instead. */
+void http_body_done(struct http_exchange *exchange);
 
 /* The value of the request's field, empty when absent. */
 struct str http_request_field(const struct http_exchange *exchange, const char *name);

@@ -14,6 +14,7 @@ enum {
     OUTPUT_PAUSE_BYTES = 256 * 1024,  /* unsent answers; then the connection is not read */
     WRITE_PROGRESS_BYTES = 16 * 1024, /* a reader takes this much in each write_ms, or all there is */
     LINGER_BYTES = 4 * 1024 * 1024,   /* thrown away after our last byte, so that the peer gets to read it */
+    SMALL_BODY_BYTES = 16 * 1024,     /* bodies up to this have an eighth more than bodies_max_bytes to live in */
     TURNED_AWAY_MAX = 64,             /* connections past connections_max that are being told so */
 };
 
@@ -35,6 +36,7 @@ struct http_server {
     struct connection *connections; /* all, newest first */
     struct connection *unsent;      /* with answers to send or input to go on with */
     unsigned turned_away;
+    size_t answers_bytes; /* written for all connections and not taken by their sockets yet */
     struct deadline_queue heads, bodies, idle, lingering; /* of connection.read_deadline */
     struct deadline_queue writes;                         /* of connection.write_deadline */
 

@@ -26,6 +26,7 @@ export DAYBOOK_KAFKA_BROKERS=127.0.0.1:$KAFKA_PORT
 export DAYBOOK_POSTGRES="host=127.0.0.1 port=$POSTGRES_PORT user=daybook dbname=daybook"
 export DAYBOOK_PROVIDER_URL=http://127.0.0.1:$PROVIDER_PORT
 export DAYBOOK_DATA_DIR=${DAYBOOK_DATA_DIR:-$VAR/daybook}
+export DAYBOOK_DEVELOPMENT=${DAYBOOK_DEVELOPMENT:-true}
 export DAYBOOK_SECRET_FILE=${DAYBOOK_SECRET_FILE:-$VAR/daybook/secret}
 
 BINARY=$ROOT/build/release/daybook

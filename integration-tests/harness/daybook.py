@@ -49,6 +49,7 @@ class Daybook:
             "handler_name": self.name,
             "data_dir": self.directory / "data",
             "secret_file": self.directory / "secret",
+            "development": "true",
             "provider_url": self.provider_url,
         } | settings
         self.service = Process("daybook serve", [binary, "serve"], self.directory / "serve.log", self.environment())

@@ -17,12 +17,12 @@ _Static_assert(TOPIC_CATALOG == TOPIC_FIRST_EVENTS && TOPIC_STOCK == TOPIC_FIRST
     ROW("products", 0)                                                                                                 \
     BETWEEN ROW("stock", 1) BETWEEN ROW("carts", 2) BETWEEN ROW("orders", 3) BETWEEN ROW("payments", 4)
 
-const struct pg_statement view_behind = {
-    .name = "view_behind",
-    .sql = "SELECT EXISTS (SELECT FROM unnest($2::bigint[], $3::bigint[]) AS want (hash, version)"
-           " WHERE (want.hash >> 60) & 15 = CASE $1::text" VIEW_TOPICS(
-               TOPIC_OF_VIEW, ) " END"
-                                " AND coalesce((SELECT min(reached.min) FROM (" VIEW_TOPICS(
-                                    REACHED, " UNION ALL") ") AS reached), 0) < want.version) AS behind",
-    .parameter_count = 3,
+const struct pg_statement view_reached = {
+    .name = "view_reached",
+    .sql = "SELECT want.hash, CASE WHEN (want.hash >> 60) & 15 = CASE $1::text" VIEW_TOPICS(
+        TOPIC_OF_VIEW, ) " END"
+                         " THEN coalesce((SELECT min(reached.min) FROM (" VIEW_TOPICS(
+                             REACHED, " UNION ALL") ") AS reached), 0) ELSE 0 END"
+                                                    " FROM unnest($2::bigint[]) AS want (hash)",
+    .parameter_count = 2,
 };

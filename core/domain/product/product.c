@@ -2,6 +2,7 @@
 
 #include "core/domain/money.h"
 #include "core/domain/product/claim.h"
+#include "core/domain/product/size.h"
 #include "gen/codec.h"
 
 static const struct status_change changes[] = {
@@ -130,21 +131,22 @@ static enum rejection define_product(const struct product_state *state, const st
                                    arena_printf(decision->arena, "/variants/%u/sku", i));
         }
     }
-    decision_event(decision, EVENT_PRODUCT_DEFINED)->as.product_defined = (struct product_defined){
-        .details =
-            {
-                .title = ask->title,
-                .has_description = ask->has_description,
-                .description = ask->description,
-                .has_vendor = ask->has_vendor,
-                .vendor = ask->vendor,
-                .categories = ask->categories,
-                .tags = ask->tags,
-                .attributes = ask->attributes,
-                .images = ask->images,
-            },
-        .proposed = ask->variants,
+    const struct product_details details = {
+        .title = ask->title,
+        .has_description = ask->has_description,
+        .description = ask->description,
+        .has_vendor = ask->has_vendor,
+        .vendor = ask->vendor,
+        .categories = ask->categories,
+        .tags = ask->tags,
+        .attributes = ask->attributes,
+        .images = ask->images,
     };
+    if (product_outgrows(0, 0, product_details_bytes(&details) + variants_bytes(&ask->variants))) {
+        return REJECT_PRODUCT_TOO_LARGE;
+    }
+    decision_event(decision, EVENT_PRODUCT_DEFINED)->as.product_defined =
+        (struct product_defined){.details = details, .proposed = ask->variants};
     return ACCEPTED;
 }
 
@@ -168,6 +170,9 @@ static enum rejection change_product(const struct product_state *state, const st
     after.tags = ask->has_tags ? ask->tags : after.tags;
     after.attributes = ask->has_attributes ? ask->attributes : after.attributes;
     after.images = ask->has_images ? ask->images : after.images;
+    if (product_outgrows(product_bytes(state), product_details_bytes(&state->details), product_details_bytes(&after))) {
+        return REJECT_PRODUCT_TOO_LARGE;
+    }
     if (!details_equal(&state->details, &after)) {
         decision_event(decision, EVENT_PRODUCT_CHANGED)->as.product_changed =
             (struct product_changed){.before = state->details, .after = after};
@@ -221,7 +226,7 @@ static enum rejection add_variant(const struct product_state *state, const struc
     if (state->variants.count + state->proposed.count >= PRODUCT_MAX_VARIANTS) {
         return REJECT_TOO_MANY_VARIANTS;
     }
-    decision_event(decision, EVENT_VARIANT_PROPOSED)->as.variant_proposed.variant = (struct variant){
+    const struct variant variant = {
         .sku = ask->sku,
         .has_barcode = ask->has_barcode,
         .barcode = ask->barcode,
@@ -234,6 +239,10 @@ static enum rejection add_variant(const struct product_state *state, const struc
         .has_tax_class = ask->has_tax_class,
         .tax_class = ask->tax_class,
     };
+    if (product_outgrows(product_bytes(state), 0, variant_bytes(&variant))) {
+        return REJECT_PRODUCT_TOO_LARGE;
+    }
+    decision_event(decision, EVENT_VARIANT_PROPOSED)->as.variant_proposed.variant = variant;
     return ACCEPTED;
 }
 
@@ -262,6 +271,9 @@ static enum rejection change_variant(const struct product_state *state, const st
     after.weight_g = ask->has_weight_g ? ask->weight_g : after.weight_g;
     after.has_tax_class |= ask->has_tax_class;
     after.tax_class = ask->has_tax_class ? ask->tax_class : after.tax_class;
+    if (product_outgrows(product_bytes(state), variant_bytes(before), variant_bytes(&after))) {
+        return REJECT_PRODUCT_TOO_LARGE;
+    }
     if (!variants_equal(before, &after)) {
         decision_event(decision, EVENT_VARIANT_CHANGED)->as.variant_changed =
             (struct variant_changed){.before = *before, .after = after};

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/domain/product/size.h"
 #include "core/testing/given.h"
 
 #define PRODUCT "prod_01J00000000000000000000001"
@@ -366,6 +367,44 @@ static void a_product_has_at_most_100_variants(void **state) {
     given_end(&other);
 }
 
+static void what_a_product_holds_in_all_is_bounded(void **state) {
+    struct given *product = *state;
+    static char text[PRODUCT_MAX_BYTES];
+    memset(text, 'x', sizeof text);
+    struct attribute attributes[] = {{STR("a"), str_of(text, PRODUCT_MAX_BYTES - 1000)},
+                                     {STR("b"), str_of(text, 1000)}};
+    struct command change = {.type = COMMAND_CHANGE_VARIANT,
+                             .as.change_variant = {.sku = STR("GREEN"), .has_attributes = true}};
+    change.as.change_variant.attributes = (struct attribute_array){attributes, 2, 2};
+    when(product, change);
+    THEN_REFUSED(product, REJECT_PRODUCT_TOO_LARGE, "");
+    change.as.change_variant.attributes.count = 1;
+    when(product, change);
+    THEN(product, EVENT_VARIANT_CHANGED);
+    struct command describe = {.type = COMMAND_CHANGE_PRODUCT, .as.change_product.has_description = true};
+    describe.as.change_product.description = str_of(text, 1000);
+    when(product, describe);
+    THEN_REFUSED(product, REJECT_PRODUCT_TOO_LARGE, "");
+    struct command one_more = add("ONE-MORE");
+    one_more.as.add_variant.has_title = true;
+    one_more.as.add_variant.title = str_of(text, 1000);
+    when(product, one_more);
+    THEN_REFUSED(product, REJECT_PRODUCT_TOO_LARGE, "");
+    when(product, add("ONE-MORE"));
+    THEN(product, EVENT_VARIANT_PROPOSED);
+    change.as.change_variant.attributes.items[0].value.len /= 2;
+    when(product, change);
+    THEN(product, EVENT_VARIANT_CHANGED);
+    struct variant large = variant("LARGE", 1);
+    large.attributes = (struct attribute_array){attributes, 2, 2};
+    attributes[0].value.len = PRODUCT_MAX_BYTES;
+    struct given other;
+    given_begin(&other, STR("prod_other"));
+    when(&other, define(&large, 1));
+    THEN_REFUSED(&other, REJECT_PRODUCT_TOO_LARGE, "");
+    given_end(&other);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 #define DRAFT(name) cmocka_unit_test_setup_teardown(name, begin_draft, end)
 
@@ -391,6 +430,7 @@ int main(void) {
         DRAFT(a_removed_variant_gives_its_sku_back),
         DRAFT(a_product_told_of_a_release_it_does_not_know_of_asks_again),
         DRAFT(a_product_has_at_most_100_variants),
+        DRAFT(what_a_product_holds_in_all_is_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
