@@ -15,6 +15,7 @@ enum {
     /* A record that was not delivered by then is given up, so that its sender hears 503 before he gives up himself. */
     DELIVERY_TIMEOUT_MS = 4000,
     PRODUCER_CLOSE_MS = 2000,
+    COMMANDS_LINGER_MS = 1, /* under load several commands share a request; docs/performance.md */
 };
 
 static void choose_instance(struct gateway *gateway) {
@@ -28,7 +29,7 @@ static enum err open_producer(struct gateway *gateway, struct err_info *info) {
     const struct log_producer_options options = {
         .brokers = gateway->config->kafka_brokers,
         .client_id = "daybook-gateway",
-        .linger_ms = 0,
+        .linger_ms = COMMANDS_LINGER_MS,
         .delivery_timeout_ms = DELIVERY_TIMEOUT_MS,
     };
     return log_producer_open(&options, &gateway->producer, info);

@@ -17,6 +17,7 @@ enum {
     /* One fetch must be able to hold the largest batch; more per partition only delays the others. */
     FETCH_PARTITION_BYTES = 4 * 1024 * 1024,
     FETCH_BYTES = 16 * 1024 * 1024,
+    FETCH_WAIT_MS = 50,
 };
 
 struct log_reader {
@@ -26,6 +27,7 @@ struct log_reader {
     char *brokers;
     char *client_id;
     enum log_isolation isolation;
+    int fetch_min_bytes;
 
     rd_kafka_topic_t *topics[TOPICS_MAX]; /* looked up ahead, and held so that they stay known */
     int topic_count;
@@ -72,7 +74,8 @@ static enum err consumer_new(struct log_reader *reader, enum log_isolation isola
                       queue_max_bytes < FETCH_PARTITION_BYTES ? queue_max_bytes : FETCH_PARTITION_BYTES),
         CLIENT_NUMBER("fetch.max.bytes", queue_max_bytes < FETCH_BYTES ? queue_max_bytes : FETCH_BYTES),
         /* An end of partition is told by an empty answer, and a new assignment waits for the answer in flight. */
-        CLIENT_NUMBER("fetch.wait.max.ms", 50),
+        CLIENT_NUMBER("fetch.wait.max.ms", FETCH_WAIT_MS),
+        CLIENT_NUMBER("fetch.min.bytes", reader->fetch_min_bytes > 0 ? reader->fetch_min_bytes : 1),
         CLIENT_NUMBER("fetch.error.backoff.ms", 100),
     };
     rd_kafka_conf_t *conf = client_conf(reader->brokers, reader->client_id, settings, ARRAY_LENGTH(settings));
@@ -89,6 +92,7 @@ enum err log_reader_open(const struct log_reader_options *options, struct log_re
     reader->client_id = strdup(options->client_id);
     assert(reader->brokers != NULL && reader->client_id != NULL);
     reader->isolation = options->isolation;
+    reader->fetch_min_bytes = options->fetch_min_bytes;
     int64_t queue_max_bytes = options->queue_max_bytes > 0 ? options->queue_max_bytes : QUEUE_MAX_BYTES;
     enum err err = consumer_new(reader, options->isolation, queue_max_bytes, &reader->client, info);
     if (err != ERR_NONE) {

@@ -45,6 +45,9 @@ struct log_reader_options {
     const char *client_id;
     enum log_isolation isolation;
     int64_t queue_max_bytes; /* 0: 64 MiB */
+    /* 0: every record is sent on at once. Else the broker gathers so many bytes, for 50 ms at most: a busy log is then
+     * told in few answers, each of which costs the broker and us nearly as much as one record. */
+    int fetch_min_bytes;
 };
 
 MUST_CHECK enum err log_reader_open(const struct log_reader_options *options, struct log_reader **ret_reader,
