@@ -323,7 +323,7 @@ def test_commands_that_retention_took_undecided_stop_their_shard(installation):
     installation.retention_takes("commands", installation.kafka.end_offsets(installation.topic("commands")))
     handler.start()
     wait_until(lambda: handler.log().count("shard stopped") >= SHARDS, "every shard being stopped", 30)
-    assert "set the group's offset by hand" in handler.log()
+    assert "`daybook shards` sets it" in handler.log()
 
 
 # ---- poison -----------------------------------------------------------------------------------------------------------

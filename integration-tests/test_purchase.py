@@ -197,14 +197,18 @@ def test_cancelling_after_a_partial_refund_gives_the_rest_back(shop, sku, dayboo
     wait_until(lambda: ledger(daybook, payment)["refunded"] == 100, "the refund of the rest")
 
 
+def types_of_events(shop, order):
+    history = shop.client.expect(200, shop.client.get(f"/v1/orders/{order}/history"))
+    return [event["type"] for event in history["items"]]
+
+
 def test_a_success_after_the_cancellation_is_refunded_visibly(shop, sku, daybook):
     shop.sells(sku, 100, 5)
     order = shop.check_out(shop.cart((sku, 1))["id"], "late_success").json()["order"]
     shop.client.expect(200, shop.client.post(f"/v1/orders/{order}/cancel", {"reason": "too slow"}))
     payment = shop.order(order)["payments"][0]["id"]
     wait_until(lambda: ledger(daybook, payment)["refunded"] == 100, "the refund of the late success")
-    history = shop.client.expect(200, shop.client.get(f"/v1/orders/{order}/history"))
-    assert "OrderPaymentReturned" in [event["type"] for event in history["items"]]
+    wait_until(lambda: "OrderPaymentReturned" in types_of_events(shop, order), "the order telling of it")
 
 
 def test_a_late_success_pays_an_order_that_still_waits(shop, sku, daybook):
@@ -229,8 +233,7 @@ def test_a_payment_whose_webhook_is_lost_is_found_all_the_same(new_daybook):
         shop.client.expect(200, shop.client.post(f"/v1/orders/{given_up}/cancel", {"reason": "not paid in time"}))
         payment = shop.order(given_up)["payments"][0]["id"]
         wait_until(lambda: ledger(installation, payment)["refunded"] == 100, "the refund")
-        history = shop.client.expect(200, shop.client.get(f"/v1/orders/{given_up}/history"))
-        assert "OrderPaymentReturned" in [event["type"] for event in history["items"]]
+        wait_until(lambda: "OrderPaymentReturned" in types_of_events(shop, given_up), "the order telling of it")
         # One that still waits is paid for once the connector looks, after some ten seconds.
         order_becomes(shop, kept, "confirmed")
 

@@ -363,11 +363,9 @@ enum err batch_run(struct worker *worker, size_t from, size_t *ret_taken, struct
         bool is_empty = offsets->cnt == 0;
         err = is_empty ? ERR_NONE : batch_commit(worker, offsets, info);
         rd_kafka_topic_partition_list_destroy(offsets);
-        if (err == ERR_NONE) {
+        if (err == ERR_NONE && !is_empty) {
             batch_apply(worker);
-            if (!is_empty) {
-                batch_reply_all(worker);
-            }
+            batch_reply_all(worker);
         }
     }
     if (err == ERR_TOO_LARGE) {

@@ -31,7 +31,9 @@ class Client:
         sent = dict(headers or {})
         if self.position and POSITION not in sent:
             sent[POSITION] = self.position
-        return self.http.get(path, headers=sent, **options)
+        answer = self.http.get(path, headers=sent, **options)
+        self.position = answer.headers.get(POSITION, self.position)
+        return answer
 
     def post(self, path, body=None, key=None, **options):
         return self.command("POST", path, body, key, **options)

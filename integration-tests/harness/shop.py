@@ -31,6 +31,8 @@ class Shop:
         """A product on sale, with units in stock."""
         product = self.product((sku, cents))
         self.stock(sku, quantity)
+        # Shown once the view of stock has it: later answers bring positions of other streams.
+        self.available(sku)
         return product
 
     def available(self, sku):

@@ -13,6 +13,8 @@ from .waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "deploy" / "local"
+# For the environment of a Stack whose broker leaves fsync to the kernel: a killed process loses nothing, a power cut may.
+NEVER_FLUSH = str(2**63 - 1)
 
 
 class Stack:

@@ -1,10 +1,17 @@
 #include "projections/runtime/rebuild.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "core/base/timestamp.h"
 #include "projections/runtime/behind.h"
 
-enum { STEP_MS = 500, WATERMARK_TIMEOUT_MS = 10000, SWITCH_TRIES = 20 };
+enum {
+    STEP_MS = 500,
+    WATERMARK_TIMEOUT_MS = 10000,
+    STALL_MS = 60000, /* without progress: a transaction that nobody ends, or no broker */
+    SWITCH_TRIES = 20,
+};
 
 void rebuild_schema_name(const struct view *view, char ret_name[SCHEMA_NAME_MAX]) {
     snprintf(ret_name, SCHEMA_NAME_MAX, "%s_rebuild", view->name);
@@ -36,11 +43,12 @@ static int64_t passed(const struct feed_partition *partition) {
     return seen < partition->until ? seen : partition->until;
 }
 
-/* Projects until each partition is where it is to be. */
+/* Projects until each partition is where it is to be, or nothing moves any more. */
 static enum err run_until(struct feed *feed, const struct rebuild_options *options, struct feed_counts *counts,
                           struct err_info *info) {
     size_t count;
     const struct feed_partition *partitions = feed_partitions(feed, &count);
+    int64_t moved_us = clock_boot_us(), moved_to = -1;
     for (;;) {
         int64_t done = 0, total = 0;
         for (size_t i = 0; i < count; i++) {
@@ -52,6 +60,15 @@ static enum err run_until(struct feed *feed, const struct rebuild_options *optio
         }
         if (done == total) {
             return ERR_NONE;
+        }
+        if (done != moved_to) {
+            moved_to = done;
+            moved_us = clock_boot_us();
+        } else if (clock_boot_us() - moved_us > STALL_MS * (int64_t)MICROS_PER_MS) {
+            return err_set_retriable(info, ERR_TIMEOUT,
+                                     "%s: nothing to read for %d s, at %" PRId64 " of %" PRId64
+                                     ": no broker, or a transaction there is neither committed nor aborted",
+                                     options->view->name, STALL_MS / 1000, done, total);
         }
         bool full;
         enum err failure = feed_step(feed, STEP_MS, counts, &full, info);
