@@ -33,31 +33,35 @@ static enum err txn_abandon(struct worker *worker, enum err err, struct err_info
     return ERR_IN_DOUBT;
 }
 
+/* After a commit: what it appended was appended just now, and bears the broker's time. The time of the commit comes on
+ * top, some seconds at most, which is little beside what clocks may differ by. */
+static void clocks_learn(struct worker *worker) {
+    int64_t appended_us = log_txn_appended_us(worker->txn);
+    int64_t boot_us = clock_boot_us();
+    for (uint32_t i = 0; i < worker_shard_count(worker) && appended_us > 0; i++) {
+        if (worker->shards[i].active) {
+            shard_clock_fresh(&worker->shards[i].clock, boot_us, appended_us);
+        }
+    }
+}
+
 static enum err offsets_commit(struct worker *worker, const rd_kafka_topic_partition_list_t *offsets,
                                struct err_info *info) {
     const rd_kafka_consumer_group_metadata_t *group = group_metadata(worker->group);
     if (group == NULL) {
         return txn_abandon(worker, err_set_retriable(info, ERR_FENCED, "the group no longer knows this member"), info);
     }
-    return log_txn_commit(worker->txn, offsets, group, info);
-}
-
-/* After a commit: what it appended was appended just now, and bears the broker's time. The time of the commit comes on
- * top, some seconds at most, which is little beside what clocks may differ by. */
-static void clocks_learn(struct worker *worker) {
-    int64_t appended_us = log_txn_appended_us(worker->txn);
-    for (uint32_t i = 0; i < worker_shard_count(worker) && appended_us > 0; i++) {
-        if (worker->shards[i].active) {
-            shard_clock_fresh(&worker->shards[i].clock, clock_boot_us(), appended_us);
-        }
+    enum err err = log_txn_commit(worker->txn, offsets, group, info);
+    if (err == ERR_NONE) {
+        clocks_learn(worker);
     }
+    return err;
 }
 
 static void shards_committed(struct worker *worker) {
     for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
         worker->shards[i].committed_offset = worker->shards[i].next_offset;
     }
-    clocks_learn(worker);
 }
 
 /* Offsets alone append nothing that would tell the broker's time: one record does, without a value and for nobody. */
@@ -251,7 +255,6 @@ static enum err batch_commit(struct worker *worker, const rd_kafka_topic_partiti
     }
     err = offsets_commit(worker, offsets, info);
     if (err == ERR_NONE) {
-        clocks_learn(worker);
         pthread_mutex_lock(&worker->report_lock);
         histogram_record(&worker->report.commit_us, (uint64_t)(clock_boot_us() - began_us));
         pthread_mutex_unlock(&worker->report_lock);
