@@ -1,4 +1,5 @@
-/* The saga as a whole: carts, orders, SKUs and payments together in a shop in memory. */
+/* The saga as a whole: carts, orders, SKUs and payments together in a shop in memory. Long because each way a purchase
+ * can go has a test of its own. */
 #include "core/domain/checkout/checkout.h"
 
 #include <setjmp.h>

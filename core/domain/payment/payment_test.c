@@ -1,3 +1,4 @@
+/* A payment in given/when/then. Long because each outcome is tried in each status that it can meet. */
 #include "core/domain/payment/payment.h"
 
 #include <setjmp.h>
