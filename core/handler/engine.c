@@ -40,8 +40,10 @@ static struct engine_shard *shard_at(const struct engine *engine, int32_t shard)
 }
 
 void engine_own(struct engine *engine, int32_t shard, struct store *store) {
-    assert(store != NULL && shard_at(engine, shard)->store == NULL);
-    shard_at(engine, shard)->store = store;
+    struct engine_shard *owned = shard_at(engine, shard);
+    assert(store != NULL && owned->store == NULL);
+    owned->store = store;
+    overlay_init(&owned->overlay, store, &engine->outbox.arena, engine->options.aggregates);
 }
 
 void engine_disown(struct engine *engine, int32_t shard) {
@@ -50,14 +52,21 @@ void engine_disown(struct engine *engine, int32_t shard) {
     *owned = (struct engine_shard){0};
 }
 
-void engine_batch_begin(struct engine *engine) {
+static bool is_any_behind(const struct engine *engine) {
+    bool behind = false;
+    for (uint32_t i = 0; i < engine->options.policy->shard_count; i++) {
+        behind = behind || engine->shards[i].behind;
+    }
+    return behind;
+}
+
+/* The stores have it all: everything in memory may go. */
+static void overlays_begin(struct engine *engine) {
     outbox_clear(&engine->outbox);
-    map_init(&engine->touched, &engine->outbox.arena);
-    engine->drafts = (struct draft_array){0};
-    engine->queue = (struct work_array){0};
+    engine->kept_batches = 0;
+    engine->fired = false;
     for (uint32_t i = 0; i < engine->options.policy->shard_count; i++) {
         struct engine_shard *shard = &engine->shards[i];
-        shard->wrote = false;
         if (shard->store != NULL) {
             store_rest(shard->store);
             overlay_init(&shard->overlay, shard->store, &engine->outbox.arena, engine->options.aggregates);
@@ -65,8 +74,25 @@ void engine_batch_begin(struct engine *engine) {
     }
 }
 
+void engine_batch_begin(struct engine *engine) {
+    if (is_any_behind(engine)) {
+        assert(!engine->in_batch && "a batch cannot be dropped from above those that are kept");
+        outbox_next(&engine->outbox);
+    } else {
+        overlays_begin(engine);
+    }
+    engine->in_batch = true;
+    engine->batch_began_bytes = engine->outbox.arena.used_bytes;
+    map_init(&engine->touched, &engine->outbox.arena);
+    engine->drafts = (struct draft_array){0};
+    engine->queue = (struct work_array){0};
+    for (uint32_t i = 0; i < engine->options.policy->shard_count; i++) {
+        engine->shards[i].wrote = false;
+    }
+}
+
 bool engine_is_full(const struct engine *engine) {
-    return engine->outbox.arena.used_bytes > BATCH_FULL_BYTES;
+    return engine->outbox.arena.used_bytes - engine->batch_began_bytes > BATCH_FULL_BYTES;
 }
 
 bool engine_wrote(const struct engine *engine, int32_t shard) {
@@ -98,7 +124,14 @@ static enum err set_aside(struct engine *engine, const struct work *work, struct
 
 /* ---- follow-ups -------------------------------------------------------------------------------------------------- */
 
-static enum err follow_up_send(struct engine *engine, const struct work *work, struct err_info *info) {
+/* For another shard, or one that is beyond what is decided at once. */
+static enum err follow_up_send(struct engine *engine, struct work *work, struct err_info *info) {
+    struct command *command = arena_alloc(&engine->outbox.arena, sizeof *command);
+    *command = *work->command;
+    work->command = command;
+    work->at_once = false;
+    command->meta.command_id =
+        follow_up_id_of(&engine->outbox.arena, command->meta.causation_id, work->index, work->at_once);
     buf_clear(&engine->scratch);
     command_record_write(&engine->scratch, work->command);
     if (!buf_ok(&engine->scratch)) {
@@ -121,7 +154,7 @@ static enum err follow_up_add(struct engine *engine, struct command *command, co
                               struct str traceparent, struct err_info *info) {
     const struct str stream = command->meta.stream;
     command->meta = (struct command_meta){
-        .command_id = follow_up_id_of(&engine->outbox.arena, cause->meta.event_id, index),
+        .command_id = follow_up_id_of(&engine->outbox.arena, cause->meta.event_id, index, true),
         .stream = stream,
         .correlation_id = cause->meta.correlation_id,
         .causation_id = cause->meta.event_id,
@@ -133,6 +166,8 @@ static enum err follow_up_add(struct engine *engine, struct command *command, co
         .shard = shard_of_stream(stream, engine->options.policy->shard_count),
         .command = command,
         .traceparent = traceparent,
+        .index = index,
+        .at_once = true,
     };
     work.origin = (struct record_origin){.topic = TOPIC_COMMANDS,
                                          .partition = work.shard,
@@ -357,13 +392,15 @@ static enum err decide_one(struct engine *engine, const struct work *work, struc
     if (!str_is_empty(misfit) || !command_id_read(command->meta.command_id, id)) {
         return set_aside(engine, work, str_is_empty(misfit) ? STR("its id is not a command's") : misfit, info);
     }
-    struct window_item *item;
-    enum err err = overlay_window(&shard_at(engine, work->shard)->overlay, id, &item, info);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    if (item->present) {
-        return answers_repeat(engine, work, item, info);
+    struct window_item *item = NULL;
+    if (!work->at_once) {
+        enum err err = overlay_window(&shard_at(engine, work->shard)->overlay, id, &item, info);
+        if (err != ERR_NONE) {
+            return err;
+        }
+        if (item->present) {
+            return answers_repeat(engine, work, item, info);
+        }
     }
     if (is_expired(engine, work)) {
         engine->stats.expired++;
@@ -493,6 +530,7 @@ enum err engine_fire_timers(struct engine *engine, int32_t shard, int64_t now_us
         if (err == ERR_NONE && stream->deadline_us == due.items[i].deadline_us) {
             err = timer_fire(engine, shard, stream, now_us, info);
             fired++;
+            engine->fired = true;
         }
     }
     if (err == ERR_NONE) {
@@ -516,10 +554,27 @@ void engine_appended(struct engine *engine, enum log_topic topic, int32_t partit
     }
 }
 
+void engine_batch_keep(struct engine *engine) {
+    for (uint32_t i = 0; i < engine->options.policy->shard_count; i++) {
+        struct engine_shard *shard = &engine->shards[i];
+        shard->behind = shard->store != NULL && (shard->behind || shard->wrote || overlay_is_dirty(&shard->overlay));
+    }
+    engine->in_batch = false;
+    engine->kept_batches++;
+}
+
+bool engine_apply_is_due(const struct engine *engine) {
+    return engine->kept_batches >= KEPT_BATCHES_MAX || engine->outbox.arena.used_bytes > KEPT_MAX_BYTES ||
+           engine->fired;
+}
+
 enum err engine_apply(struct engine *engine, int32_t shard, struct err_info *info) {
     struct engine_shard *owned = shard_at(engine, shard);
-    if (!owned->wrote && !overlay_is_dirty(&owned->overlay)) {
+    assert(!engine->in_batch);
+    if (!owned->behind) {
         return ERR_NONE;
     }
-    return overlay_write(&owned->overlay, engine->options.window_us, info);
+    enum err err = overlay_write(&owned->overlay, engine->options.window_us, info);
+    owned->behind = err != ERR_NONE;
+    return err;
 }

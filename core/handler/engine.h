@@ -2,14 +2,17 @@
  *
  * Purpose  the whole of command processing save Kafka, threads and clocks: whoever runs it (a worker, or the simulator)
  *          hands it commands in the order of their log, writes the batch's records in one transaction, and then either
- *          applies the batch to the stores or drops it.
+ *          keeps the batch or drops it.
  * Promise  the same stores and the same commands give the same batch. A batch that was dropped leaves no trace, save
  *          that retries it registered as askers stay registered.
+ * Stores   follow behind: batches that are kept stay in memory, the next is decided on top of them, and engine_apply
+ *          writes several at once, so that a page of the store that each of them changes is written once. They are
+ *          committed; what a crash forgets of them, a takeover reads from the log (docs/adr/0017).
  *          Every command gets at most one answer, and a repeated one the first answer again.
  * Follow-ups for a shard that is owned are decided at once, at most decisions_per_command of them for one command;
  *          what is beyond, or for other shards, goes to the commands topic.
  * Bounds   engine_is_full: end the batch when it says so (BATCH_FULL_BYTES of BATCH_MAX_BYTES), so that the last
- *          command has room for all that may follow from it.
+ *          command has room for all that may follow from it. engine_apply_is_due: KEPT_BATCHES_MAX, KEPT_MAX_BYTES.
  * Thread   one at a time.        May use: base, domain, log.
  */
 #pragma once
@@ -24,6 +27,9 @@ enum { DECISIONS_PER_COMMAND_MAX = 1100 };
 
 #define BATCH_MAX_BYTES ((size_t)512 * 1024 * 1024)
 #define BATCH_FULL_BYTES ((size_t)48 * 1024 * 1024)
+#define KEPT_MAX_BYTES ((size_t)16 * 1024 * 1024)
+
+enum { KEPT_BATCHES_MAX = 16 };
 
 struct engine_options {
     const struct aggregates *aggregates;
@@ -52,7 +58,8 @@ struct engine_shard {
     struct store *store; /* NULL: not owned */
     struct overlay overlay;
     struct askers askers;
-    bool wrote; /* the batch holds an event or outcome of it */
+    bool wrote;  /* the batch holds an event or outcome of it */
+    bool behind; /* its store, behind the batches that are kept */
 };
 
 /* An answer that is being made; it is finished when all that follows at once from the command was decided. */
@@ -60,7 +67,7 @@ struct draft {
     struct outcome outcome;
     struct engine_shard *shard;
     int32_t shard_number;
-    struct window_item *item;         /* of the command; NULL when its id cannot be read */
+    struct window_item *item;         /* of the command; NULL when its id cannot be read, or it was decided at once */
     const struct live_stream *stream; /* that answers; NULL: none does */
     bool recorded;                    /* it goes to the outcomes topic and is kept in the window */
     struct str traceparent;
@@ -77,6 +84,8 @@ struct work {
     const struct command *command;
     struct str traceparent;
     struct record_origin origin;
+    uint32_t index; /* of a follow-up, among those of its cause */
+    bool at_once;   /* a follow-up that is decided in the batch of its cause */
 };
 
 struct work_array {
@@ -93,7 +102,10 @@ struct engine {
     struct map touched; /* correlation id -> struct touched, in this batch */
     struct draft_array drafts;
     struct work_array queue; /* follow-ups of the command in hand */
-    uint32_t decisions;      /* made for it so far */
+    bool in_batch;           /* begun, not kept */
+    bool fired;              /* a timer has, since the stores were written */
+    uint32_t kept_batches;
+    size_t batch_began_bytes; /* of the arena: what is kept lies below */
 };
 
 /* A command as it lies in the log. */
@@ -107,11 +119,12 @@ struct engine_input {
 void engine_init(struct engine *engine, const struct engine_options *options);
 void engine_release(struct engine *engine);
 
-/* The store stays the caller's. Only between batches. */
+/* The store stays the caller's. Only between batches. What is kept and not written is forgotten with the shard. */
 void engine_own(struct engine *engine, int32_t shard, struct store *store);
 void engine_disown(struct engine *engine, int32_t shard);
 
-/* Forgets the batch before, whether it was applied or is dropped. */
+/* Drops the batch before if it was not kept. While others are kept nothing can be dropped from above them: then every
+ * shard must be disowned first, and taken over again. */
 void engine_batch_begin(struct engine *engine);
 bool engine_is_full(const struct engine *engine);
 
@@ -132,6 +145,13 @@ bool engine_wrote(const struct engine *engine, int32_t shard);
 /* After the commit: the last record that the batch appended to this partition stands at `offset`. */
 void engine_appended(struct engine *engine, enum log_topic topic, int32_t partition, int64_t offset);
 
-/* After that: writes what the batch changed of a shard to its store. ERR_CONFLICT, ERR_STORE: take the shard over
- * again. */
+/* After that: the batch stands, and the next is decided on top of it. */
+void engine_batch_keep(struct engine *engine);
+
+/* Whether enough is kept to be written now: its bounds are reached, or a timer has fired, which the store still lists
+ * as due. */
+bool engine_apply_is_due(const struct engine *engine);
+
+/* Between batches: writes what the batches that are kept changed of a shard to its store. Do so for all shards, or for
+ * none. ERR_CONFLICT, ERR_STORE: take the shard over again. */
 MUST_CHECK enum err engine_apply(struct engine *engine, int32_t shard, struct err_info *info);

@@ -25,6 +25,12 @@ static int both_shards_are_ours(void **state) {
     return 0;
 }
 
+static int both_are_ours_and_written_late(void **state) {
+    int failed = both_shards_are_ours(state);
+    ((struct fake_log *)*state)->writes_late = true;
+    return failed;
+}
+
 static int log_ends(void **state) {
     fake_log_free(*state);
     return 0;
@@ -222,6 +228,7 @@ static void the_window_forgets_what_is_too_old_to_be_repeated(void **state) {
     struct command set = set_line(log, cart, 2, 5);
     fake_send(log, &set);
     fake_run(log);
+    fake_write(log);
     uint64_t count;
     struct err_info info;
     assert_int_equal(store_count(log->stores[0], STORE_WINDOW, &count, &info), ERR_NONE);
@@ -282,7 +289,7 @@ static void causes_are_carried_from_event_to_event(void **state) {
     assert_str(reserved.meta.causation_id, placed.meta.event_id);
     assert_str(reserved.meta.correlation_id, command.meta.command_id);
     assert_str(reserved.meta.actor, STR("alice"));
-    assert_str(placed.meta.command_id, follow_up_id_of(&log->arena, checked_out.meta.event_id, 0));
+    assert_str(placed.meta.command_id, follow_up_id_of(&log->arena, checked_out.meta.event_id, 0, true));
     assert_int_equal(reserved.meta.occurred_at, checked_out.meta.occurred_at);
 }
 
@@ -309,6 +316,56 @@ static void a_follow_up_for_anothers_shard_goes_through_the_log(void **state) {
     assert_int_equal(log->reply.status, OUTCOME_STATUS_ACCEPTED);
     assert_str(log->reply.command_id, command.meta.command_id);
     assert_str(log->reply.stream, fake_order_of(&log->arena, cart));
+}
+
+static void a_follow_up_that_lies_in_the_log_twice_happens_once(void **state) {
+    struct fake_log *log = *state;
+    int32_t mine = 1 - sku_shard();
+    struct str cart = cart_opened_on(log, mine);
+    fake_disown(log, sku_shard());
+    struct command command = check_out(log, cart, 2);
+    fake_send(log, &command);
+    fake_run(log);
+    fake_disown(log, mine);
+    const struct fake_record sent = log->partitions[TOPIC_COMMANDS][sku_shard()].records[0];
+    fake_append(log, TOPIC_COMMANDS, sku_shard(), sent.key, sent.value);
+    fake_own(log, sku_shard());
+    fake_run(log);
+    assert_int_equal(fake_count(log, TOPIC_STOCK), 1);
+    assert_int_equal(log->engine.stats.repeated, 1);
+    fake_append(log, TOPIC_COMMANDS, sku_shard(), sent.key, sent.value);
+    fake_disown(log, sku_shard());
+    fake_own(log, sku_shard()); /* the window comes back with a takeover */
+    fake_run(log);
+    assert_int_equal(fake_count(log, TOPIC_STOCK), 1);
+    assert_int_equal(log->engine.stats.repeated, 2);
+}
+
+static uint64_t window_count(struct fake_log *log, int32_t shard) {
+    uint64_t count;
+    struct err_info info;
+    assert_int_equal(store_count(log->stores[shard], STORE_WINDOW, &count, &info), ERR_NONE);
+    return count;
+}
+
+static void follow_ups_decided_at_once_need_no_place_in_the_window(void **state) {
+    struct fake_log *log = *state;
+    int32_t shard = 1 - sku_shard();
+    struct str cart = cart_opened_on(log, shard);
+    struct command command = check_out(log, cart, 2);
+    fake_send(log, &command);
+    fake_run(log);
+    assert_true(log->engine.stats.follow_ups_local >= 2);
+    fake_write(log);
+    assert_int_equal(window_count(log, shard), 2); /* the opening and the check-out */
+    assert_int_equal(window_count(log, sku_shard()), 0);
+    for (int32_t i = 0; i < FAKE_SHARDS; i++) {
+        fake_disown(log, i);
+        fake_forget_store(log, i);
+        fake_own(log, i);
+    }
+    assert_int_equal(window_count(log, shard), 2);
+    assert_int_equal(window_count(log, sku_shard()), 0);
 }
 
 static void who_asks_again_meanwhile_is_told_at_rest_as_well(void **state) {
@@ -510,7 +567,7 @@ static void a_suspect_is_set_aside_undecided(void **state) {
     engine_batch_begin(&log->engine);
     assert_int_equal(engine_set_aside(&log->engine, &input, STR("it killed"), &info), ERR_NONE);
     fake_commit(log, (int64_t[]){offset + 1, 0});
-    fake_apply(log);
+    fake_keep(log);
     assert_str(log->reply.rejection, STR("malformed_command"));
     assert_int_equal(fake_count(log, TOPIC_CARTS), 0);
 }
@@ -550,7 +607,10 @@ static void asking_finds_an_accepted_command_without_a_key(void **state) {
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, both_shards_are_ours, log_ends)
+#define TEST(name)                                                                                                     \
+    cmocka_unit_test_setup_teardown(name, both_shards_are_ours, log_ends), {                                           \
+#name " (kept, not written)", name, both_are_ours_and_written_late, log_ends, NULL                             \
+    }
     const struct CMUnitTest tests[] = {
         TEST(an_event_carries_who_asked_why_and_the_chain),
         TEST(time_never_goes_back_within_a_stream),
@@ -567,6 +627,8 @@ int main(void) {
         TEST(a_check_out_whose_streams_are_all_ours_is_one_batch),
         TEST(causes_are_carried_from_event_to_event),
         TEST(a_follow_up_for_anothers_shard_goes_through_the_log),
+        TEST(a_follow_up_that_lies_in_the_log_twice_happens_once),
+        TEST(follow_ups_decided_at_once_need_no_place_in_the_window),
         TEST(who_asks_again_meanwhile_is_told_at_rest_as_well),
         TEST(too_many_follow_ups_go_through_the_log),
         TEST(a_release_that_comes_first_leaves_a_tombstone),

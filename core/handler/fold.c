@@ -15,6 +15,9 @@ static enum err fold_command_seen(struct overlay *overlay, const struct event *e
     if (!command_id_read(event->meta.command_id, id)) {
         return err_set(info, ERR_BROKEN_HISTORY, "event %.*s names no command", STR_ARGS(event->meta.event_id));
     }
+    if (command_was_at_once(event->meta.command_id, event->meta.causation_id)) {
+        return ERR_NONE;
+    }
     enum err err = overlay_window(overlay, id, &item, info);
     if (err != ERR_NONE) {
         return err;

@@ -6,7 +6,8 @@
  *          ERR_BROKEN_HISTORY: a newer release may have written it, and were it the last of its stream, nothing later
  *          would show that it is missing.
  * Window   an event puts its command into the window, an outcome puts the answer beside it; in either order, for the
- *          two come from different topics.
+ *          two come from different topics. Follow-ups that were decided with their cause are not kept: no log holds
+ *          them, so nothing brings them a second time (docs/adr/0017).
  * Memory   the overlay's arena; the texts of the record must live as long.
  * Thread   the overlay's.        May use: base, domain, log.
  */

@@ -3,8 +3,10 @@
 #include <assert.h>
 #include <sodium.h>
 
+enum { AT_ONCE_BIT = 0x80 }; /* of an id's first byte */
+
 /* BLAKE2b-128 of tag, cause (length first, so that no two causes run into one) and number. */
-static struct str id_of(struct arena *arena, const char *prefix, const char *tag, struct str cause, uint64_t number) {
+static void id_bytes(const char *tag, struct str cause, uint64_t number, uint8_t ret_bytes[ULID_BYTES]) {
     uint8_t head[12];
     for (int i = 0; i < 4; i++) {
         head[i] = (uint8_t)(cause.len >> (8 * (3 - i)));
@@ -12,29 +14,44 @@ static struct str id_of(struct arena *arena, const char *prefix, const char *tag
     for (int i = 0; i < 8; i++) {
         head[4 + i] = (uint8_t)(number >> (8 * (7 - i)));
     }
-    uint8_t bytes[ULID_BYTES];
     crypto_generichash_state state;
-    int failed = crypto_generichash_init(&state, NULL, 0, sizeof bytes);
+    int failed = crypto_generichash_init(&state, NULL, 0, ULID_BYTES);
     failed |= crypto_generichash_update(&state, (const uint8_t *)tag, strlen(tag) + 1);
     failed |= crypto_generichash_update(&state, head, sizeof head);
     failed |= crypto_generichash_update(&state, (const uint8_t *)cause.data, cause.len);
-    failed |= crypto_generichash_final(&state, bytes, sizeof bytes);
+    failed |= crypto_generichash_final(&state, ret_bytes, ULID_BYTES);
     assert(failed == 0);
+}
+
+static struct str id_text(struct arena *arena, const char *prefix, const uint8_t bytes[ULID_BYTES]) {
     char text[ULID_TEXT_LEN];
     ulid_write(bytes, text);
     return arena_printf(arena, "%s%.*s", prefix, ULID_TEXT_LEN, text);
 }
 
 struct str event_id_of(struct arena *arena, struct str command_id, uint32_t index) {
-    return id_of(arena, "evt_", "event", command_id, index);
+    uint8_t bytes[ULID_BYTES];
+    id_bytes("event", command_id, index, bytes);
+    return id_text(arena, "evt_", bytes);
 }
 
-struct str follow_up_id_of(struct arena *arena, struct str event_id, uint32_t index) {
-    return id_of(arena, "cmd_", "follow-up", event_id, index);
+struct str follow_up_id_of(struct arena *arena, struct str event_id, uint32_t index, bool at_once) {
+    uint8_t bytes[ULID_BYTES];
+    id_bytes("follow-up", event_id, index, bytes);
+    bytes[0] = (uint8_t)(at_once ? bytes[0] | AT_ONCE_BIT : bytes[0] & ~AT_ONCE_BIT);
+    return id_text(arena, "cmd_", bytes);
+}
+
+bool command_was_at_once(struct str command_id, struct str causation_id) {
+    uint8_t bytes[ULID_BYTES];
+    return str_starts_with(causation_id, STR("evt_")) && command_id_read(command_id, bytes) &&
+           (bytes[0] & AT_ONCE_BIT) != 0;
 }
 
 struct str timer_id_of(struct arena *arena, struct str stream, int64_t deadline_us) {
-    return id_of(arena, "cmd_", "timer", stream, (uint64_t)deadline_us);
+    uint8_t bytes[ULID_BYTES];
+    id_bytes("timer", stream, (uint64_t)deadline_us, bytes);
+    return id_text(arena, "cmd_", bytes);
 }
 
 bool command_id_read(struct str text, uint8_t ret_id[ULID_BYTES]) {

@@ -13,7 +13,14 @@
 enum { ID_TEXT_LEN = 4 + ULID_TEXT_LEN }; /* cmd_ or evt_ and 26 characters */
 
 struct str event_id_of(struct arena *arena, struct str command_id, uint32_t index);
-struct str follow_up_id_of(struct arena *arena, struct str event_id, uint32_t index);
+
+/* `at_once`: it is decided in the batch of its cause and never lies in the commands topic, so that nothing can bring it
+ * a second time. The id says so in its first bit, for the fold has nothing else to tell by. */
+struct str follow_up_id_of(struct arena *arena, struct str event_id, uint32_t index, bool at_once);
+
+/* Whether the command was a follow-up that was decided at once. */
+bool command_was_at_once(struct str command_id, struct str causation_id);
+
 struct str timer_id_of(struct arena *arena, struct str stream, int64_t deadline_us);
 
 /* The 16 bytes of a command's id; false when the text is none. What a public id adds for routing, a dot and the

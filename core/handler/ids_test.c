@@ -12,10 +12,11 @@ static void ids_follow_from_their_cause_and_differ_by_all_of_it(void **state) {
     struct arena arena;
     arena_init(&arena, 1 << 20);
     struct str ids[] = {
-        event_id_of(&arena, STR("cmd_A"), 0),     event_id_of(&arena, STR("cmd_A"), 1),
-        event_id_of(&arena, STR("cmd_B"), 0),     follow_up_id_of(&arena, STR("cmd_A"), 0),
-        timer_id_of(&arena, STR("cmd_A"), 0),     timer_id_of(&arena, STR("ord_A.1"), 1),
-        timer_id_of(&arena, STR("ord_A.1"), 256), timer_id_of(&arena, STR("ord_A.1"), INT64_MAX),
+        event_id_of(&arena, STR("cmd_A"), 0),           event_id_of(&arena, STR("cmd_A"), 1),
+        event_id_of(&arena, STR("cmd_B"), 0),           follow_up_id_of(&arena, STR("cmd_A"), 0, false),
+        follow_up_id_of(&arena, STR("cmd_A"), 0, true), timer_id_of(&arena, STR("cmd_A"), 0),
+        timer_id_of(&arena, STR("ord_A.1"), 1),         timer_id_of(&arena, STR("ord_A.1"), 256),
+        timer_id_of(&arena, STR("ord_A.1"), INT64_MAX),
     };
     for (size_t i = 0; i < ARRAY_LENGTH(ids); i++) {
         assert_int_equal(ids[i].len, ID_TEXT_LEN);
@@ -34,7 +35,7 @@ static void only_a_commands_id_reads_as_one(void **state) {
     struct arena arena;
     arena_init(&arena, 1 << 20);
     uint8_t id[ULID_BYTES];
-    assert_true(command_id_read(follow_up_id_of(&arena, STR("evt_A"), 3), id));
+    assert_true(command_id_read(follow_up_id_of(&arena, STR("evt_A"), 3, false), id));
     assert_false(command_id_read(event_id_of(&arena, STR("cmd_A"), 0), id));
     assert_false(command_id_read(STR(""), id));
     assert_false(command_id_read(STR("cmd_01ARZ3NDEKTSV4RRFFQ69G5FAV.2"), id));
@@ -42,10 +43,25 @@ static void only_a_commands_id_reads_as_one(void **state) {
     arena_release(&arena);
 }
 
+static void a_follow_ups_id_tells_whether_it_was_decided_at_once(void **state) {
+    (void)state;
+    struct arena arena;
+    arena_init(&arena, 1 << 20);
+    for (uint32_t i = 0; i < 64; i++) {
+        struct str at_once = follow_up_id_of(&arena, STR("evt_A"), i, true);
+        assert_true(command_was_at_once(at_once, STR("evt_A")));
+        assert_false(command_was_at_once(follow_up_id_of(&arena, STR("evt_A"), i, false), STR("evt_A")));
+        /* Whatever a client's or a timer's id looks like, its cause is itself. */
+        assert_false(command_was_at_once(at_once, at_once));
+    }
+    arena_release(&arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ids_follow_from_their_cause_and_differ_by_all_of_it),
         cmocka_unit_test(only_a_commands_id_reads_as_one),
+        cmocka_unit_test(a_follow_ups_id_tells_whether_it_was_decided_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

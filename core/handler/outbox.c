@@ -11,6 +11,10 @@ void outbox_init(struct outbox *outbox, size_t max_bytes) {
 
 void outbox_clear(struct outbox *outbox) {
     arena_reset(&outbox->arena);
+    outbox_next(outbox);
+}
+
+void outbox_next(struct outbox *outbox) {
     outbox->records = (struct out_record_array){0};
     outbox->replies = (struct out_reply_array){0};
 }

@@ -46,6 +46,10 @@ struct outbox {
 
 void outbox_init(struct outbox *outbox, size_t max_bytes);
 void outbox_clear(struct outbox *outbox);
+
+/* Forgets records and replies, but leaves their texts in the arena: what they changed is still in use. */
+void outbox_next(struct outbox *outbox);
+
 void outbox_release(struct outbox *outbox);
 
 /* Texts and headers must live in the batch's arena. */

@@ -134,6 +134,47 @@ static void a_commit_that_never_reached_the_store_is_replayed(void **state) {
     assert_int_equal(stream.version, 4);
 }
 
+static void batches_that_were_kept_and_not_written_are_replayed(void **state) {
+    struct fake_log *log = *state;
+    log->writes_late = true;
+    struct str cart = used_shard(log);
+    struct stored_stream stream;
+    assert_false(stored(log, cart, &stream));
+    fake_disown(log, 0); /* the process ends */
+    uint8_t at_once[CHAIN_HASH_BYTES], replayed[CHAIN_HASH_BYTES];
+    struct takeover takeover = {0};
+    struct err_info info;
+    assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
+    assert_int_equal(takeover.replayed, 6);
+    store_digest(log, replayed);
+    struct fake_log *other = fake_log_new();
+    used_shard(other);
+    store_digest(other, at_once);
+    assert_memory_equal(at_once, replayed, sizeof replayed);
+    fake_log_free(other);
+}
+
+static void batches_written_together_leave_nothing_to_replay(void **state) {
+    struct fake_log *log = *state;
+    log->writes_late = true;
+    struct str cart = used_shard(log);
+    uint32_t number = 3;
+    for (uint32_t i = 0; i < KEPT_BATCHES_MAX; i++) {
+        cart_gets(log, cart, ++number, 5 + i % 2);
+    }
+    struct stored_stream stream;
+    assert_true(stored(log, cart, &stream)); /* no more than KEPT_BATCHES_MAX are kept */
+    assert_true(stream.version < number);
+    fake_write(log);
+    fake_disown(log, 0);
+    struct takeover takeover = {0};
+    struct err_info info;
+    assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
+    assert_int_equal(takeover.replayed, 0);
+    assert_true(stored(log, cart, &stream));
+    assert_int_equal(stream.version, number);
+}
+
 static void a_store_ahead_of_a_cut_log_is_discarded(void **state) {
     struct fake_log *log = *state;
     struct str cart = used_shard(log);
@@ -292,6 +333,8 @@ int main(void) {
         TEST(what_is_replayed_equals_what_was_decided),
         TEST(a_store_that_is_up_to_date_replays_nothing),
         TEST(a_commit_that_never_reached_the_store_is_replayed),
+        TEST(batches_that_were_kept_and_not_written_are_replayed),
+        TEST(batches_written_together_leave_nothing_to_replay),
         TEST(a_store_ahead_of_a_cut_log_is_discarded),
         TEST(a_store_of_another_history_is_discarded),
         TEST(a_changed_event_stops_the_shard),

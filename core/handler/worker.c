@@ -169,6 +169,9 @@ static enum err round_run(struct worker *worker, struct err_info *info) {
         return shards_take_over(worker, info);
     }
     err = messages_read(worker, info);
+    if (worker->message_count == 0) {
+        stores_write(worker); /* there is time */
+    }
     err = err == ERR_NONE && shards_are_settled(worker) ? messages_run(worker, info) : err;
     return err == ERR_NONE && shards_are_settled(worker) ? ends_note(worker, info) : err;
 }

@@ -283,9 +283,8 @@ static void batch_locate(struct worker *worker, bool *ret_unlocated) {
     }
 }
 
-/* What was committed reaches the stores. A shard whose store does not follow is free, to be taken over again: the log
- * has it all. */
-static void batch_apply(struct worker *worker) {
+/* What was committed stands. A shard whose records cannot be located must not reach its store: the log has it all. */
+static void batch_keep(struct worker *worker) {
     bool *unlocated = arena_alloc(&worker->engine.outbox.arena, worker_shard_count(worker) * sizeof *unlocated);
     batch_locate(worker, unlocated);
     for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
@@ -298,11 +297,21 @@ static void batch_apply(struct worker *worker) {
             shard->committed_offset = shard->next_offset;
             shard->note = suspect_note_after(shard->note, shard->next_offset);
         }
+        if (unlocated[i]) {
+            log_line(LOG_WARN, "handler", "the broker named no offset of a batch; its shard is taken over again",
+                     LOG_INT("shard", i));
+            worker->must_take_over = true;
+        }
+    }
+    engine_batch_keep(&worker->engine);
+}
+
+void stores_write(struct worker *worker) {
+    for (uint32_t i = 0; i < worker_shard_count(worker) && !worker->must_take_over; i++) {
         struct err_info info = {0};
-        bool applied = !unlocated[i] && engine_apply(&worker->engine, (int32_t)i, &info) == ERR_NONE;
-        if (!applied) {
-            log_line(LOG_WARN, "handler", "a store did not take a committed batch; its shard is taken over again",
-                     LOG_INT("shard", i), LOG_CSTR("why", unlocated[i] ? "the broker named no offset" : info.text));
+        if (worker->shards[i].active && engine_apply(&worker->engine, (int32_t)i, &info) != ERR_NONE) {
+            log_line(LOG_WARN, "handler", "a store did not take committed batches; its shard is taken over again",
+                     LOG_INT("shard", i), LOG_CSTR("why", info.text));
             worker->must_take_over = true;
         }
     }
@@ -366,10 +375,15 @@ enum err batch_run(struct worker *worker, size_t from, size_t *ret_taken, struct
         bool is_empty = offsets->cnt == 0;
         err = is_empty ? ERR_NONE : batch_commit(worker, offsets, info);
         rd_kafka_topic_partition_list_destroy(offsets);
-        if (err == ERR_NONE && !is_empty) {
-            batch_apply(worker);
+        if (err == ERR_NONE && is_empty) {
+            engine_batch_keep(&worker->engine); /* a timer may have been disarmed */
+        } else if (err == ERR_NONE) {
+            batch_keep(worker);
             batch_reply_all(worker);
         }
+    }
+    if (err == ERR_NONE && engine_apply_is_due(&worker->engine)) {
+        stores_write(worker);
     }
     if (err == ERR_TOO_LARGE) {
         batch_too_large(worker, from);

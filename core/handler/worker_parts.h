@@ -2,7 +2,7 @@
  *
  * worker.c        the thread: connects, reads, runs batches, recovers.
  * worker_shards.c which shards are ours, how they are taken over and given up.
- * worker_batch.c  one batch: decide, commit, apply, reply.
+ * worker_batch.c  one batch: decide, commit, reply; and now and then, what several have changed to the stores.
  */
 #pragma once
 
@@ -110,6 +110,10 @@ MUST_CHECK enum err notes_commit(struct worker *worker, struct err_info *info);
  * Offsets that only this has moved go along with the next batch, or are committed now and then: else retention could
  * take the markers, and with them the place that the group's offset stands at. */
 MUST_CHECK enum err ends_note(struct worker *worker, struct err_info *info);
+
+/* Brings the stores up to what was committed; when one cannot be, worker->must_take_over. With nothing to write it does
+ * nothing. */
+void stores_write(struct worker *worker);
 
 /* Decides messages from `from` on, and due timers, in one transaction; *ret_taken of them are done with. */
 MUST_CHECK enum err batch_run(struct worker *worker, size_t from, size_t *ret_taken, struct err_info *info);

@@ -71,6 +71,7 @@ void shards_hand_over(struct worker *worker, bool synced) {
         log_line(LOG_WARN, "handler", "handing over was not noted", LOG_CSTR("worker", worker->name),
                  LOG_CSTR("why", info.text));
     }
+    stores_write(worker);
     shards_release(worker, synced);
 }
 
