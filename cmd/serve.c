@@ -31,6 +31,7 @@ static const struct {
 enum { PEERS_MAX = 3, CHECK_EVERY_S = 2 };
 
 struct service {
+    struct local_replies local_replies; /* between handler and gateway */
     struct gateway_peer peers[PEERS_MAX]; /* what admin and gateway show of the others */
     size_t peer_count;
     struct handler *handler;
@@ -112,7 +113,7 @@ static void peer_add(struct service *service, struct gateway_peer peer) {
 static enum err start(const struct config *config, unsigned roles, struct service *service, struct err_info *info) {
     enum err err = ERR_NONE;
     if (roles & ROLE_HANDLER) {
-        err = handler_start(config, &service->handler, info);
+        err = handler_start(config, &service->local_replies, &service->handler, info);
         peer_add(service, (struct gateway_peer){"handler", peer_handler_metrics, peer_handler_ready,
                                                 peer_handler_describe, service->handler});
     }
@@ -127,7 +128,8 @@ static enum err start(const struct config *config, unsigned roles, struct servic
                                                 service->connector});
     }
     if (err == ERR_NONE && (roles & ROLE_GATEWAY)) {
-        err = gateway_start(config, service->peers, service->peer_count, &service->gateway, info);
+        err = gateway_start(config, service->peers, service->peer_count, &service->local_replies,
+                            &service->gateway, info);
     } else if (err == ERR_NONE && config->admin_port != 0) {
         err = admin_start(config, service->peers, service->peer_count, &service->admin, info);
     }
@@ -149,6 +151,7 @@ static void stop(struct service *service) {
     if (service->projector != NULL) {
         projector_stop(service->projector);
     }
+    local_replies_release(&service->local_replies);
 }
 
 /* Whether the log and the database are those of our settings, as far as they can be asked. What cannot be is told once,
@@ -245,6 +248,7 @@ static int run(const struct config *config, int argc, char **argv) {
         return EXIT_WRONG_USAGE;
     }
     struct service service = {0};
+    local_replies_init(&service.local_replies);
     struct err_info info = {0};
     int code = EXIT_WORLD_FAILED;
     if (start(config, roles, &service, &info) != ERR_NONE) {

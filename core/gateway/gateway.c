@@ -62,7 +62,7 @@ static enum err start_loops(struct gateway *gateway, struct err_info *info) {
 
 /* When one of these fails the process cannot go on and ends; nothing is undone. */
 enum err gateway_start(const struct config *config, const struct gateway_peer *peers, size_t peer_count,
-                       struct gateway **ret_gateway, struct err_info *info) {
+                       struct local_replies *local, struct gateway **ret_gateway, struct err_info *info) {
     /* It holds the secret: in libsodium's memory, which is locked, stays out of core files and is wiped when freed. */
     struct gateway *gateway = sodium_init() < 0 ? NULL : sodium_malloc(sizeof *gateway);
     if (gateway == NULL) {
@@ -72,6 +72,7 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     gateway->config = config;
     gateway->peers = peers;
     gateway->peer_count = peer_count;
+    gateway->local_replies = local;
     log_topics_name(&gateway->topics, config->topic_prefix);
     recent_carts_init(&gateway->recent_carts);
     recent_outcomes_init(&gateway->recent_outcomes);
@@ -91,6 +92,9 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     }
     if (err != ERR_NONE) {
         return err;
+    }
+    if (local != NULL) {
+        local_replies_listen(local, replies_take_local, gateway);
     }
     log_line(LOG_INFO, "gateway", "listening", LOG_CSTR("host", config->http_host),
              LOG_INT("port", gateway_port(gateway)), LOG_INT("loops", gateway->loop_count));
@@ -112,6 +116,9 @@ void gateway_stop(struct gateway *gateway) {
     }
     for (size_t i = 0; i < gateway->loop_count; i++) {
         pthread_join(gateway->loops[i].thread, NULL);
+    }
+    if (gateway->local_replies != NULL) {
+        local_replies_listen(gateway->local_replies, NULL, NULL);
     }
     /* Both may still post letters; a closed mailbox drops them. */
     replies_stop(gateway->replies);

@@ -76,6 +76,7 @@ struct gateway {
     struct log_topics topics;
     struct log_producer *producer;
     struct replies *replies;
+    struct local_replies *local_replies; /* NULL: no handler in this process */
     struct recent_carts recent_carts;
     struct recent_outcomes recent_outcomes;
     struct gateway_loop *loops;

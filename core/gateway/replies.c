@@ -87,6 +87,14 @@ static void hand_over(struct replies *replies, const struct log_record *record) 
     }
 }
 
+bool replies_take_local(void *context, struct str instance, struct str value) {
+    struct gateway_loop *loop = loop_of(context, instance);
+    if (loop != NULL) {
+        (void)mailbox_post(&loop->mailbox, LETTER_OUTCOME, value);
+    }
+    return loop != NULL;
+}
+
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
 static void reader_drop(struct replies *replies) {

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "core/base/err.h"
+#include "core/base/str.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,6 +19,9 @@ struct replies;
 
 MUST_CHECK enum err replies_start(struct gateway *gateway, struct replies **ret_replies, struct err_info *info);
 void replies_stop(struct replies *replies);
+
+/* A local_reply_taker whose context is the gateway: a handler of this process has an answer for one of its loops. */
+bool replies_take_local(void *context, struct str instance, struct str value);
 
 /* Whether answers can reach us: the log was there when last looked (every REPLIES_CHECK_MS). */
 bool replies_are_heard(const struct replies *replies);

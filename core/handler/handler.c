@@ -36,7 +36,8 @@ static void handler_free(struct handler *handler) {
     free(handler);
 }
 
-static enum err workers_start(struct handler *handler, const struct config *config, struct err_info *info) {
+static enum err workers_start(struct handler *handler, const struct config *config, struct local_replies *local,
+                              struct err_info *info) {
     char host[HOST_MAX] = "localhost";
     if (config->handler_name[0] == '\0' && gethostname(host, sizeof host - 1) != 0) {
         return err_set(info, ERR_CONFIG, "the host has no name; set handler_name");
@@ -47,6 +48,7 @@ static enum err workers_start(struct handler *handler, const struct config *conf
         .topics = &handler->topics,
         .policy = &handler->policy,
         .replies = handler->replies,
+        .local_replies = local,
         .witness = &handler->witness,
         .host = config->handler_name[0] == '\0' ? host : config->handler_name,
     };
@@ -62,7 +64,8 @@ static enum err workers_start(struct handler *handler, const struct config *conf
     return ERR_NONE;
 }
 
-enum err handler_start(const struct config *config, struct handler **ret_handler, struct err_info *info) {
+enum err handler_start(const struct config *config, struct local_replies *local, struct handler **ret_handler,
+                       struct err_info *info) {
     struct handler *handler = calloc(1, sizeof *handler);
     assert(handler != NULL);
     handler->policy = (struct policy){
@@ -80,7 +83,7 @@ enum err handler_start(const struct config *config, struct handler **ret_handler
     };
     enum err err = log_producer_open(&options, &handler->replies, info);
     err = err == ERR_NONE ? witness_open(&handler->witness, config->data_dir, info) : err;
-    err = err == ERR_NONE ? workers_start(handler, config, info) : err;
+    err = err == ERR_NONE ? workers_start(handler, config, local, info) : err;
     if (err != ERR_NONE) {
         handler_free(handler);
         return err;

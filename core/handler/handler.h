@@ -8,11 +8,14 @@
 #include "core/base/config.h"
 #include "core/base/err.h"
 #include "core/base/json_write.h"
+#include "core/log/local_replies.h"
 
 struct handler;
 
-/* Starts the workers; returns at once. They retry with backoff while the log cannot be reached. */
-MUST_CHECK enum err handler_start(const struct config *config, struct handler **ret_handler, struct err_info *info);
+/* Starts the workers; returns at once. They retry with backoff while the log cannot be reached. `local`: who listens
+ * for replies in this process; it must outlive the handler. NULL: all replies go through the log. */
+MUST_CHECK enum err handler_start(const struct config *config, struct local_replies *local,
+                                  struct handler **ret_handler, struct err_info *info);
 
 /* Finishes the batch in hand, leaves the group, closes the stores. */
 void handler_stop(struct handler *handler);

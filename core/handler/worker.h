@@ -1,7 +1,7 @@
 /* worker.h: one thread that owns shards: it takes them over, decides their commands in batches, and commits.
  *
  * Purpose  the loop of docs/handler.md around the engine: read what has arrived, decide, write and commit in one Kafka
- *          transaction with the offsets of every shard it touches, apply to the stores, reply. docs/handler.md has the
+ *          transaction with the offsets of every shard it touches, reply, and now and then write the stores. docs/handler.md has the
  *          protocol and its crash points.
  * Promise  a batch whose commit is not known to have happened is forgotten, and its shards are taken over again.
  * Bounds   batch_commands_max commands a batch; TIMERS_PER_BATCH timers a shard and batch; back-off between
@@ -14,6 +14,7 @@
 #include "core/base/histogram.h"
 #include "core/handler/engine.h"
 #include "core/handler/witness.h"
+#include "core/log/local_replies.h"
 #include "core/log/producer.h"
 
 struct worker_options {
@@ -21,9 +22,10 @@ struct worker_options {
     const struct aggregates *aggregates;
     const struct log_topics *topics;
     const struct policy *policy;
-    struct log_producer *replies; /* shared by the workers of a process */
-    struct witness *witness;      /* likewise */
-    const char *host;             /* names the transactional producers */
+    struct log_producer *replies;        /* shared by the workers of a process */
+    struct local_replies *local_replies; /* likewise; NULL: nobody listens in this process */
+    struct witness *witness;             /* likewise */
+    const char *host;                    /* names the transactional producers */
     int number;
 };
 

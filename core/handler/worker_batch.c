@@ -167,6 +167,21 @@ static bool is_enough(const struct worker *worker, const rd_kafka_message_t *nex
     return (alone && decided > 0) || engine_is_full(&worker->engine);
 }
 
+/* Sends what the batch has brought out so far. The broker can take it while the rest is being decided. */
+static enum err records_produce(struct worker *worker, struct err_info *info) {
+    const struct out_record_array *records = &worker->engine.outbox.records;
+    enum err err = ERR_NONE;
+    if (records->count > worker->batch_produced && !log_txn_is_open(worker->txn)) {
+        err = log_txn_begin(worker->txn, info);
+    }
+    while (worker->batch_produced < records->count && err == ERR_NONE) {
+        const struct out_record *record = &records->items[worker->batch_produced++];
+        err = log_txn_produce(worker->txn, worker->options.topics->names[record->topic], record->partition, record->key,
+                              record->value, record->headers, record->header_count, info);
+    }
+    return err;
+}
+
 static enum err messages_decide(struct worker *worker, size_t from, size_t *ret_taken, struct err_info *info) {
     enum err err = ERR_NONE;
     size_t at = from;
@@ -176,6 +191,7 @@ static enum err messages_decide(struct worker *worker, size_t from, size_t *ret_
         if (!is_stale(worker, message)) {
             worker->batch_commands++;
             err = message_decide(worker, message, info);
+            err = err == ERR_NONE ? records_produce(worker, info) : err;
         }
         at += err == ERR_NONE;
     }
@@ -217,17 +233,6 @@ static enum err timers_decide(struct worker *worker, struct err_info *info) {
 
 /* ---- the transaction --------------------------------------------------------------------------------------------- */
 
-static enum err records_produce(struct worker *worker, struct err_info *info) {
-    const struct out_record_array *records = &worker->engine.outbox.records;
-    enum err err = ERR_NONE;
-    for (uint32_t i = 0; i < records->count && err == ERR_NONE; i++) {
-        const struct out_record *record = &records->items[i];
-        err = log_txn_produce(worker->txn, worker->options.topics->names[record->topic], record->partition, record->key,
-                              record->value, record->headers, record->header_count, info);
-    }
-    return err;
-}
-
 /* The offsets that go along: of every shard that a command was read from, and of every shard that is written to, for
  * only they fence an owner that the group has replaced. */
 static rd_kafka_topic_partition_list_t *batch_offsets(struct worker *worker) {
@@ -245,15 +250,8 @@ static rd_kafka_topic_partition_list_t *batch_offsets(struct worker *worker) {
 static enum err batch_commit(struct worker *worker, const rd_kafka_topic_partition_list_t *offsets,
                              struct err_info *info) {
     int64_t began_us = clock_boot_us();
-    enum err err = log_txn_begin(worker->txn, info);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    err = records_produce(worker, info);
-    if (err != ERR_NONE) {
-        return txn_abandon(worker, err, info);
-    }
-    err = offsets_commit(worker, offsets, info);
+    enum err err = log_txn_is_open(worker->txn) ? ERR_NONE : log_txn_begin(worker->txn, info);
+    err = err == ERR_NONE ? offsets_commit(worker, offsets, info) : err;
     if (err == ERR_NONE) {
         pthread_mutex_lock(&worker->report_lock);
         histogram_record(&worker->report.commit_us, (uint64_t)(clock_boot_us() - began_us));
@@ -317,16 +315,20 @@ void stores_write(struct worker *worker) {
     }
 }
 
+/* Best effort: whoever waits asks again. False when it could not even be queued. */
+static bool reply_send(struct worker *worker, const struct out_reply *out) {
+    struct err_info info;
+    return local_replies_hand_over(worker->options.local_replies, out->instance, out->value) ||
+           log_producer_send(worker->options.replies, worker->options.topics->names[TOPIC_REPLIES], out->partition,
+                             out->instance, out->value, out->headers, out->header_count, NULL, NULL,
+                             &info) == ERR_NONE;
+}
+
 static void batch_reply_all(struct worker *worker) {
     const struct out_reply_array *replies = &worker->engine.outbox.replies;
     uint64_t failed = 0;
     for (uint32_t i = 0; i < replies->count; i++) {
-        const struct out_reply *out = &replies->items[i];
-        struct err_info info;
-        /* Best effort: whoever waits asks again. */
-        failed += log_producer_send(worker->options.replies, worker->options.topics->names[TOPIC_REPLIES],
-                                    out->partition, out->instance, out->value, out->headers, out->header_count, NULL,
-                                    NULL, &info) != ERR_NONE;
+        failed += !reply_send(worker, &replies->items[i]);
     }
     pthread_mutex_lock(&worker->report_lock);
     struct worker_report *report = &worker->report;
@@ -360,6 +362,7 @@ static void batch_too_large(struct worker *worker, size_t from) {
 static void batch_reset(struct worker *worker) {
     engine_batch_begin(&worker->engine);
     worker->batch_commands = 0;
+    worker->batch_produced = 0;
     for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
         worker->shards[i].batch_next_offset = -1;
     }
@@ -370,6 +373,7 @@ enum err batch_run(struct worker *worker, size_t from, size_t *ret_taken, struct
     batch_reset(worker);
     enum err err = messages_decide(worker, from, &taken, info);
     err = err == ERR_NONE ? timers_decide(worker, info) : err;
+    err = err == ERR_NONE ? records_produce(worker, info) : err;
     if (err == ERR_NONE) {
         rd_kafka_topic_partition_list_t *offsets = batch_offsets(worker);
         bool is_empty = offsets->cnt == 0;
@@ -384,6 +388,9 @@ enum err batch_run(struct worker *worker, size_t from, size_t *ret_taken, struct
     }
     if (err == ERR_NONE && engine_apply_is_due(&worker->engine)) {
         stores_write(worker);
+    }
+    if (err != ERR_NONE && log_txn_is_open(worker->txn)) {
+        err = txn_abandon(worker, err, info);
     }
     if (err == ERR_TOO_LARGE) {
         batch_too_large(worker, from);

@@ -62,6 +62,7 @@ struct worker {
     rd_kafka_message_t **messages; /* read, not yet decided: batch_commands_max places */
     size_t message_count;
     size_t batch_commands; /* decided in the batch in hand */
+    size_t batch_produced; /* of its records: handed to the transaction */
     size_t batch_most;     /* read for one batch: halved by each doubt, doubled by each commit */
     bool must_take_over;   /* a store lags behind what was committed */
     int64_t idle_boot_us;  /* when a poll last came back empty */

@@ -315,6 +315,10 @@ enum err log_txn_begin(struct log_txn *txn, struct err_info *info) {
     return ERR_NONE;
 }
 
+bool log_txn_is_open(const struct log_txn *txn) {
+    return txn->open;
+}
+
 static int time_left_ms(const struct log_txn *txn) {
     int64_t left_us = txn->deadline_boot_us - clock_boot_us();
     return left_us > 0 ? (int)(left_us / MICROS_PER_MS) : 0;

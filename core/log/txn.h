@@ -38,6 +38,9 @@ void log_txn_close(struct log_txn *txn);
 /* ERR_IN_DOUBT: nothing was begun, and log_txn_renew is due. */
 MUST_CHECK enum err log_txn_begin(struct log_txn *txn, struct err_info *info);
 
+/* Whether one was begun, and neither committed nor given up. */
+bool log_txn_is_open(const struct log_txn *txn);
+
 /* Copies key, value and headers. A full local queue is waited on (bounded by the transaction's time-out). After an
  * error the transaction is still open: abort it. ERR_TOO_LARGE: this record can never be sent. */
 MUST_CHECK enum err log_txn_produce(struct log_txn *txn, const char *topic, int32_t partition, struct str key,
