@@ -22,6 +22,7 @@
 #include "core/base/logger.h"
 #include "core/base/shard.h"
 #include "core/base/text.h"
+#include "core/base/thread_name.h"
 #include "core/base/timestamp.h"
 #include "core/connect/http_calls.h"
 #include "core/connect/http_provider.h"
@@ -495,6 +496,7 @@ static void on_stop_request(uv_async_t *async) {
 
 static void *run_loop(void *context) {
     struct connector *connector = context;
+    thread_name("connector");
     uv_run(&connector->loop, UV_RUN_DEFAULT);
     commit_offsets(connector, true);
     for (int64_t i = 0; i < connector->config->shards; i++) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "core/base/logger.h"
+#include "core/base/thread_name.h"
 #include "core/http/problem.h"
 
 enum {
@@ -87,6 +88,7 @@ static void on_stop(uv_async_t *stop) {
 
 static void *admin_run(void *context) {
     struct admin *admin = context;
+    thread_name("admin");
     (void)uv_run(&admin->loop, UV_RUN_DEFAULT);
     return NULL;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/logger.h"
+#include "core/base/thread_name.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/request.h"
 #include "core/gateway/submit.h"
@@ -214,6 +215,7 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
 
 void *loop_run(void *gateway_loop) {
     struct gateway_loop *loop = gateway_loop;
+    thread_name("http %u", loop->number);
     (void)uv_timer_start(&loop->tick, on_tick, OUTCOME_TICK_MS, OUTCOME_TICK_MS);
     (void)uv_run(&loop->uv, UV_RUN_DEFAULT);
     return NULL;

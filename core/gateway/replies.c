@@ -7,6 +7,7 @@
 
 #include "core/base/logger.h"
 #include "core/base/text.h"
+#include "core/base/thread_name.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/loop.h"
 #include "core/log/reader.h"
@@ -194,6 +195,7 @@ static void wait_backoff(struct replies *replies, int backoff_ms) {
 
 static void *replies_run(void *context) {
     struct replies *replies = context;
+    thread_name("replies");
     int backoff_ms = BACKOFF_MIN_MS;
     while (!atomic_load(&replies->stopping)) {
         struct err_info info = {0};

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "core/base/logger.h"
+#include "core/base/thread_name.h"
 #include "core/base/timestamp.h"
 #include "core/handler/worker_parts.h"
 
@@ -196,6 +197,7 @@ static void recover(struct worker *worker, enum err err, const struct err_info *
 
 static void *worker_run(void *context) {
     struct worker *worker = context;
+    thread_name("worker %d", worker->options.number);
     int backoff_ms = BACKOFF_MIN_MS;
     while (!atomic_load(&worker->stopping)) {
         struct err_info info = {0};

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/thread_name.h"
 #include "core/log/client.h"
 
 enum {
@@ -137,6 +138,7 @@ static void client_renew(struct log_producer *producer) {
 
 static void *poller_run(void *argument) {
     struct log_producer *producer = argument;
+    thread_name("deliveries");
     while (!atomic_load(&producer->closing)) {
         rd_kafka_poll(producer->client, POLL_MS);
         if (rd_kafka_fatal_error(producer->client, NULL, 0) != RD_KAFKA_RESP_ERR_NO_ERROR) {

@@ -74,8 +74,9 @@ create_cluster() {
     [[ -d $HOME_DIR/data ]] && return
     say "postgres: creating a cluster in $HOME_DIR/data"
     rm -rf "$HOME_DIR/data.new"
+    # Collation C sorts as C.UTF-8 does, by code point, and compares keys several times as fast.
     "${AS_OWNER[@]}" "$BIN/initdb" -D "$HOME_DIR/data.new" --username=postgres --auth=reject \
-        --encoding=UTF8 --locale=C.UTF-8 --no-instructions >>"$LOG" 2>&1 || die "initdb failed; see $LOG"
+        --encoding=UTF8 --locale=C.UTF-8 --lc-collate=C --no-instructions >>"$LOG" 2>&1 || die "initdb failed; see $LOG"
     write_settings "$HOME_DIR/data.new"
     # Single-user mode needs no superuser's connection.
     "${AS_OWNER[@]}" "$BIN/postgres" --single -D "$HOME_DIR/data.new" postgres >>"$LOG" 2>&1 <<SQL

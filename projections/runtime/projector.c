@@ -1,6 +1,7 @@
 #include "projections/runtime/projector.h"
 
 #include "core/base/logger.h"
+#include "core/base/thread_name.h"
 #include "core/base/timestamp.h"
 #include "core/log/reader.h"
 #include "core/log/topics.h"
@@ -166,6 +167,7 @@ static enum err run_feed(struct view_worker *worker, struct feed *feed, struct f
 
 static void *worker_main(void *argument) {
     struct view_worker *worker = argument;
+    thread_name("view %s", worker->view->name);
     struct feed_options options = {
         .config = worker->projector->config, .view = worker->view, .schema = worker->view->name, .notify = true};
     struct feed_counts counts = {0};
@@ -245,6 +247,7 @@ static bool ask_ends(struct view_worker *worker, struct log_reader *reader) {
 
 static void *watcher_main(void *argument) {
     struct projector *projector = argument;
+    thread_name("views' watch");
     struct log_reader_options options = {.brokers = projector->config->kafka_brokers,
                                          .client_id = "daybook-projector-watch",
                                          .isolation = LOG_READ_UNCOMMITTED,
