@@ -122,6 +122,8 @@ const struct command_line load_command = {
         "  stock         {\"sku\", \"location\", \"quantity\"}\n"
         "  baskets       {\"reference\", \"currency\", \"lines\": [{\"sku\", \"quantity\"}], \"payment\"?, \"email\"?} "
         "(default)\n"
+        "  carts         baskets again: their carts are made, and left\n"
+        "  checkouts     an entry of the journal of `carts`: its cart is checked out\n"
         "  cart-updates  baskets again: a cart is opened for each, then its lines are set over and over\n"
         "  reads         an id (ord_..., prod_..., cart_..., pay_...), a path, or an entry of a journal\n"
         "\n"

@@ -166,21 +166,29 @@ static const char *const CART_MEMBERS[] = {"currency", "lines", "reference", NUL
  * new request. */
 static const char *const CHECKOUT_KEYS[] = {"", "checkout", "checkout again", "checkout a third time"};
 
-static bool basket_next(struct load_item *item, struct load_slot_state *slot, struct load_request *ret_request) {
+static bool cart_next(struct load_item *item, struct load_slot_state *slot, struct load_request *ret_request) {
     (void)slot;
-    struct str reference = reference_of(item);
-    if (item->step == 0) {
-        *ret_request = (struct load_request){
-            .step = "cart",
-            .method = "POST",
-            .path = STR("/v1/carts"),
-            .key = load_key(&item->arena, item->options, reference, "cart"),
-            .body = json_text(&item->arena, members_of(item->line, CART_MEMBERS)),
-        };
-        return json_is_object(item->line);
-    }
+    *ret_request = (struct load_request){
+        .step = "cart",
+        .method = "POST",
+        .path = STR("/v1/carts"),
+        .key = load_key(&item->arena, item->options, reference_of(item), "cart"),
+        .body = json_text(&item->arena, members_of(item->line, CART_MEMBERS)),
+    };
+    return json_is_object(item->line);
+}
+
+static enum load_verdict cart_decided(struct load_item *item, struct load_slot_state *slot, json_t *body) {
+    (void)slot;
+    item->cart = learn(item, body, "id");
+    return LOAD_ITEM_DONE;
+}
+
+/* The try-th checkout of item->cart, from 1 on. `basket` may say who pays how. */
+static bool checkout_request(struct load_item *item, const json_t *basket, struct str reference, int try,
+                             struct load_request *ret_request) {
     static const char *const CHECKOUT_MEMBERS[] = {"email", "payment", "expected_total", NULL};
-    json_t *checkout = members_of(item->line, CHECKOUT_MEMBERS);
+    json_t *checkout = members_of(basket, CHECKOUT_MEMBERS);
     if (json_object_get(checkout, "payment") == NULL) {
         json_object_set_new(
             checkout, "payment",
@@ -190,20 +198,15 @@ static bool basket_next(struct load_item *item, struct load_slot_state *slot, st
         .step = "checkout",
         .method = "POST",
         .path = arena_printf(&item->arena, "/v1/carts/%.*s/checkout", STR_ARGS(item->cart)),
-        .key = load_key(&item->arena, item->options, reference, CHECKOUT_KEYS[item->step]),
+        .key = load_key(&item->arena, item->options, reference, CHECKOUT_KEYS[try]),
         .position = item->position,
         .body = json_text(&item->arena, checkout),
     };
     return is_path_segment(item->cart);
 }
 
-static enum load_verdict basket_decided(struct load_item *item, struct load_slot_state *slot, json_t *body) {
-    (void)slot;
-    if (item->step == 0) {
-        item->cart = learn(item, body, "id");
-        return is_refused(item) ? LOAD_ITEM_DONE : LOAD_GOES_ON;
-    }
-    bool may_again = (size_t)item->step + 1 < ARRAY_LENGTH(CHECKOUT_KEYS);
+static enum load_verdict checkout_answered(struct load_item *item, const json_t *body, int try) {
+    bool may_again = (size_t)try + 1 < ARRAY_LENGTH(CHECKOUT_KEYS);
     if (is_refused(item) && may_again && str_equal(item->code, STR("cart_changed"))) {
         return LOAD_GOES_ON;
     }
@@ -212,6 +215,31 @@ static enum load_verdict basket_decided(struct load_item *item, struct load_slot
     item->order_status = learn(item, body, "status");
     item->total = json_incref(json_object_get(body, "total"));
     return LOAD_ITEM_DONE;
+}
+
+static bool basket_next(struct load_item *item, struct load_slot_state *slot, struct load_request *ret_request) {
+    return item->step == 0 ? cart_next(item, slot, ret_request)
+                           : checkout_request(item, item->line, reference_of(item), item->step, ret_request);
+}
+
+static enum load_verdict basket_decided(struct load_item *item, struct load_slot_state *slot, json_t *body) {
+    if (item->step == 0) {
+        (void)cart_decided(item, slot, body);
+        return is_refused(item) ? LOAD_ITEM_DONE : LOAD_GOES_ON;
+    }
+    return checkout_answered(item, body, item->step);
+}
+
+/* The line is an entry of the journal that `carts` wrote, or says the same. */
+static bool checkout_next(struct load_item *item, struct load_slot_state *slot, struct load_request *ret_request) {
+    (void)slot;
+    item->cart = arena_str_copy(&item->arena, text_member(item->line, "cart"));
+    return checkout_request(item, json_object_get(item->line, "sent"), item->cart, item->step + 1, ret_request);
+}
+
+static enum load_verdict checkout_decided(struct load_item *item, struct load_slot_state *slot, json_t *body) {
+    (void)slot;
+    return checkout_answered(item, body, item->step + 1);
 }
 
 /* ---- cart updates -------------------------------------------------------------------------------------------- */
@@ -313,6 +341,11 @@ static const struct load_kind_rules RULES[] = {
     [LOAD_PRODUCTS] = {.item_name = "product", .reads_answers = true, .next = product_next, .decided = product_decided},
     [LOAD_STOCK] = {.item_name = "receipt line", .next = stock_next, .decided = stock_decided},
     [LOAD_BASKETS] = {.item_name = "basket", .reads_answers = true, .next = basket_next, .decided = basket_decided},
+    [LOAD_CARTS] = {.item_name = "cart", .reads_answers = true, .next = cart_next, .decided = cart_decided},
+    [LOAD_CHECKOUTS] = {.item_name = "checkout",
+                        .reads_answers = true,
+                        .next = checkout_next,
+                        .decided = checkout_decided},
     [LOAD_CART_UPDATES] = {.item_name = "cart update",
                            .goes_round = true,
                            .reads_answers = true,

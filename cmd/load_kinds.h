@@ -4,6 +4,8 @@
  *   stock         POST /v1/stock/{sku}/receipts
  *   baskets       POST /v1/carts with all lines, then POST /v1/carts/{id}/checkout with the cart's Daybook-Position;
  *                 when that is refused as cart_changed, up to two more checkouts
+ *   carts         POST /v1/carts with all lines of a basket
+ *   checkouts     POST /v1/carts/{id}/checkout of a cart that was made before, and again as for baskets
  *   cart-updates  POST /v1/carts once a slot, then PUT .../lines/{sku} again and again
  *   reads         GET of whatever a line names: an id, a path, or an earlier journal's entry
  *

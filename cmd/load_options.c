@@ -9,8 +9,9 @@
 #include "core/base/text.h"
 
 static const char *const KIND_NAMES[] = {
-    [LOAD_PRODUCTS] = "products",         [LOAD_STOCK] = "stock", [LOAD_BASKETS] = "baskets",
-    [LOAD_CART_UPDATES] = "cart-updates", [LOAD_READS] = "reads",
+    [LOAD_PRODUCTS] = "products", [LOAD_STOCK] = "stock",         [LOAD_BASKETS] = "baskets",
+    [LOAD_CARTS] = "carts",       [LOAD_CHECKOUTS] = "checkouts", [LOAD_CART_UPDATES] = "cart-updates",
+    [LOAD_READS] = "reads",
 };
 
 const char *load_kind_name(enum load_kind kind) {
@@ -24,7 +25,8 @@ static enum err read_kind(const char *text, enum load_kind *ret_kind, struct err
             return ERR_NONE;
         }
     }
-    return err_set(info, ERR_CONFIG, "--kind %s: it is products, stock, baskets, cart-updates or reads", text);
+    return err_set(info, ERR_CONFIG,
+                   "--kind %s: it is products, stock, baskets, carts, checkouts, cart-updates or reads", text);
 }
 
 static enum err read_number(const char *name, const char *text, int64_t least, int64_t most, int64_t *ret_number,

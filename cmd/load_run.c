@@ -89,10 +89,10 @@ static void write_entry(struct slot *slot, struct str outcome, bool is_decided) 
     if (entry == NULL) {
         return;
     }
-    bool is_basket = item->options->kind == LOAD_BASKETS;
+    bool is_order = item->options->kind == LOAD_BASKETS || item->options->kind == LOAD_CHECKOUTS;
     put_text(entry, "code", item->code);
     put_text(entry, "cart", item->cart);
-    put_text(entry, is_basket ? "order" : "id", item->id);
+    put_text(entry, is_order ? "order" : "id", item->id);
     put_text(entry, "order_status", item->order_status);
     if (item->total != NULL) {
         json_object_set(entry, "total", item->total);

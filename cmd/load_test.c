@@ -422,6 +422,33 @@ static void each_basket_becomes_one_order_though_the_shop_fails_and_dawdles(void
     shop_release(&shop);
 }
 
+static void carts_are_made_first_and_checked_out_later(void **state) {
+    (void)state;
+    struct shop shop;
+    struct test_server server;
+    shop_init(&shop);
+    write_baskets(BASKETS);
+    test_server_start(&server, (struct http_server_options){.on_request = shop_on_request, .context = &shop});
+    struct load_options options = {.kind = LOAD_CARTS, .in_flight = 16, .retry_s = 30};
+    free(run_load(options, server.port, true));
+    assert_int_equal(shop.carts.count, BASKETS);
+    assert_int_equal(shop.orders.count, 0);
+    assert_int_equal(rename(journal_path, baskets_path), 0); /* what one wrote the other reads */
+    options.kind = LOAD_CHECKOUTS;
+    struct load_report *report = run_load(options, server.port, true);
+    test_server_stop(&server);
+    assert_int_equal(report->items_finished, BASKETS);
+    assert_int_equal(load_tally_of(&report->outcomes, "confirmed") +
+                         load_tally_of(&report->outcomes, "refused:out_of_stock"),
+                     BASKETS);
+    free(report);
+    assert_int_equal(shop.carts.count, BASKETS);
+    assert_int_equal(shop.orders.count, BASKETS);
+    assert_int_equal(shop.without_key, 0);
+    unlink(journal_path);
+    shop_release(&shop);
+}
+
 struct restarts {
     struct shop *shop;
     struct test_server *server;
@@ -552,6 +579,7 @@ int main(void) {
         cmocka_unit_test(a_journal_goes_on_after_its_last_whole_line),
         cmocka_unit_test(keys_differ_by_every_part_and_repeat_for_the_same),
         cmocka_unit_test(each_basket_becomes_one_order_though_the_shop_fails_and_dawdles),
+        cmocka_unit_test(carts_are_made_first_and_checked_out_later),
         cmocka_unit_test(each_basket_becomes_one_order_though_the_shop_is_killed_meanwhile),
         cmocka_unit_test(what_is_never_answered_ends_as_unknown_and_is_tried_again_by_resume),
         cmocka_unit_test(an_open_loop_sends_at_its_rate_and_stops_in_time),

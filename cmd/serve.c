@@ -31,7 +31,7 @@ static const struct {
 enum { PEERS_MAX = 3, CHECK_EVERY_S = 2 };
 
 struct service {
-    struct local_replies local_replies; /* between handler and gateway */
+    struct local_replies local_replies;   /* between handler and gateway */
     struct gateway_peer peers[PEERS_MAX]; /* what admin and gateway show of the others */
     size_t peer_count;
     struct handler *handler;
@@ -128,8 +128,8 @@ static enum err start(const struct config *config, unsigned roles, struct servic
                                                 service->connector});
     }
     if (err == ERR_NONE && (roles & ROLE_GATEWAY)) {
-        err = gateway_start(config, service->peers, service->peer_count, &service->local_replies,
-                            &service->gateway, info);
+        err = gateway_start(config, service->peers, service->peer_count, &service->local_replies, &service->gateway,
+                            info);
     } else if (err == ERR_NONE && config->admin_port != 0) {
         err = admin_start(config, service->peers, service->peer_count, &service->admin, info);
     }

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -190,6 +191,7 @@ class Installation:
                 handler.signal(signal.SIGCONT)
                 handler.stop()
         self.kafka.delete_topics(f"{self.prefix}.")
+        shutil.rmtree(self.directory)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 /* worker.h: one thread that owns shards: it takes them over, decides their commands in batches, and commits.
  *
  * Purpose  the loop of docs/handler.md around the engine: read what has arrived, decide, write and commit in one Kafka
- *          transaction with the offsets of every shard it touches, reply, and now and then write the stores. docs/handler.md has the
- *          protocol and its crash points.
+ *          transaction with the offsets of every shard it touches, reply, and now and then write the stores.
+ *          docs/handler.md has the protocol and its crash points.
  * Promise  a batch whose commit is not known to have happened is forgotten, and its shards are taken over again.
  * Bounds   batch_commands_max commands a batch; TIMERS_PER_BATCH timers a shard and batch; back-off between
  *          BACKOFF_MIN_MS and BACKOFF_MAX_MS while the log cannot be reached.

@@ -1,7 +1,7 @@
 /* local_replies.h: answers to a gateway of the same process, handed over instead of sent through the log.
  *
- * Purpose  handler and gateway often share a process; then a reply's way to the broker and back costs a request, a fetch
- *          and two threads' waking, and tells the gateway nothing that it could not be told at once.
+ * Purpose  handler and gateway often share a process; then a reply's way to the broker and back costs a request, a
+ *          fetch and two threads' waking, and tells the gateway nothing that it could not be told at once.
  * Promise  as that of a reply: best effort, after the commit. Whoever sends learns whether the addressee lives here;
  *          when local_replies_listen(NULL) has returned, nothing is being handed over any more.
  * Thread   any; a lock makes deliveries one at a time.    May use: base.
@@ -13,7 +13,8 @@
 
 #include "core/base/str.h"
 
-/* `instance`: whom the reply is for; `value`: its record value, lent. False: nobody here is called so. Must not wait. */
+/* `instance`: whom the reply is for; `value`: its record value, lent. False: nobody here is called so. Must not wait.
+ */
 typedef bool local_reply_taker(void *context, struct str instance, struct str value);
 
 struct local_replies {
