@@ -163,9 +163,9 @@ AGAINST = {
 }
 
 
-def summarize(values: dict[str, list[float]], flush: bool) -> list[dict]:
+def summarize(values: dict[str, list[float]], shards: int, flush: bool) -> list[dict]:
     rows = []
-    print(f"\nbroker flushes each write: {'yes' if flush else 'no'}; acks=all, one broker; median (lowest to highest)")
+    print(f"\n{shards} shard(s); broker flushes each write: {'yes' if flush else 'no'}; acks=all, one broker; median (lowest to highest)")
     for name, found in values.items():
         limit, asked = AGAINST.get(name, (None, None))
         median = statistics.median(found)
@@ -173,7 +173,7 @@ def summarize(values: dict[str, list[float]], flush: bool) -> list[dict]:
         if limit:
             row["limit"] = statistics.median(values[limit])
             row["ratio"] = median / row["limit"]
-        row |= {"lowest": min(found), "highest": max(found), "asked": asked, "flush": flush}
+        row |= {"lowest": min(found), "highest": max(found), "asked": asked, "shards": shards, "flush": flush}
         rows.append(row)
         ratio = f"{row['ratio']:.2f} of its limit" if row["ratio"] else ""
         wish = f"(asked for {asked})" if asked else ""
@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--warm-up", type=int, default=45)
-    parser.add_argument("--shards", type=int, default=4)
+    parser.add_argument("--shards", type=int, default=1, help="of the installation; docs/performance.md tells why 1")
     parser.add_argument("--flush", action="store_true")
     arguments = parser.parse_args()
     stack = Stack({"DAYBOOK_LOCAL_KAFKA_FLUSH_MESSAGES": "1" if arguments.flush else NEVER_FLUSH})
@@ -211,7 +211,7 @@ def main() -> None:
                 bench.pgbench()
                 bench.order_reads()
                 bench.wrk(WRK_LIMIT, "/health/live")
-            rows = summarize(bench.values, arguments.flush)
+            rows = summarize(bench.values, arguments.shards, arguments.flush)
             retail = ROOT / "build" / "retail" / "figures.json"
             rows += json.loads(retail.read_text()) if retail.exists() else []
             (ROOT / "build" / "bench.json").write_text(json.dumps(rows, indent=1) + "\n")
