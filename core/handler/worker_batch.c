@@ -320,8 +320,7 @@ static bool reply_send(struct worker *worker, const struct out_reply *out) {
     struct err_info info;
     return local_replies_hand_over(worker->options.local_replies, out->instance, out->value) ||
            log_producer_send(worker->options.replies, worker->options.topics->names[TOPIC_REPLIES], out->partition,
-                             out->instance, out->value, out->headers, out->header_count, NULL, NULL,
-                             &info) == ERR_NONE;
+                             out->instance, out->value, out->headers, out->header_count, NULL, NULL, &info) == ERR_NONE;
 }
 
 static void batch_reply_all(struct worker *worker) {
