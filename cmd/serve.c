@@ -223,8 +223,8 @@ static void prepare_descriptors(const struct config *config, unsigned roles) {
     }
 }
 
-/* Memory that one thread takes and another frees stays with the taker's arena. glibc would make eight of them a core for
- * our fifty threads, and each would keep what its busiest moment needed. */
+/* Memory that one thread takes and another frees stays with the taker's arena. By itself glibc makes eight of them a
+ * core for our fifty threads, and each keeps what its busiest moment needed. */
 enum { MALLOC_ARENAS_MAX = 2 };
 
 static void bound_malloc(void) {
