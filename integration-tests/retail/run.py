@@ -1,15 +1,17 @@
 """The year of retail, from the data set through the HTTP front to the read models, and back to the data set.
 
-    python run.py [--sample N] [--closed N] [--flush]
+    python run.py [--sample N] [--closed N] [--flush] [--memory-mib N]
 
 Starts servers of its own on free ports, sends the products, the stock and the baskets with `daybook load`, waits for the
 views, compares everything with the data set, verifies the log, and rebuilds each view beside the live one. `make retail`
 runs the whole year, and fails when that takes too long or too much memory. The lines that cannot be sold, by reason, stay
-in build/retail/unsold.tsv, the figures in build/retail/figures.json. --flush has the broker fsync each write.
+in build/retail/unsold.tsv, the figures in build/retail/figures.json. --flush has the broker fsync each write. --memory-mib
+puts `daybook serve` into a memory cgroup, which counts the cached pages of its files as well.
 """
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -57,6 +59,26 @@ def memory_mib(pid: int) -> tuple[int, int]:
     return int(fields["RssAnon"].split()[0]) // 1024, int(fields["RssFile"].split()[0]) // 1024
 
 
+class MemoryGroup:
+    """A memory cgroup (of version 2 or 1) for one process; whoever makes it must be root."""
+
+    def __init__(self, mib: int):
+        root = Path("/sys/fs/cgroup")
+        version_2 = (root / "cgroup.controllers").exists()
+        self.folder = (root if version_2 else root / "memory") / f"daybook-retail-{os.getpid()}"
+        try:
+            self.folder.mkdir()
+            (self.folder / ("memory.max" if version_2 else "memory.limit_in_bytes")).write_text(str(mib << 20))
+        except OSError as error:
+            raise SystemExit(f"no memory cgroup can be made here: {error}") from error
+
+    def take(self, pid: int) -> None:
+        (self.folder / "cgroup.procs").write_text(str(pid))
+
+    def discard(self) -> None:
+        self.folder.rmdir()
+
+
 def compare(daybook: Daybook, sample: int | None, unsold: Path) -> None:
     arguments = [
         sys.executable, HERE / "compare.py", "--postgres", daybook.sql.connection_string, "--kafka", daybook.stack.brokers,
@@ -83,9 +105,11 @@ def main() -> None:
     parser.add_argument("--sample", type=int)
     parser.add_argument("--closed", type=int, default=256, help="requests in flight")
     parser.add_argument("--flush", action="store_true")
+    parser.add_argument("--memory-mib", type=int)
     arguments = parser.parse_args()
     stack = Stack({} if arguments.flush else {"DAYBOOK_LOCAL_KAFKA_FLUSH_MESSAGES": NEVER_FLUSH})
     daybook = None
+    group = MemoryGroup(arguments.memory_mib) if arguments.memory_mib else None
     with tempfile.TemporaryDirectory(prefix="daybook-retail-") as folder:
         files = Path(folder)
         try:
@@ -97,6 +121,8 @@ def main() -> None:
             step("starting the servers")
             stack.up()
             daybook = Daybook(stack, name="retail").install().start()
+            if group is not None:
+                group.take(daybook.service.pid)
             began = time.monotonic()
             for kind in ("products", "stock", "baskets"):
                 step(f"sending the {kind}")
@@ -116,6 +142,8 @@ def main() -> None:
         finally:
             if daybook is not None:
                 daybook.discard()
+            if group is not None:
+                group.discard()
             stack.discard()
 
 
