@@ -83,8 +83,19 @@ static void however_much_the_provider_says_the_command_fits_into_a_record(void *
     buf_release(&value);
 }
 
+static void an_outcomes_id_never_says_that_it_was_decided_with_its_cause(void **state) {
+    (void)state;
+    for (int64_t amount = 1; amount <= 64; amount++) {
+        struct str id = told(amount, "EUR").meta.command_id;
+        uint8_t bytes[ULID_BYTES];
+        assert_true(ulid_read(str_from(id, 4), bytes));
+        assert_int_equal(bytes[0] & COMMAND_AT_ONCE_BIT, 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_outcomes_id_never_says_that_it_was_decided_with_its_cause),
         cmocka_unit_test(the_same_outcome_is_the_same_command),
         cmocka_unit_test(another_amount_or_currency_is_another_command),
         cmocka_unit_test(the_providers_currency_is_not_bent_to_the_one_asked_for),

@@ -110,6 +110,9 @@ static enum err set_aside(struct engine *engine, const struct work *work, struct
         return ERR_NONE;
     }
     struct window_item *item;
+    if (shard_at(engine, work->shard)->store == NULL) {
+        return ERR_NONE; /* a follow-up for another's shard, too large to be sent: it waits for no answer */
+    }
     enum err err = overlay_window(&shard_at(engine, work->shard)->overlay, id, &item, info);
     if (err != ERR_NONE || item->present) {
         return err; /* it was answered before */
@@ -570,10 +573,10 @@ bool engine_apply_is_due(const struct engine *engine) {
 
 enum err engine_apply(struct engine *engine, int32_t shard, struct err_info *info) {
     struct engine_shard *owned = shard_at(engine, shard);
-    assert(!engine->in_batch);
     if (!owned->behind) {
         return ERR_NONE;
     }
+    assert(!engine->in_batch);
     enum err err = overlay_write(&owned->overlay, engine->options.window_us, info);
     owned->behind = err != ERR_NONE;
     return err;

@@ -341,6 +341,39 @@ static void a_follow_up_that_lies_in_the_log_twice_happens_once(void **state) {
     assert_int_equal(log->engine.stats.repeated, 2);
 }
 
+/* The connector's outcomes, for one: caused by an event, and brought again when nothing is heard. */
+static void a_command_that_an_event_caused_happens_once_however_its_id_begins(void **state) {
+    struct fake_log *log = *state;
+    struct str cart = cart_opened_on(log, 0);
+    struct command set = set_line(log, cart, 2, 5);
+    set.meta.command_id = follow_up_id_of(&log->arena, STR("evt_A"), 0, false);
+    set.meta.causation_id = STR("evt_A");
+    set.meta.client_key = false;
+    fake_send(log, &set);
+    fake_run(log);
+    fake_send(log, &set);
+    fake_run(log);
+    assert_int_equal(fake_count(log, TOPIC_CARTS), 2);
+    assert_int_equal(log->engine.stats.repeated, 1);
+}
+
+static void after_a_batch_that_was_dropped_there_is_nothing_to_write(void **state) {
+    struct fake_log *log = *state;
+    struct str cart = cart_opened_on(log, 0);
+    struct command set = set_line(log, cart, 2, 5);
+    fake_send(log, &set);
+    int64_t next[FAKE_SHARDS];
+    struct err_info info;
+    assert_int_equal(fake_decide(log, 0, next, &info), ERR_NONE);
+    for (int32_t i = 0; i < FAKE_SHARDS; i++) {
+        fake_disown(log, i); /* the commit failed: all shards are taken over again */
+        fake_own(log, i);
+    }
+    fake_write(log); /* and nothing comes */
+    fake_run(log);
+    assert_int_equal(fake_count(log, TOPIC_CARTS), 2);
+}
+
 static uint64_t window_count(struct fake_log *log, int32_t shard) {
     uint64_t count;
     struct err_info info;
@@ -628,6 +661,8 @@ int main(void) {
         TEST(causes_are_carried_from_event_to_event),
         TEST(a_follow_up_for_anothers_shard_goes_through_the_log),
         TEST(a_follow_up_that_lies_in_the_log_twice_happens_once),
+        TEST(a_command_that_an_event_caused_happens_once_however_its_id_begins),
+        TEST(after_a_batch_that_was_dropped_there_is_nothing_to_write),
         TEST(follow_ups_decided_at_once_need_no_place_in_the_window),
         TEST(who_asks_again_meanwhile_is_told_at_rest_as_well),
         TEST(too_many_follow_ups_go_through_the_log),

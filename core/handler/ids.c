@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <sodium.h>
 
-enum { AT_ONCE_BIT = 0x80 }; /* of an id's first byte */
+#include "core/log/record.h"
 
 /* BLAKE2b-128 of tag, cause (length first, so that no two causes run into one) and number. */
 static void id_bytes(const char *tag, struct str cause, uint64_t number, uint8_t ret_bytes[ULID_BYTES]) {
@@ -38,14 +38,14 @@ struct str event_id_of(struct arena *arena, struct str command_id, uint32_t inde
 struct str follow_up_id_of(struct arena *arena, struct str event_id, uint32_t index, bool at_once) {
     uint8_t bytes[ULID_BYTES];
     id_bytes("follow-up", event_id, index, bytes);
-    bytes[0] = (uint8_t)(at_once ? bytes[0] | AT_ONCE_BIT : bytes[0] & ~AT_ONCE_BIT);
+    bytes[0] = (uint8_t)(at_once ? bytes[0] | COMMAND_AT_ONCE_BIT : bytes[0] & ~COMMAND_AT_ONCE_BIT);
     return id_text(arena, "cmd_", bytes);
 }
 
 bool command_was_at_once(struct str command_id, struct str causation_id) {
     uint8_t bytes[ULID_BYTES];
     return str_starts_with(causation_id, STR("evt_")) && command_id_read(command_id, bytes) &&
-           (bytes[0] & AT_ONCE_BIT) != 0;
+           (bytes[0] & COMMAND_AT_ONCE_BIT) != 0;
 }
 
 struct str timer_id_of(struct arena *arena, struct str stream, int64_t deadline_us) {

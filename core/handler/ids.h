@@ -3,7 +3,7 @@
  * Promise  event id = BLAKE2b-128 of its command's id and its index; a follow-up command's id of its causing event's id
  *          and its index; a timer's command of its stream and deadline. Each kind has a tag of its own inside the hash.
  * Memory   texts live in the arena.
- * Thread   pure; any.            May use: base, libsodium.
+ * Thread   pure; any.            May use: base, log, libsodium.
  */
 #pragma once
 
@@ -15,7 +15,7 @@ enum { ID_TEXT_LEN = 4 + ULID_TEXT_LEN }; /* cmd_ or evt_ and 26 characters */
 struct str event_id_of(struct arena *arena, struct str command_id, uint32_t index);
 
 /* `at_once`: it is decided in the batch of its cause and never lies in the commands topic, so that nothing can bring it
- * a second time. The id says so in its first bit, for the fold has nothing else to tell by. */
+ * a second time. The id says so (COMMAND_AT_ONCE_BIT), for the fold has nothing else to tell by. */
 struct str follow_up_id_of(struct arena *arena, struct str event_id, uint32_t index, bool at_once);
 
 /* Whether the command was a follow-up that was decided at once. */

@@ -376,6 +376,7 @@ enum err batch_run(struct worker *worker, size_t from, size_t *ret_taken, struct
     if (err == ERR_NONE) {
         rd_kafka_topic_partition_list_t *offsets = batch_offsets(worker);
         bool is_empty = offsets->cnt == 0;
+        assert(!is_empty || !log_txn_is_open(worker->txn)); /* whatever is produced has an offset to go with */
         err = is_empty ? ERR_NONE : batch_commit(worker, offsets, info);
         rd_kafka_topic_partition_list_destroy(offsets);
         if (err == ERR_NONE && is_empty) {

@@ -15,6 +15,10 @@
 #include "gen/commands.h"
 #include "gen/events.h"
 
+/* In the first byte of a command's id, when its cause is an event: it was decided in the batch of that event and never
+ * lay in the log. Whoever sends a command that an event caused leaves the bit clear; else the window forgets it. */
+enum { COMMAND_AT_ONCE_BIT = 0x80 };
+
 enum {
     FRAME_BYTES = 5,
     CHAIN_HASH_BYTES = 32,
