@@ -161,6 +161,7 @@ asan ubsan tsan: ## unit tests under a sanitizer: addresses and leaks, undefined
 	$(MAKE) MODE=$@ unit
 
 fuzz: ## every parser under libFuzzer with ASan and UBSan, FUZZ_SECONDS=20 each
+	deploy/local/deps.sh libclang-rt-14-dev
 	$(MAKE) MODE=fuzz fuzz-programs
 	deploy/local/fuzz.sh $(FUZZ_SECONDS) $(patsubst %.c,build/fuzz/%,$(FUZZERS))
 .PHONY: fuzz-programs
