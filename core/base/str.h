@@ -57,6 +57,9 @@ static inline uint32_t str_find(struct str s, char byte) {
 
 /* What stands from `start` on; empty when start is past the end. */
 static inline struct str str_from(struct str s, uint32_t start) {
+    if (s.len == 0) {
+        return s; /* its data may be NULL, to which C allows no adding, not even of 0 */
+    }
     return start >= s.len ? str_of(s.data + s.len, 0) : str_of(s.data + start, s.len - start);
 }
 
