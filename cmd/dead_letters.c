@@ -96,10 +96,7 @@ static struct str resent_id(struct arena *arena, const struct log_record *letter
     crypto_generichash_update(&state, (const uint8_t *)text.data, text.len);
     crypto_generichash_update(&state, (const uint8_t *)letter->value.data, letter->value.len);
     crypto_generichash_final(&state, hash, sizeof hash);
-    hash[0] &= (uint8_t)~COMMAND_AT_ONCE_BIT; /* its cause may be an event, but it goes through the log */
-    char ulid[ULID_TEXT_LEN];
-    ulid_write(hash, ulid);
-    return arena_printf(arena, "cmd_%.*s", ULID_TEXT_LEN, ulid);
+    return command_id_of_hash(arena, hash);
 }
 
 /* What it was, under a new id and of now: under its own it is refused already. */

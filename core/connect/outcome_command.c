@@ -16,10 +16,7 @@ static struct str outcome_command_id(struct arena *arena, const struct intent *i
                                    STR_ARGS(currency_of(intent, outcome)), STR_ARGS(outcome->provider_ref));
     uint8_t hash[ULID_BYTES];
     crypto_generichash(hash, sizeof hash, (const uint8_t *)text.data, text.len, NULL, 0);
-    hash[0] &= (uint8_t)~COMMAND_AT_ONCE_BIT; /* it goes through the log, perhaps twice */
-    char ulid[ULID_TEXT_LEN];
-    ulid_write(hash, ulid);
-    return arena_printf(arena, "cmd_%.*s", ULID_TEXT_LEN, ulid);
+    return command_id_of_hash(arena, hash);
 }
 
 /* The caller has checked `result` against the known ones. */

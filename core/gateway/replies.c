@@ -67,6 +67,14 @@ static struct gateway_loop *loop_of(struct gateway *gateway, struct str instance
     return &gateway->loops[number];
 }
 
+bool replies_take_local(void *context, struct str instance, struct str value) {
+    struct gateway_loop *loop = loop_of(context, instance);
+    if (loop != NULL) {
+        (void)mailbox_post(&loop->mailbox, LETTER_OUTCOME, value);
+    }
+    return loop != NULL;
+}
+
 /* Only looks for whom it is; the loop decodes it again, in its own memory. */
 static void hand_over(struct replies *replies, const struct log_record *record) {
     if (record->value.data == NULL) {
@@ -82,18 +90,7 @@ static void hand_over(struct replies *replies, const struct log_record *record) 
         atomic_fetch_add_explicit(&replies->unreadable, 1, memory_order_relaxed);
         return; /* not ours to judge: whoever waits will ask again */
     }
-    struct gateway_loop *loop = loop_of(replies->gateway, outcome.reply_instance);
-    if (loop != NULL) {
-        (void)mailbox_post(&loop->mailbox, LETTER_OUTCOME, record->value);
-    }
-}
-
-bool replies_take_local(void *context, struct str instance, struct str value) {
-    struct gateway_loop *loop = loop_of(context, instance);
-    if (loop != NULL) {
-        (void)mailbox_post(&loop->mailbox, LETTER_OUTCOME, value);
-    }
-    return loop != NULL;
+    (void)replies_take_local(replies->gateway, outcome.reply_instance, record->value);
 }
 
 /* ---- reading ---------------------------------------------------------------------------------------------------- */

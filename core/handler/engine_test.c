@@ -294,14 +294,20 @@ static void causes_are_carried_from_event_to_event(void **state) {
 }
 
 /* The cart's shard is ours, the SKU's belongs to another worker (a second log would be the same one). */
+static struct command check_out_while_the_sku_is_anothers(struct fake_log *log, struct str *ret_cart) {
+    *ret_cart = cart_opened_on(log, 1 - sku_shard());
+    fake_disown(log, sku_shard());
+    struct command command = check_out(log, *ret_cart, 2);
+    fake_send(log, &command);
+    fake_run(log);
+    return command;
+}
+
 static void a_follow_up_for_anothers_shard_goes_through_the_log(void **state) {
     struct fake_log *log = *state;
     int32_t mine = 1 - sku_shard();
-    struct str cart = cart_opened_on(log, mine);
-    fake_disown(log, sku_shard());
-    struct command command = check_out(log, cart, 2);
-    fake_send(log, &command);
-    fake_run(log);
+    struct str cart;
+    struct command command = check_out_while_the_sku_is_anothers(log, &cart);
     assert_int_equal(log->replies, 1); /* of opening: the check-out waits */
     assert_int_equal(fake_count(log, TOPIC_OUTCOMES), 2);
     assert_int_equal(log->partitions[TOPIC_COMMANDS][sku_shard()].end, 2); /* ReserveStock and a marker */
@@ -321,11 +327,8 @@ static void a_follow_up_for_anothers_shard_goes_through_the_log(void **state) {
 static void a_follow_up_that_lies_in_the_log_twice_happens_once(void **state) {
     struct fake_log *log = *state;
     int32_t mine = 1 - sku_shard();
-    struct str cart = cart_opened_on(log, mine);
-    fake_disown(log, sku_shard());
-    struct command command = check_out(log, cart, 2);
-    fake_send(log, &command);
-    fake_run(log);
+    struct str cart;
+    (void)check_out_while_the_sku_is_anothers(log, &cart);
     fake_disown(log, mine);
     const struct fake_record sent = log->partitions[TOPIC_COMMANDS][sku_shard()].records[0];
     fake_append(log, TOPIC_COMMANDS, sku_shard(), sent.key, sent.value);
@@ -403,12 +406,8 @@ static void follow_ups_decided_at_once_need_no_place_in_the_window(void **state)
 
 static void who_asks_again_meanwhile_is_told_at_rest_as_well(void **state) {
     struct fake_log *log = *state;
-    int32_t mine = 1 - sku_shard();
-    struct str cart = cart_opened_on(log, mine);
-    fake_disown(log, sku_shard());
-    struct command command = check_out(log, cart, 2);
-    fake_send(log, &command);
-    fake_run(log);
+    struct str cart;
+    struct command command = check_out_while_the_sku_is_anothers(log, &cart);
     struct command again = command;
     again.meta.reply_partition = 0;
     again.meta.reply_instance = STR("another");

@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "core/base/buf.h"
+#include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "gen/codec.h"
 
@@ -84,6 +85,15 @@ enum err command_record_read(struct arena *arena, struct str value, struct comma
     }
     *ret_command = command;
     return ERR_NONE;
+}
+
+struct str command_id_of_hash(struct arena *arena, const uint8_t *hash) {
+    uint8_t bytes[ULID_BYTES];
+    memcpy(bytes, hash, sizeof bytes);
+    bytes[0] &= (uint8_t)~COMMAND_AT_ONCE_BIT;
+    char text[ULID_TEXT_LEN];
+    ulid_write(bytes, text);
+    return arena_printf(arena, "cmd_%.*s", ULID_TEXT_LEN, text);
 }
 
 void chain_hash(struct str value, uint8_t ret_hash[CHAIN_HASH_BYTES]) {

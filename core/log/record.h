@@ -19,6 +19,9 @@
  * lay in the log. Whoever sends a command that an event caused leaves the bit clear; else the window forgets it. */
 enum { COMMAND_AT_ONCE_BIT = 0x80 };
 
+/* The id, from a hash of ULID_BYTES, of a command that goes through the log: with the bit clear. */
+struct str command_id_of_hash(struct arena *arena, const uint8_t *hash);
+
 enum {
     FRAME_BYTES = 5,
     CHAIN_HASH_BYTES = 32,
