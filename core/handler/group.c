@@ -25,6 +25,10 @@ struct group {
     rd_kafka_consumer_group_metadata_t *metadata; /* of the generation that `shards` belongs to; NULL between two */
 };
 
+void handlers_group_name(const char *topic_prefix, char ret_name[GROUP_NAME_MAX]) {
+    (void)snprintf(ret_name, GROUP_NAME_MAX, "%s-handlers", topic_prefix);
+}
+
 static int by_number(const void *a, const void *b) {
     int32_t left = *(const int32_t *)a, right = *(const int32_t *)b;
     return (left > right) - (left < right);

@@ -16,7 +16,10 @@
 #include "core/base/err.h"
 #include "core/base/str.h"
 
-enum { GROUP_NOTE_MAX = 64, GROUP_CLUSTER_MAX = 64 };
+enum { GROUP_NAME_MAX = 300, GROUP_NOTE_MAX = 64, GROUP_CLUSTER_MAX = 64 };
+
+/* The consumer group that the workers share the shards in. */
+void handlers_group_name(const char *topic_prefix, char ret_name[GROUP_NAME_MAX]);
 
 struct group;
 

@@ -1,8 +1,8 @@
 #include "core/handler/places.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 
+#include "core/handler/group.h"
 #include "core/log/client.h"
 #include "core/log/topics.h"
 
@@ -13,10 +13,6 @@ struct visitor {
     rd_kafka_t *client;
     struct log_topics topics;
 };
-
-void handlers_group_name(const char *topic_prefix, char ret_name[GROUP_NAME_MAX]) {
-    (void)snprintf(ret_name, GROUP_NAME_MAX, "%s-handlers", topic_prefix);
-}
 
 static enum err visitor_open(const struct config *config, struct visitor *visitor, struct err_info *info) {
     char group[GROUP_NAME_MAX];

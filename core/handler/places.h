@@ -13,11 +13,6 @@
 #include "core/base/config.h"
 #include "core/base/err.h"
 
-enum { GROUP_NAME_MAX = 300 };
-
-/* The consumer group that the workers share the shards in. */
-void handlers_group_name(const char *topic_prefix, char ret_name[GROUP_NAME_MAX]);
-
 /* Offsets in one partition of the commands. */
 struct place {
     int64_t next;       /* the command that is decided next; -1: the group has no offset */

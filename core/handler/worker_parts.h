@@ -10,7 +10,6 @@
 #include <stdatomic.h>
 
 #include "core/handler/group.h"
-#include "core/handler/places.h"
 #include "core/handler/shard_clock.h"
 #include "core/handler/suspect.h"
 #include "core/handler/takeover.h"

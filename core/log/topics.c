@@ -16,11 +16,8 @@ enum {
     SETTINGS_MAX = 8,
 };
 
-static const struct {
-    const char *suffix;
-    int64_t retention_ms;
-} topic_table[] = {
-#define TOPIC_ROW(id, topic_suffix, retention) [TOPIC_##id] = {(topic_suffix), (retention)},
+static const int64_t retentions_ms[] = {
+#define TOPIC_ROW(id, suffix, retention) [TOPIC_##id] = (retention),
     LOG_TOPIC_TABLE(TOPIC_ROW)
 #undef TOPIC_ROW
 };
@@ -30,22 +27,6 @@ struct topic_setting {
     const char *name;
     char value[24];
 };
-
-void log_topics_name(struct log_topics *topics, const char *prefix) {
-    for (int i = 0; i < TOPIC_COUNT; i++) {
-        int length = snprintf(topics->names[i], sizeof topics->names[i], "%s.%s", prefix, topic_table[i].suffix);
-        assert(length > 0 && (size_t)length < sizeof topics->names[i]);
-    }
-}
-
-enum log_topic log_topic_of_family(struct str family) {
-    for (int i = TOPIC_FIRST_EVENTS; i < TOPIC_COUNT; i++) {
-        if (str_equal(family, str_of_cstr(topic_table[i].suffix))) {
-            return (enum log_topic)i;
-        }
-    }
-    return TOPIC_COUNT;
-}
 
 static void setting_text(struct topic_setting *settings, size_t *count, const char *name, const char *value) {
     assert(*count < SETTINGS_MAX);
@@ -63,7 +44,7 @@ static void setting_number(struct topic_setting *settings, size_t *count, const 
 
 /* What a topic must be set to. The log is never compacted: every record of a stream is part of its chain. */
 static size_t settings_of(enum log_topic topic, struct topic_setting ret_settings[SETTINGS_MAX]) {
-    int64_t retention_ms = topic_table[topic].retention_ms;
+    int64_t retention_ms = retentions_ms[topic];
     size_t count = 0;
     setting_text(ret_settings, &count, "cleanup.policy", "delete");
     setting_text(ret_settings, &count, "message.timestamp.type", "LogAppendTime");
