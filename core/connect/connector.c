@@ -525,7 +525,8 @@ static enum err open_consumer(struct connector *connector, struct err_info *info
         !set(conf, "group.id", group, info) || !set(conf, "client.id", "daybook-connector", info) ||
         !set(conf, "isolation.level", "read_committed", info) || !set(conf, "enable.auto.commit", "false", info) ||
         !set(conf, "enable.partition.eof", "true", info) || !set(conf, "auto.offset.reset", "earliest", info) ||
-        !set(conf, "session.timeout.ms", session_ms, info) ||
+        /* Also how long librdkafka waits for the answer to a join, should that get lost. It is polled every TICK_MS. */
+        !set(conf, "max.poll.interval.ms", "60000", info) || !set(conf, "session.timeout.ms", session_ms, info) ||
         !set(conf, "partition.assignment.strategy", "range", info) ||
         !set(conf, "queued.max.messages.kbytes", "16384", info) || !set(conf, "fetch.wait.max.ms", "50", info)) {
         rd_kafka_conf_destroy(conf);

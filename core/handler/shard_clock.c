@@ -25,10 +25,25 @@ int64_t shard_clock_now(const struct shard_clock *clock, int64_t boot_us) {
     return clock->start_wall_us + (boot_us - clock->start_boot_us);
 }
 
+static bool differ(int64_t a_us, int64_t b_us) {
+    return a_us - b_us > DISAGREEMENT_MAX_US || b_us - a_us > DISAGREEMENT_MAX_US;
+}
+
+bool shard_clock_mend(struct shard_clock *clock, int64_t wall_us, int64_t boot_us) {
+    int64_t now_us = shard_clock_now(clock, boot_us);
+    int64_t broker_us = now_us - clock->fresh_ahead_us; /* as it went on since the fresh record, by CLOCK_BOOTTIME */
+    if (!clock->is_proven || !differ(wall_us, now_us) || differ(wall_us, broker_us)) {
+        return false;
+    }
+    clock->start_wall_us = wall_us;
+    clock->start_boot_us = boot_us;
+    clock->fresh_ahead_us = wall_us - broker_us;
+    return true;
+}
+
 enum shard_clock_trouble shard_clock_check(const struct shard_clock *clock, int64_t wall_us, int64_t boot_us) {
     int64_t now_us = shard_clock_now(clock, boot_us);
-    int64_t stepped_us = wall_us - now_us;
-    if (stepped_us > DISAGREEMENT_MAX_US || stepped_us < -DISAGREEMENT_MAX_US) {
+    if (differ(wall_us, now_us)) {
         return CLOCK_WALL_STEPPED;
     }
     if (clock->newest_record_us - now_us > DISAGREEMENT_MAX_US) {

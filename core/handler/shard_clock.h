@@ -5,8 +5,8 @@
  * Promise  timers may fire only while shard_clock_check agrees: a record that was appended just now has shown the
  *          broker's time since the start, the wall clock is within CLOCK_DISAGREEMENT_MAX_S of the shard's time, no
  *          record bears a broker's time further ahead of it than that, and the last record known to be fresh is not
- *          that far behind. It is a level, not a latch: clocks that agree again let timers go on; a step that is meant
- *          to stay needs a restart.
+ *          that far behind. It is a level, not a latch: clocks that agree again let timers go on, also those of a shard
+ *          whose time was started while the wall clock was wrong (shard_clock_mend).
  *          The start is checked against the newest record of the log: a machine whose clock is behind it by more
  *          than the bound does not fire until its time has passed the record's. A clock that is ahead cannot be told
  *          from a log that has been quiet: hence the fresh record (docs/adr/0012).
@@ -44,5 +44,9 @@ void shard_clock_record(struct shard_clock *clock, int64_t broker_us);
 void shard_clock_fresh(struct shard_clock *clock, int64_t boot_us, int64_t broker_us);
 
 int64_t shard_clock_now(const struct shard_clock *clock, int64_t boot_us);
+
+/* When the wall clock and the broker's time agree with one another and the shard's time with neither, the shard's time
+ * is the one that is wrong: it is started anew. False: there is nothing to mend, or nobody to believe. */
+bool shard_clock_mend(struct shard_clock *clock, int64_t wall_us, int64_t boot_us);
 
 enum shard_clock_trouble shard_clock_check(const struct shard_clock *clock, int64_t wall_us, int64_t boot_us);

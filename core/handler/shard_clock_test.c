@@ -82,6 +82,20 @@ static void no_timer_fires_before_the_brokers_time_is_known(void **state) {
     assert_int_equal(shard_clock_check(&clock, wall_us + 9 * SECOND, boot_us + 9 * SECOND), CLOCK_AGREES);
 }
 
+static void a_time_that_was_started_wrong_is_mended_once_the_wall_clock_is_right(void **state) {
+    (void)state;
+    struct shard_clock clock = started(wall_us - HOUR);              /* the wall clock was an hour ahead then */
+    assert_false(shard_clock_mend(&clock, wall_us - HOUR, boot_us)); /* nobody knows yet who is right */
+    shard_clock_fresh(&clock, boot_us, wall_us - HOUR);
+    assert_false(shard_clock_mend(&clock, wall_us, boot_us));        /* the wall clock is still wrong */
+    assert_false(shard_clock_mend(&clock, wall_us + HOUR, boot_us)); /* and may get worse */
+    assert_int_equal(shard_clock_check(&clock, wall_us, boot_us), CLOCK_AHEAD_OF_LOG);
+    assert_true(shard_clock_mend(&clock, wall_us - HOUR + SECOND, boot_us + SECOND));
+    assert_int_equal(shard_clock_now(&clock, boot_us + SECOND), wall_us - HOUR + SECOND);
+    assert_int_equal(shard_clock_check(&clock, wall_us - HOUR + SECOND, boot_us + SECOND), CLOCK_AGREES);
+    assert_false(shard_clock_mend(&clock, wall_us - HOUR + SECOND, boot_us + SECOND));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_advances_with_boot_time),
@@ -90,6 +104,7 @@ int main(void) {
         cmocka_unit_test(a_start_behind_the_log_waits_until_it_has_caught_up),
         cmocka_unit_test(a_record_from_the_future_stops_timers),
         cmocka_unit_test(no_timer_fires_before_the_brokers_time_is_known),
+        cmocka_unit_test(a_time_that_was_started_wrong_is_mended_once_the_wall_clock_is_right),
         cmocka_unit_test(a_start_ahead_of_the_broker_shows_with_the_first_fresh_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

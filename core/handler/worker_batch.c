@@ -211,6 +211,10 @@ static enum err timers_decide(struct worker *worker, struct err_info *info) {
         if (!shard->active) {
             continue;
         }
+        if (shard_clock_mend(&shard->clock, wall_us, boot_us)) {
+            log_line(LOG_WARN, "handler", "a shard's time was wrong and was set by the wall clock and the broker's",
+                     LOG_INT("shard", i));
+        }
         enum shard_clock_trouble trouble = shard_clock_check(&shard->clock, wall_us, boot_us);
         if (trouble == CLOCK_UNPROVEN) {
             continue; /* soon: ends_note sees to it */

@@ -70,6 +70,13 @@ enum err pg_session_exec(struct pg_session *session, const char *sql, struct err
     return result_is_good(result) ? ERR_NONE : statement_failure(session, result, sql, info);
 }
 
+enum err pg_session_check(struct pg_session *session, struct err_info *info) {
+    if (PQconsumeInput(session->connection) != 1 || PQstatus(session->connection) != CONNECTION_OK) {
+        return pg_failure(NULL, session->connection, "waiting", info);
+    }
+    return ERR_NONE;
+}
+
 void pg_session_rollback(struct pg_session *session) {
     PQclear(PQexec(session->connection, "ROLLBACK"));
 }

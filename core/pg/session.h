@@ -20,6 +20,11 @@ struct pg_session;
 MUST_CHECK enum err pg_session_open(const char *conninfo, const char *application_name, struct pg_session **ret_session,
                                     struct err_info *info);
 void pg_session_close(struct pg_session *session);
+
+/* Whether the connection still stands, without asking the server: a server that went away has told the socket. Who has
+ * nothing to ask for a while learns so that it lost what was committed last and not yet on the disk. ERR_POSTGRES. */
+MUST_CHECK enum err pg_session_check(struct pg_session *session, struct err_info *info);
+
 static inline void pg_result_clear(PGresult **result) {
     PQclear(*result);
 }

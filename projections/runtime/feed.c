@@ -365,6 +365,11 @@ enum err feed_step(struct feed *feed, int timeout_ms, struct feed_counts *counts
         return failure;
     }
     *ret_full = count == FEED_EVENTS_MAX;
+    if (count == 0) {
+        /* A server that crashed may have lost the last commits, which are asynchronous: the feed is opened again, where
+         * the view now is, and does not wait for the next event to learn it. */
+        return pg_session_check(feed->session, info);
+    }
     int64_t began_us = clock_boot_us();
     failure = project_all(feed, feed->records, take_ends(feed, count), counts, info);
     counts->busy_us += clock_boot_us() - began_us;

@@ -92,8 +92,10 @@ static enum err prepare_common(struct view_writer *writer, struct err_info *info
 
 /* Plans are made once, while the tables may still be empty, and everything here goes by key: so the planner is not to
  * find that reading a whole table, as small as it is now, is as good. */
+/* A projector that is stopped between the rows and COMMIT holds the position's lock no longer than that. */
 static const char session_settings[] =
-    "SET search_path TO %s; SET synchronous_commit TO off; SET plan_cache_mode TO force_generic_plan;"
+    "SET idle_in_transaction_session_timeout TO 30000; SET search_path TO %s; SET synchronous_commit TO off; SET "
+    "plan_cache_mode TO force_generic_plan;"
     "SET enable_seqscan TO off; SET enable_hashjoin TO off; SET enable_mergejoin TO off; SET jit TO off";
 
 enum err view_writer_open(struct pg_session *session, const struct view *view, const char *schema,
