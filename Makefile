@@ -7,6 +7,7 @@ endif
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+comma := ,
 # Objects on the way to a test program are kept, too.
 .SECONDARY:
 
@@ -38,8 +39,10 @@ LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now $(filter -fsanitize=% --coverage,$(
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 
 # ---- what is built from what -------------------------------------------------------------------------------------
-SOURCES := $(wildcard core/*/*.c core/*/*/*.c projections/*/*.c)
-TESTS := $(filter %_test.c,$(SOURCES)) $(wildcard cmd/*_test.c)
+# The simulator defines what others call of the outside (librdkafka, libuv ...): it is linked into nothing else.
+SIM_SOURCES := $(wildcard core/testing/simulator/*.c)
+SOURCES := $(filter-out $(SIM_SOURCES),$(wildcard core/*/*.c core/*/*/*.c projections/*/*.c))
+TESTS := $(filter %_test.c,$(SOURCES) $(SIM_SOURCES)) $(wildcard cmd/*_test.c)
 FUZZERS := $(filter %_fuzz.c,$(SOURCES))
 LIBRARY := $(filter-out %_test.c %_fuzz.c,$(SOURCES))
 COMMANDS := $(filter-out %_test.c %_fuzz.c,$(wildcard cmd/*.c))
@@ -58,7 +61,14 @@ TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(TESTS))
 FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(FUZZERS))
 FUZZ_SECONDS ?= 20
 
-.PHONY: help deps build run test unit integration bench asan ubsan tsan fuzz cover lint format retail clean registry
+SIM_OBJECTS := $(call object,$(filter-out %_test.c %/main.c,$(SIM_SOURCES)))
+SIM_LDLIBS = $(filter-out -lrdkafka -luv,$(LDLIBS))
+SIM_WRAPPED := pthread_create pthread_join pthread_setname_np pthread_mutex_lock pthread_rwlock_rdlock pthread_rwlock_wrlock \
+  pthread_cond_wait pthread_cond_timedwait pthread_cond_signal pthread_cond_broadcast nanosleep clock_gettime time
+SIM_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED))
+SIM := $(BUILD)/simulator
+
+.PHONY: help deps build run test unit integration sim bench asan ubsan tsan fuzz cover lint format retail clean registry
 
 help: ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -118,6 +128,15 @@ $(BUILD)/cmd/%_test: $(BUILD)/cmd/%_test.o $(call object,$(filter-out cmd/main.c
 	$(SAY) link $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+# Doubles come before the archive, whose own members of the same names are then left out.
+$(SIM): $(BUILD)/core/testing/simulator/main.o $(SIM_OBJECTS) $(BUILD)/libdaybook.a
+	$(SAY) link $@
+	$(Q)$(CC) $(LDFLAGS) $(SIM_LDFLAGS) -o $@ $^ $(SIM_LDLIBS)
+
+$(BUILD)/core/testing/simulator/%_test: $(BUILD)/core/testing/simulator/%_test.o $(SIM_OBJECTS) $(BUILD)/libdaybook.a
+	$(SAY) link $@
+	$(Q)$(CC) $(LDFLAGS) $(SIM_LDFLAGS) -o $@ $^ $(SIM_LDLIBS) -lcmocka
+
 $(BUILD)/%_test: $(BUILD)/%_test.o $(BUILD)/libdaybook.a
 	$(SAY) link $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/libdaybook.a $(LDLIBS) -lcmocka
@@ -138,13 +157,14 @@ run: ## install, build, start Kafka, PostgreSQL and Daybook under var/, seed a s
 	deploy/local/run.sh
 
 # Makes of their own, one after the other: the first may install what this make looked for in vain when it began.
-test: ## everything, as CI runs it: deps, lint, build, unit, asan, ubsan, integration
+test: ## everything, as CI runs it: deps, lint, build, unit, asan, ubsan, sim, integration
 	deploy/local/deps.sh
 	$(MAKE) lint
 	$(MAKE) build
 	$(MAKE) unit
 	$(MAKE) asan
 	$(MAKE) ubsan
+	$(MAKE) sim SEEDS=1000
 	$(MAKE) MODE=asan build
 	$(MAKE) integration ASAN=build/asan/daybook
 
@@ -178,6 +198,9 @@ cover: ## unit tests with coverage: a table here, lines in build/cover/index.htm
 $(BUILD)/bare_loop: $(BUILD)/integration-tests/bench/bare_loop.o $(BUILD)/libdaybook.a
 	$(SAY) link $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/libdaybook.a $(LDLIBS)
+
+sim: $(SIM) ## the simulator: SEED=17 runs one and tells its steps; SEEDS=1000 runs many, FROM=1
+	$(SIM) $(if $(SEED),--seed $(SEED) --trace,--from $(or $(FROM),1) --count $(or $(SEEDS),1000)) $(SIM_ARGS)
 
 bench: $(BUILD)/daybook $(BUILD)/bare_loop ## Daybook beside the limits of what it stands on, into build/bench.json; ARGS="--rounds 5"
 	deploy/local/deps.sh wrk

@@ -1,0 +1,45 @@
+/* faults.h: what goes wrong in a run, drawn from its seed, and how often each has happened where.
+ *
+ * Purpose  kills and pauses at the named points (sim_point) and at any time; links cut both ways and one way; a
+ *          network that loses and delays; a broker that goes away; stores lost or old; clocks that step; members that
+ *          come and go. faults_heal ends all of it.
+ * Thread   one.                  May use: node, wire, broker, world.
+ */
+#pragma once
+
+#include <stdint.h>
+#include <stdio.h>
+
+enum { FAULT_POINTS_MAX = 64 };
+
+enum fault_kind {
+    FAULT_KILL,
+    FAULT_PAUSE,
+    FAULT_STOP,
+    FAULT_CUT,
+    FAULT_CUT_ONE_WAY,
+    FAULT_BROKER_DOWN,
+    FAULT_STORE_LOST,
+    FAULT_STORE_OLD,
+    FAULT_CLOCK_STEP,
+    FAULT_REPLIES_GONE,
+    FAULT_POSTGRES_DOWN,
+    FAULT_POSTGRES_CRASH,
+    FAULT_POSTGRES_CUT,
+    FAULT_KINDS
+};
+
+struct fault_counts {
+    uint64_t kinds[FAULT_KINDS];
+    char points[FAULT_POINTS_MAX][40];
+    uint64_t passed[FAULT_POINTS_MAX], killed[FAULT_POINTS_MAX], paused[FAULT_POINTS_MAX];
+};
+
+/* Draws what this run suffers, and begins it. */
+void faults_begin(int64_t until_us);
+/* All is well from here on: links whole, processes up and running, the network does what it should. */
+void faults_heal(void);
+
+const struct fault_counts *faults_counts(void);
+void fault_counts_add(struct fault_counts *sum, const struct fault_counts *one);
+void fault_counts_write(const struct fault_counts *counts, FILE *file);

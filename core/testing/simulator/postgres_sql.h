@@ -1,0 +1,89 @@
+/* postgres_sql.h: the statements that PostgreSQL's double knows, told apart by their texts.
+ *
+ * Purpose  it does not understand SQL: it knows what the code under simulation sends, text by text. A statement that
+ *          was changed and not here is met with abort() and the text, so that the double is changed with it.
+ * Thread   pure; any.            May use: base, projections.
+ */
+#pragma once
+
+#include "projections/runtime/view.h"
+
+/* ROW(kind, text): '@' stands for a word (letters, digits, '_'), '~' for what stands between two quotes. */
+#define SQL_TABLE(ROW)                                                                                                 \
+    ROW(BEGIN, "BEGIN")                                                                                                \
+    ROW(BEGIN_SNAPSHOT, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")                                             \
+    ROW(COMMIT, "COMMIT")                                                                                              \
+    ROW(ROLLBACK, "ROLLBACK")                                                                                          \
+    ROW(SET_LOCAL_SCHEMA, "SET LOCAL search_path TO @")                                                                \
+    ROW(SET_SCHEMA, "SET search_path TO @")                                                                            \
+    ROW(SET_ASYNCHRONOUS, "SET synchronous_commit TO off")                                                             \
+    /* what concerns plans, and the form of texts that only compare.c asks for */                                      \
+    ROW(NO_PLAN_CACHE, "SET plan_cache_mode TO force_generic_plan")                                                    \
+    ROW(IDLE_TIMEOUT, "SET idle_in_transaction_session_timeout TO @")                                                  \
+    ROW(NO_SEQSCAN, "SET enable_seqscan TO off")                                                                       \
+    ROW(NO_HASHJOIN, "SET enable_hashjoin TO off")                                                                     \
+    ROW(NO_MERGEJOIN, "SET enable_mergejoin TO off")                                                                   \
+    ROW(NO_JIT, "SET jit TO off")                                                                                      \
+    ROW(WORK_MEM, "SET work_mem TO '~'")                                                                               \
+    ROW(TIME_ZONE, "SET TimeZone TO 'UTC'")                                                                            \
+    ROW(FLOAT_DIGITS, "SET extra_float_digits TO 3")                                                                   \
+    ROW(NOTIFY, "NOTIFY daybook_view, '~'")                                                                            \
+    /* migrate.c, schema.c, rebuild.c */                                                                               \
+    ROW(ADVISORY_LOCK, "SELECT pg_advisory_xact_lock(@)")                                                              \
+    ROW(CREATE_SCHEMA, "CREATE SCHEMA IF NOT EXISTS @")                                                                \
+    ROW(CREATE_MIGRATIONS, "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL)")   \
+    ROW(NEWEST_MIGRATION, "SELECT coalesce(max(number), 0)::bigint FROM migrations")                                   \
+    ROW(ADD_MIGRATION, "INSERT INTO migrations (number, name) VALUES (@, '~')")                                        \
+    ROW(ADD_FORMAT, "INSERT INTO @.about (format) SELECT @ WHERE NOT EXISTS (SELECT FROM @.about)")                    \
+    ROW(DROP_SCHEMA_IF_THERE, "DROP SCHEMA IF EXISTS @ CASCADE")                                                       \
+    ROW(DROP_SCHEMA, "DROP SCHEMA @ CASCADE")                                                                          \
+    ROW(RENAME_SCHEMA, "ALTER SCHEMA @ RENAME TO @")                                                                   \
+    ROW(LOCK_POSITION, "LOCK TABLE @.position IN EXCLUSIVE MODE")                                                      \
+    ROW(SELECT_POSITION, "SELECT next_offset FROM @.position WHERE topic = $1 AND shard = $2::bigint")                 \
+    /* feed.c */                                                                                                       \
+    ROW(FIND_ABOUT, "SELECT FROM information_schema.tables WHERE table_schema = $1 AND table_name = 'about'")          \
+    ROW(SELECT_FORMAT, "SELECT format FROM about")                                                                     \
+    ROW(ADD_POSITION, "INSERT INTO position VALUES ('~', @, 0) ON CONFLICT DO NOTHING")                                \
+    ROW(SELECT_POSITIONS, "SELECT topic, shard, next_offset FROM position")                                            \
+    ROW(COUNT_PARKED, "SELECT count(*) FROM parked")                                                                   \
+    /* writer.c */                                                                                                     \
+    ROW(MOVE, "UPDATE position AS p SET next_offset = m.next_offset"                                                   \
+              " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])"                                     \
+              " AS m (topic, shard, expected, next_offset)"                                                            \
+              " WHERE p.topic = m.topic AND p.shard = m.shard AND p.next_offset = m.expected")                         \
+    ROW(LOAD, "SELECT stream, version, parked, state FROM streams WHERE stream = ANY ($1::text[])")                    \
+    /* cmd/projection.c, compare.c */                                                                                  \
+    ROW(COUNT_ROWS, "SELECT count(*) FROM @.@")                                                                        \
+    ROW(FETCH, "FETCH 10000 FROM side")                                                                                \
+    ROW(CLOSE, "CLOSE side")
+
+enum sql_kind {
+#define SQL_ENUM(kind, text) SQL_##kind,
+    SQL_TABLE(SQL_ENUM)
+#undef SQL_ENUM
+    /* Texts that are made from a table's shape, or that are a file. */
+    SQL_CREATE_RUNTIME,
+    SQL_CREATE_VIEW,
+    SQL_INSERT_ROWS, /* words: the table */
+    SQL_DELETE_ROWS,
+    SQL_OPEN_CURSOR, /* words: schema and table */
+    SQL_KINDS,
+};
+
+enum { SQL_WORDS_MAX = 3 };
+
+struct sql {
+    enum sql_kind kind;
+    struct str words[SQL_WORDS_MAX]; /* what stood for '@' and '~' */
+    struct str text;
+    const struct view *view; /* SQL_CREATE_VIEW */
+};
+
+/* The statements of a text; what they point to is the text. How many: `capacity` at most. */
+size_t sql_read(struct str text, struct sql *ret_statements, size_t capacity);
+
+/* Whether the statement is what the double does with a table of this shape; aborts when it is not. */
+void sql_check_rows(const struct sql *sql, const struct view_table *shape);
+
+/* Ends the program, saying what the double does not know. */
+void sql_unknown(const char *why, struct str text) __attribute__((noreturn));

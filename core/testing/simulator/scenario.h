@@ -1,0 +1,26 @@
+/* scenario.h: one seed: a system is set up, clients use it, faults happen, all is healed, and the oracles judge.
+ *
+ * Promise  the same seed gives the same run (struct scenario_report.digest says so).
+ * Thread   one; once a process.  May use: everything of the simulator.
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include "core/testing/simulator/faults.h"
+#include "core/testing/simulator/oracle.h"
+
+struct scenario_report {
+    uint64_t violations;
+    uint64_t digest;
+    int64_t simulated_us;
+    uint64_t unsettled; /* runs that did not come to rest in time */
+    struct coverage coverage;
+    struct fault_counts faults;
+};
+
+/* `is_gentle`: without faults. Violations are told on standard error. */
+void scenario_run(uint64_t seed, bool is_gentle, bool is_traced, struct scenario_report *ret_report);
+
+void scenario_report_add(struct scenario_report *sum, const struct scenario_report *one);
+void scenario_report_write(const struct scenario_report *report, FILE *file);
