@@ -68,7 +68,7 @@ SIM_WRAPPED := pthread_create pthread_join pthread_setname_np pthread_mutex_lock
 SIM_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED))
 SIM := $(BUILD)/simulator
 
-.PHONY: help deps build run test unit integration sim bench asan ubsan tsan fuzz cover lint format retail clean registry
+.PHONY: help deps build run test unit integration sim sim-mutants bench asan ubsan tsan fuzz cover lint format retail clean registry
 
 help: ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -201,6 +201,9 @@ $(BUILD)/bare_loop: $(BUILD)/integration-tests/bench/bare_loop.o $(BUILD)/libday
 
 sim: $(SIM) ## the simulator: SEED=17 runs one and tells its steps; SEEDS=1000 runs many, FROM=1
 	$(SIM) $(if $(SEED),--seed $(SEED) --trace,--from $(or $(FROM),1) --count $(or $(SEEDS),1000)) $(SIM_ARGS)
+
+sim-mutants: $(SIM) build/codegen ## whether the simulator bites: the program broken in named ways, each of which it must find
+	var/venv/bin/python core/testing/simulator/mutants.py $(ARGS)
 
 bench: $(BUILD)/daybook $(BUILD)/bare_loop ## Daybook beside the limits of what it stands on, into build/bench.json; ARGS="--rounds 5"
 	deploy/local/deps.sh wrk

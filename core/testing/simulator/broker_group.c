@@ -275,7 +275,11 @@ static struct appended offset_appended(const struct broker_offset *offset) {
     return appended;
 }
 
+/* Offsets that name neither a member nor a generation are taken from anybody, as from clients older than KIP-447. */
 static rd_kafka_resp_err_t member_verify(struct group *group, const char *id, int32_t generation) {
+    if (id[0] == '\0' && generation < 0) {
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
     if (member_of(group, id) == NULL) {
         return RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID;
     }

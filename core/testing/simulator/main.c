@@ -2,6 +2,7 @@
  *
  *   simulator --seed 17 --trace          one seed, with every step told
  *   simulator --from 1 --count 1000      many, on as many processors as there are
+ *   --stop                               at the first seed that finds something
  *   --gentle                             without faults
  * Exit codes: 0 all seeds passed, 1 a seed found something, 2 wrong usage.
  */
@@ -22,7 +23,7 @@ enum { JOBS_MAX = 64 };
 
 struct options {
     uint64_t first, count;
-    bool is_traced, is_gentle;
+    bool is_traced, is_gentle, stops;
     int jobs;
 };
 
@@ -31,6 +32,7 @@ static bool options_read(int argc, char **argv, struct options *ret_options) {
                                           {"from", required_argument, NULL, 'f'},
                                           {"count", required_argument, NULL, 'c'},
                                           {"jobs", required_argument, NULL, 'j'},
+                                          {"stop", no_argument, NULL, 'x'},
                                           {"trace", no_argument, NULL, 't'},
                                           {"gentle", no_argument, NULL, 'g'},
                                           {NULL, 0, NULL, 0}};
@@ -47,6 +49,9 @@ static bool options_read(int argc, char **argv, struct options *ret_options) {
             break;
         case 'j':
             ret_options->jobs = (int)strtol(optarg, NULL, 10);
+            break;
+        case 'x':
+            ret_options->stops = true;
             break;
         case 't':
             ret_options->is_traced = true;
@@ -108,6 +113,9 @@ static uint64_t seeds_run(const struct options *options, struct scenario_report 
     int count = 0;
     uint64_t next = options->first, end = options->first + options->count, failed = 0;
     while (count > 0 || next < end) {
+        if (options->stops && failed > 0) {
+            end = next; /* those that run are waited for */
+        }
         while (count < options->jobs && next < end) {
             running[count++] = seed_begin(next++, options);
         }
@@ -127,7 +135,7 @@ static uint64_t seeds_run(const struct options *options, struct scenario_report 
 int main(int argc, char **argv) {
     struct options options;
     if (!options_read(argc, argv, &options)) {
-        fprintf(stderr, "usage: simulator [--seed N | --from N --count N] [--jobs N] [--trace] [--gentle]\n");
+        fprintf(stderr, "usage: simulator [--seed N | --from N --count N] [--jobs N] [--stop] [--trace] [--gentle]\n");
         return 2;
     }
     struct timeval began, ended; /* not by clock_gettime: that is the world's */

@@ -15,12 +15,6 @@
 #include "projections/runtime/schema.h"
 #include "projections/runtime/writer.h"
 
-/* A process that was killed leaves what it had allocated: memory of the run. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void) {
-    return "detect_leaks=0";
-}
-
 enum { SECOND_US = 1000000, MS = 1000, RUNS = 10 };
 
 /* ---- a view ------------------------------------------------------------------------------------------------------ */

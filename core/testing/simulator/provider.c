@@ -90,6 +90,7 @@ void sim_provider_draw_faults(int64_t until_us) {
         .torn = drawn_frequency(),
         .busy = drawn_frequency(),
         .webhook = drawn_frequency(),
+        .webhook_lost = sim_chance(500000) ? 0 : (uint32_t)sim_between(1000, 500000),
         .late_most_us = sim_between(SECOND_US, 60 * SECOND_US),
     };
     /* Longer than a request can be on its way or in a process that stands still, shorter than the longest outage. */
@@ -170,7 +171,8 @@ uint32_t sim_provider_webhooks_open(void) {
 /* The events that bring it hold rows, which stay where they are and are what the event began with. */
 static void come_to(const struct sim_ledger_entry *entry, const char *result) {
     const struct sim_ledger_entry *newer = sim_ledger_come_to(entry, result);
-    if (newer != NULL) {
+    bool may_be_lost = !is(entry->result, "declined");
+    if (newer != NULL && !(may_be_lost && sim_chance(sim_provider_faults.webhook_lost))) {
         webhook_later(newer);
     }
 }

@@ -32,6 +32,7 @@ struct sim_provider_faults {
     uint32_t torn;         /* 200, and half of the body */
     uint32_t busy;         /* 409 to a request whose first one is some seconds old */
     uint32_t webhook;      /* tells an outcome by webhook that was answered as well */
+    uint32_t webhook_lost; /* never tells what a lookup would find: not of a late_success, which nobody looks up */
     int64_t late_most_us;
 };
 extern struct sim_provider_faults sim_provider_faults;

@@ -301,6 +301,21 @@ static void a_step_that_the_shopper_takes_is_told_by_webhook(void **state) {
     assert_int_equal(sums()->charges, 1);
 }
 
+static void a_lost_webhook_leaves_the_outcome_to_be_looked_up(void **state) {
+    (void)state;
+    memset(&webhooks, 0, sizeof webhooks);
+    sim_provider_on_decided = take_webhook;
+    sim_provider_faults.webhook_lost = 1000000;
+    ASK("late", charge("charge", 100), after(60, look("charge")));
+    assert_string_equal(asker.heard, "pending, captured 100");
+    assert_int_equal(webhooks.told, 0);
+    begin(NULL);
+    sim_provider_on_decided = take_webhook;
+    sim_provider_faults.webhook_lost = 1000000;
+    ASK("late_success", charge("charge", 100));
+    assert_int_equal(webhooks.told, 1);
+}
+
 static void a_webhook_that_is_not_taken_comes_again(void **state) {
     (void)state;
     memset(&webhooks, 0, sizeof webhooks);
@@ -478,6 +493,7 @@ int main(void) {
         TEST(an_error_after_the_charge_is_no_second_charge),
         TEST(an_overcharge_is_in_the_ledger),
         TEST(a_step_that_the_shopper_takes_is_told_by_webhook),
+        TEST(a_lost_webhook_leaves_the_outcome_to_be_looked_up),
         TEST(a_webhook_that_is_not_taken_comes_again),
         TEST(what_was_dropped_is_not_found_and_charging_it_again_shows),
         TEST(a_lost_request_is_unknown_and_did_nothing),

@@ -1,0 +1,226 @@
+"""mutants.py: whether the simulator bites. `make sim-mutants`.
+
+Each mutant is the program with one promise's mechanism taken out. It is built in a copy of the tree and run under seed
+after seed until one fails; a mutant that survives SEEDS of them fails the whole. Text that a mutant wants to change and
+does not find is an error: whoever changes that code says how to break it now.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+COPY = ROOT / "build" / "mutants"
+COPIED = ("core", "cmd", "projections", "schemas", "Makefile")
+BUILT = ("gen", "codegen", "release")
+
+BATCH = "core/handler/worker_batch.c"
+ORDER = "core/domain/order/order.c"
+SKU = "core/domain/sku/sku.c"
+WRITER = "projections/runtime/writer.c"
+
+# name: the changes, each (file, what stands there once, what stands there instead)
+MUTANTS = {
+    "restore-to-the-last-stable-offset": [
+        ("core/log/reader.c", "    if (reader->isolation == LOG_READ_COMMITTED) {\n", "    if (false) {\n"),
+    ],
+    "offsets-of-the-shards-read-from-alone": [
+        (
+            BATCH,
+            "(shard->batch_next_offset >= 0 || engine_wrote(&worker->engine, (int32_t)i))",
+            "(shard->batch_next_offset >= 0 ||"
+            " (worker->batch_commands == 0 && engine_wrote(&worker->engine, (int32_t)i)))",
+        ),
+    ],
+    "outcomes-not-replayed": [
+        ("core/handler/fold.c", "err = foreign ? ERR_NONE : fold_outcome(", "err = foreign || true ? ERR_NONE : fold_outcome("),
+    ],
+    "reply-before-commit": [
+        (
+            BATCH,
+            "        err = is_empty ? ERR_NONE : batch_commit(worker, offsets, info);\n",
+            "        if (!is_empty) {\n            batch_reply_all(worker);\n        }\n"
+            "        err = is_empty ? ERR_NONE : batch_commit(worker, offsets, info);\n",
+        ),
+    ],
+    "store-written-before-commit": [
+        (
+            BATCH,
+            "        err = is_empty ? ERR_NONE : batch_commit(worker, offsets, info);\n",
+            "        if (!is_empty) {\n            engine_batch_keep(&worker->engine);\n            stores_write(worker);\n        }\n"
+            "        err = is_empty ? ERR_NONE : batch_commit(worker, offsets, info);\n",
+        ),
+        (BATCH, "    engine_batch_keep(&worker->engine);\n}\n", "}\n"),
+    ],
+    "release-twice": [
+        (
+            SKU,
+            "    if (reservation->status == RESERVATION_STATUS_RELEASED) {\n        return ACCEPTED;\n    }\n    int64_t units",
+            "    int64_t units",
+        ),
+    ],
+    "release-before-reserve-is-forgotten": [
+        (
+            SKU,
+            '        refuse_reservation(ask, quantity, available, STR("released"), decision);\n        return ACCEPTED;\n',
+            "        break;\n",
+        ),
+    ],
+    "another-provider-key-on-retry": [
+        (
+            "core/connect/http_provider.c",
+            'snprintf(key, sizeof key, "Idempotency-Key: %s", intent->key);',
+            "static int tries;\n"
+            '    snprintf(key, sizeof key, "Idempotency-Key: %s.%d", intent->key, ++tries);',
+        ),
+    ],
+    "position-outside-the-rows-transaction": [
+        (
+            WRITER,
+            "    send_moves(writer, &pipeline, moves, move_count);\n    send_tables(",
+            "    send_moves(writer, &pipeline, moves, move_count);\n"
+            "    int64_t moved[2];\n"
+            "    enum err early = pg_pipeline_end(&pipeline, moved, ARRAY_LENGTH(moved), info);\n"
+            '    early = early == ERR_NONE ? pg_session_exec(writer->session, "COMMIT", info) : early;\n'
+            "    if (early != ERR_NONE) {\n        return early;\n    }\n"
+            "    pg_pipeline_begin(&pipeline, writer->session);\n"
+            '    pg_pipeline_send(&pipeline, "begin", NULL, 0);\n'
+            "    send_tables(",
+        ),
+        (WRITER, "bool fence_was_told = rows[1] >= 0;", "bool fence_was_told = false;"),
+    ],
+    "position-not-fenced": [
+        (WRITER, "if (fence_was_told && rows[1] != (int64_t)move_count) {", "if (fence_was_told && rows[1] < 0) {"),
+    ],
+    "generation-of-now-rather-than-of-the-assignment": [
+        ("core/handler/group.c", "    return group->metadata;\n", "    return rd_kafka_consumer_group_metadata(group->consumer);\n"),
+    ],
+    "commit-sent-twice-is-no-doubt": [
+        (
+            "core/log/txn.c",
+            "    if (atomic_load(&current(txn)->end_txn_sent) != 1) {\n        return doubt(",
+            "    if (atomic_load(&current(txn)->end_txn_sent) == 0) {\n        return doubt(",
+        ),
+    ],
+    "timer-does-not-look-again": [
+        (
+            ORDER,
+            "    case ORDER_STATUS_AWAITING_PAYMENT:\n        if (is_past_deadline(state, decision)) {\n            cancel_unpaid",
+            "    case ORDER_STATUS_AWAITING_PAYMENT:\n    case ORDER_STATUS_CONFIRMED:\n"
+            "        if (true) {\n            cancel_unpaid",
+        ),
+        (
+            ORDER,
+            "        return ACCEPTED;\n    case ORDER_STATUS_PAYING:\n    case ORDER_STATUS_CONFIRMED:\n    case ORDER_STATUS_REJECTED:\n"
+            "    case ORDER_STATUS_CANCELLED:\n        return ACCEPTED;\n    }\n    return REJECT_UNKNOWN_ORDER;\n}\n\n"
+            "/* ---- decide: paying",
+            "        return ACCEPTED;\n    case ORDER_STATUS_PAYING:\n    case ORDER_STATUS_REJECTED:\n"
+            "    case ORDER_STATUS_CANCELLED:\n        return ACCEPTED;\n    }\n    return REJECT_UNKNOWN_ORDER;\n}\n\n"
+            "/* ---- decide: paying",
+        ),
+    ],
+    "hold-expires-under-a-payment": [
+        (
+            ORDER,
+            "bool waits = state->status == ORDER_STATUS_PLACED ||",
+            "bool waits = state->status == ORDER_STATUS_PLACED || state->status == ORDER_STATUS_PAYING ||",
+        ),
+        (
+            ORDER,
+            "    case ORDER_STATUS_AWAITING_PAYMENT:\n        if (is_past_deadline(state, decision)) {",
+            "    case ORDER_STATUS_AWAITING_PAYMENT:\n    case ORDER_STATUS_PAYING:\n        if (is_past_deadline(state, decision)) {",
+        ),
+        (
+            ORDER,
+            "    case ORDER_STATUS_PAYING:\n    case ORDER_STATUS_CONFIRMED:\n    case ORDER_STATUS_REJECTED:\n"
+            "    case ORDER_STATUS_CANCELLED:\n        return ACCEPTED;\n    }\n    return REJECT_UNKNOWN_ORDER;\n}\n\n"
+            "/* ---- decide: paying",
+            "    case ORDER_STATUS_CONFIRMED:\n    case ORDER_STATUS_REJECTED:\n"
+            "    case ORDER_STATUS_CANCELLED:\n        return ACCEPTED;\n    }\n    return REJECT_UNKNOWN_ORDER;\n}\n\n"
+            "/* ---- decide: paying",
+        ),
+    ],
+    "created-id-not-derived-from-the-key": [
+        (
+            "core/gateway/identity.c",
+            '    struct str bare = derived_id(arena, secret, "", "stream", parts, 2);',
+            "    const struct str chance[] = {prefix, identity_fresh(arena, 0)};\n"
+            '    struct str bare = derived_id(arena, secret, "", "stream", str_is_empty(parts[0]) ? parts : chance, 2);',
+        ),
+    ],
+    "no-view-of-a-crashed-server": [
+        ("projections/runtime/feed.c", "        return pg_session_check(feed->session, info);\n", "        return ERR_NONE;\n"),
+    ],
+    "wrong-time-is-kept": [
+        (BATCH, "if (shard_clock_mend(&shard->clock, wall_us, boot_us)) {", "if (false) {"),
+    ],
+}
+
+
+def changed(changes):
+    """The files as they are, after writing them as the mutant has them."""
+    before = {}
+    for name, old, new in changes:
+        path = COPY / name
+        text = path.read_text()
+        before.setdefault(path, text)
+        if text.count(old) != 1:
+            sys.exit(f"{name} has {text.count(old)} places that are to be changed, not 1:\n{old}")
+        path.write_text(text.replace(old, new))
+    return before
+
+
+def tree_made():
+    shutil.rmtree(COPY, ignore_errors=True)
+    COPY.mkdir(parents=True)
+    for name in COPIED:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, COPY / name)
+    (COPY / "build").mkdir()
+    for name in BUILT:
+        source = ROOT / "build" / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, COPY / "build" / name)
+
+
+def hunted(seeds, jobs):
+    """(the first failing seed or None, what was found)"""
+    run = subprocess.run(
+        [COPY / "build/release/simulator", "--from", "1", "--count", str(seeds), "--jobs", str(jobs), "--stop"],
+        capture_output=True, text=True, cwd=COPY, check=False,
+    )
+    failed = [int(seed) for seed in re.findall(r"^seed (\d+):", run.stdout, re.MULTILINE)]
+    checks = sorted(set(re.findall(r"^VIOLATION (\S+)", run.stderr, re.MULTILINE)))
+    if "DIED" in run.stdout:
+        checks.append("an assertion")
+    return (min(failed) if failed else None, ", ".join(checks))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3000, help="a mutant that survives so many is not found")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("names", nargs="*", help="these alone")
+    options = parser.parse_args()
+    tree_made()
+    survivors = []
+    for name in options.names or MUTANTS:
+        before = changed(MUTANTS[name])
+        subprocess.run(["make", "-s", "build/release/simulator", "WARNINGS=-w"], cwd=COPY, check=True, stdout=subprocess.DEVNULL)
+        seed, found = hunted(options.seeds, options.jobs)
+        if seed is None:
+            survivors.append(name)
+        print(f"{name:50} {'NOT FOUND' if seed is None else f'seed {seed}':12} {found}", flush=True)
+        for path, text in before.items():
+            path.write_text(text)
+    print(f"{len(options.names or MUTANTS)} mutants, {len(survivors)} not found")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
