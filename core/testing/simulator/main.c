@@ -28,14 +28,11 @@ struct options {
 };
 
 static bool options_read(int argc, char **argv, struct options *ret_options) {
-    static const struct option known[] = {{"seed", required_argument, NULL, 's'},
-                                          {"from", required_argument, NULL, 'f'},
-                                          {"count", required_argument, NULL, 'c'},
-                                          {"jobs", required_argument, NULL, 'j'},
-                                          {"stop", no_argument, NULL, 'x'},
-                                          {"trace", no_argument, NULL, 't'},
-                                          {"gentle", no_argument, NULL, 'g'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option known[] = {
+        {"seed", required_argument, NULL, 's'},  {"from", required_argument, NULL, 'f'},
+        {"count", required_argument, NULL, 'c'}, {"jobs", required_argument, NULL, 'j'},
+        {"stop", no_argument, NULL, 'x'},        {"trace", no_argument, NULL, 't'},
+        {"gentle", no_argument, NULL, 'g'},      {NULL, 0, NULL, 0}};
     *ret_options = (struct options){.first = 1, .count = 1, .jobs = (int)sysconf(_SC_NPROCESSORS_ONLN)};
     int letter;
     while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
