@@ -247,8 +247,10 @@ struct intent *intents_apply(struct intents *intents, int64_t offset, const stru
         close_of_payment(intents, payment, CHARGE | CAPTURE, 0, on_closed);
         break;
     case EVENT_PAYMENT_FAILED: {
-        /* A declined charge holds nothing that could be voided; what a declined capture was to take is still held. */
-        bool is_held = find_of_payment(intents, payment, INTENT_CAPTURE) != NULL;
+        /* A declined charge holds nothing that could be voided; what a declined capture was to take is still held. Who
+         * began to read at the void knows neither: the charge would still be open, so it was the capture. */
+        bool is_held = find_of_payment(intents, payment, INTENT_CAPTURE) != NULL ||
+                       find_of_payment(intents, payment, INTENT_CHARGE) == NULL;
         close_of_payment(intents, payment, is_held ? CHARGE | CAPTURE : CHARGE | VOID, 0, on_closed);
         break;
     }
