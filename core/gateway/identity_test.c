@@ -169,7 +169,7 @@ static void an_answer_s_position_keeps_what_the_client_had_seen(void **state) {
     assert_int_equal(after.count, POSITION_PAIRS_MAX);
     assert_int_equal(after.pairs[0].hash, 99); /* the answer's first */
     assert_int_equal(after.pairs[0].version, 7);
-    assert_int_equal(after.pairs[1].version, 5);                                        /* of two, the later */
+    assert_int_equal(after.pairs[1].version, 5); /* of two, the later */
     assert_int_equal(after.pairs[POSITION_PAIRS_MAX - 1].hash, POSITION_PAIRS_MAX - 2); /* the oldest has gone */
     seen.count = 0;
     assert_true(str_equal(position_after(&arena, buf_text(&answer), &seen), buf_text(&answer)));
