@@ -75,17 +75,15 @@ static void answer_undecided(struct command_request *cr) {
                         arena_printf(arena, "{\"command\":\"%.*s\",\"status\":\"pending\"}", STR_ARGS(id)));
 }
 
-void command_answer_fields(struct request *request, const struct outcome_answer *answer, const struct position *seen,
-                           bool is_asked) {
+void command_answer_fields(struct request *request, const struct outcome_answer *answer, bool is_asked) {
     struct http_exchange *exchange = request->exchange;
     if (!str_is_empty(answer->etag)) {
         http_answer_field(exchange, "ETag", answer->etag);
     }
     if (!str_is_empty(answer->position)) {
-        struct arena *arena = request_arena(request);
-        http_answer_field(exchange, "Daybook-Position",
-                          position_header_write(arena, &request->loop->gateway->secret,
-                                                position_after(arena, answer->position, seen)));
+        http_answer_field(
+            exchange, "Daybook-Position",
+            position_header_write(request_arena(request), &request->loop->gateway->secret, answer->position));
     }
     if (answer->status == 201 && !str_is_empty(answer->location)) {
         http_answer_field(exchange, "Location", answer->location);
@@ -105,7 +103,7 @@ static struct str with_cart_token(struct command_request *cr, struct str documen
 static void answer_outcome(struct command_request *cr, const struct outcome *outcome) {
     struct request *request = cr->request;
     struct outcome_answer answer = answer_of_outcome(request_arena(request), outcome, request->match.route->status);
-    command_answer_fields(request, &answer, &cr->intake.position, cr->has_asked);
+    command_answer_fields(request, &answer, cr->has_asked);
     add_preference(cr);
     if (answer.is_problem) {
         request_problem(request, &answer.problem);
