@@ -9,8 +9,6 @@
 
 enum { TOPICS_MAX = 32 };
 
-#define WORLD_BEGINS_MS 1800000000000LL /* as the wall clocks of interpose.c */
-
 static struct topic {
     const char *name;
     int32_t count;
@@ -83,7 +81,7 @@ void broker_delete_before(struct broker_partition *partition, int64_t offset) {
 }
 
 int64_t broker_now_ms(void) {
-    return WORLD_BEGINS_MS + (sim_now_us() + broker_wall_offset_us) / 1000;
+    return SIM_WORLD_BEGINS_US / 1000 + (sim_now_us() + broker_wall_offset_us) / 1000;
 }
 
 /* ---- appending --------------------------------------------------------------------------------------------------- */

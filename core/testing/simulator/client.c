@@ -88,6 +88,19 @@ int64_t client_number(const rd_kafka_t *client, const char *name, int64_t otherw
     return value == NULL ? otherwise : strtoll(value, NULL, 10);
 }
 
+bool client_reads_committed(const rd_kafka_t *client) {
+    const char *isolation = client_setting(client, "isolation.level");
+    return isolation == NULL || strcmp(isolation, "read_committed") == 0;
+}
+
+struct broker_offset client_offset(const rd_kafka_topic_partition_t *place) {
+    assert(place->metadata_size < BROKER_NOTE_MAX);
+    struct broker_offset offset = {
+        .topic = client_topic(place->topic)->name, .partition = place->partition, .offset = place->offset};
+    memcpy(offset.note, place->metadata_size > 0 ? place->metadata : "", place->metadata_size);
+    return offset;
+}
+
 /* ---- errors ------------------------------------------------------------------------------------------------------ */
 
 const char *rd_kafka_err2str(rd_kafka_resp_err_t error) {

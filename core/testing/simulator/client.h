@@ -58,9 +58,7 @@ struct message {
     int64_t timestamp_ms;
     rd_kafka_msg_status_t status;
     rd_kafka_headers_t headers;
-    bool owns_bytes;        /* key, value and headers are ours; a fetched one's are the broker's */
     int64_t queued_at_us;   /* of one to be sent */
-    uint64_t assignment;    /* of a fetched one: that it belongs to */
     bool is_error_callback; /* not a message: the client is told of a trouble */
     bool is_report;         /* a delivery report */
 };
@@ -164,6 +162,10 @@ struct rd_kafka_consumer_group_metadata_s {
 
 const char *client_setting(const rd_kafka_t *client, const char *name);
 int64_t client_number(const rd_kafka_t *client, const char *name, int64_t otherwise);
+/* isolation.level; librdkafka's default is read_committed. */
+bool client_reads_committed(const rd_kafka_t *client);
+/* A place of a list, as a request carries it: offset, and the note that stands beside it. */
+struct broker_offset client_offset(const rd_kafka_topic_partition_t *place);
 bool client_error_is_retried(rd_kafka_resp_err_t error);
 rd_kafka_error_t *client_error_new(rd_kafka_resp_err_t code, const char *format, ...) PRINTF_LIKE(2, 3);
 rd_kafka_topic_t *client_topic(const char *name);

@@ -8,6 +8,7 @@
 
 struct question {
     struct wire_request request;
+    struct wire_type type;
     rd_kafka_resp_err_t (*ask)(void *context);
     void *context; /* a copy: the call may have given up when the question arrives */
     rd_kafka_resp_err_t error;
@@ -35,11 +36,12 @@ static void question_release(struct wire_request *request) {
 }
 
 /* Asks once. */
-static rd_kafka_resp_err_t asked(rd_kafka_t *client, const struct wire_type *type, rd_kafka_resp_err_t (*ask)(void *),
-                                 void *context, size_t size, int64_t until_us) {
+static rd_kafka_resp_err_t asked(rd_kafka_t *client, const char *api, rd_kafka_resp_err_t (*ask)(void *), void *context,
+                                 size_t size, int64_t until_us) {
     struct question *question = calloc(1, sizeof *question);
     assert(question != NULL);
-    question->request.type = type;
+    question->type = (struct wire_type){api, question_handle, question_answered, question_release};
+    question->request.type = &question->type;
     question->ask = ask;
     question->context = malloc(size);
     assert(question->context != NULL);
@@ -62,11 +64,8 @@ static rd_kafka_resp_err_t asked(rd_kafka_t *client, const struct wire_type *typ
 
 rd_kafka_resp_err_t client_ask(rd_kafka_t *client, const char *api, rd_kafka_resp_err_t (*ask)(void *context),
                                void *context, size_t size, int64_t until_us) {
-    struct wire_type *type = malloc(sizeof *type); /* lives as long as its requests: the run */
-    assert(type != NULL);
-    *type = (struct wire_type){api, question_handle, question_answered, question_release};
     for (;;) {
-        rd_kafka_resp_err_t error = asked(client, type, ask, context, size, until_us);
+        rd_kafka_resp_err_t error = asked(client, api, ask, context, size, until_us);
         if (error == RD_KAFKA_RESP_ERR__TRANSPORT) {
             client_troubled(client);
         }
@@ -139,11 +138,6 @@ static rd_kafka_resp_err_t end_ask(void *context) {
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static bool reads_committed(const rd_kafka_t *client) {
-    const char *isolation = client_setting(client, "isolation.level");
-    return isolation == NULL || strcmp(isolation, "read_committed") == 0;
-}
-
 rd_kafka_resp_err_t rd_kafka_offsets_for_times(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list,
                                                int timeout_ms) {
     for (int i = 0; i < list->cnt; i++) {
@@ -151,7 +145,7 @@ rd_kafka_resp_err_t rd_kafka_offsets_for_times(rd_kafka_t *client, rd_kafka_topi
         struct end_question question = {.topic = client_topic(place->topic)->name,
                                         .partition = place->partition,
                                         .which = place->offset,
-                                        .is_committed = reads_committed(client)};
+                                        .is_committed = client_reads_committed(client)};
         rd_kafka_resp_err_t error =
             client_ask(client, "ListOffsets", end_ask, &question, sizeof question, client_until(timeout_ms));
         if (error == RD_KAFKA_RESP_ERR__TIMED_OUT) {
@@ -185,7 +179,7 @@ rd_kafka_resp_err_t rd_kafka_committed(rd_kafka_t *client, rd_kafka_topic_partit
         struct offset_question question = {.group = client_setting(client, "group.id"),
                                            .topic = client_topic(place->topic)->name,
                                            .partition = place->partition,
-                                           .is_stable = reads_committed(client)};
+                                           .is_stable = client_reads_committed(client)};
         rd_kafka_resp_err_t error =
             client_ask(client, "OffsetFetch", offset_ask, &question, sizeof question, client_until(timeout_ms));
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {

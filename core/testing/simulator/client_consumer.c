@@ -12,11 +12,6 @@ enum {
     IN_PARTITIONS_MAX = 64,
 };
 
-static bool reads_committed(const rd_kafka_t *client) {
-    const char *isolation = client_setting(client, "isolation.level");
-    return isolation == NULL || strcmp(isolation, "read_committed") == 0;
-}
-
 /* ---- what is read ------------------------------------------------------------------------------------------------ */
 
 /* What was fetched for an older assignment is dropped. */
@@ -93,7 +88,6 @@ static struct message *found_push(struct fetch_request *fetch, const struct in_p
     message->shown.rkt = in->topic;
     message->shown.partition = in->number;
     message->shown.offset = offset;
-    message->assignment = fetch->assignment;
     queue_push(&fetch->found, message);
     return message;
 }
@@ -216,7 +210,7 @@ static bool has_news(const rd_kafka_t *client) {
     for (size_t i = 0; i < client->in_count; i++) {
         const struct in_partition *in = &client->in[i];
         const struct broker_partition *partition = broker_partition(in->topic->name, in->number);
-        int64_t end = reads_committed(client) ? broker_stable_offset(partition) : partition->count;
+        int64_t end = client_reads_committed(client) ? broker_stable_offset(partition) : partition->count;
         if (!in->is_broken && (in->next_offset < 0 || in->next_offset != end || in->told_end != end)) {
             return true;
         }
@@ -232,7 +226,7 @@ static void fetch_send(rd_kafka_t *client) {
     fetch->client = client;
     fetch->assignment = client->assignment;
     fetch->in_count = client->in_count;
-    fetch->is_committed = reads_committed(client);
+    fetch->is_committed = client_reads_committed(client);
     fetch->group = client_setting(client, "group.id");
     fetch->begins_at_start = reset != NULL && strcmp(reset, "earliest") == 0;
     memcpy(fetch->in, client->in, client->in_count * sizeof *client->in);

@@ -384,9 +384,7 @@ rd_kafka_resp_err_t rd_kafka_commit(rd_kafka_t *client, const rd_kafka_topic_par
     memcpy(commit->member, client->member.id, sizeof commit->member);
     commit->generation = client->member.generation;
     for (int i = 0; i < list->cnt; i++) {
-        commit->offsets[commit->count++] = (struct broker_offset){.topic = client_topic(list->elems[i].topic)->name,
-                                                                  .partition = list->elems[i].partition,
-                                                                  .offset = list->elems[i].offset};
+        commit->offsets[commit->count++] = client_offset(&list->elems[i]);
     }
     commit->is_waited_for = !is_async;
     wire_send(&client->wire, &commit->request);

@@ -87,7 +87,6 @@ static struct message *message_of(const struct produce_call *call) {
     message->shown.len = call->value_size;
     message->shown.offset = RD_KAFKA_OFFSET_INVALID;
     message->shown._private = call->opaque;
-    message->owns_bytes = true;
     message->status = RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
     message->queued_at_us = sim_now_us();
     if (call->headers != NULL) {

@@ -209,11 +209,8 @@ rd_kafka_error_t *rd_kafka_send_offsets_to_transaction(rd_kafka_t *client, const
         if (place->offset < 0) {
             continue; /* skipped in silence, as librdkafka does */
         }
-        assert(question.count < OFFSETS_MAX && place->metadata_size < BROKER_NOTE_MAX);
-        struct broker_offset *offset = &question.offsets[question.count++];
-        *offset = (struct broker_offset){
-            .topic = client_topic(place->topic)->name, .partition = place->partition, .offset = place->offset};
-        memcpy(offset->note, place->metadata_size > 0 ? place->metadata : "", place->metadata_size);
+        assert(question.count < OFFSETS_MAX);
+        question.offsets[question.count++] = client_offset(place);
     }
     if (question.count == 0) {
         return NULL; /* accepted, and fences nothing */

@@ -9,8 +9,7 @@
 
 #include "core/testing/simulator/world.h"
 
-#define WORLD_BEGINS_S 1800000000LL /* 2027-01-15: what the wall clocks say as the world begins */
-#define BOOT_BEFORE_S 1000LL        /* the machines had run for so long */
+#define BOOT_BEFORE_S 1000LL /* the machines had run for so long */
 
 /* The linker's names for what --wrap redirects; the wrapped ones need a prototype that says nothing new. */
 int __wrap_pthread_create(pthread_t *ret_thread, const pthread_attr_t *attributes, void *(*run)(void *), void *context);
@@ -120,7 +119,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time) {
     int64_t now_us = boot_us();
     if (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE) {
         const struct sim_process *process = sim_self();
-        now_us = WORLD_BEGINS_S * 1000000 + sim_now_us() + (process == NULL ? 0 : process->wall_offset_us);
+        now_us = SIM_WORLD_BEGINS_US + sim_now_us() + (process == NULL ? 0 : process->wall_offset_us);
     }
     ret_time->tv_sec = now_us / 1000000;
     ret_time->tv_nsec = now_us % 1000000 * NANOS_PER_US;

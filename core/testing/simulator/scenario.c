@@ -17,7 +17,6 @@
 #define CLIENTS_MOST_US (900 * SECOND_US) /* until the clients are done, whatever happens */
 #define SETTLE_MOST_US (1800 * SECOND_US) /* until all is at rest after that: deadlines of payments among it */
 #define STEP_US SECOND_US
-#define CLOCK_ZERO_US (1800000000 * SECOND_US) /* as interpose.c */
 
 static const char *root; /* where processes have their files */
 
@@ -74,7 +73,7 @@ static int64_t records_ever(void) {
 static void rest_awaited(struct oracle_options *options, int64_t until_us) {
     do {
         sim_run(sim_now_us() + 10 * STEP_US);
-        options->now_wall_us = CLOCK_ZERO_US + sim_now_us();
+        options->now_wall_us = SIM_WORLD_BEGINS_US + sim_now_us();
     } while ((sim_provider_webhooks_open() > 0 || !oracle_is_settled(options, NULL)) && sim_now_us() < until_us);
 }
 
@@ -97,7 +96,7 @@ static void settled(struct oracle_options *options, const struct config *config)
         sim_run(sim_now_us() + 10 * STEP_US); /* the live views are at the end as well by now */
         /* A provider may think of something yet, after all seemed to be told. */
         is_quiet = records == records_ever() && sim_provider_webhooks_open() == 0 && oracle_is_settled(options, NULL);
-        options->now_wall_us = CLOCK_ZERO_US + sim_now_us();
+        options->now_wall_us = SIM_WORLD_BEGINS_US + sim_now_us();
     } while (!is_quiet && sim_now_us() < until_us);
 }
 
@@ -156,7 +155,6 @@ void scenario_report_add(struct scenario_report *sum, const struct scenario_repo
     sum->violations += one->violations;
     sum->digest ^= one->digest;
     sum->simulated_us += one->simulated_us;
-    sum->unsettled += one->unsettled;
     coverage_add(&sum->coverage, &one->coverage);
     fault_counts_add(&sum->faults, &one->faults);
 }

@@ -14,7 +14,6 @@ struct scenario_report {
     uint64_t violations;
     uint64_t digest;
     int64_t simulated_us;
-    uint64_t unsettled; /* runs that did not come to rest in time */
     struct coverage coverage;
     struct fault_counts faults;
 };

@@ -57,7 +57,6 @@ static void answer_arrives(void *context) {
     const struct cut *cut = cut_of(request->process);
     bool is_lost = cut != NULL || request->broker_life != broker_life();
     rd_kafka_resp_err_t error = is_lost ? RD_KAFKA_RESP_ERR__TRANSPORT : request->result;
-    request->is_answered = true;
     request->type->answer(request, error);
     let_go(request);
 }
@@ -112,7 +111,6 @@ static void request_arrives_late(void *context) {
 void wire_send(struct wire *wire, struct wire_request *request) {
     request->process = sim_self();
     request->references = 1;
-    request->is_answered = false;
     if (wire_faults.request_lost > 0 && sim_chance(wire_faults.request_lost)) {
         SIM_TRACE("%s of %s is LOST", request->type->api, request->process->name);
         breaks(request);

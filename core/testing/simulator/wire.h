@@ -30,7 +30,6 @@ struct wire_request {
     int references;
     uint64_t broker_life;
     rd_kafka_resp_err_t result;
-    bool is_answered;
 };
 
 /* One connection: what is sent on it arrives in order. */

@@ -27,6 +27,9 @@ bool sim_chance(uint32_t per_million);
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */
 
+/* What every wall clock says as the world begins: 2027-01-15T08:00:00Z. */
+#define SIM_WORLD_BEGINS_US INT64_C(1800000000000000)
+
 /* Microseconds since the world began. */
 int64_t sim_now_us(void);
 
