@@ -19,6 +19,7 @@
 #include "core/base/text.h"
 #include "core/log/topics.h"
 #include "core/testing/simulator/oracle.h"
+#include "core/testing/simulator/world.h"
 #include "gen/codec.h"
 
 enum { SCENE_SHARDS = 2, SCENE_RECORDS_MAX = 64, SCENE_PRODUCER = 7, SCENE_UNITS = 10, SCENE_PRICE = 500 };
