@@ -120,6 +120,17 @@ def test_out_of_stock_names_what_is_missing_and_the_cart_is_open_again(shop, sku
     assert (shop.available(sku), shop.available(other)) == (3, 0)
 
 
+def test_a_client_that_sends_its_last_position_back_reads_all_it_wrote(shop, sku):
+    shop.sells(sku, 100, 50)
+    for _ in range(10):
+        cart = shop.cart((sku, 1))["id"]
+        declined = shop.check_out(cart, "decline")
+        assert declined.status_code == 402
+        shop.client.expect(201, shop.client.post("/v1/carts", {"currency": "EUR"}))
+        shop.client.expect(200, shop.client.get(f"/v1/carts/{cart}"))
+        assert shop.order(declined.json()["order"])["status"] == "awaiting_payment"
+
+
 def test_a_declined_payment_leaves_an_order_that_another_method_pays(shop, sku, daybook):
     shop.sells(sku, 100, 5)
     declined = shop.check_out(shop.cart((sku, 2))["id"], "decline")

@@ -75,15 +75,17 @@ static void answer_undecided(struct command_request *cr) {
                         arena_printf(arena, "{\"command\":\"%.*s\",\"status\":\"pending\"}", STR_ARGS(id)));
 }
 
-void command_answer_fields(struct request *request, const struct outcome_answer *answer, bool is_asked) {
+void command_answer_fields(struct request *request, const struct outcome_answer *answer, const struct position *seen,
+                           bool is_asked) {
     struct http_exchange *exchange = request->exchange;
     if (!str_is_empty(answer->etag)) {
         http_answer_field(exchange, "ETag", answer->etag);
     }
     if (!str_is_empty(answer->position)) {
-        http_answer_field(
-            exchange, "Daybook-Position",
-            position_header_write(request_arena(request), &request->loop->gateway->secret, answer->position));
+        struct arena *arena = request_arena(request);
+        http_answer_field(exchange, "Daybook-Position",
+                          position_header_write(arena, &request->loop->gateway->secret,
+                                                position_after(arena, answer->position, seen)));
     }
     if (answer->status == 201 && !str_is_empty(answer->location)) {
         http_answer_field(exchange, "Location", answer->location);
@@ -103,7 +105,7 @@ static struct str with_cart_token(struct command_request *cr, struct str documen
 static void answer_outcome(struct command_request *cr, const struct outcome *outcome) {
     struct request *request = cr->request;
     struct outcome_answer answer = answer_of_outcome(request_arena(request), outcome, request->match.route->status);
-    command_answer_fields(request, &answer, cr->has_asked);
+    command_answer_fields(request, &answer, &cr->intake.position, cr->has_asked);
     add_preference(cr);
     if (answer.is_problem) {
         request_problem(request, &answer.problem);
@@ -382,11 +384,17 @@ static void on_catalogue(void *context, enum view_state state) {
     }
 }
 
+/* A cart that is opened empty prices nothing. */
+static bool needs_catalogue(struct command_request *cr) {
+    const struct priced_command *priced = priced_command(command_of(cr)->type);
+    return priced != NULL &&
+           (priced->skus == NULL || priced->skus(request_arena(cr->request), command_of(cr)).count > 0);
+}
+
 /* A client that has just put something on sale, and says so by its position, can sell it at once. */
 static void wait_for_catalogue(struct command_request *cr) {
-    bool needs_catalogue = priced_command(command_of(cr)->type) != NULL;
     struct gateway_loop *loop = loop_of(cr);
-    if (!needs_catalogue || cr->intake.position.count == 0) {
+    if (cr->intake.position.count == 0 || !needs_catalogue(cr)) {
         attach_facts(cr);
         return;
     }

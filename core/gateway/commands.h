@@ -32,6 +32,9 @@ void command_received(struct request *request);
 struct command;
 void command_send_made(struct request *request, const struct command *command, const char *accepted_body);
 
-/* ETag, Daybook-Position, Location and the mark of a replay; `is_asked`: the outcome was asked for afterwards. */
+/* ETag, Daybook-Position, Location and the mark of a replay. `seen`: the position that the request brought; `is_asked`:
+ * the outcome was asked for afterwards. */
 struct outcome_answer;
-void command_answer_fields(struct request *request, const struct outcome_answer *answer, bool is_asked);
+struct position;
+void command_answer_fields(struct request *request, const struct outcome_answer *answer, const struct position *seen,
+                           bool is_asked);

@@ -153,6 +153,29 @@ static void a_position_comes_back_as_it_was(void **state) {
     buf_release(&bytes);
 }
 
+static void an_answer_s_position_keeps_what_the_client_had_seen(void **state) {
+    (void)state;
+    struct position seen = {0}, after;
+    for (uint64_t i = 0; i < POSITION_PAIRS_MAX; i++) {
+        position_add(&seen, i, 1);
+    }
+    position_add(&seen, 0, 5);
+    struct buf answer;
+    buf_init(&answer, 1024);
+    position_write(&answer, 99, 7);
+    position_write(&answer, 0, 4);
+    struct str bytes = position_after(&arena, buf_text(&answer), &seen);
+    after.count = (size_t)position_read(bytes, after.pairs);
+    assert_int_equal(after.count, POSITION_PAIRS_MAX);
+    assert_int_equal(after.pairs[0].hash, 99); /* the answer's first */
+    assert_int_equal(after.pairs[0].version, 7);
+    assert_int_equal(after.pairs[1].version, 5);                                        /* of two, the later */
+    assert_int_equal(after.pairs[POSITION_PAIRS_MAX - 1].hash, POSITION_PAIRS_MAX - 2); /* the oldest has gone */
+    seen.count = 0;
+    assert_true(str_equal(position_after(&arena, buf_text(&answer), &seen), buf_text(&answer)));
+    buf_release(&answer);
+}
+
 static void what_is_no_position_is_refused(void **state) {
     (void)state;
     struct position position;
@@ -229,6 +252,7 @@ int main(void) {
         cmocka_unit_test(a_cursor_of_ours_comes_back_as_it_was),
         cmocka_unit_test(a_cursor_of_another_list_or_made_up_is_refused),
         cmocka_unit_test(a_position_comes_back_as_it_was),
+        cmocka_unit_test(an_answer_s_position_keeps_what_the_client_had_seen),
         cmocka_unit_test(what_is_no_position_is_refused),
         cmocka_unit_test(a_position_cannot_be_made_up_or_changed),
         cmocka_unit_test(a_well_formed_traceparent_is_continued),

@@ -5,6 +5,7 @@
 #include "core/gateway/answers.h"
 #include "core/gateway/commands.h"
 #include "core/gateway/identity.h"
+#include "core/gateway/intake.h"
 #include "core/gateway/loop.h"
 #include "core/gateway/path_id.h"
 #include "core/gateway/request.h"
@@ -69,7 +70,10 @@ static bool on_queried_outcome(struct outcome_waiter *waiter, const struct outco
         answer_query_undecided(query);
     } else {
         struct outcome_answer answer = answer_of_outcome(request_arena(request), outcome, 200);
-        command_answer_fields(request, &answer, true);
+        struct position seen;
+        struct problem ignored; /* a position that is none is as good as none here: nothing is waited for */
+        (void)!intake_position(request->exchange, &request->loop->gateway->secret, &seen, &ignored);
+        command_answer_fields(request, &answer, &seen, true);
         if (answer.is_problem) {
             request_problem(request, &answer.problem);
         } else {

@@ -53,6 +53,26 @@ struct str position_header_write(struct arena *arena, const struct secret *secre
     return copy;
 }
 
+struct str position_after(struct arena *arena, struct str position_bytes, const struct position *seen) {
+    struct position position = {0};
+    int count = position_read(position_bytes, position.pairs);
+    if (count < 0) {
+        return position_bytes;
+    }
+    position.count = (size_t)count;
+    for (size_t i = 0; i < seen->count; i++) {
+        position_add(&position, seen->pairs[i].hash, seen->pairs[i].version);
+    }
+    struct buf bytes;
+    buf_init(&bytes, POSITION_BYTES_MAX);
+    for (size_t i = 0; i < position.count; i++) {
+        position_write(&bytes, position.pairs[i].hash, position.pairs[i].version);
+    }
+    struct str copy = arena_str_copy(arena, buf_text(&bytes));
+    buf_release(&bytes);
+    return copy;
+}
+
 void position_add(struct position *position, uint64_t hash, int64_t version) {
     for (size_t i = 0; i < position->count; i++) {
         if (position->pairs[i].hash == hash) {

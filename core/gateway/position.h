@@ -24,6 +24,10 @@ struct position {
 MUST_CHECK bool position_header_read(const struct secret *secret, struct str text, struct position *ret_position);
 struct str position_header_write(struct arena *arena, const struct secret *secret, struct str position_bytes);
 
+/* The position of an answer, and behind it what the client had seen when it asked: it sends back what it was told last,
+ * and reads all its writes. Where there is no room the oldest go. */
+struct str position_after(struct arena *arena, struct str position_bytes, const struct position *seen);
+
 /* Adds the stream at the version when there is room; one that is there already is raised. */
 void position_add(struct position *position, uint64_t hash, int64_t version);
 
