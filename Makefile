@@ -68,7 +68,7 @@ SIM_WRAPPED := pthread_create pthread_join pthread_setname_np pthread_mutex_lock
 SIM_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED))
 SIM := $(BUILD)/simulator
 
-.PHONY: help deps build run test unit integration sim sim-mutants bench asan ubsan tsan fuzz cover lint format retail clean registry
+.PHONY: help deps build run test unit integration faults sim sim-mutants bench asan ubsan tsan fuzz cover lint format retail clean registry
 
 help: ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -157,7 +157,7 @@ run: ## install, build, start Kafka, PostgreSQL and Daybook under var/, seed a s
 	deploy/local/run.sh
 
 # Makes of their own, one after the other: the first may install what this make looked for in vain when it began.
-test: ## everything, as CI runs it: deps, lint, build, unit, asan, ubsan, sim, integration
+test: ## everything, as CI runs it: deps, lint, build, unit, asan, ubsan, sim, integration, quick faults
 	deploy/local/deps.sh
 	$(MAKE) lint
 	$(MAKE) build
@@ -167,6 +167,7 @@ test: ## everything, as CI runs it: deps, lint, build, unit, asan, ubsan, sim, i
 	$(MAKE) sim SEEDS=1000
 	$(MAKE) MODE=asan build
 	$(MAKE) integration ASAN=build/asan/daybook
+	$(MAKE) faults ARGS="-m quick"
 
 unit: $(TEST_PROGRAMS) build/codegen ## unit tests
 	schemas/codegen/codegen_test.sh
@@ -175,7 +176,13 @@ unit: $(TEST_PROGRAMS) build/codegen ## unit tests
 integration: $(BUILD)/daybook ## tests with real servers and clients; ARGS= goes to pytest (ARGS="-k checkout -x")
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) DAYBOOK_TEST_ASAN_BINARY=$(abspath $(ASAN)) \
 	  var/venv/bin/pytest -c integration-tests/pytest.ini \
-	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests) $(ARGS)
+	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests) \
+	  --ignore=integration-tests/faults $(ARGS)
+
+faults: $(BUILD)/daybook ## faults of real servers, links, disks and memory; ARGS="-m quick" are those of make test
+	deploy/local/deps.sh
+	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/pytest -c integration-tests/pytest.ini \
+	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests/faults) $(ARGS)
 
 asan ubsan tsan: ## unit tests under a sanitizer: addresses and leaks, undefined behaviour, data races
 	$(MAKE) MODE=$@ unit
