@@ -171,13 +171,16 @@ void checkout_after_payment(const struct payment_state *state, const struct even
         told->action_url = event->as.payment_action_required.action_url;
         break;
     }
+    case EVENT_PAYMENT_OUTCOME_REFUSED:
+        /* A person has to act, as with a step that is asked of the shopper: the order waits until its deadline. */
+        tell_order(state, event, ORDER_PAYMENT_ACTION_REQUIRED, reactions)->code = state->failure_code;
+        break;
     case EVENT_PAYMENT_REQUESTED:         /* the connector calls the provider */
     case EVENT_PAYMENT_CAPTURE_REQUESTED: /* likewise */
     case EVENT_PAYMENT_VOID_REQUESTED:
     case EVENT_REFUND_REQUESTED:
     case EVENT_PAYMENT_AUTHORIZED: /* the capture is on its way */
     case EVENT_PAYMENT_VOID_REFUSED:
-    case EVENT_PAYMENT_OUTCOME_REFUSED: /* a person looks; the order goes on waiting until its deadline */
     case EVENT_PAYMENT_REFUNDED:
     case EVENT_REFUND_FAILED:
         break;

@@ -354,6 +354,58 @@ static void a_payment_that_fails_past_the_deadline_ends_the_order_at_once(void *
     assert_answered(shop, "cmd_buy", REJECT_PAYMENT_DECLINED);
 }
 
+/* What the provider holds is not what it was asked for. */
+static void contradict(struct shop *shop) {
+    struct command command = {.type = COMMAND_RECORD_PROVIDER_OUTCOME};
+    command.as.record_provider_outcome = (struct record_provider_outcome){.intent = STR("pay_" KEY ".1.1.charge"),
+                                                                          .result = STR("captured"),
+                                                                          .amount = {TOTAL_MINOR + 1, STR("EUR")},
+                                                                          .provider_ref = STR("ref")};
+    assert_int_equal(shop_ask(shop, PAYMENT, command), ACCEPTED);
+    shop_settle(shop);
+    shop_check(shop);
+}
+
+static void a_payment_that_is_contradicted_waits_for_a_person_and_says_so(void **state) {
+    struct shop *shop = *state;
+    buy(shop, "cmd_buy", "hang");
+    contradict(shop);
+    assert_int_equal(order(shop, ORDER)->status, ORDER_STATUS_AWAITING_PAYMENT);
+    assert_str(order(shop, ORDER)->payments.items[0].result, "action_required");
+    assert_str(order(shop, ORDER)->payments.items[0].code, "outcome_refused.charge.amount_too_large");
+    assert_answered(shop, "cmd_buy", ACCEPTED);
+    assert_int_equal(reserved(shop, "TEA"), 2);
+    shop_provider_decides(shop, PAYMENT, true); /* put right over there, and told by a webhook */
+    shop_settle(shop);
+    shop_check(shop);
+    assert_int_equal(order(shop, ORDER)->status, ORDER_STATUS_CONFIRMED);
+}
+
+static void a_payment_that_stays_contradicted_frees_the_stock_at_the_deadline(void **state) {
+    struct shop *shop = *state;
+    buy(shop, "cmd_buy", "hang");
+    contradict(shop);
+    shop_wait(shop, 31 * MINUTE_US);
+    shop_settle(shop);
+    shop_check(shop);
+    assert_int_equal(order(shop, ORDER)->status, ORDER_STATUS_CANCELLED);
+    assert_int_equal(reserved(shop, "TEA") + reserved(shop, "POT") + reserved(shop, "CUP"), 0);
+    assert_int_equal(payment(shop, PAYMENT)->status, PAYMENT_STATUS_VOIDED);
+}
+
+static void a_contradiction_past_the_deadline_ends_the_order(void **state) {
+    struct shop *shop = *state;
+    buy(shop, "cmd_buy", "hang");
+    shop_wait(shop, 60 * MINUTE_US);
+    shop_settle(shop);
+    contradict(shop);
+    shop_wait(shop, MINUTE_US);
+    shop_settle(shop);
+    shop_check(shop);
+    assert_int_equal(order(shop, ORDER)->status, ORDER_STATUS_CANCELLED);
+    assert_int_equal(reserved(shop, "TEA"), 0);
+}
+
 static void skus_of_one_shard_are_visited_next_to_each_other_the_orders_own_first(void **state) {
     (void)state;
     static char names[40][16];
@@ -622,6 +674,9 @@ int main(void) {
         TEST(an_unpaid_order_ends_at_its_deadline),
         TEST(the_deadline_does_not_cut_off_a_payment_in_progress),
         TEST(a_payment_that_fails_past_the_deadline_ends_the_order_at_once),
+        TEST(a_payment_that_is_contradicted_waits_for_a_person_and_says_so),
+        TEST(a_payment_that_stays_contradicted_frees_the_stock_at_the_deadline),
+        TEST(a_contradiction_past_the_deadline_ends_the_order),
         cmocka_unit_test(skus_of_one_shard_are_visited_next_to_each_other_the_orders_own_first),
         cmocka_unit_test(whatever_shoppers_do_the_shop_adds_up),
         cmocka_unit_test(follow_ups_delivered_twice_change_nothing),

@@ -187,13 +187,6 @@ void oracle_judge_orders(struct oracle *oracle) {
 
 /* ---- rest -------------------------------------------------------------------------------------------------------- */
 
-bool oracle_waits_for_a_person(const struct oracle *oracle, const struct order_fold *order) {
-    const struct payment_fold *newest =
-        order->payments.count == 0 ? NULL
-                                   : oracle_payment_fold(oracle, order->payments.items[order->payments.count - 1]);
-    return order->status == ORDER_STATUS_PAYING && newest != NULL && newest->has_contradiction;
-}
-
 static bool is_at_rest(const struct oracle *oracle, const struct order_fold *order) {
     int64_t late_us = order->deadline_us + oracle->options.deadline_grace_us;
     switch (order->status) {
@@ -203,10 +196,9 @@ static bool is_at_rest(const struct oracle *oracle, const struct order_fold *ord
         return true;
     case ORDER_STATUS_AWAITING_PAYMENT:
         return oracle->options.now_wall_us < late_us;
-    case ORDER_STATUS_PAYING:
-        return oracle_waits_for_a_person(oracle, order);
     case ORDER_STATUS_ABSENT:
     case ORDER_STATUS_PLACED:
+    case ORDER_STATUS_PAYING:
         return false;
     }
     return false;

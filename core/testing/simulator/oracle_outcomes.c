@@ -65,22 +65,7 @@ static bool may_have_expired(const struct oracle *oracle, const struct seen_comm
     return record->command.meta.issued_at < oracle->newest_us[record->at.partition] - window_us;
 }
 
-static bool waits_for_a_person(const struct oracle *oracle, const struct known_command *command) {
-    for (uint32_t i = 0; i < oracle->streams.count; i++) {
-        const struct seen_stream *stream = oracle->streams.entries[i].value;
-        const struct order_fold *order = oracle_order(oracle, stream->id);
-        if (order != NULL && str_equal(order->pending_command, command->id) &&
-            oracle_waits_for_a_person(oracle, order)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void judge_missing(struct oracle *oracle, const struct known_command *command) {
-    if (command->outcomes.count == 1 && waits_for_a_person(oracle, command)) {
-        return; /* it is pending, and stays so */
-    }
     for (uint32_t i = 0; i < command->records.count; i++) {
         const struct seen_command *record = command->records.items[i];
         if (record->command.meta.client_key && !may_have_expired(oracle, record)) {
@@ -215,7 +200,7 @@ static void judge_told_without_key(struct oracle *oracle, const struct known_com
 /* Of those who asked the same in the end, one at least was told. */
 static void judge_unanswered(struct oracle *oracle, const struct known_command *command,
                              const struct journal_entry *entry) {
-    if (!entry->is_late || waits_for_a_person(oracle, command)) {
+    if (!entry->is_late) {
         return;
     }
     for (uint32_t i = 0; i < command->entries.count; i++) {

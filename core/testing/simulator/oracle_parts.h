@@ -144,9 +144,6 @@ struct hold_fold *oracle_hold(struct oracle *oracle, struct str sku_stream, stru
 /* The fold of an order or payment; NULL: there is none. */
 const struct order_fold *oracle_order(const struct oracle *oracle, struct str id);
 const struct payment_fold *oracle_payment_fold(const struct oracle *oracle, struct str id);
-/* The provider contradicted itself about its newest payment: a person must look, and until then it waits
- * (docs/adr/0013), and so does whoever asked for that payment. */
-bool oracle_waits_for_a_person(const struct oracle *oracle, const struct order_fold *order);
 
 /* The final outcome that is recorded; NULL: none. */
 const struct seen_outcome *oracle_final(const struct known_command *command);
