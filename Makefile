@@ -24,7 +24,8 @@ WARNINGS := -Wall -Wextra -Wconversion -Wswitch-enum -Wvla -Wshadow -Wstrict-pro
 HARDENING := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE -fstack-clash-protection -fcf-protection
 MODE_release := -O2 $(HARDENING)
 # Warnings are errors in release alone: what gcc believes to see through a sanitizer's checks differs by variant.
-MODE_asan := -O1 -fsanitize=address -fno-omit-frame-pointer -Wno-error
+# Addresses and undefined behaviour in one build: make test has not the time for two.
+MODE_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-error
 MODE_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-error
 MODE_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer -Wno-error
 MODE_cover := -O0 --coverage -fprofile-update=atomic -Wno-error
@@ -157,13 +158,12 @@ run: ## install, build, start Kafka, PostgreSQL and Daybook under var/, seed a s
 	deploy/local/run.sh
 
 # Makes of their own, one after the other: the first may install what this make looked for in vain when it began.
-test: ## everything, as CI runs it: deps, lint, build, unit, asan, ubsan, sim, integration, quick faults
+test: ## everything, as CI runs it: deps, lint, build, unit, asan (with ubsan), sim, integration, quick faults
 	deploy/local/deps.sh
 	$(MAKE) lint
 	$(MAKE) build
 	$(MAKE) unit
 	$(MAKE) asan
-	$(MAKE) ubsan
 	$(MAKE) sim SEEDS=1000
 	$(MAKE) MODE=asan build
 	$(MAKE) integration ASAN=build/asan/daybook
@@ -184,7 +184,7 @@ faults: $(BUILD)/daybook ## faults of real servers, links, disks and memory; ARG
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests/faults) $(ARGS)
 
-asan ubsan tsan: ## unit tests under a sanitizer: addresses and leaks, undefined behaviour, data races
+asan ubsan tsan: ## unit tests under a sanitizer: addresses, leaks and undefined behaviour; that alone; data races
 	$(MAKE) MODE=$@ unit
 
 fuzz: ## every parser under libFuzzer with ASan and UBSan, FUZZ_SECONDS=20 each

@@ -154,6 +154,11 @@ static struct record_order_payment *tell_order(const struct payment_state *state
     return &command->as.record_order_payment;
 }
 
+static bool has_no_result(enum payment_status status) {
+    return status == PAYMENT_STATUS_REQUESTED || status == PAYMENT_STATUS_ACTION_REQUIRED ||
+           status == PAYMENT_STATUS_AUTHORIZED;
+}
+
 void checkout_after_payment(const struct payment_state *state, const struct event *event, struct reactions *reactions) {
     switch ((enum payments_event)event->type) {
     case EVENT_PAYMENT_CAPTURED:
@@ -173,7 +178,9 @@ void checkout_after_payment(const struct payment_state *state, const struct even
     }
     case EVENT_PAYMENT_OUTCOME_REFUSED:
         /* A person has to act, as with a step that is asked of the shopper: the order waits until its deadline. */
-        tell_order(state, event, ORDER_PAYMENT_ACTION_REQUIRED, reactions)->code = state->failure_code;
+        if (has_no_result(state->status)) {
+            tell_order(state, event, ORDER_PAYMENT_ACTION_REQUIRED, reactions)->code = state->failure_code;
+        }
         break;
     case EVENT_PAYMENT_REQUESTED:         /* the connector calls the provider */
     case EVENT_PAYMENT_CAPTURE_REQUESTED: /* likewise */

@@ -250,10 +250,15 @@ static void a_success_after_the_failure_counts(void **state) {
     assert_str(now(payment)->failure_code, "");
 }
 
-/* It is recorded with its reason, and moves neither money nor status nor the order. */
+/* It is recorded with its reason, and moves neither money nor status. An order that has no result yet hears that it
+ * waits for a person. */
 static void assert_outcome_refused(const struct given *payment, const char *intent, const char *reason) {
     THEN(payment, EVENT_PAYMENT_OUTCOME_REFUSED);
-    THEN_SENDS(payment, 0);
+    if (now(payment)->status == PAYMENT_STATUS_CAPTURED) {
+        THEN_SENDS(payment, 0);
+    } else {
+        assert_str(told_order(payment)->result, "action_required");
+    }
     assert_str(made(payment, 0)->as.payment_outcome_refused.intent, intent);
     assert_str(made(payment, 0)->as.payment_outcome_refused.reason, reason);
     char code[96];
