@@ -5,15 +5,20 @@
 #include "core/testing/simulator/shopper_parts.h"
 
 /* Processes may still be on their way up. "Not known yet" is waited on for longer than any provider takes to make up
- * its mind (provider_ledger.c: 20 minutes). */
-enum { SEARCH_TRIES = 60, SEARCH_PAUSE_US = 2 * 1000 * 1000, SEARCH_PENDING_S = 1500 };
+ * its mind (provider_ledger.c: 20 minutes), ever more patiently; then only a person can tell, and nobody asks on. */
+enum {
+    SEARCH_TRIES = 60,
+    SEARCH_PAUSE_US = 2 * 1000 * 1000,
+    SEARCH_PAUSE_MOST_US = 30 * 1000 * 1000,
+    SEARCH_PENDING_S = 1500,
+};
 
 /* Something to find out: by a question, or by the request once more. */
 struct search {
     const struct journal_entry *about;
     bool is_question;
     uint32_t tries_left;
-    int64_t pending_until_us;
+    int64_t pause_us, pending_until_us;
 };
 
 static void search_again(void *context);
@@ -26,12 +31,14 @@ static void on_answer(struct front_request *request) {
     struct search *search = request->context;
     enum journal_answer answer = request->entry->told.answer;
     bool is_unknown = search->is_question && answer == JOURNAL_UNKNOWN;
-    bool may_wait = answer == JOURNAL_PENDING && sim_now_us() < search->pending_until_us;
-    search->tries_left -= !may_wait;
-    if (is_unknown || was_told_its_end(request->entry) || search->tries_left == 0) {
+    bool is_pending = answer == JOURNAL_PENDING;
+    bool is_given_up = is_pending ? sim_now_us() >= search->pending_until_us : --search->tries_left == 0;
+    if (is_unknown || was_told_its_end(request->entry) || is_given_up) {
         actor_is_idle();
     } else {
-        sim_after(SEARCH_PAUSE_US, NULL, search_again, search);
+        bool is_long = is_pending && search->pause_us < SEARCH_PAUSE_MOST_US;
+        sim_after(search->pause_us, NULL, search_again, search);
+        search->pause_us = is_long ? search->pause_us * 2 : search->pause_us;
     }
 }
 
@@ -55,8 +62,13 @@ static void search_again(void *context) {
 
 static void search_begin(const struct journal_entry *about, bool is_question) {
     struct search *search = arena_alloc(&clients.arena, sizeof *search);
-    *search =
-        (struct search){about, is_question, SEARCH_TRIES, sim_now_us() + (int64_t)SEARCH_PENDING_S * MICROS_PER_SECOND};
+    *search = (struct search){
+        .about = about,
+        .is_question = is_question,
+        .tries_left = SEARCH_TRIES,
+        .pause_us = SEARCH_PAUSE_US,
+        .pending_until_us = sim_now_us() + (int64_t)SEARCH_PENDING_S * MICROS_PER_SECOND,
+    };
     actor_is_busy();
     search_again(search);
 }

@@ -15,6 +15,7 @@
 
 #define SECOND_US ((int64_t)1000 * 1000)
 #define CLIENTS_MOST_US (900 * SECOND_US) /* until the clients are done, whatever happens */
+#define ASK_MOST_US (3600 * SECOND_US)    /* until nobody asks on; aftermath.c gives up long before */
 #define SETTLE_MOST_US (1800 * SECOND_US) /* until all is at rest after that: deadlines of payments among it */
 #define STEP_US SECOND_US
 
@@ -79,15 +80,15 @@ static void rest_awaited(struct oracle_options *options, int64_t until_us) {
 
 /* From here on nothing goes wrong. All that was asked for is asked about, and comes to rest. */
 static void settled(struct oracle_options *options, const struct config *config) {
-    int64_t until_us = options->healed_us + SETTLE_MOST_US;
-    (void)clients_run_until(until_us);
+    (void)clients_run_until(sim_now_us() + ASK_MOST_US);
     shoppers_ask_unanswered();
-    (void)clients_run_until(until_us);
+    bool are_done = clients_run_until(sim_now_us() + ASK_MOST_US); /* else what is asked last may be undecided */
+    int64_t until_us = sim_now_us() + SETTLE_MOST_US;
     rest_awaited(options, until_us);
     /* Orders that wait for their shoppers are at rest until their deadline comes: it is to be seen as well. */
     sim_run(sim_now_us() + config->payment_deadline_s * SECOND_US);
     rest_awaited(options, until_us);
-    options->settled_us = sim_now_us();
+    options->settled_us = are_done ? sim_now_us() : -1;
     int64_t records;
     bool is_quiet;
     do {
@@ -140,6 +141,7 @@ void scenario_run(uint64_t seed, bool is_gentle, bool is_traced, struct scenario
         .journal = shoppers_journal(),
         .deadline_grace_us = 60 * SECOND_US,
         .healed_us = sim_now_us(),
+        .settle_most_us = 2 * ASK_MOST_US + SETTLE_MOST_US,
         .dead_letters_are_fine = true,
         .compare_views = views_compare,
     };
