@@ -114,8 +114,11 @@ static enum err set_aside(struct engine *engine, const struct work *work, struct
         return ERR_NONE; /* a follow-up for another's shard, too large to be sent: it waits for no answer */
     }
     enum err err = overlay_window(&shard_at(engine, work->shard)->overlay, id, &item, info);
-    if (err != ERR_NONE || item->present) {
-        return err; /* it was answered before */
+    if (err != ERR_NONE) {
+        return err;
+    }
+    if (item->present) { /* it was answered before; this is its retry, or another body under its key */
+        return answers_repeat(engine, work, item, info);
     }
     bool recorded = command_is_from_outside(&work->command->meta);
     struct draft *draft = answers_draft(engine, work, item, recorded);

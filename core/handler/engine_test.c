@@ -564,6 +564,24 @@ static void a_command_for_a_stream_of_another_kind_is_set_aside(void **state) {
     assert_str(log->reply.rejection, STR("malformed_command"));
 }
 
+static void a_command_that_was_set_aside_gets_its_answer_again(void **state) {
+    struct fake_log *log = *state;
+    struct command wrong = open_cart(log, STR("ord_X.1"), 1);
+    fake_send(log, &wrong);
+    fake_run(log);
+    fake_send(log, &wrong);
+    fake_run(log);
+    assert_int_equal(log->replies, 2);
+    assert_true(log->reply.replayed);
+    assert_str(log->reply.rejection, STR("malformed_command"));
+    wrong.meta.request_hash = STR("of another body");
+    fake_send(log, &wrong);
+    fake_run(log);
+    assert_int_equal(log->replies, 3);
+    assert_str(log->reply.rejection, STR("idempotency_key_reused"));
+    assert_int_equal(fake_count(log, TOPIC_OUTCOMES), 1);
+}
+
 static void a_command_in_the_wrong_partition_is_set_aside(void **state) {
     struct fake_log *log = *state;
     struct command stray = open_cart(log, fake_cart_on(log, 0), 1);
@@ -673,6 +691,7 @@ int main(void) {
         TEST(bytes_that_are_no_command_are_set_aside),
         TEST(a_torn_command_is_set_aside_and_its_sender_told),
         TEST(a_command_for_a_stream_of_another_kind_is_set_aside),
+        TEST(a_command_that_was_set_aside_gets_its_answer_again),
         TEST(a_command_in_the_wrong_partition_is_set_aside),
         TEST(a_command_whose_event_would_be_too_large_is_set_aside),
         TEST(a_suspect_is_set_aside_undecided),
