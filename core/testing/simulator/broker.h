@@ -134,6 +134,16 @@ rd_kafka_resp_err_t broker_group_commit(const char *group, const char *member, i
 rd_kafka_resp_err_t broker_group_offset(const char *group, const char *topic, int32_t partition, bool stable,
                                         struct broker_offset *ret_offset);
 
+/* ---- a power cut under it ---------------------------------------------------------------------------------------- */
+
+/* Nothing after a moment had reached the disk: a log without flushing, on a machine that lost its power. The moment is
+ * kept first, and later all is set back to it: records, offsets and ends of transactions since are gone. What was open
+ * then is aborted, what was on its way to a commit is committed; there are no members, and all producers are fenced. */
+void broker_keep_moment(void);
+void broker_set_back(void);
+/* Whether records under the key were lost so. */
+bool broker_has_lost(struct str key);
+
 /* ---- its life ---------------------------------------------------------------------------------------------------- */
 
 /* Appends, stable offsets and topics that change are told here; NULL: to nobody. client.c wakes its fetches with it. */

@@ -38,6 +38,10 @@ struct group {
     struct appended *offsets;
     size_t offset_count;
     struct pending *pending;
+    /* As they were at the moment that was kept. */
+    struct appended *kept_offsets;
+    size_t kept_offset_count;
+    struct pending *kept_pending;
     struct group *next;
 };
 
@@ -345,4 +349,65 @@ rd_kafka_resp_err_t broker_group_offset(const char *name, const char *topic, int
         }
     }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+/* ---- back to a moment -------------------------------------------------------------------------------------------- */
+
+static void pending_free(struct pending *pending) {
+    while (pending != NULL) {
+        struct pending *next = pending->next;
+        free(pending);
+        pending = next;
+    }
+}
+
+static struct pending *pending_copied(const struct pending *pending) {
+    struct pending *first = NULL, **last = &first;
+    for (; pending != NULL; pending = pending->next) {
+        *last = malloc(sizeof **last);
+        assert(*last != NULL);
+        **last = *pending;
+        (*last)->next = NULL;
+        last = &(*last)->next;
+    }
+    return first;
+}
+
+void groups_keep(void) {
+    for (struct group *group = groups; group != NULL; group = group->next) {
+        free(group->kept_offsets);
+        pending_free(group->kept_pending);
+        group->kept_offsets = calloc(group->offset_count + 1, sizeof *group->kept_offsets);
+        assert(group->kept_offsets != NULL);
+        for (size_t i = 0; i < group->offset_count; i++) {
+            group->kept_offsets[i] = group->offsets[i];
+        }
+        group->kept_offset_count = group->offset_count;
+        group->kept_pending = pending_copied(group->pending);
+    }
+}
+
+void groups_set_back(void) {
+    for (struct group *group = groups; group != NULL; group = group->next) {
+        free(group->offsets);
+        pending_free(group->pending);
+        group->offsets = group->kept_offsets;
+        group->offset_count = group->kept_offset_count;
+        group->pending = NULL;
+        for (const struct pending *pending = group->kept_pending; pending != NULL; pending = pending->next) {
+            if (txn_would_commit(pending->producer_id)) {
+                offset_set(group, &pending->appended);
+            }
+        }
+        pending_free(group->kept_pending);
+        group->kept_offsets = NULL;
+        group->kept_offset_count = 0;
+        group->kept_pending = NULL;
+        for (size_t i = 0; i < MEMBERS_MAX; i++) {
+            group->members[i].id[0] = '\0';
+        }
+        group->is_rebalancing = false;
+        group->rebalances++; /* its time-out is void */
+        group->generation++;
+    }
 }

@@ -3,6 +3,7 @@
  * broker.c       topics, partitions, producing.
  * broker_txn.c   the transaction coordinator.
  * broker_group.c the group coordinator and its offsets.
+ * broker_cut.c   back to a moment that is past.
  */
 #pragma once
 
@@ -37,7 +38,16 @@ rd_kafka_resp_err_t txn_verify_partition(const struct broker_producer *producer,
                                          const struct broker_partition *partition);
 rd_kafka_resp_err_t txn_verify_group(const struct broker_producer *producer, const char *group);
 
+/* For broker_cut.c: the moment is now; and back to it. Of a transaction that was open then: whether it is committed. */
+void txns_keep(void);
+bool txn_would_commit(int64_t producer_id);
+void txns_set_back(void);
+
 /* ---- broker_group.c ---------------------------------------------------------------------------------------------- */
 
 /* The offsets that a transaction holds back become the group's, or go. */
 void group_end_txn(const char *group, int64_t producer_id, bool commit);
+
+/* For broker_cut.c. Before txns_set_back. */
+void groups_keep(void);
+void groups_set_back(void);

@@ -28,6 +28,7 @@ struct transaction {
     const char *groups[TXN_GROUPS_MAX];
     size_t group_count;
     size_t markers_left;
+    bool would_commit; /* at the moment that was kept its commit was noted, whatever came of it since */
     struct transaction *next;
 };
 
@@ -53,11 +54,16 @@ struct marker {
     struct transaction *txn;
     struct broker_partition *partition;
     const char *group;
+    uint64_t begun; /* of the transaction; another one by now: the marker is not to be written any more */
 };
 
 static void marker_write(void *context) {
     struct marker *marker = context;
     struct transaction *txn = marker->txn;
+    if (marker->begun != txn->begun) {
+        free(marker);
+        return;
+    }
     if (!broker_is_up()) {
         sim_after(DOWN_PAUSE_US, NULL, marker_write, marker);
         return;
@@ -79,7 +85,7 @@ static void marker_write(void *context) {
 static void marker_later(struct transaction *txn, struct broker_partition *partition, const char *group) {
     struct marker *marker = malloc(sizeof *marker);
     assert(marker != NULL);
-    *marker = (struct marker){txn, partition, group};
+    *marker = (struct marker){txn, partition, group, txn->begun};
     sim_after(sim_between(broker_marker_least_us, broker_marker_most_us), NULL, marker_write, marker);
 }
 
@@ -275,4 +281,31 @@ rd_kafka_resp_err_t txn_verify_group(const struct broker_producer *producer, con
         }
     }
     return RD_KAFKA_RESP_ERR_INVALID_TXN_STATE;
+}
+
+/* ---- back to a moment -------------------------------------------------------------------------------------------- */
+
+void txns_keep(void) {
+    for (struct transaction *txn = transactions; txn != NULL; txn = txn->next) {
+        txn->would_commit = txn->state == TXN_PREPARE_COMMIT;
+    }
+}
+
+bool txn_would_commit(int64_t producer_id) {
+    for (const struct transaction *txn = transactions; txn != NULL; txn = txn->next) {
+        if (txn->producer_id == producer_id) {
+            return txn->would_commit;
+        }
+    }
+    return false;
+}
+
+void txns_set_back(void) {
+    for (struct transaction *txn = transactions; txn != NULL; txn = txn->next) {
+        txn->state = TXN_EMPTY;
+        txn->epoch++;
+        txn->begun++; /* markers and the lease of what was under way are void */
+        txn->partition_count = txn->group_count = txn->markers_left = 0;
+        txn->would_commit = false;
+    }
 }

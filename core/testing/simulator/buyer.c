@@ -7,9 +7,12 @@ enum {
     LINES_MAX = 16,
     CHECKOUTS_MAX = 3, /* of one cart */
     PAYMENTS_MAX = 4,  /* tries of one order to be paid */
+    STUBBORN_MAX = 22, /* and those of one who does not understand: more than there may be */
+    STUBBORN_ONE_IN = 150,
     OPENING_PAUSE_US = 500 * 1000,
     HASTE_MOST_US = 4 * 1000 * 1000,
-    MISTAKE_ONE_IN = 40, /* a wrong currency, an unknown SKU, an absurd quantity */
+    LAST_MOMENT_US = 150 * 1000, /* around the deadline of an order */
+    MISTAKE_ONE_IN = 40,         /* a wrong currency, an unknown SKU, an absurd quantity */
 };
 
 void (*shoppers_act_at_provider)(struct str payment);
@@ -23,6 +26,7 @@ struct buyer {
     int32_t attempt;    /* check-outs that made an order */
     uint32_t checkouts; /* tried */
     uint32_t payments;  /* of the order */
+    bool is_stubborn;
     struct line_request lines[LINES_MAX];
     uint32_t line_count, line_next;
 };
@@ -64,7 +68,12 @@ static struct str any_provider(void) {
 
 /* ---- the order that was made ------------------------------------------------------------------------------------- */
 
-static enum order_status status_told(const struct journal_told *told) {
+struct order_told {
+    enum order_status status; /* ABSENT: it was told of none */
+    int64_t deadline_us;      /* of the world's time */
+};
+
+static struct order_told order_told(const struct journal_told *told) {
     struct arena scratch;
     uint32_t schema_id;
     struct str avro;
@@ -73,9 +82,9 @@ static enum order_status status_told(const struct journal_told *told) {
     arena_init(&scratch, RECORD_MAX_BYTES * 4);
     bool is_order = str_starts_with(told->stream, STR("ord_")) && frame_read(told->resource, &schema_id, &avro) &&
                     order_state_decode_as(&scratch, schema_id, avro, &order, &why);
-    enum order_status status = is_order ? order.status : ORDER_STATUS_ABSENT;
+    struct order_told is = {is_order ? order.status : ORDER_STATUS_ABSENT, order.deadline_at - SIM_WORLD_BEGINS_US};
     arena_release(&scratch);
-    return status;
+    return is;
 }
 
 static void end_purchase(struct buyer *buyer) {
@@ -107,18 +116,42 @@ static void after_payment(struct errand *errand);
 static void pay_again(void *context) {
     struct buyer *buyer = context;
     struct errand errand = errand_of(buyer->number, COMMAND_RETRY_ORDER_PAYMENT, buyer->order, after_payment, buyer);
-    errand.command.as.retry_order_payment = (struct retry_order_payment){any_provider(), any_method()};
+    errand.command.as.retry_order_payment = buyer->is_stubborn
+                                                ? (struct retry_order_payment){STR("test"), STR("decline")}
+                                                : (struct retry_order_payment){any_provider(), any_method()};
     buyer->payments++;
     (void)errand_begin(&errand);
 }
 
+static void take_step(void *context) {
+    struct buyer *buyer = context;
+    shoppers_act_at_provider(payment_id(&clients.arena, buyer->order, (int32_t)buyer->payments));
+    end_purchase(buyer);
+}
+
+/* When it is all but too late, or just is: what the shopper does races the order's timer. */
+static void at_the_last_moment(struct buyer *buyer, int64_t deadline_us, sim_action *then) {
+    int64_t in_us = deadline_us - sim_now_us() + sim_between(-LAST_MOMENT_US, LAST_MOMENT_US);
+    sim_after(in_us > 0 ? in_us : 0, NULL, then, buyer);
+}
+
 /* The order waits for the shopper: a step at the provider, or another method. */
-static void order_waits(struct buyer *buyer, bool wants_step) {
-    if (wants_step && shoppers_act_at_provider != NULL && sim_random(2) == 0) {
-        shoppers_act_at_provider(payment_id(&clients.arena, buyer->order, (int32_t)buyer->payments));
-        end_purchase(buyer);
+static void order_waits(struct buyer *buyer, const struct order_told *told, bool wants_step) {
+    bool is_slow = told->status == ORDER_STATUS_AWAITING_PAYMENT && sim_chance(clients.plan.last_moment);
+    if (buyer->is_stubborn && buyer->payments < STUBBORN_MAX) {
+        sim_after(0, NULL, pay_again, buyer);
+    } else if (wants_step && shoppers_act_at_provider != NULL && sim_random(2) == 0) {
+        if (is_slow) {
+            at_the_last_moment(buyer, told->deadline_us, take_step);
+        } else {
+            take_step(buyer);
+        }
     } else if (buyer->payments < PAYMENTS_MAX && sim_chance(clients.plan.pay_again)) {
-        actor_thinks(pay_again, buyer);
+        if (is_slow) {
+            at_the_last_moment(buyer, told->deadline_us, pay_again);
+        } else {
+            actor_thinks(pay_again, buyer);
+        }
     } else if (sim_random(2) == 0) {
         actor_thinks(cancel_later, buyer);
     } else {
@@ -145,9 +178,9 @@ static void change_closed_cart(void *context) {
 }
 
 static void order_rests(struct buyer *buyer, const struct journal_told *told) {
-    enum order_status status = status_told(told);
-    if (status == ORDER_STATUS_AWAITING_PAYMENT) {
-        order_waits(buyer, true);
+    const struct order_told order = order_told(told);
+    if (order.status == ORDER_STATUS_AWAITING_PAYMENT) {
+        order_waits(buyer, &order, true);
     } else if (sim_chance(clients.plan.late_cancel)) {
         actor_thinks(cancel_later, buyer);
     } else if (sim_random(MISTAKE_ONE_IN) == 0) {
@@ -162,7 +195,8 @@ static void after_payment(struct errand *errand) {
     if (errand_is_accepted(errand)) {
         order_rests(buyer, &errand->entry->told);
     } else if (errand_is_refused(errand, "payment_declined") || errand_is_refused(errand, "unknown_provider")) {
-        order_waits(buyer, false);
+        const struct order_told order = order_told(&errand->entry->told);
+        order_waits(buyer, &order, false);
     } else {
         end_purchase(buyer);
     }
@@ -198,7 +232,8 @@ static void on_checked_out(struct errand *errand) {
     if (errand_is_accepted(errand)) {
         order_rests(buyer, told);
     } else if (errand_is_refused(errand, "payment_declined")) {
-        order_waits(buyer, false);
+        const struct order_told order = order_told(told);
+        order_waits(buyer, &order, false);
     } else if (errand_is_refused(errand, "out_of_stock") && may_again) {
         ask_for_less(buyer);
     } else if (may_again && (errand_is_refused(errand, "cart_changed") || errand_is_refused(errand, "price_changed") ||
@@ -329,6 +364,7 @@ static void next_purchase(void *context) {
         return;
     }
     *buyer = (struct buyer){.number = buyer->number, .purchases_left = buyer->purchases_left - 1};
+    buyer->is_stubborn = sim_random(STUBBORN_ONE_IN) == 0;
     draw_lines(buyer);
     open_cart(buyer);
 }

@@ -305,9 +305,13 @@ static struct errand give_up_sku(const struct offer *offer) {
 static struct errand any_act(void) {
     struct offer *offer = catalogue_draw();
     const struct noted_order *noted = clerk.order_count > 0 ? &clerk.orders[sim_random(clerk.order_count)] : NULL;
-    uint64_t which = sim_random(12);
+    uint64_t which = sim_random(13);
     if (offer == NULL || which == 0) {
         return ask_for_nothing();
+    }
+    if (which == 12) {
+        struct str payment = noted == NULL ? STR("") : payment_id(&clients.arena, noted->order, 1);
+        return oddity(offer, payment, on_act_end);
     }
     if (which <= 2) {
         return receive(offer);

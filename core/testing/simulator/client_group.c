@@ -134,6 +134,7 @@ void member_join(rd_kafka_t *client) {
 rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *client, const rd_kafka_topic_partition_list_t *topics) {
     assert(topics->cnt == 1);
     client->member.topic = strdup(topics->elems[0].topic);
+    client->group_wire.is_of_group = true;
     member_join(client);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }

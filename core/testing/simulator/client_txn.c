@@ -148,6 +148,7 @@ rd_kafka_error_t *rd_kafka_init_transactions(rd_kafka_t *client, int timeout_ms)
 }
 
 rd_kafka_error_t *rd_kafka_begin_transaction(rd_kafka_t *client) {
+    sim_point("begin_transaction");
     if (client->step != STEP_READY) {
         return state_refusal(client, "begin_transaction");
     }

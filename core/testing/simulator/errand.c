@@ -159,11 +159,14 @@ static struct front_request *request_of(struct errand *errand) {
 
 static void errand_send(struct errand *errand) {
     struct front_request *request = request_of(errand);
+    bool is_first = errand->entry == NULL;
     request->command = errand->command;
+    request->is_torn = errand->is_torn && is_first;
+    request->age_us = errand->age_us;
     name_command(errand, &request->command);
     catalogue_attach(&request->command, &errand->fact_skus, errand->is_second_try);
     request->entry = journal_add(&clients.journal, errand->client, &request->command);
-    bool is_first = errand->entry == NULL;
+    request->entry->is_torn = request->is_torn;
     errand->entry = request->entry;
     front_send(any_front(), request);
     if (is_first) {

@@ -13,6 +13,7 @@
 #include "core/testing/simulator/world.h"
 
 #define SECOND_US ((int64_t)1000 * 1000)
+#define LAG_MOST_US (SECOND_US / 50)
 
 static struct fault_counts counts;
 
@@ -24,6 +25,7 @@ static struct {
     int64_t restart_most_us;
     int64_t between_us; /* of faults that happen at any time, on average */
     bool steps_clocks;
+    int64_t cut_from_us, cut_until_us; /* see faults_log_cut */
     bool is_healed;
 } plan;
 
@@ -118,13 +120,16 @@ static void at_point(const char *name) {
         SIM_TRACE("at the point \"%s\":", name);
         counts.paused[point]++;
         node_pause(node);
+        if (sim_chance(500 * 1000)) {
+            sim_sleep(sim_between(0, LAG_MOST_US)); /* of all its threads this one goes on last */
+        }
     }
 }
 
 /* ---- at any time ------------------------------------------------------------------------------------------------- */
 
 static void link_whole(void *context) {
-    wire_cut(context, false, false);
+    wire_cut(context, WIRE_WHOLE);
 }
 
 static void broker_back(void *context) {
@@ -177,7 +182,7 @@ static void replies_gone(void) {
 }
 
 static void one_fault(struct node *node) {
-    enum fault_kind kind = (enum fault_kind)sim_random(FAULT_KINDS);
+    enum fault_kind kind = (enum fault_kind)sim_random(FAULT_KINDS_DRAWN);
     switch (kind) {
     case FAULT_KILL:
         node_kill(node);
@@ -193,8 +198,13 @@ static void one_fault(struct node *node) {
     case FAULT_CUT:
     case FAULT_CUT_ONE_WAY:
         counted(kind);
-        wire_cut(node->process, true, kind == FAULT_CUT_ONE_WAY);
+        wire_cut(node->process, kind == FAULT_CUT ? WIRE_CUT : WIRE_ANSWERS_LOST);
         sim_after(sim_between(SECOND_US / 10, 20 * SECOND_US), NULL, link_whole, node->process);
+        break;
+    case FAULT_CUT_GROUP: /* for longer than the group waits for a member */
+        counted(kind);
+        wire_cut(node->process, WIRE_GROUP_CUT);
+        sim_after(sim_between(6 * SECOND_US, 12 * SECOND_US), NULL, link_whole, node->process);
         break;
     case FAULT_BROKER_DOWN:
         counted(kind);
@@ -224,10 +234,57 @@ static void one_fault(struct node *node) {
         sim_postgres_cut(node->process, true);
         sim_after(sim_between(SECOND_US / 10, 20 * SECOND_US), NULL, postgres_whole, node->process);
         break;
+    case FAULT_LOG_CUT:
     case FAULT_KINDS:
         abort();
     }
 }
+
+/* ---- once: the log is cut ---------------------------------------------------------------------------------------- */
+
+/* The power goes, and with it all that had not reached a disk; state stores had. Of the views nothing is said: whoever
+ * starts all of it again has them made anew (docs/operations.md, "Backup and restore"). */
+static void power_cut(void *context) {
+    (void)context;
+    if (plan.is_healed) {
+        return;
+    }
+    counted(FAULT_LOG_CUT);
+    SIM_TRACE("POWER CUT: the log is what it was at %" PRId64 " ms", plan.cut_from_us / 1000);
+    plan.cut_until_us = sim_now_us();
+    for (struct sim_process *process = sim_processes(); process != NULL; process = process->next) {
+        if (process->is_alive) {
+            sim_kill(process);
+        }
+    }
+    for (size_t i = 0; i < node_count; i++) {
+        sim_after(sim_between(SECOND_US / 5, plan.restart_most_us), NULL, start_again, &nodes[i]);
+    }
+    broker_set_back();
+    broker_set_up(false);
+    sim_after(sim_between(SECOND_US / 10, 5 * SECOND_US), NULL, broker_back, NULL);
+    if (sim_postgres_is_up()) {
+        (void)sim_postgres_crash();
+    }
+    sim_postgres_empty();
+    sim_after(sim_between(SECOND_US / 10, 5 * SECOND_US), NULL, postgres_back, NULL);
+}
+
+static void moment_passes(void *context) {
+    (void)context;
+    if (!plan.is_healed) {
+        plan.cut_from_us = sim_now_us();
+        broker_keep_moment();
+        sim_after(sim_between(SECOND_US / 100, 5 * SECOND_US), NULL, power_cut, NULL);
+    }
+}
+
+void faults_log_cut(int64_t *ret_from_us, int64_t *ret_until_us) {
+    *ret_from_us = plan.cut_until_us > 0 ? plan.cut_from_us : 0;
+    *ret_until_us = plan.cut_until_us;
+}
+
+/* ---- again and again --------------------------------------------------------------------------------------------- */
 
 static void next_fault(void *context) {
     (void)context;
@@ -274,6 +331,9 @@ void faults_begin(int64_t until_us) {
     sim_postgres_faults.late_most_us = 5 * SECOND_US;
     broker_marker_most_us = sim_chance(700 * 1000) ? 3000 : 400 * 1000;
     sim_point_hook = at_point;
+    if (sim_chance(100 * 1000)) {
+        sim_after(sim_between(2 * SECOND_US, 40 * SECOND_US), NULL, moment_passes, NULL);
+    }
     sim_after(sim_between(1, 2 * plan.between_us), NULL, next_fault, NULL);
 }
 
@@ -291,7 +351,7 @@ void faults_heal(void) {
     }
     for (size_t i = 0; i < node_count; i++) {
         struct sim_process *process = nodes[i].process;
-        wire_cut(process, false, false);
+        wire_cut(process, WIRE_WHOLE);
         sim_postgres_cut(process, false);
         process->wall_offset_us = 0;
         if (process->is_alive && process->is_paused) {
@@ -325,8 +385,9 @@ void fault_counts_add(struct fault_counts *sum, const struct fault_counts *one) 
 
 void fault_counts_write(const struct fault_counts *told, FILE *file) {
     static const char *const names[FAULT_KINDS] = {
-        "kill",      "pause",      "stop",         "link cut",      "link cut one way", "broker down", "store lost",
-        "store old", "clock step", "replies gone", "postgres down", "postgres crash",   "postgres cut"};
+        "kill",         "pause",         "stop",           "link cut",     "link cut one way",
+        "group cut",    "broker down",   "store lost",     "store old",    "clock step",
+        "replies gone", "postgres down", "postgres crash", "postgres cut", "log cut"};
     fprintf(file, "faults:");
     for (int i = 0; i < FAULT_KINDS; i++) {
         fprintf(file, " %s %" PRIu64 "%s", names[i], told->kinds[i], i + 1 < FAULT_KINDS ? "," : "\n");

@@ -2,7 +2,7 @@
  *
  * Purpose  kills and pauses at the named points (sim_point) and at any time; links cut both ways and one way; a
  *          network that loses and delays; a broker that goes away; stores lost or old; clocks that step; members that
- *          come and go. faults_heal ends all of it.
+ *          come and go; in some runs a power cut under the broker takes the end of the log. faults_heal ends all of it.
  * Thread   one.                  May use: node, wire, broker, world.
  */
 #pragma once
@@ -18,6 +18,7 @@ enum fault_kind {
     FAULT_STOP,
     FAULT_CUT,
     FAULT_CUT_ONE_WAY,
+    FAULT_CUT_GROUP,
     FAULT_BROKER_DOWN,
     FAULT_STORE_LOST,
     FAULT_STORE_OLD,
@@ -26,6 +27,8 @@ enum fault_kind {
     FAULT_POSTGRES_DOWN,
     FAULT_POSTGRES_CRASH,
     FAULT_POSTGRES_CUT,
+    FAULT_KINDS_DRAWN, /* those that happen again and again; the others once a run at most */
+    FAULT_LOG_CUT = FAULT_KINDS_DRAWN,
     FAULT_KINDS
 };
 
@@ -39,6 +42,9 @@ struct fault_counts {
 void faults_begin(int64_t until_us);
 /* All is well from here on: links whole, processes up and running, the network does what it should. */
 void faults_heal(void);
+
+/* A power cut took what the log had got between the two, acknowledged or not. 0 and 0: there was none. */
+void faults_log_cut(int64_t *ret_from_us, int64_t *ret_until_us);
 
 const struct fault_counts *faults_counts(void);
 void fault_counts_add(struct fault_counts *sum, const struct fault_counts *one);

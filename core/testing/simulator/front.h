@@ -18,6 +18,8 @@
 struct front_request {
     struct journal_entry *entry;
     struct command command; /* not of a question */
+    bool is_torn;           /* the record breaks off somewhere */
+    int64_t age_us;         /* it is sent as one that was made so long ago */
     bool may_join; /* it may share the answer of another one for the same command, as on one loop of one gateway */
     int64_t patience_us;                              /* so long the client waits */
     void (*on_answer)(struct front_request *request); /* entry->told says what; NULL: nobody is there to hear it */

@@ -70,8 +70,10 @@ static bool send_record(struct front_life *life, const struct command *command, 
         trace.value = journal_trace(&life->arena, entry);
         journal_sent(front->options.journal, entry, buf_text(&value));
     }
-    enum err err = log_producer_send(life->producer, front->topics.names[TOPIC_COMMANDS], shard, key, buf_text(&value),
-                                     &trace, entry != NULL ? 1 : 0, on_delivered, delivery, &info);
+    bool is_torn = entry != NULL && entry->is_torn;
+    struct str sent = is_torn ? str_first(buf_text(&value), (uint32_t)sim_random(value.len)) : buf_text(&value);
+    enum err err = log_producer_send(life->producer, front->topics.names[TOPIC_COMMANDS], shard, key, sent, &trace,
+                                     entry != NULL ? 1 : 0, on_delivered, delivery, &info);
     buf_release(&value);
     if (err != ERR_NONE) {
         SIM_TRACE("front: %.*s was not taken: %s", STR_ARGS(command->meta.command_id), info.text);
@@ -146,7 +148,7 @@ static void take_command(struct front_life *life, struct front_request *request)
         return;
     }
     struct command *command = &request->command;
-    command->meta.issued_at = clock_wall_us();
+    command->meta.issued_at = clock_wall_us() - request->age_us;
     address_reply(life, command);
     request->submission = ++life->submissions;
     wait_for(life, request); /* first: its answer may come while it is being sent */

@@ -55,7 +55,7 @@ struct journal_entry *journal_add_question(struct journal *journal, const struct
     *entry = *about;
     entry->number = number;
     entry->is_question = true;
-    entry->is_joined = entry->is_late = false;
+    entry->is_joined = entry->is_late = entry->is_torn = false;
     entry->record = (struct str){0};
     entry->answered_us = -1;
     entry->told = (struct journal_told){0};

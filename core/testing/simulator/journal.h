@@ -3,7 +3,8 @@
  * Purpose  the independent witness of a run: the oracles compare the log with it and never ask the system under test
  *          whether it is right. An entry is one request as a client made it, so a retry is another entry under the same
  *          command id.
- * Promise  an entry holds the very bytes that were handed to the producer, and the whole answer. Entries never move and
+ * Promise  an entry holds the very bytes that were handed to the producer (or those of which a part was), and the whole
+ *          answer. Entries never move and
  *          are in the order of their making.
  * Bounds   JOURNAL_MAX_BYTES.
  * Memory   copies, in the journal's arena; for the length of the run.
@@ -59,6 +60,7 @@ struct journal_entry {
     bool has_key;
     bool is_question;
     bool is_late;   /* made once the world was healed: it must be answered */
+    bool is_torn;   /* what was handed to the producer is a part of `record` */
     bool is_joined; /* another request for the same was on its way, so that no record was sent for this one */
     struct str request_hash;
     struct str record;   /* the value that was handed to the producer; empty: none was */

@@ -1,7 +1,8 @@
 """mutants.py: whether the simulator bites. `make sim-mutants`.
 
 Each mutant is the program with one promise's mechanism taken out. It is built in a copy of the tree and run under seed
-after seed until one fails; a mutant that survives SEEDS of them fails the whole. Text that a mutant wants to change and
+after seed until one fails; a mutant that survives SEEDS of them fails the whole. At the end comes a table of the
+seeds that each took and the checks that found it, for docs/testing.md. Text that a mutant wants to change and
 does not find is an error: whoever changes that code says how to break it now.
 """
 
@@ -20,6 +21,7 @@ BUILT = ("gen", "codegen", "release")
 
 BATCH = "core/handler/worker_batch.c"
 ORDER = "core/domain/order/order.c"
+TAKEOVER = "core/handler/takeover.c"
 SKU = "core/domain/sku/sku.c"
 WRITER = "projections/runtime/writer.c"
 
@@ -35,6 +37,10 @@ MUTANTS = {
             "(shard->batch_next_offset >= 0 ||"
             " (worker->batch_commands == 0 && engine_wrote(&worker->engine, (int32_t)i)))",
         ),
+    ],
+    "a-store-ahead-of-a-truncated-log": [
+        (TAKEOVER, "        *ret_fits = false; /* past the end */\n", "        source->begin = high;\n"),
+        (TAKEOVER, "        if (!is_last_applied(takeover, source, record)) {", "        if (false && !is_last_applied(takeover, source, record)) {"),
     ],
     "outcomes-not-replayed": [
         ("core/handler/fold.c", "err = foreign ? ERR_NONE : fold_outcome(", "err = foreign || true ? ERR_NONE : fold_outcome("),
@@ -108,9 +114,14 @@ MUTANTS = {
     ],
     "timer-does-not-look-again": [
         (
+            "core/handler/engine.c",
+            "if (err == ERR_NONE && stream->deadline_us == due.items[i].deadline_us) {",
+            "if (err == ERR_NONE) {",
+        ),
+        (
             ORDER,
             "    case ORDER_STATUS_AWAITING_PAYMENT:\n        if (is_past_deadline(state, decision)) {\n            cancel_unpaid",
-            "    case ORDER_STATUS_AWAITING_PAYMENT:\n    case ORDER_STATUS_CONFIRMED:\n"
+            "    case ORDER_STATUS_AWAITING_PAYMENT:\n    case ORDER_STATUS_PAYING:\n    case ORDER_STATUS_CONFIRMED:\n"
             "        if (true) {\n            cancel_unpaid",
         ),
         (
@@ -118,7 +129,7 @@ MUTANTS = {
             "        return ACCEPTED;\n    case ORDER_STATUS_PAYING:\n    case ORDER_STATUS_CONFIRMED:\n    case ORDER_STATUS_REJECTED:\n"
             "    case ORDER_STATUS_CANCELLED:\n        return ACCEPTED;\n    }\n    return REJECT_UNKNOWN_ORDER;\n}\n\n"
             "/* ---- decide: paying",
-            "        return ACCEPTED;\n    case ORDER_STATUS_PAYING:\n    case ORDER_STATUS_REJECTED:\n"
+            "        return ACCEPTED;\n    case ORDER_STATUS_REJECTED:\n"
             "    case ORDER_STATUS_CANCELLED:\n        return ACCEPTED;\n    }\n    return REJECT_UNKNOWN_ORDER;\n}\n\n"
             "/* ---- decide: paying",
         ),
@@ -208,17 +219,20 @@ def main():
     parser.add_argument("names", nargs="*", help="these alone")
     options = parser.parse_args()
     tree_made()
-    survivors = []
+    rows = []
     for name in options.names or MUTANTS:
         before = changed(MUTANTS[name])
         subprocess.run(["make", "-s", "build/release/simulator", "WARNINGS=-w"], cwd=COPY, check=True, stdout=subprocess.DEVNULL)
         seed, found = hunted(options.seeds, options.jobs)
-        if seed is None:
-            survivors.append(name)
+        rows.append((name, "**not found**" if seed is None else str(seed), found))
         print(f"{name:50} {'NOT FOUND' if seed is None else f'seed {seed}':12} {found}", flush=True)
         for path, text in before.items():
             path.write_text(text)
-    print(f"{len(options.names or MUTANTS)} mutants, {len(survivors)} not found")
+    survivors = sum(seed.startswith("*") for _, seed, _ in rows)
+    print("\n| mutant | seeds needed | checks that found it |\n|---|---|---|")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+    print(f"\n{len(rows)} mutants, {survivors} not found")
     return 1 if survivors else 0
 
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "core/base/shard.h"
 #include "core/testing/simulator/oracle_parts.h"
 
 enum { TEXT_MAX = 768 };
@@ -129,6 +130,17 @@ struct hold_fold *oracle_hold(struct oracle *oracle, struct str sku_stream, stru
         *at = arena_alloc(&oracle->arena, sizeof(struct hold_fold));
     }
     return *at;
+}
+
+bool oracle_may_be_lost(const struct oracle *oracle, const struct journal_entry *entry) {
+    const struct oracle_options *options = &oracle->options;
+    return options->cut_until_us > 0 && entry->answered_us >= options->cut_from_us &&
+           entry->asked_us <= options->cut_until_us;
+}
+
+bool oracle_has_lost(const struct oracle *oracle, struct str stream) {
+    const struct oracle_sources *sources = oracle->options.sources;
+    return sources->has_lost != NULL && sources->has_lost(shard_key(stream));
 }
 
 static const void *fold_of(const struct oracle *oracle, struct str id, struct str prefix) {

@@ -29,6 +29,8 @@
  *          stock.sold         an order that a client was told confirmed, and nobody cancelled, has its units
  *          stock.order        reservations stand as their orders do
  *          order.life         an order ends once, is confirmed once, and nothing follows its end but money sent back
+ *          order.expired      none is cancelled that nobody asked to cancel, while a payment of it is under way or was
+ *                             made: the deadline is for those that wait, and so is the end of their holds
  *          order.unsettled    none is left that is still moving, or past its deadline
  *          money.capture      one capture a payment, not above what was asked for
  *          money.refund       refunded + pending <= captured
@@ -41,8 +43,12 @@
  *          settled.open       no transaction is left open       settled.late    it took longer than it may
  *          settled.intent     no call that the provider was owed is unanswered
  *          settled.webhook    no webhook of the provider is untold
+ *          settled.torn       a record that a client sent torn is among the dead letters
  *          settled.aside      dead letters, unless they are allowed
  *          views.*            the caller's own (compare_views)
+ * A log that was cut is judged as it is: what is left must be whole, and views, holds and money must be those of what
+ * is left. What clients were told between the moment that is left and the cut is asked of nobody, nor is the provider's
+ * money of a purchase that lost records.
  * Promise  all violations are collected, in an order that depends on the log alone.
  * Memory   ORACLE_MAX_BYTES at most; oracle_free gives it back. The log and the journal must outlive it.
  * Thread   one.                  May use: base, log's records, generated code, broker.h, journal.h.
@@ -72,7 +78,8 @@ struct oracle_sources {
     int64_t (*group_offset)(const char *group, const char *topic, int32_t partition); /* -1: none */
     size_t (*payment_count)(void);
     struct oracle_payment (*payment_at)(size_t index);
-    uint32_t (*webhooks_open)(void); /* that the provider has yet to tell; NULL: it tells none */
+    bool (*has_lost)(struct str key); /* whether a power cut took records under the key; NULL: there was none */
+    uint32_t (*webhooks_open)(void);  /* that the provider has yet to tell; NULL: it tells none */
 };
 
 /* The simulator's broker and payment provider. */
@@ -87,7 +94,8 @@ struct oracle_options {
     int64_t now_wall_us;       /* of the world: what is past its deadline */
     int64_t deadline_grace_us; /* timers may be so late: clocks of processes differ by 30 s before timers stop */
     int64_t healed_us, settled_us, settle_most_us; /* settled.late; settle_most_us 0: not asked */
-    bool dead_letters_are_fine; /* processes were killed: a command that killed two of them is set aside */
+    int64_t cut_from_us, cut_until_us; /* what the log got between the two a power cut took; 0: there was none */
+    bool dead_letters_are_fine;        /* processes were killed: a command that killed two of them is set aside */
     void (*compare_views)(struct oracle *oracle, void *context); /* NULL: not compared */
     void *views_context;
 };
@@ -121,7 +129,7 @@ void oracle_history_write(struct oracle *oracle, FILE *file);
 
 /* ---- what a run saw ---------------------------------------------------------------------------------------------- */
 
-enum { COVERAGE_TYPES_MAX = 64, COVERAGE_REJECTIONS_MAX = 64, COVERAGE_ANSWERS = 6 };
+enum { COVERAGE_TYPES_MAX = 64, COVERAGE_REJECTIONS_MAX = 64, COVERAGE_ANSWERS = 6, COVERAGE_CHANGES_MAX = 160 };
 
 /* Plain numbers: of many runs they can be added up, and sent through a pipe. */
 struct coverage {
@@ -129,6 +137,7 @@ struct coverage {
     uint64_t events[COVERAGE_TYPES_MAX];                    /* by event type */
     uint64_t rejections[COVERAGE_REJECTIONS_MAX];           /* by enum rejection: outcomes and answers */
     uint64_t answers[COVERAGE_TYPES_MAX][COVERAGE_ANSWERS]; /* by command type and enum journal_answer: requests */
+    uint64_t changes[COVERAGE_CHANGES_MAX];                 /* by row of the aggregates' tables of status changes */
     uint64_t aborted_records;
     uint64_t dead_letters;
 };

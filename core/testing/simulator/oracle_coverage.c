@@ -32,6 +32,7 @@ void oracle_cover(struct oracle *oracle) {
             cover_rejection(coverage, final->outcome.rejection);
         }
     }
+    lives_cover(oracle);
     const struct journal *journal = oracle->options.journal;
     for (uint32_t i = 0; i < journal->count; i++) {
         const struct journal_entry *entry = journal->entries[i];
@@ -56,6 +57,9 @@ void coverage_add(struct coverage *sum, const struct coverage *one) {
     }
     for (size_t i = 0; i < COVERAGE_REJECTIONS_MAX; i++) {
         sum->rejections[i] += one->rejections[i];
+    }
+    for (size_t i = 0; i < COVERAGE_CHANGES_MAX; i++) {
+        sum->changes[i] += one->changes[i];
     }
 }
 
@@ -106,6 +110,7 @@ void coverage_write(const struct coverage *coverage, FILE *file) {
     write_rejections(coverage, true, file);
     fputs("\nrefusals never seen:", file);
     write_rejections(coverage, false, file);
+    lives_write(coverage, file);
     fputs("\nrequests:\n", file);
     write_answers(coverage, file);
 }

@@ -133,6 +133,45 @@ static void an_order_past_its_deadline_is_found(void **state) {
     expect_only("order.unsettled");
 }
 
+static void cancel_unasked(void) {
+    struct event event = {.type = EVENT_ORDER_CANCELLED};
+    event.as.order_cancelled.by = STR("deadline");
+    scene_event(SCENE_ORDER, STR(""), event);
+    scene_release(SCENE_ORDER, 2, SCENE_UNITS);
+}
+
+static void an_order_that_expires_under_its_payment_is_found(void **state) {
+    (void)state;
+    play_to(true);
+    struct event event = {.type = EVENT_PAYMENT_FAILED};
+    scene_event(SCENE_PAYMENT, STR(""), event);
+    cancel_unasked();
+    expect_only("order.expired");
+}
+
+static void a_paid_order_that_expires_is_found(void **state) {
+    (void)state;
+    play();
+    cancel_unasked();
+    expect("order.expired");
+}
+
+static void an_order_that_waits_may_expire(void **state) {
+    (void)state;
+    play_to(true);
+    struct event event = {.type = EVENT_PAYMENT_FAILED};
+    scene_event(SCENE_PAYMENT, STR(""), event);
+    event = (struct event){.type = EVENT_ORDER_AWAITING_PAYMENT, .as.order_awaiting_payment.payment = SCENE_PAYMENT};
+    scene_event(SCENE_ORDER, STR(""), event);
+    cancel_unasked();
+    struct oracle_options options = scene_options();
+    struct oracle *oracle = oracle_judge(&options);
+    oracle_report(oracle, stderr);
+    assert_int_equal(oracle_violation_count(oracle), 0);
+    oracle_free(oracle);
+    scene_end();
+}
+
 static void a_second_capture_is_found(void **state) {
     (void)state;
     play();
@@ -204,12 +243,12 @@ static void money_that_is_held_for_nothing_is_found(void **state) {
 static void a_cancelled_order_that_keeps_its_money_is_found(void **state) {
     (void)state;
     play();
-    struct event event = {.type = EVENT_ORDER_CANCELLED};
-    scene_event(SCENE_ORDER, STR(""), event);
-    scene_release(SCENE_ORDER, 2, SCENE_UNITS);
     /* The client cancelled it, so that it may have lost its units. */
     struct command cancel = {.type = COMMAND_CANCEL_ORDER, .meta.stream = SCENE_ORDER};
     struct journal_entry *entry = scene_request(cancel, scene_id("cmd"), "hash of the cancellation");
+    struct event event = {.type = EVENT_ORDER_CANCELLED};
+    scene_event(SCENE_ORDER, entry->command_id, event);
+    scene_release(SCENE_ORDER, 2, SCENE_UNITS);
     struct outcome outcome = scene_accepted(entry, SCENE_ORDER, 4);
     scene_decide(entry, &outcome);
     expect_only("money.kept");
@@ -244,6 +283,9 @@ int main(void) {
         cmocka_unit_test(an_order_that_is_left_on_its_way_is_found),
         cmocka_unit_test(a_provider_that_was_never_heard_is_found),
         cmocka_unit_test(an_order_past_its_deadline_is_found),
+        cmocka_unit_test(an_order_that_expires_under_its_payment_is_found),
+        cmocka_unit_test(a_paid_order_that_expires_is_found),
+        cmocka_unit_test(an_order_that_waits_may_expire),
         cmocka_unit_test(a_second_capture_is_found),
         cmocka_unit_test(a_refund_on_request_is_in_order),
         cmocka_unit_test(more_refunded_than_captured_is_found),

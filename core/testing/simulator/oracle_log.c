@@ -91,17 +91,27 @@ static uint32_t mark_of(const struct broker_record *record) {
     return number;
 }
 
+/* Whether a client sent it so. */
+static bool is_torn(const struct oracle *oracle, uint32_t mark) {
+    const struct journal *journal = oracle->options.journal;
+    return mark > 0 && mark <= journal->count && journal->entries[mark - 1]->is_torn;
+}
+
 static void read_command(const struct reading *reading) {
     struct oracle *oracle = reading->oracle;
     struct seen_command *seen = arena_alloc(&oracle->arena, sizeof *seen);
     struct err_info info;
+    seen->mark = mark_of(reading->record);
     if (command_record_read(&oracle->arena, reading->record->value, &seen->command, &info) != ERR_NONE) {
+        if (is_torn(oracle, seen->mark)) {
+            oracle->torn_commands++;
+            return;
+        }
         oracle_tell(oracle, "log.record", PLACE_FORMAT ": %s", PLACE_ARGS(reading->at), info.text);
         return;
     }
     seen->at = reading->at;
     seen->timestamp_us = reading->record->timestamp_ms * MICROS_PER_MS;
-    seen->mark = mark_of(reading->record);
     if (seen->command.type == COMMAND_ASK_OUTCOME) {
         struct known_command *asked = command_at(oracle, seen->command.as.ask_outcome.asked);
         *ARRAY_PUSH(&oracle->arena, &asked->questions) = seen;

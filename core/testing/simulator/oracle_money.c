@@ -206,7 +206,9 @@ static void judge_ledger(struct oracle *oracle) {
     for (size_t i = 0; i < sources->payment_count(); i++) {
         const struct oracle_payment entry = sources->payment_at(i);
         *map_at(&in_ledger, entry.payment) = oracle;
-        judge_entry(oracle, &entry);
+        if (!oracle_has_lost(oracle, entry.payment)) {
+            judge_entry(oracle, &entry);
+        }
     }
     for (uint32_t i = 0; i < oracle->streams.count; i++) {
         const struct seen_stream *stream = oracle->streams.entries[i].value;
@@ -265,7 +267,7 @@ void oracle_judge_money(struct oracle *oracle) {
     for (uint32_t i = 0; i < oracle->streams.count; i++) {
         const struct seen_stream *stream = oracle->streams.entries[i].value;
         const struct order_fold *order = oracle_order(oracle, stream->id);
-        if (order != NULL && has_ended(order->status)) {
+        if (order != NULL && has_ended(order->status) && !oracle_has_lost(oracle, stream->id)) {
             judge_kept(oracle, stream->id, order);
             judge_steps(oracle, stream->id, order);
         }

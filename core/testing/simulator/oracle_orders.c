@@ -43,6 +43,17 @@ static bool may_follow(const struct order_fold *order, const struct event *event
     return false;
 }
 
+/* Cancelled by its deadline, that is by nobody's request, it gives its goods back: not while it is being paid for. */
+static void judge_cancelled(struct oracle *oracle, const struct order_fold *order, const struct seen_event *seen) {
+    bool is_for_it = order->status == ORDER_STATUS_PAYING || order->status == ORDER_STATUS_CONFIRMED;
+    if (is_for_it && seen->command->entries.count == 0) {
+        oracle_tell(oracle, "order.expired",
+                    "%.*s version %lld (" PLACE_FORMAT "): it is %s, and is cancelled though nobody asked for it",
+                    STR_ARGS(seen->event.meta.stream), (long long)seen->event.meta.version, PLACE_ARGS(seen->at),
+                    order_status_name(order->status));
+    }
+}
+
 static void apply(struct oracle *oracle, struct order_fold *order, const struct seen_event *seen) {
     const struct event *event = &seen->event;
     if (!may_follow(order, event)) {
@@ -57,6 +68,8 @@ static void apply(struct oracle *oracle, struct order_fold *order, const struct 
     } else if (event->type == EVENT_ORDER_PAYMENT_STARTED) {
         *ARRAY_PUSH(&oracle->arena, &order->payments) = event->as.order_payment_started.payment;
         order->pending_command = event->as.order_payment_started.pending_command;
+    } else if (event->type == EVENT_ORDER_CANCELLED) {
+        judge_cancelled(oracle, order, seen);
     } else if (event->type == EVENT_ORDER_CONFIRMED) {
         order->kept_payment = event->as.order_confirmed.payment;
         order->confirmations++;
@@ -155,7 +168,7 @@ static bool is_cancelled_by_anybody(const struct oracle *oracle, struct str orde
 static void judge_told(struct oracle *oracle, const struct journal_entry *entry) {
     struct order_state told;
     if (!oracle_told_order(oracle, &entry->told, &told) || told.status != ORDER_STATUS_CONFIRMED ||
-        is_cancelled_by_anybody(oracle, entry->told.stream)) {
+        is_cancelled_by_anybody(oracle, entry->told.stream) || oracle_may_be_lost(oracle, entry)) {
         return;
     }
     for (uint32_t i = 0; i < told.lines.count; i++) {

@@ -233,9 +233,12 @@ static void judge_command(struct oracle *oracle, const struct known_command *com
     }
     for (uint32_t i = 0; i < command->entries.count; i++) {
         const struct journal_entry *entry = command->entries.items[i];
+        judge_unsent(oracle, command, entry);
+        if (oracle_may_be_lost(oracle, entry)) {
+            continue;
+        }
         judge_version(oracle, entry);
         judge_unknown(oracle, command, entry);
-        judge_unsent(oracle, command, entry);
         judge_unanswered(oracle, command, entry);
         if (entry->has_key) {
             judge_told_with_key(oracle, entry, final);

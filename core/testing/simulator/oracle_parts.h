@@ -5,7 +5,7 @@
  * oracle_streams.c  histories of streams, effects of commands.
  * oracle_outcomes.c what was told.       oracle_stock.c    units.          oracle_orders.c   orders.
  * oracle_money.c    payments.            oracle_settled.c  rest.           oracle_history.c  for the checker.
- * oracle_coverage.c what was seen.
+ * oracle_coverage.c what was seen.        oracle_lives.c    changes of status that were seen.
  */
 #pragma once
 
@@ -134,6 +134,7 @@ struct oracle {
     struct map holds;    /* "<SKU stream> <order>" -> struct hold_fold */
     int64_t *newest_us;  /* by partition: the newest time that the broker wrote there */
     int64_t dead_letters;
+    int64_t torn_commands; /* that clients sent */
 };
 
 const char *oracle_topic_name(enum log_topic topic);
@@ -144,6 +145,11 @@ struct hold_fold *oracle_hold(struct oracle *oracle, struct str sku_stream, stru
 /* The fold of an order or payment; NULL: there is none. */
 const struct order_fold *oracle_order(const struct oracle *oracle, struct str id);
 const struct payment_fold *oracle_payment_fold(const struct oracle *oracle, struct str id);
+
+/* What was answered to it may have been lost with the end of the log. */
+bool oracle_may_be_lost(const struct oracle *oracle, const struct journal_entry *entry);
+/* The purchase, or whatever the stream belongs to, has lost records. */
+bool oracle_has_lost(const struct oracle *oracle, struct str stream);
 
 /* The final outcome that is recorded; NULL: none. */
 const struct seen_outcome *oracle_final(const struct known_command *command);
@@ -164,3 +170,8 @@ void oracle_judge_money(struct oracle *oracle);
 void oracle_judge_settled(struct oracle *oracle);
 void oracle_judge_open_orders(struct oracle *oracle);
 void oracle_cover(struct oracle *oracle);
+
+/* ---- oracle_lives.c ---------------------------------------------------------------------------------------------- */
+
+void lives_cover(struct oracle *oracle);
+void lives_write(const struct coverage *coverage, FILE *file);

@@ -47,6 +47,7 @@ static struct scene {
     uint32_t ids;
     struct oracle_payment payments[4];
     size_t payment_count;
+    struct str lost_key;                 /* records under it were lost; empty: none were */
     void (*tamper)(struct event *event); /* looks at each event before it is written, meta and all */
     struct journal_entry *receipt, *checkout;
 } scene;
@@ -79,12 +80,17 @@ static inline struct oracle_payment scene_payment_at(size_t index) {
     return scene.payments[index];
 }
 
+static inline bool scene_has_lost(struct str key) {
+    return !str_is_empty(scene.lost_key) && str_equal(key, scene.lost_key);
+}
+
 static const struct oracle_sources scene_sources = {
     .partition = scene_partition,
     .stable_offset = scene_stable_offset,
     .group_offset = scene_group_offset,
     .payment_count = scene_payment_count,
     .payment_at = scene_payment_at,
+    .has_lost = scene_has_lost,
 };
 
 static inline struct oracle_options scene_options(void) {

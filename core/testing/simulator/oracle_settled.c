@@ -59,6 +59,10 @@ void oracle_judge_settled(struct oracle *oracle) {
         }
     }
     judge_intents(oracle);
+    if (oracle->torn_commands > oracle->dead_letters) {
+        oracle_tell(oracle, "settled.torn", "%lld records were sent torn; there are %lld dead letters",
+                    (long long)oracle->torn_commands, (long long)oracle->dead_letters);
+    }
     uint32_t webhooks = options->sources->webhooks_open == NULL ? 0 : options->sources->webhooks_open();
     if (webhooks > 0) {
         oracle_tell(oracle, "settled.webhook", "%u webhooks of the provider are untold", webhooks);

@@ -171,7 +171,8 @@ static void judge_accepted(struct oracle *oracle, const struct journal_entry *en
     bool moves = entry->command_type == COMMAND_RECEIVE_STOCK || entry->command_type == COMMAND_ADJUST_STOCK ||
                  entry->command_type == COMMAND_TRANSFER_STOCK;
     const struct known_command *known = oracle_command(oracle, entry->command_id);
-    if (moves && entry->told.answer == JOURNAL_ACCEPTED && known->events.count != 1) {
+    if (moves && entry->told.answer == JOURNAL_ACCEPTED && known->events.count != 1 &&
+        !oracle_may_be_lost(oracle, entry)) {
         oracle_tell(oracle, "stock.journal", "%.*s: client %u was told that %s of %.*s was accepted; it has %u events",
                     STR_ARGS(entry->command_id), entry->client, command_name(entry->command_type),
                     STR_ARGS(entry->stream), known->events.count);

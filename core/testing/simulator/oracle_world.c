@@ -27,5 +27,6 @@ const struct oracle_sources oracle_world = {
     .group_offset = group_offset,
     .payment_count = sim_ledger_payment_count,
     .payment_at = payment_at,
+    .has_lost = broker_has_lost,
     .webhooks_open = sim_provider_webhooks_open,
 };

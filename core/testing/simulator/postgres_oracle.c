@@ -38,6 +38,17 @@ void sim_postgres_migrate(void) {
     }
 }
 
+void sim_postgres_empty(void) {
+    struct pg_store_txn txn = {0};
+    pg_store_open(&txn);
+    for (size_t i = 0; i < view_count; i++) {
+        catalog_drop_schema(&txn, str_of_cstr(views[i]->name));
+    }
+    pg_store_commit(&txn, true);
+    sim_postgres_migrate();
+    pg_store_flush();
+}
+
 /* ---- its life ---------------------------------------------------------------------------------------------------- */
 
 bool sim_postgres_is_up(void) {

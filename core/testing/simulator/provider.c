@@ -6,7 +6,9 @@
 #include <stdlib.h>
 
 #include "core/base/json_write.h"
+#include "core/base/shard.h"
 #include "core/base/timestamp.h"
+#include "core/testing/simulator/broker.h"
 #include "core/testing/simulator/world.h"
 
 #define SECOND_US ((int64_t)MICROS_PER_SECOND)
@@ -132,7 +134,8 @@ static void webhook_again(struct webhook *webhook) {
 
 static void on_webhook_taken(void *context, bool is_taken) {
     struct webhook *webhook = context;
-    if (!is_taken) {
+    /* Of a payment that the log has lost nobody ever takes it: the shop tells its provider so. */
+    if (!is_taken && !broker_has_lost(shard_key(str_of_cstr(webhook->entry->payment)))) {
         webhook_again(webhook);
         return;
     }

@@ -145,6 +145,7 @@ void scenario_run(uint64_t seed, bool is_gentle, bool is_traced, struct scenario
         .dead_letters_are_fine = true,
         .compare_views = views_compare,
     };
+    faults_log_cut(&options.cut_from_us, &options.cut_until_us);
     settled(&options, &config);
     judged(&options, ret_report);
     ret_report->simulated_us = sim_now_us();

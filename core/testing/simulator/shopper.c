@@ -43,6 +43,7 @@ void shopper_plan_draw(struct shopper_plan *ret_plan) {
         .hasty_cancel = per_million(0, 20),
         .late_cancel = per_million(5, 40),
         .pay_again = per_million(30, 80),
+        .last_moment = per_million(0, 30),
         .refund = per_million(30, 80),
         .missing_fact = per_million(0, 8),
         .stale_fact = per_million(0, 15),

@@ -45,6 +45,7 @@ struct shopper_plan {
     uint32_t hasty_cancel; /* the order is cancelled while it is being placed */
     uint32_t late_cancel;  /* it is cancelled although all went well */
     uint32_t pay_again;    /* another method after a decline or for a step that is not taken */
+    uint32_t last_moment;  /* that, or the step, at the order's deadline */
     uint32_t refund;       /* the clerk gives a part back */
     uint32_t missing_fact; /* the catalogue that a front sees is behind */
     uint32_t stale_fact;

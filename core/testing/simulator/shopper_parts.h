@@ -3,6 +3,7 @@
  * errand.c       the errand: one request with its retries, its mischief and its end.
  * catalogue.c    what the clients know of the products on sale, and the price facts that a front attaches.
  * clerk.c        keeps the shop.
+ * oddities.c     requests that are there to be refused.
  * buyer.c        buys.
  * aftermath.c    asks what became of all that nobody knows the end of.
  * shopper_provider.c  webhooks, and the steps that the provider asks for.
@@ -27,6 +28,8 @@ struct errand {
     struct command command;     /* type, payload, and the stream unless it creates one */
     const char *created_prefix; /* of the stream that it creates; NULL: none */
     bool has_key;
+    bool is_torn;               /* only a part of its record is sent, the first time */
+    int64_t age_us;             /* it says that it was made so long ago */
     struct str_array fact_skus; /* those that it needs price facts of */
     uint32_t tries_left;
     void (*on_end)(struct errand *errand); /* may be NULL */
@@ -100,6 +103,11 @@ void clerk_start(void);
 bool clerk_is_open(void);
 /* An order that was placed, for the clerk to look at. */
 void clerk_notes_order(struct str order, uint32_t payments);
+
+/* ---- oddities.c -------------------------------------------------------------------------------------------------- */
+
+/* One that is to be refused, for the clerk to begin. `payment`: of some order; empty: there is none. */
+struct errand oddity(const struct offer *offer, struct str payment, void (*on_end)(struct errand *errand));
 
 /* ---- buyer.c ----------------------------------------------------------------------------------------------------- */
 

@@ -16,7 +16,7 @@ struct wire_faults wire_faults;
 
 static struct cut {
     const struct sim_process *process;
-    bool is_cut, answers_only;
+    enum wire_state state;
 } cuts[CUTS_MAX];
 
 static struct cut *cut_of(const struct sim_process *process) {
@@ -28,13 +28,25 @@ static struct cut *cut_of(const struct sim_process *process) {
     return NULL;
 }
 
-void wire_cut(struct sim_process *process, bool is_cut, bool answers_only) {
-    SIM_TRACE("the link of %s is %s", process->name, !is_cut ? "whole" : answers_only ? "CUT one way" : "CUT");
+void wire_cut(struct sim_process *process, enum wire_state state) {
+    static const char *const names[] = {"whole", "CUT", "CUT one way", "CUT to the group"};
+    SIM_TRACE("the link of %s is %s", process->name, names[state]);
     struct cut *cut = cut_of(process);
     cut = cut == NULL ? cut_of(NULL) : cut;
     if (cut != NULL) {
-        *cut = is_cut ? (struct cut){process, true, answers_only} : (struct cut){0};
+        *cut = state == WIRE_WHOLE ? (struct cut){0} : (struct cut){process, state};
     }
+}
+
+static enum wire_state state_for(const struct wire_request *request) {
+    const struct cut *cut = cut_of(request->process);
+    bool is_spared = cut != NULL && cut->state == WIRE_GROUP_CUT && !request->is_of_group;
+    return cut == NULL || is_spared ? WIRE_WHOLE : cut->state;
+}
+
+static bool can_arrive(const struct wire_request *request) {
+    enum wire_state state = state_for(request);
+    return broker_is_up() && (state == WIRE_WHOLE || state == WIRE_ANSWERS_LOST);
 }
 
 /* Rises each time that the broker went down: answers of an earlier life never arrive. */
@@ -54,8 +66,7 @@ static void let_go(struct wire_request *request) {
 
 static void answer_arrives(void *context) {
     struct wire_request *request = context;
-    const struct cut *cut = cut_of(request->process);
-    bool is_lost = cut != NULL || request->broker_life != broker_life();
+    bool is_lost = state_for(request) != WIRE_WHOLE || request->broker_life != broker_life();
     rd_kafka_resp_err_t error = is_lost ? RD_KAFKA_RESP_ERR__TRANSPORT : request->result;
     request->type->answer(request, error);
     let_go(request);
@@ -81,8 +92,7 @@ static void breaks(struct wire_request *request) {
 
 static void request_arrives(void *context) {
     struct wire_request *request = context;
-    const struct cut *cut = cut_of(request->process);
-    if (!broker_is_up() || (cut != NULL && !cut->answers_only)) {
+    if (!can_arrive(request)) {
         breaks(request);
     } else {
         request->broker_life = broker_life();
@@ -100,8 +110,7 @@ static void request_arrives(void *context) {
 /* Its connection has broken; the answer was told as lost already. */
 static void request_arrives_late(void *context) {
     struct wire_request *request = context;
-    const struct cut *cut = cut_of(request->process);
-    if (broker_is_up() && (cut == NULL || cut->answers_only)) {
+    if (can_arrive(request)) {
         rd_kafka_resp_err_t late = request->type->handle(request);
         SIM_TRACE("%s of %s arrives LATE: %d", request->type->api, request->process->name, late);
     }
@@ -110,6 +119,7 @@ static void request_arrives_late(void *context) {
 
 void wire_send(struct wire *wire, struct wire_request *request) {
     request->process = sim_self();
+    request->is_of_group = wire->is_of_group;
     request->references = 1;
     if (wire_faults.request_lost > 0 && sim_chance(wire_faults.request_lost)) {
         SIM_TRACE("%s of %s is LOST", request->type->api, request->process->name);

@@ -27,6 +27,7 @@ struct wire_type {
 struct wire_request {
     const struct wire_type *type;
     struct sim_process *process;
+    bool is_of_group; /* as its connection is */
     int references;
     uint64_t broker_life;
     rd_kafka_resp_err_t result;
@@ -35,6 +36,7 @@ struct wire_request {
 /* One connection: what is sent on it arrives in order. */
 struct wire {
     int64_t newest_arrival_us;
+    bool is_of_group; /* a member's connection to the group's coordinator: joins and heartbeats */
 };
 
 void wire_send(struct wire *wire, struct wire_request *request);
@@ -53,5 +55,11 @@ struct wire_faults {
 
 extern struct wire_faults wire_faults;
 
-/* While it is cut nothing of the process reaches the broker; with `answers_only` requests arrive and answers do not. */
-void wire_cut(struct sim_process *process, bool is_cut, bool answers_only);
+enum wire_state {
+    WIRE_WHOLE,
+    WIRE_CUT,          /* nothing of the process reaches the broker */
+    WIRE_ANSWERS_LOST, /* requests arrive, answers do not */
+    WIRE_GROUP_CUT,    /* its members are not heard of any more, while all else goes on: other connections */
+};
+
+void wire_cut(struct sim_process *process, enum wire_state state);
