@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 from harness.daybook import BINARY, Daybook
 from harness.ports import free_port
 from harness.processes import Process, clean_environment
+from harness.roles import SplitRoles
 from harness.shop import Shop
 from harness.waiting import wait_until
 
@@ -202,34 +203,6 @@ def test_commands_of_a_stopped_shard_are_decided_once_its_offset_is_set(new_dayb
 
 
 # ---- roles in processes of their own ---------------------------------------------------------------------------------
-
-
-class SplitRoles:
-    """An installation whose roles run in four processes, each with pages for its operator."""
-
-    def __init__(self, daybook: Daybook):
-        self.daybook = daybook
-        self.ports = {"gateway": daybook.port} | {role: free_port() for role in ("handler", "projector", "connector")}
-        self.processes = {role: self._process(role, port) for role, port in self.ports.items()}
-
-    def _process(self, role, port):
-        log = self.daybook.directory / f"{role}.log"
-        return Process(role, [BINARY, "serve", "--role", role], log, self.daybook.environment() | self._admin(port))
-
-    @staticmethod
-    def _admin(port):
-        return {"DAYBOOK_ADMIN_PORT": str(port)}
-
-    def get(self, role, path):
-        return httpx.get(f"http://127.0.0.1:{self.ports[role]}{path}", timeout=5)
-
-    def start(self):
-        for role, process in self.processes.items():
-            process.start()
-            process.wait_ready(lambda role=role: self.get(role, "/health/ready").status_code == 200)
-
-    def stop(self):
-        return {role: process.stop() for role, process in self.processes.items()}
 
 
 def replies_in_the_log(daybook):

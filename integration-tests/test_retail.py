@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.daybook import BINARY, Daybook
+from harness.events import final_outcomes
 from harness.processes import clean_environment
-from harness.schemas import decode
 from harness.waiting import wait_until
 from retail.run import compare, load
 
@@ -72,21 +72,10 @@ def journal_of(path: Path) -> dict[int, dict]:
     return by_line
 
 
-def final_outcomes(daybook: Daybook) -> dict[str, list[dict]]:
-    """All outcomes in the log that are no mere "pending", by their command."""
-    found = defaultdict(list)
-    for record in daybook.kafka.each_record(daybook.topic("outcomes")):
-        name, outcome = decode(record.value())
-        assert name == "Outcome"
-        if outcome["status"] != "pending":
-            found[outcome["command_id"]].append(outcome)
-    return found
-
-
 def assert_each_answer_is_the_one_outcome(daybook: Daybook, journals: list[dict[int, dict]]) -> None:
     """CHECKS (a): each acknowledged command has exactly one outcome, the acknowledged one; and there are no others."""
     by_stream = defaultdict(list)
-    for command, outcomes in final_outcomes(daybook).items():
+    for command, outcomes in final_outcomes(daybook.kafka, daybook.topic("outcomes")).items():
         assert len(outcomes) == 1, f"{command} has {len(outcomes)} outcomes"
         by_stream[outcomes[0]["stream"]].append(outcomes[0]["status"])
     answered = defaultdict(list)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -38,6 +39,7 @@ class Daybook:
         self.name = f"{name}_{os.getpid()}_{next(_numbers)}"
         self.directory = Path(tempfile.mkdtemp(prefix="daybook-test-"))
         self.port = free_port()
+        self.pages = [self.url]  # of the processes whose metrics count
         self.provider_port = free_port()
         self.kafka = Kafka(stack.brokers)
         self.sql = Sql(stack.postgres(self.name))
@@ -78,8 +80,9 @@ class Daybook:
     def provider_url(self):
         return f"http://127.0.0.1:{self.provider_port}"
 
-    def environment(self):
-        return {f"DAYBOOK_{name.upper()}": str(value) for name, value in self.settings.items()}
+    def environment(self, more=None):
+        settings = self.settings | (more or {})
+        return {f"DAYBOOK_{name.upper()}": str(value) for name, value in settings.items()}
 
     def topic(self, family):
         return f"{self.name}.{family}"
@@ -129,10 +132,14 @@ class Daybook:
         return httpx.get(f"{self.provider_url}/", timeout=5).status_code > 0
 
     def metrics(self):
-        """/metrics, each line's value by its name and labels."""
-        text = httpx.get(f"{self.url}/metrics", timeout=10).text
-        lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-        return {name: float(value) for name, _, value in lines}
+        """/metrics, each line's value by its name and labels; added up when several processes have it."""
+        figures = Counter()
+        for page in self.pages:
+            for line in httpx.get(f"{page}/metrics", timeout=10).text.splitlines():
+                if not line.startswith("#"):
+                    name, _, value = line.rpartition(" ")
+                    figures[name] += float(value)
+        return figures
 
     def views_have_seen_all(self):
         """Whether every view stands at the end of the log, and has set nothing aside."""

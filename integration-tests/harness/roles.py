@@ -1,0 +1,64 @@
+"""An installation whose roles run in processes of their own, each with pages for its operator."""
+
+import httpx
+
+from .daybook import BINARY, Daybook
+from .ports import free_port
+from .processes import Process
+
+
+class SplitRoles:
+    """Gateway, projector and connector once, handlers as many as named.
+
+    `handlers` are names; each is a handler_name and has a folder. `settings` are more settings by process: the role, or the
+    handler's name. The installation's own metrics are from then on those of all processes together.
+    """
+
+    def __init__(self, daybook: Daybook, handlers=("handler",), settings=None):
+        self.daybook = daybook
+        self.settings = settings or {}
+        self.ports, self.processes = {}, {}
+        self.handlers = list(handlers)
+        for name in ("gateway", *handlers, "projector", "connector"):
+            self.add(name)
+        daybook.pages = [f"http://127.0.0.1:{port}" for port in self.ports.values()]
+
+    def add(self, name):
+        """A process that is not running yet; what is no other role's name is a handler's."""
+        role = name if name in ("gateway", "projector", "connector") else "handler"
+        self.ports[name] = self.daybook.port if role == "gateway" else free_port()
+        more = {"admin_port": self.ports[name]}
+        if role == "handler":
+            more |= {"handler_name": f"{self.daybook.name}_{name}", "data_dir": self.daybook.directory / name}
+        environment = self.daybook.environment(more | self.settings.get(name, {}))
+        log = self.daybook.directory / f"{name}.log"
+        self.processes[name] = Process(name, [BINARY, "serve", "--role", role], log, environment)
+        return self.processes[name]
+
+    def __getitem__(self, name):
+        return self.processes[name]
+
+    def get(self, name, path):
+        return httpx.get(f"http://127.0.0.1:{self.ports[name]}{path}", timeout=5)
+
+    def is_ready(self, name):
+        return self.get(name, "/health/ready").status_code == 200
+
+    def start(self, *names):
+        """Those named, or all; returns when each is ready. The provider runs from then on."""
+        if not self.daybook.provider.is_running():
+            self.daybook.start_provider()
+        for name in names or self.processes:
+            self.processes[name].start()
+        for name in names or self.processes:
+            self.processes[name].wait_ready(lambda name=name: self.is_ready(name))
+        return self
+
+    def stop(self):
+        """Orderly; the exit codes of those that ran."""
+        running = {name: process for name, process in self.processes.items() if process.is_running()}
+        return {name: process.stop() for name, process in running.items()}
+
+    def kill(self):
+        for process in self.processes.values():
+            process.kill()
