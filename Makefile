@@ -68,8 +68,9 @@ SIM_WRAPPED := pthread_create pthread_join pthread_setname_np pthread_mutex_lock
   pthread_cond_wait pthread_cond_timedwait pthread_cond_signal pthread_cond_broadcast nanosleep clock_gettime time
 SIM_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED))
 SIM := $(BUILD)/simulator
+HISTORIES := build/histories/histories
 
-.PHONY: help deps build run test unit integration faults sim sim-mutants bench asan ubsan tsan fuzz cover lint format retail clean registry
+.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench asan ubsan tsan fuzz cover lint format retail clean registry
 
 help: ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -158,13 +159,14 @@ run: ## install, build, start Kafka, PostgreSQL and Daybook under var/, seed a s
 	deploy/local/run.sh
 
 # Makes of their own, one after the other: the first may install what this make looked for in vain when it began.
-test: ## everything, as CI runs it: deps, lint, build, unit, asan (with ubsan), sim, integration, quick faults
+test: ## everything, as CI runs it: deps, lint, build, unit, asan (with ubsan), sim, histories, integration, quick faults
 	deploy/local/deps.sh
 	$(MAKE) lint
 	$(MAKE) build
 	$(MAKE) unit
 	$(MAKE) asan
 	$(MAKE) sim SEEDS=1000
+	$(MAKE) histories
 	$(MAKE) MODE=asan build
 	$(MAKE) integration ASAN=build/asan/daybook
 	$(MAKE) faults ARGS="-m quick"
@@ -179,7 +181,7 @@ integration: $(BUILD)/daybook ## tests with real servers and clients; ARGS= goes
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests) \
 	  --ignore=integration-tests/faults $(ARGS)
 
-faults: $(BUILD)/daybook ## faults of real servers, links, disks and memory; ARGS="-m quick" are those of make test
+faults: $(BUILD)/daybook $(HISTORIES) ## faults of real servers, links, disks and memory; ARGS="-m quick" are those of make test
 	deploy/local/deps.sh
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests/faults) $(ARGS)
@@ -211,6 +213,18 @@ sim: $(SIM) ## the simulator: SEED=17 runs one and tells its steps; SEEDS=1000 r
 
 sim-mutants: $(SIM) build/codegen ## whether the simulator bites: the program broken in named ways, each of which it must find
 	var/venv/bin/python core/testing/simulator/mutants.py $(ARGS)
+
+# The checker of histories is a module of its own, in Go, because porcupine is.
+$(HISTORIES): $(wildcard integration-tests/histories/*.go integration-tests/histories/go.*)
+	deploy/local/deps.sh
+	@mkdir -p $(@D)
+	$(SAY) go $@
+	$(Q)cd integration-tests/histories && gofmt -l . | (! grep .) && go vet . && go test . && go build -o $(abspath $@) .
+
+histories: $(SIM) $(HISTORIES) ## histories of simulated runs, judged as linearizable by porcupine: SEEDS=20 FROM=1
+	rm -rf build/histories/runs && mkdir -p build/histories/runs
+	$(SIM) --from $(or $(FROM),1) --count $(or $(SEEDS),20) --histories build/histories/runs >build/histories/runs.txt
+	$(HISTORIES) -html build/histories build/histories/runs/*.jsonl
 
 bench: $(BUILD)/daybook $(BUILD)/bare_loop ## Daybook beside the limits of what it stands on, into build/bench.json; ARGS="--rounds 5"
 	deploy/local/deps.sh wrk

@@ -36,6 +36,7 @@ missing_packages() {
 
 install_packages() {
     local -a wanted=("${PACKAGES[@]}" "$@") missing
+    type -t go >/dev/null || wanted+=(golang-go)
     java_is_there || wanted+=(openjdk-17-jre-headless)
     mapfile -t missing < <(missing_packages "${wanted[@]}")
     if ((${#missing[@]} == 0)); then

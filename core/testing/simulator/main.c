@@ -4,6 +4,7 @@
  *   simulator --from 1 --count 1000      many, on as many processors as there are
  *   --stop                               at the first seed that finds something
  *   --gentle                             without faults
+ *   --histories FOLDER                   <seed>.jsonl for each, as `make histories` judges them
  * Exit codes: 0 all seeds passed, 1 a seed found something, 2 wrong usage.
  */
 #include <assert.h>
@@ -23,16 +24,21 @@ enum { JOBS_MAX = 64 };
 
 struct options {
     uint64_t first, count;
-    bool is_traced, is_gentle, stops;
+    bool stops;
     int jobs;
+    struct scenario_options run;
 };
 
 static bool options_read(int argc, char **argv, struct options *ret_options) {
-    static const struct option known[] = {
-        {"seed", required_argument, NULL, 's'},  {"from", required_argument, NULL, 'f'},
-        {"count", required_argument, NULL, 'c'}, {"jobs", required_argument, NULL, 'j'},
-        {"stop", no_argument, NULL, 'x'},        {"trace", no_argument, NULL, 't'},
-        {"gentle", no_argument, NULL, 'g'},      {NULL, 0, NULL, 0}};
+    static const struct option known[] = {{"seed", required_argument, NULL, 's'},
+                                          {"from", required_argument, NULL, 'f'},
+                                          {"count", required_argument, NULL, 'c'},
+                                          {"jobs", required_argument, NULL, 'j'},
+                                          {"stop", no_argument, NULL, 'x'},
+                                          {"trace", no_argument, NULL, 't'},
+                                          {"gentle", no_argument, NULL, 'g'},
+                                          {"histories", required_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     *ret_options = (struct options){.first = 1, .count = 1, .jobs = (int)sysconf(_SC_NPROCESSORS_ONLN)};
     int letter;
     while ((letter = getopt_long(argc, argv, "", known, NULL)) != -1) {
@@ -51,10 +57,13 @@ static bool options_read(int argc, char **argv, struct options *ret_options) {
             ret_options->stops = true;
             break;
         case 't':
-            ret_options->is_traced = true;
+            ret_options->run.is_traced = true;
             break;
         case 'g':
-            ret_options->is_gentle = true;
+            ret_options->run.is_gentle = true;
+            break;
+        case 'h':
+            ret_options->run.histories = optarg;
             break;
         default:
             return false;
@@ -80,7 +89,7 @@ static struct seed_process seed_begin(uint64_t seed, const struct options *optio
     if (pid == 0) {
         close(ends[0]);
         struct scenario_report report = {0};
-        scenario_run(seed, options->is_gentle, options->is_traced, &report);
+        scenario_run(seed, &options->run, &report);
         ssize_t written = write(ends[1], &report, sizeof report);
         _exit(written == (ssize_t)sizeof report ? (report.violations > 0) : 3);
     }
@@ -132,7 +141,8 @@ static uint64_t seeds_run(const struct options *options, struct scenario_report 
 int main(int argc, char **argv) {
     struct options options;
     if (!options_read(argc, argv, &options)) {
-        fprintf(stderr, "usage: simulator [--seed N | --from N --count N] [--jobs N] [--stop] [--trace] [--gentle]\n");
+        fprintf(stderr, "usage: simulator [--seed N | --from N --count N] [--jobs N] [--stop] [--trace] [--gentle] "
+                        "[--histories FOLDER]\n");
         return 2;
     }
     struct timeval began, ended; /* not by clock_gettime: that is the world's */

@@ -123,8 +123,9 @@ void oracle_tell(struct oracle *oracle, const char *check, const char *format, .
  * When it has not, one reason is appended to `ret_why` (may be NULL). */
 bool oracle_is_settled(const struct oracle_options *options, struct buf *ret_why);
 
-/* The history of each SKU for a checker of linearizability, as JSON lines: what was received, adjusted, reserved and
- * released when, as far as clients can tell (oracle_history.c says how a purchase becomes operations of its SKUs). */
+/* The history of the run for a checker of linearizability, as JSON lines: what was received, adjusted, reserved and
+ * released when, as far as clients can tell (oracle_history.c says how a purchase becomes operations of its SKUs), and
+ * what was answered under each key. */
 void oracle_history_write(struct oracle *oracle, FILE *file);
 
 /* ---- what a run saw ---------------------------------------------------------------------------------------------- */

@@ -1,56 +1,62 @@
-/* oracle_history.c: the run as a history of operations on each SKU, for a checker of linearizability.
+/* oracle_history.c: the run as a history of operations for a checker of linearizability (integration-tests/histories,
+ * whose history.go says what a line holds).
  *
  * Receipts and adjustments are operations as their clients saw them. A purchase is one `reserve` of each of its SKUs,
  * from the check-out's first request to its answer, where that answer can only come when all SKUs were visited; and one
- * `release` of each that was held and let go, from the request that led to it, as far as one did, to the end of the
- * run: a release follows its cause without anybody waiting for it. What nobody was told ends with the run.
- *
- * To a checker the state of a SKU is the units that are free at all its locations together. `reserve` takes them: ok
- * when there were enough, fail when there were not. `release`, `receive` and `adjust` add (or take); that a receive or
- * adjust failed says nothing, for it depends on one location. Transfers change nothing. `unknown` may have happened.
+ * `release` of each that was held and let go, from the request that led to it, as far as one did: a release follows its
+ * cause without anybody waiting for it. What nobody was told has no end. Transfers change nothing, for all locations
+ * count together. Every request under a key is a `command` besides, with a digest of what it was told.
  */
 #include "core/testing/simulator/oracle_parts.h"
-
-#include <stdlib.h>
 
 #include "core/base/json_write.h"
 #include "core/domain/ids.h"
 
 enum { LINE_MAX_BYTES = 4096 };
 
-/* The beginning or the end of an operation. */
-struct moment {
-    int64_t at_us;
-    uint32_t operation;
-    bool is_end;
-    const char *what; /* invoke, ok, fail, unknown */
-    const char *kind;
-    struct str sku;
+struct operation {
+    uint32_t client;
+    const char *kind; /* receive, adjust, reserve, release, command */
+    struct str key, sku, order, code;
     int64_t units;
-};
-
-struct moment_array {
-    struct moment *items;
-    uint32_t count, capacity;
+    int64_t from_us, to_us; /* to_us -1: it may take place at any time after from_us */
+    const char *outcome;    /* ok, fail, unknown */
+    const uint8_t *digest;  /* NULL: none */
 };
 
 struct history {
     struct oracle *oracle;
-    struct moment_array moments;
-    uint32_t operations;
-    int64_t end_us;
+    FILE *file;
+    struct buf line;
 };
 
-static void add(struct history *history, const char *kind, struct str sku, int64_t units, int64_t from_us,
-                int64_t to_us, const char *what) {
-    struct moment moment = {.operation = ++history->operations, .kind = kind, .sku = sku, .units = units};
-    moment.at_us = from_us;
-    moment.what = "invoke";
-    *ARRAY_PUSH(&history->oracle->arena, &history->moments) = moment;
-    moment.at_us = to_us < 0 || to_us > history->end_us ? history->end_us : to_us;
-    moment.is_end = true;
-    moment.what = what;
-    *ARRAY_PUSH(&history->oracle->arena, &history->moments) = moment;
+static void write_operation(struct history *history, const struct operation *operation) {
+    struct buf *line = &history->line;
+    buf_clear(line);
+    struct json_writer writer = json_writer_of(line);
+    json_object_begin(&writer);
+    json_field_int(&writer, "process", operation->client);
+    json_field_string(&writer, "op", str_of_cstr(operation->kind));
+    json_field_string(&writer, "key", operation->key);
+    json_field_string(&writer, "sku", operation->sku);
+    json_field_int(&writer, "quantity", operation->units);
+    json_field_int(&writer, "invoke_us", operation->from_us);
+    json_name(&writer, STR("return_us"));
+    if (operation->to_us >= 0) {
+        json_int(&writer, operation->to_us);
+    } else {
+        json_none(&writer);
+    }
+    json_field_string(&writer, "outcome", str_of_cstr(operation->outcome));
+    json_field_string(&writer, "code", operation->code);
+    json_field_string(&writer, "order", operation->order);
+    if (operation->digest != NULL) {
+        json_name(&writer, STR("answer"));
+        json_base64url(&writer, str_of((const char *)operation->digest, CHAIN_HASH_BYTES));
+    }
+    json_object_end(&writer);
+    buf_byte(line, '\n');
+    fwrite(line->data, 1, line->len, history->file);
 }
 
 /* ---- times ------------------------------------------------------------------------------------------------------- */
@@ -94,7 +100,7 @@ static bool units_decided(struct history *history, const struct known_command *c
     return false;
 }
 
-static void add_movement(struct history *history, const struct known_command *command) {
+static void write_movement(struct history *history, const struct known_command *command) {
     uint16_t type = command->entries.count > 0 ? command->entries.items[0]->command_type : 0;
     int64_t units = 0;
     const struct seen_outcome *final = oracle_final(command);
@@ -102,9 +108,18 @@ static void add_movement(struct history *history, const struct known_command *co
         !units_decided(history, command, final, &units)) {
         return;
     }
-    const char *what = final == NULL ? "unknown" : final->outcome.status == OUTCOME_STATUS_ACCEPTED ? "ok" : "fail";
-    add(history, type == COMMAND_RECEIVE_STOCK ? "receive" : "adjust", sku_of_stream(command->entries.items[0]->stream),
-        units, first_asked(command), first_told(command), what);
+    bool is_ok = final != NULL && final->outcome.status == OUTCOME_STATUS_ACCEPTED;
+    const struct journal_entry *first = command->entries.items[0];
+    write_operation(history, &(struct operation){
+                                 .client = first->client,
+                                 .kind = type == COMMAND_RECEIVE_STOCK ? "receive" : "adjust",
+                                 .sku = sku_of_stream(first->stream),
+                                 .code = final == NULL || is_ok ? STR("") : final->outcome.rejection,
+                                 .units = units,
+                                 .from_us = first_asked(command),
+                                 .to_us = first_told(command),
+                                 .outcome = final == NULL ? "unknown" : (is_ok ? "ok" : "fail"),
+                             });
 }
 
 /* ---- purchases --------------------------------------------------------------------------------------------------- */
@@ -138,94 +153,97 @@ static int64_t cancel_asked(const struct history *history, struct str order) {
     return -1;
 }
 
-static void add_reservation(struct history *history, struct str sku, const struct event *event) {
+static void write_reservation(struct history *history, struct str sku, const struct event *event) {
     bool is_refused = event->type == EVENT_STOCK_RESERVATION_REFUSED;
     struct str owner = is_refused ? event->as.stock_reservation_refused.owner : event->as.stock_reserved.owner;
     if (is_refused && !str_equal(event->as.stock_reservation_refused.reason, STR("insufficient_stock"))) {
         return; /* not for want of units */
     }
     const struct known_command *checkout = checkout_of(history, owner);
-    add(history, "reserve", sku,
-        is_refused ? event->as.stock_reservation_refused.quantity : event->as.stock_reserved.quantity,
-        first_asked(checkout), tells_of_visits(checkout) ? first_told(checkout) : -1, is_refused ? "fail" : "ok");
+    write_operation(
+        history,
+        &(struct operation){
+            .client = checkout == NULL || checkout->entries.count == 0 ? 0 : checkout->entries.items[0]->client,
+            .kind = "reserve",
+            .sku = sku,
+            .order = owner,
+            .code = is_refused ? STR("out_of_stock") : STR(""),
+            .units = is_refused ? event->as.stock_reservation_refused.quantity : event->as.stock_reserved.quantity,
+            .from_us = first_asked(checkout),
+            .to_us = tells_of_visits(checkout) ? first_told(checkout) : -1,
+            .outcome = is_refused ? "fail" : "ok",
+        });
 }
 
-static void add_release(struct history *history, struct str sku, const struct reservation_released *event) {
+static void write_release(struct history *history, struct str sku, const struct reservation_released *event) {
     if (event->quantity > 0) {
         int64_t cancel_us = cancel_asked(history, event->owner);
-        int64_t from_us = cancel_us >= 0 ? cancel_us : first_asked(checkout_of(history, event->owner));
-        add(history, "release", sku, event->quantity, from_us, -1, "ok");
+        write_operation(history,
+                        &(struct operation){
+                            .kind = "release",
+                            .sku = sku,
+                            .order = event->owner,
+                            .units = event->quantity,
+                            .from_us = cancel_us >= 0 ? cancel_us : first_asked(checkout_of(history, event->owner)),
+                            .to_us = -1,
+                            .outcome = "ok",
+                        });
     }
 }
 
-static void add_sku(struct history *history, const struct seen_stream *stream) {
+static void write_sku(struct history *history, const struct seen_stream *stream) {
     struct str sku = sku_of_stream(stream->id);
     for (uint32_t i = 0; i < stream->events.count; i++) {
         const struct event *event = &stream->events.items[i]->event;
         if (event->type == EVENT_STOCK_RESERVED || event->type == EVENT_STOCK_RESERVATION_REFUSED) {
-            add_reservation(history, sku, event);
+            write_reservation(history, sku, event);
         } else if (event->type == EVENT_RESERVATION_RELEASED) {
-            add_release(history, sku, &event->as.reservation_released);
+            write_release(history, sku, &event->as.reservation_released);
         }
     }
 }
 
-/* ---- the lines --------------------------------------------------------------------------------------------------- */
+/* ---- keys -------------------------------------------------------------------------------------------------------- */
 
-static int compare_moments(const void *left, const void *right) {
-    const struct moment *a = left, *b = right;
-    if (a->at_us != b->at_us) {
-        return a->at_us < b->at_us ? -1 : 1;
-    }
-    if (a->is_end != b->is_end) {
-        return a->is_end ? 1 : -1; /* what touches overlaps */
-    }
-    return (a->operation > b->operation) - (a->operation < b->operation);
+/* Whether it was told something that has an end: of the command, or of this one request (a reused key). */
+static bool is_told(const struct journal_entry *entry) {
+    enum journal_answer answer = entry->told.answer;
+    return entry->answered_us >= 0 && (answer == JOURNAL_ACCEPTED || answer == JOURNAL_REFUSED);
 }
 
-static void moment_write(const struct moment *moment, struct buf *line, FILE *file) {
-    buf_clear(line);
-    struct json_writer writer = json_writer_of(line);
-    json_object_begin(&writer);
-    json_field_string(&writer, "sku", moment->sku);
-    json_field_int(&writer, "op", moment->operation);
-    json_field_string(&writer, "event", str_of_cstr(moment->what));
-    json_field_string(&writer, "kind", str_of_cstr(moment->kind));
-    json_field_int(&writer, "units", moment->units);
-    json_field_int(&writer, "at_us", moment->at_us);
-    json_object_end(&writer);
-    buf_byte(line, '\n');
-    fwrite(line->data, 1, line->len, file);
-}
-
-static int64_t last_moment(const struct journal *journal) {
-    int64_t last_us = 0;
-    for (uint32_t i = 0; i < journal->count; i++) {
-        const struct journal_entry *entry = journal->entries[i];
-        last_us = entry->asked_us > last_us ? entry->asked_us : last_us;
-        last_us = entry->answered_us > last_us ? entry->answered_us : last_us;
-    }
-    return last_us + 1;
+static void write_request(struct history *history, const struct journal_entry *entry) {
+    bool is_ended = is_told(entry);
+    const char *outcome = entry->told.answer == JOURNAL_ACCEPTED ? "ok" : "fail";
+    write_operation(history, &(struct operation){
+                                 .client = entry->client,
+                                 .kind = "command",
+                                 .key = entry->command_id,
+                                 .order = entry->told.stream,
+                                 .code = entry->told.rejection,
+                                 .from_us = entry->asked_us,
+                                 .to_us = is_ended ? entry->answered_us : -1,
+                                 .outcome = is_ended ? outcome : "unknown",
+                                 .digest = is_ended ? entry->told.digest : NULL,
+                             });
 }
 
 void oracle_history_write(struct oracle *oracle, FILE *file) {
-    struct history history = {.oracle = oracle, .end_us = last_moment(oracle->options.journal)};
+    struct history history = {.oracle = oracle, .file = file};
+    buf_init(&history.line, LINE_MAX_BYTES);
     for (uint32_t i = 0; i < oracle->commands.count; i++) {
-        add_movement(&history, oracle->commands.entries[i].value);
+        write_movement(&history, oracle->commands.entries[i].value);
     }
     for (uint32_t i = 0; i < oracle->streams.count; i++) {
         const struct seen_stream *stream = oracle->streams.entries[i].value;
         if (str_starts_with(stream->id, STR("sku_"))) {
-            add_sku(&history, stream);
+            write_sku(&history, stream);
         }
     }
-    if (history.moments.count > 0) {
-        qsort(history.moments.items, history.moments.count, sizeof *history.moments.items, compare_moments);
+    const struct journal *journal = oracle->options.journal;
+    for (uint32_t i = 0; i < journal->count; i++) {
+        if (journal->entries[i]->has_key) {
+            write_request(&history, journal->entries[i]);
+        }
     }
-    struct buf line;
-    buf_init(&line, LINE_MAX_BYTES);
-    for (uint32_t i = 0; i < history.moments.count; i++) {
-        moment_write(&history.moments.items[i], &line, file);
-    }
-    buf_release(&line);
+    buf_release(&history.line);
 }

@@ -17,19 +17,23 @@ static void a_run_in_order_passes(void **state) {
     scene_end();
 }
 
-static void the_history_has_each_operation_of_a_sku_in_the_order_of_time(void **state) {
+static void the_history_has_the_operations_of_each_sku_and_the_answers_of_each_key(void **state) {
     (void)state;
     play();
     struct oracle_options options = scene_options();
     struct oracle *oracle = oracle_judge(&options);
-    char text[2048] = {0};
+    char text[4096] = {0};
     FILE *file = fmemopen(text, sizeof text, "w");
     oracle_history_write(oracle, file);
     fclose(file);
-    const char *invoked = strstr(text, "\"event\":\"invoke\",\"kind\":\"receive\",\"units\":10");
-    const char *received = strstr(text, "\"event\":\"ok\",\"kind\":\"receive\",\"units\":10");
-    const char *reserved = strstr(text, "\"event\":\"ok\",\"kind\":\"reserve\",\"units\":2");
-    assert_true(invoked != NULL && invoked < received && received < reserved);
+    assert_non_null(strstr(text, "\"op\":\"receive\",\"key\":\"\",\"sku\":\"TEA\",\"quantity\":10"));
+    const char *reserved = strstr(text, "\"op\":\"reserve\",\"key\":\"\",\"sku\":\"TEA\",\"quantity\":2");
+    assert_non_null(reserved);
+    assert_non_null(
+        strstr(reserved, "\"outcome\":\"ok\",\"code\":\"\",\"order\":\"ord_01ARZ3NDEKTSV4RRFFQ69G5FAV.1\"}"));
+    const char *command = strstr(text, "\"op\":\"command\",\"key\":\"cmd_");
+    assert_non_null(command);
+    assert_non_null(strstr(command, "\"answer\":"));
     oracle_free(oracle);
     scene_end();
 }
@@ -343,7 +347,7 @@ static void the_mark_of_a_submission_is_read_again(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_in_order_passes),
-        cmocka_unit_test(the_history_has_each_operation_of_a_sku_in_the_order_of_time),
+        cmocka_unit_test(the_history_has_the_operations_of_each_sku_and_the_answers_of_each_key),
         cmocka_unit_test(coverage_adds_up),
         cmocka_unit_test(a_record_that_cannot_be_read_is_found),
         cmocka_unit_test(an_event_in_the_wrong_partition_is_found),

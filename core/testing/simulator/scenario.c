@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 
 #include "core/log/topics.h"
@@ -53,8 +54,25 @@ static bool clients_run_until(int64_t until_us) {
     return shoppers_are_done();
 }
 
-static void judged(const struct oracle_options *options, struct scenario_report *report) {
+static void history_write(struct oracle *oracle, const char *folder, uint64_t seed) {
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%" PRIu64 ".jsonl", folder, seed);
+    FILE *file = fopen(path, "we");
+    if (file != NULL) {
+        oracle_history_write(oracle, file);
+    }
+    if (file == NULL || fclose(file) != 0) {
+        fprintf(stderr, "%s cannot be written\n", path);
+        abort();
+    }
+}
+
+static void judged(const struct oracle_options *options, uint64_t seed, const char *histories,
+                   struct scenario_report *report) {
     struct oracle *oracle = oracle_judge(options);
+    if (histories != NULL) {
+        history_write(oracle, histories, seed);
+    }
     report->violations = oracle_violation_count(oracle);
     oracle_report(oracle, stderr);
     report->coverage = *oracle_coverage(oracle);
@@ -118,19 +136,19 @@ static void world_make(uint64_t seed, struct config *config) {
     sim_postgres_migrate();
 }
 
-void scenario_run(uint64_t seed, bool is_gentle, bool is_traced, struct scenario_report *ret_report) {
-    sim_is_traced = is_traced;
+void scenario_run(uint64_t seed, const struct scenario_options *run, struct scenario_report *ret_report) {
+    sim_is_traced = run->is_traced;
     struct config config = {0};
     world_make(seed, &config);
     struct shopper_plan plan;
     shopper_plan_draw(&plan);
-    if (is_traced) {
+    if (run->is_traced) {
         shopper_plan_write(&plan, stderr);
     }
     system_start(&config);
     shoppers_start(&config, &plan);
     shoppers_meet_provider();
-    if (!is_gentle) {
+    if (!run->is_gentle) {
         faults_begin(CLIENTS_MOST_US);
     }
     (void)clients_run_until(CLIENTS_MOST_US);
@@ -147,7 +165,7 @@ void scenario_run(uint64_t seed, bool is_gentle, bool is_traced, struct scenario
     };
     faults_log_cut(&options.cut_from_us, &options.cut_until_us);
     settled(&options, &config);
-    judged(&options, ret_report);
+    judged(&options, seed, run->histories, ret_report);
     ret_report->simulated_us = sim_now_us();
     ret_report->digest = sim_digest();
     ret_report->faults = *faults_counts();

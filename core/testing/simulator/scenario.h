@@ -18,8 +18,14 @@ struct scenario_report {
     struct fault_counts faults;
 };
 
-/* `is_gentle`: without faults. Violations are told on standard error. */
-void scenario_run(uint64_t seed, bool is_gentle, bool is_traced, struct scenario_report *ret_report);
+struct scenario_options {
+    bool is_gentle; /* without faults */
+    bool is_traced;
+    const char *histories; /* the folder where <seed>.jsonl goes, for integration-tests/histories; NULL: nowhere */
+};
+
+/* Violations are told on standard error. */
+void scenario_run(uint64_t seed, const struct scenario_options *options, struct scenario_report *ret_report);
 
 void scenario_report_add(struct scenario_report *sum, const struct scenario_report *one);
 void scenario_report_write(const struct scenario_report *report, FILE *file);
