@@ -44,6 +44,8 @@ LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 SIM_SOURCES := $(wildcard core/testing/simulator/*.c)
 SOURCES := $(filter-out $(SIM_SOURCES),$(wildcard core/*/*.c core/*/*/*.c projections/*/*.c))
 TESTS := $(filter %_test.c,$(SOURCES) $(SIM_SOURCES)) $(wildcard cmd/*_test.c)
+# The sanitizers have an allocator of their own, and this test is one.
+TESTS := $(filter-out $(if $(filter asan tsan,$(MODE)),%/memory_test.c),$(TESTS))
 FUZZERS := $(filter %_fuzz.c,$(SOURCES))
 LIBRARY := $(filter-out %_test.c %_fuzz.c,$(SOURCES))
 COMMANDS := $(filter-out %_test.c %_fuzz.c,$(wildcard cmd/*.c))
@@ -181,7 +183,16 @@ integration: $(BUILD)/daybook ## tests with real servers and clients; ARGS= goes
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests) \
 	  --ignore=integration-tests/faults $(ARGS)
 
-faults: $(BUILD)/daybook $(HISTORIES) ## faults of real servers, links, disks and memory; ARGS="-m quick" are those of make test
+# What a program is started with in LD_PRELOAD, so that a disk, the memory or a clock fails for it alone.
+FAULT_LIBRARIES := $(patsubst integration-tests/faults/%.c,build/release/faults/%.so,$(wildcard integration-tests/faults/*_faults.c))
+fault-libraries: $(FAULT_LIBRARIES)
+.PHONY: fault-libraries
+build/release/faults/%.so: integration-tests/faults/%.c
+	@mkdir -p $(@D)
+	$(SAY) link $@
+	$(Q)gcc -std=gnu17 -D_GNU_SOURCE -g -O2 $(WARNINGS) -fPIC -shared -o $@ $<
+
+faults: $(BUILD)/daybook $(HISTORIES) $(FAULT_LIBRARIES) ## faults of real servers, links, disks and memory; ARGS="-m quick" are those of make test
 	deploy/local/deps.sh
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests/faults) $(ARGS)

@@ -166,7 +166,9 @@ static inline enum err fake_take_over(struct fake_log *log, int32_t shard, struc
     const char *why;
     struct store *store;
     enum err err = store_open(&store_options, &store, &why, info);
-    assert(err == ERR_NONE);
+    if (err != ERR_NONE) {
+        return err;
+    }
     const struct takeover_options options = {
         .log = &port,
         .topics = &log->topics,

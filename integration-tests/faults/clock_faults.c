@@ -1,0 +1,53 @@
+/* clock_faults.c: a wall clock that is wrong, for a program that is started with this library in LD_PRELOAD.
+ *
+ * The file that DAYBOOK_FAULT_CLOCK names is mapped: its first eight bytes are the seconds by which the wall clock is
+ * ahead (negative: behind), and a test steps the clock by writing them. Only CLOCK_REALTIME is touched, as when somebody
+ * sets a machine's clock: CLOCK_MONOTONIC and CLOCK_BOOTTIME go on.
+ */
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+static _Atomic int64_t *ahead_s;
+
+__attribute__((constructor)) static void map_offset(void) {
+    const char *path = getenv("DAYBOOK_FAULT_CLOCK");
+    int fd = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
+    if (fd >= 0) {
+        void *mapped = mmap(NULL, sizeof *ahead_s, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        close(fd);
+        ahead_s = mapped == MAP_FAILED ? NULL : mapped;
+    }
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    long failed = syscall(SYS_clock_gettime, clock, now);
+    if (failed == 0 && ahead_s != NULL && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
+        now->tv_sec += atomic_load(ahead_s);
+    }
+    return (int)failed;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+    (void)zone;
+    struct timespec precise;
+    int failed = clock_gettime(CLOCK_REALTIME, &precise);
+    *now = (struct timeval){.tv_sec = precise.tv_sec, .tv_usec = precise.tv_nsec / 1000};
+    return failed;
+}
+
+time_t time(time_t *ret_now) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    if (ret_now != NULL) {
+        *ret_now = now.tv_sec;
+    }
+    return now.tv_sec;
+}

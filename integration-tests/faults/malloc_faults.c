@@ -1,0 +1,53 @@
+/* malloc_faults.c: one allocation fails, for a program that is started with this library in LD_PRELOAD.
+ *
+ * The file that DAYBOOK_FAULT_MALLOC names is mapped: its first eight bytes are how many allocations still succeed, and
+ * the one that takes the number from 1 to 0 fails. 0: none fails. The test writes a number while the program runs, and
+ * sees in it whether the fault has happened.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* glibc's own, by the names under which it exports them for this purpose. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t size);
+
+static _Atomic int64_t *countdown;
+
+__attribute__((constructor)) static void map_countdown(void) {
+    const char *path = getenv("DAYBOOK_FAULT_MALLOC");
+    int fd = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
+    if (fd >= 0) {
+        void *mapped = mmap(NULL, sizeof *countdown, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        close(fd);
+        countdown = mapped == MAP_FAILED ? NULL : mapped;
+    }
+}
+
+static bool is_the_one(void) {
+    if (countdown == NULL || atomic_load_explicit(countdown, memory_order_relaxed) <= 0 ||
+        atomic_fetch_sub(countdown, 1) != 1) {
+        return false;
+    }
+    errno = ENOMEM;
+    return true;
+}
+
+void *malloc(size_t size) {
+    return is_the_one() ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size) {
+    return is_the_one() ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *old, size_t size) {
+    return is_the_one() ? NULL : __libc_realloc(old, size);
+}
