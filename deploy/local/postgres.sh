@@ -5,6 +5,8 @@
 # PostgreSQL refuses to run as root, so under root it runs as the system user `daybook`, made when absent. Where that
 # user cannot reach DIR (a checkout under /root), the cluster is under /var/lib/daybook, and DIR/postgres.location says
 # where. Only the role `daybook` gets in without a password, and only over the loopback; nobody gets in as superuser.
+#
+#   DAYBOOK_LOCAL_POSTGRES_FSYNC  off: a power cut may cost all, which a test wants to see (on)
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -63,6 +65,7 @@ max_wal_size = 2GB
 log_min_messages = warning
 log_line_prefix = '%m [%p] %u@%d '
 cluster_name = 'daybook'
+fsync = ${DAYBOOK_LOCAL_POSTGRES_FSYNC:-on}
 SETTINGS
     "${AS_OWNER[@]}" tee "$data/pg_hba.conf" >/dev/null <<RULES
 host all daybook 127.0.0.1/32 trust

@@ -1,5 +1,6 @@
 """Kafka and PostgreSQL, started by the scripts of deploy/local, in a folder and on ports of their own."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -15,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "deploy" / "local"
 # For the environment of a Stack whose broker leaves fsync to the kernel: a killed process loses nothing, a power cut may.
 NEVER_FLUSH = str(2**63 - 1)
+# The same of both servers.
+UNSAFE = {"DAYBOOK_LOCAL_KAFKA_FLUSH_MESSAGES": NEVER_FLUSH, "DAYBOOK_LOCAL_POSTGRES_FSYNC": "off"}
 
 
 class Stack:
@@ -64,6 +67,13 @@ class Stack:
     def kill_postgres(self):
         self._kill(self.directory / "postgres.pid")
 
+    def keep_on(self, volume):
+        """From now on what the servers store lies on that volume (harness.volumes); their logs stay where they are."""
+        self.down()
+        volume.hold(self.directory / "kafka" / "data")
+        volume.hold(self.directory / "postgres" / "data")
+        return self.up()
+
     def kafka_pid(self):
         return int((self.directory / "kafka" / "kafka.pid").read_text())
 
@@ -85,7 +95,8 @@ class Stack:
     @staticmethod
     def _kill(pid_file):
         pid = int(pid_file.read_text())
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself, of what a test did to its disk
+            os.kill(pid, signal.SIGKILL)
         # Not our child: gone when the kernel no longer knows it, or when it waits for a parent that reaps late.
         wait_until(lambda: _has_ended(pid), f"the end of {pid_file.stem}")
 
