@@ -6,7 +6,8 @@
  *          not here, and the link fails when it begins to.
  *
  * client.c           configuration, errors, topics, headers, queues, questions to the broker.
- * client_producer.c  records on their way out.
+ * client_producer.c  records as they are handed over, and reports of them.
+ * client_batch.c     records on their way out.
  * client_txn.c       transactions.
  * client_consumer.c  records on their way in.
  * client_group.c     membership, offsets.
@@ -188,10 +189,19 @@ rd_kafka_resp_err_t client_ask(rd_kafka_t *client, const char *api, rd_kafka_res
 
 /* ---- client_producer.c ------------------------------------------------------------------------------------------- */
 
-void producer_kick(rd_kafka_t *client);
+/* NULL for NULL; else the caller's to free, with a zero behind it. */
+void *bytes_copied(const void *bytes, size_t size);
+/* What became of it, for the application. */
+void message_report(rd_kafka_t *client, struct message *message, rd_kafka_resp_err_t error,
+                    rd_kafka_msg_status_t status);
 /* Serves delivery reports that are there. */
 void producer_reports_serve(rd_kafka_t *client);
 void producer_purge(rd_kafka_t *client);
+
+/* ---- client_batch.c ---------------------------------------------------------------------------------------------- */
+
+/* Sends what waits and may go. */
+void producer_kick(rd_kafka_t *client);
 
 /* ---- client_txn.c ------------------------------------------------------------------------------------------------ */
 

@@ -34,9 +34,9 @@ MUTANTS = {
         (
             BATCH,
             "(shard->batch_next_offset >= 0 || engine_wrote(&worker->engine, (int32_t)i))",
-            "(shard->batch_next_offset >= 0 ||"
-            " (worker->batch_commands == 0 && engine_wrote(&worker->engine, (int32_t)i)))",
+            "shard->batch_next_offset >= 0",
         ),
+        (BATCH, "bool is_empty = offsets->cnt == 0;", "bool is_empty = offsets->cnt == 0 && !log_txn_is_open(worker->txn);"),
     ],
     "a-store-ahead-of-a-truncated-log": [
         (TAKEOVER, "        *ret_fits = false; /* past the end */\n", "        source->begin = high;\n"),

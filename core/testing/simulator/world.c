@@ -1,4 +1,4 @@
-#include "core/testing/simulator/world.h"
+#include "core/testing/simulator/world_parts.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -12,10 +12,7 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-enum {
-    STACK_BYTES = 512 * 1024,
-    FIRST_CAPACITY = 256,
-};
+enum { STACK_BYTES = 512 * 1024 };
 
 struct sim_fiber {
     ucontext_t context;
@@ -32,28 +29,12 @@ struct sim_fiber {
     bool is_main;
 };
 
-/* What is due at a time: an action, or the end of a fiber's wait. */
-struct entry {
-    int64_t at_us;
-    uint64_t number; /* of two at one time, the older first */
-    struct sim_process *process;
-    sim_action *action;
-    void *context;
-    struct sim_fiber *fiber;
-    uint64_t waits;
-};
-
 enum { WAIT_BUCKETS = 1024 };
 
 static struct {
-    uint64_t random;
     int64_t now_us;
-    uint64_t digest;
-    uint64_t entry_count_ever;
     uint32_t fiber_count_ever;
 
-    struct entry *heap;
-    size_t heap_count, heap_capacity;
     struct sim_fiber **runnable;
     size_t runnable_count, runnable_capacity;
     struct entry *held; /* of paused processes */
@@ -71,50 +52,6 @@ static struct {
 void (*sim_point_hook)(const char *name);
 bool sim_is_traced;
 
-static void *grown(void *items, size_t count, size_t *capacity, size_t size) {
-    if (count < *capacity) {
-        return items;
-    }
-    *capacity = *capacity == 0 ? FIRST_CAPACITY : *capacity * 2;
-    void *more = realloc(items, *capacity * size);
-    assert(more != NULL);
-    return more;
-}
-
-/* ---- chance ------------------------------------------------------------------------------------------------------ */
-
-/* SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014). */
-static uint64_t draw(void) {
-    uint64_t z = (world.random += 0x9e3779b97f4a7c15U);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-}
-
-uint64_t sim_random(uint64_t below) {
-    assert(below > 0);
-    return draw() % below;
-}
-
-int64_t sim_between(int64_t least, int64_t most) {
-    assert(least <= most);
-    return least + (int64_t)sim_random((uint64_t)(most - least) + 1);
-}
-
-bool sim_chance(uint32_t per_million) {
-    return sim_random(1000000) < per_million;
-}
-
-/* ---- digest and trace -------------------------------------------------------------------------------------------- */
-
-uint64_t sim_digest(void) {
-    return world.digest;
-}
-
-void sim_digest_add(uint64_t what) {
-    world.digest = (world.digest ^ what) * 0x100000001b3U; /* FNV-1a, by words */
-}
-
 void sim_trace_write(const char *format, ...) {
     const struct sim_process *process = sim_self();
     fprintf(stderr, "%11.6f %-14s ", (double)world.now_us / 1e6, process == NULL ? "-" : process->name);
@@ -125,61 +62,20 @@ void sim_trace_write(const char *format, ...) {
     fputc('\n', stderr);
 }
 
-/* ---- what is due ------------------------------------------------------------------------------------------------- */
-
-static bool is_before(const struct entry *a, const struct entry *b) {
-    return a->at_us != b->at_us ? a->at_us < b->at_us : a->number < b->number;
-}
-
-static void heap_push(struct entry entry) {
-    world.heap = grown(world.heap, world.heap_count, &world.heap_capacity, sizeof *world.heap);
-    entry.number = world.entry_count_ever++;
-    size_t at = world.heap_count++;
-    while (at > 0 && is_before(&entry, &world.heap[(at - 1) / 2])) {
-        world.heap[at] = world.heap[(at - 1) / 2];
-        at = (at - 1) / 2;
-    }
-    world.heap[at] = entry;
-}
-
-static struct entry heap_pop(void) {
-    struct entry first = world.heap[0];
-    struct entry last = world.heap[--world.heap_count];
-    size_t at = 0;
-    for (;;) {
-        size_t child = 2 * at + 1;
-        if (child >= world.heap_count) {
-            break;
-        }
-        if (child + 1 < world.heap_count && is_before(&world.heap[child + 1], &world.heap[child])) {
-            child++;
-        }
-        if (!is_before(&world.heap[child], &last)) {
-            break;
-        }
-        world.heap[at] = world.heap[child];
-        at = child;
-    }
-    if (world.heap_count > 0) {
-        world.heap[at] = last;
-    }
-    return first;
-}
-
 int64_t sim_now_us(void) {
     return world.now_us;
 }
 
 void sim_after(int64_t delay_us, struct sim_process *process, sim_action *action, void *context) {
     assert(delay_us >= 0);
-    heap_push(
+    due_push(
         (struct entry){.at_us = world.now_us + delay_us, .process = process, .action = action, .context = context});
 }
 
 /* ---- fibers ------------------------------------------------------------------------------------------------------ */
 
 static void run_later(struct sim_fiber *fiber) {
-    world.runnable = grown(world.runnable, world.runnable_count, &world.runnable_capacity, sizeof(void *));
+    world.runnable = room_for_one(world.runnable, world.runnable_count, &world.runnable_capacity, sizeof(void *));
     world.runnable[world.runnable_count++] = fiber;
 }
 
@@ -326,7 +222,7 @@ bool sim_wait(const void *key, int64_t timeout_us) {
         wait_list_add(self, key);
     }
     if (timeout_us >= 0) {
-        heap_push((struct entry){
+        due_push((struct entry){
             .at_us = world.now_us + timeout_us, .process = self->process, .fiber = self, .waits = self->waits});
     }
     to_scheduler();
@@ -426,7 +322,7 @@ void sim_resume(struct sim_process *process) {
             world.held[left++] = entry;
         } else {
             entry.at_us = world.now_us;
-            heap_push(entry);
+            due_push(entry);
         }
     }
     world.held_count = left;
@@ -449,7 +345,7 @@ void sim_point(const char *name) {
 /* ---- the run ----------------------------------------------------------------------------------------------------- */
 
 static void hold(struct entry entry) {
-    world.held = grown(world.held, world.held_count, &world.held_capacity, sizeof *world.held);
+    world.held = room_for_one(world.held, world.held_count, &world.held_capacity, sizeof *world.held);
     world.held[world.held_count++] = entry;
 }
 
@@ -496,8 +392,8 @@ static void entry_run(struct entry entry) {
 
 void sim_begin(uint64_t seed) {
     memset(&world, 0, sizeof world);
-    world.random = seed;
-    (void)draw();
+    due_begin();
+    chance_begin(seed);
 }
 
 void sim_run(int64_t until_us) {
@@ -508,11 +404,11 @@ void sim_run(int64_t until_us) {
             world.runnable[chosen] = world.runnable[--world.runnable_count];
             fiber_run(fiber);
         }
-        if (world.heap_count == 0 || world.heap[0].at_us > until_us) {
+        if (due_first_us() > until_us) {
             world.now_us = until_us;
             return;
         }
-        struct entry entry = heap_pop();
+        struct entry entry = due_pop();
         world.now_us = entry.at_us > world.now_us ? entry.at_us : world.now_us;
         entry_run(entry);
     }
