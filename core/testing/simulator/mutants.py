@@ -37,6 +37,7 @@ MUTANTS = {
             "shard->batch_next_offset >= 0",
         ),
         (BATCH, "bool is_empty = offsets->cnt == 0;", "bool is_empty = offsets->cnt == 0 && !log_txn_is_open(worker->txn);"),
+        ("core/log/txn.c", "    assert(offsets->cnt > 0);\n", ""),
     ],
     "a-store-ahead-of-a-truncated-log": [
         (TAKEOVER, "        *ret_fits = false; /* past the end */\n", "        source->begin = high;\n"),

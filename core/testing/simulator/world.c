@@ -1,4 +1,4 @@
-#include "core/testing/simulator/world_parts.h"
+#include "core/testing/simulator/world.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+
+#include "core/testing/simulator/world_parts.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/common_interface_defs.h>
