@@ -49,6 +49,9 @@ class Stock:
         if told.name == "StockReceived":
             self.on_hand[event["location"]] += event["quantity"]
             assert self.on_hand[event["location"]] == event["on_hand"], f"{place}: says {event['on_hand']} on hand"
+        elif told.name == "StockAdjusted":
+            self.on_hand[event["location"]] += event["delta"]
+            assert self.on_hand[event["location"]] == event["on_hand"], f"{place}: says {event['on_hand']} on hand"
         elif told.name == "StockReserved":
             assert event["owner"] not in self.held, f"{place}: {event['owner']} holds or held already"
             self.held[event["owner"]] = event["quantity"]

@@ -4,7 +4,7 @@ Of each request it reads the size, the api key, the version, the correlation id,
 transactional id. The broker must have a listener whose advertised port is the proxy's (Stack(proxied=...)), or clients
 would go around it.
 
-What can happen to an EndTxn (`next_end_txn`), each to one request:
+What can happen to an EndTxn (`next_commits`, `next_aborts`), each to one request:
 
     "held"      the client's connection breaks before the broker has the request; it arrives when the same producer has
                 its next transaction open, with records in it and before its offsets. TCP allows that: a segment that a
@@ -14,6 +14,10 @@ What can happen to an EndTxn (`next_end_txn`), each to one request:
     "twice"     the broker has it twice at once; the client hears the first answer
 
 What may come later than the answer is not among them: a request that was answered is nowhere on the way.
+
+`at(step, action)` is for faults of the client itself at a step of its transaction: the action runs once, in the proxy's
+thread, before the request is passed on ("produce", "offsets_added", "offsets", "end"), or before the answer to the EndTxn is
+("ended").
 """
 
 import asyncio
@@ -24,10 +28,12 @@ from dataclasses import dataclass, field
 
 PRODUCE, ADD_PARTITIONS, ADD_OFFSETS, END_TXN, TXN_OFFSET_COMMIT = 0, 24, 25, 26, 28
 WITH_TRANSACTIONAL_ID = {PRODUCE, ADD_PARTITIONS, ADD_OFFSETS, END_TXN, TXN_OFFSET_COMMIT}
-# From these versions on a request is encoded otherwise (flexible); librdkafka 2.0.2 sends older ones.
+# From these versions on a request is encoded otherwise (flexible): tagged fields behind the header, short lengths of texts.
 FLEXIBLE_FROM = {PRODUCE: 9, ADD_PARTITIONS: 3, ADD_OFFSETS: 3, END_TXN: 3, TXN_OFFSET_COMMIT: 3}
 FAULTS = ("held", "unheard", "silent", "twice")
+STEPS = {PRODUCE: "produce", ADD_OFFSETS: "offsets_added", TXN_OFFSET_COMMIT: "offsets", END_TXN: "end"}
 LATE_ANSWER_S = 10.0
+RECORDS_WITHIN_MS = 1000
 
 
 @dataclass
@@ -47,22 +53,18 @@ def parsed(frame):
     request = Request(frame, api_key, correlation)
     if api_key not in WITH_TRANSACTIONAL_ID:
         return request
-    assert version < FLEXIBLE_FROM[api_key], f"a request {api_key} of version {version} cannot be read"
     at = 10 + max(client_id, 0)
-    (length,) = struct.unpack_from(">h", frame, at)
-    request.transactional_id = frame[at + 2 : at + 2 + max(length, 0)].decode()
+    if version >= FLEXIBLE_FROM[api_key]:
+        no_tags, length = frame[at], frame[at + 1] - 1
+        assert no_tags == 0 and length < 127, f"a request {api_key} of version {version} cannot be read"
+        at += 2
+    else:
+        (length,) = struct.unpack_from(">h", frame, at)
+        at += 2
+    request.transactional_id = frame[at : at + max(length, 0)].decode()
     if api_key == END_TXN:
-        _, request.epoch, request.commits = struct.unpack_from(">qh?", frame, at + 2 + length)
+        _, request.epoch, request.commits = struct.unpack_from(">qh?", frame, at + length)
     return request
-
-
-@dataclass
-class Held:
-    """An EndTxn that the broker has not seen yet, and the way to it that is kept for it."""
-
-    request: Request
-    to_broker: asyncio.StreamWriter
-    from_broker: asyncio.StreamReader
 
 
 @dataclass
@@ -74,7 +76,7 @@ class Delivered:
     epoch: int
     commits: bool
     error_code: int  # of the broker's answer; -1: it said nothing
-    records_before: int  # produce requests of the transaction into which it fell
+    records_before: int  # answered Produce requests of the transaction into which it fell
 
 
 @dataclass
@@ -82,11 +84,11 @@ class _Open:
     """The transaction of one transactional id, as seen passing by."""
 
     produced: int = 0
-    held: list = field(default_factory=list)
+    held: list = field(default_factory=list)  # (fault, request): EndTxns that the broker has not seen yet
 
 
 class KafkaProxy:
-    """`faults` wait in a queue and are taken by EndTxns as they come, commits only; `done` and `late` tell what happened.
+    """Faults wait in two queues and are taken by EndTxns as they come; `done` and `late` tell what happened.
 
     `on_late` is called (in the proxy's thread) when a held request has been answered, before the transaction that it met
     goes on: the moment at which a handler's death would be worst.
@@ -98,7 +100,8 @@ class KafkaProxy:
         self.late: list[Delivered] = []
         self.complaints = []
         self.on_late = None
-        self._faults = deque()
+        self._actions = {}  # by step
+        self._faults = {True: deque(), False: deque()}  # by whether it commits
         self._transactions = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="kafka proxy")
@@ -115,14 +118,33 @@ class KafkaProxy:
         self._thread.join()
         self._loop.close()
 
-    def next_end_txn(self, *faults):
+    def next_commits(self, *faults):
         """The next commits meet these, one each."""
         assert set(faults) <= set(FAULTS)
-        self._faults.extend(faults)
+        self._faults[True].extend(faults)
+
+    def next_aborts(self, *faults):
+        """Likewise; the first one of each producer ends its warm-up."""
+        assert set(faults) <= set(FAULTS)
+        self._faults[False].extend(faults)
+
+    def at(self, step, action):
+        assert step == "ended" or step in STEPS.values()
+        self._actions[step] = action
+
+    def reached(self, step):
+        action = self._actions.pop(step, None)
+        if action is not None:
+            action()
+
+    def __str__(self):
+        held = {name: open_ for name, open_ in list(self._transactions.items()) if open_.held}
+        return f"done {dict(self.done)}, late {self.late}, to come {self._faults} {list(self._actions)}, held {held}"
 
     def waiting(self):
-        """Faults that no EndTxn has met yet, and held requests that have not been delivered."""
-        return len(self._faults) + sum(len(open_.held) for open_ in list(self._transactions.values()))
+        """Faults and steps that nobody has met yet, and held requests that have not been delivered."""
+        faults = sum(map(len, self._faults.values())) + len(self._actions)
+        return faults + sum(len(open_.held) for open_ in list(self._transactions.values()))
 
     def _call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
@@ -135,9 +157,6 @@ class KafkaProxy:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for open_ in self._transactions.values():
-            for _, held in open_.held:
-                held.to_broker.close()
 
     # ---- one connection ----------------------------------------------------------------------------------------------
 
@@ -156,9 +175,8 @@ class KafkaProxy:
             self._tasks.discard(task)
 
     def fault_for(self, request):
-        # A producer's first transaction is its warm-up, and aborted.
-        if request.api_key == END_TXN and request.commits and self._faults:
-            return self._faults.popleft()
+        if request.api_key == END_TXN and self._faults[request.commits]:
+            return self._faults[request.commits].popleft()
         return None
 
     def transaction(self, transactional_id):
@@ -166,22 +184,20 @@ class KafkaProxy:
 
     async def deliver(self, open_):
         """What was held for this producer arrives now, into the transaction that is open."""
-        for fault, held in open_.held:
-            await _send(held.to_broker, held.request.frame)
-            error_code = -1
+        for fault, request in open_.held:
+            late = Delivered(fault, request.transactional_id, request.epoch, request.commits, -1, open_.produced)
+            from_broker, to_broker = await asyncio.open_connection("127.0.0.1", self.broker_port)
             try:
-                frame = await asyncio.wait_for(_receive(held.from_broker), LATE_ANSWER_S)
+                await _send(to_broker, request.frame)
+                answer = await asyncio.wait_for(_receive(from_broker), LATE_ANSWER_S)
                 # Correlation id, throttle time, error code.
-                (error_code,) = struct.unpack_from(">h", frame, 8)
+                (late.error_code,) = struct.unpack_from(">h", answer, 8)
             except (OSError, EOFError, asyncio.TimeoutError):
                 pass
-            held.to_broker.close()
-            request = held.request
-            self.late.append(
-                Delivered(fault, request.transactional_id, request.epoch, request.commits, error_code, open_.produced)
-            )
+            to_broker.close()
+            self.late.append(late)
             if self.on_late is not None:
-                self.on_late(self.late[-1])
+                self.on_late(late)
         open_.held.clear()
 
 
@@ -189,8 +205,9 @@ class _Connection:
     def __init__(self, proxy, from_client, to_client):
         self.proxy, self.from_client, self.to_client = proxy, from_client, to_client
         self.to_broker = None
+        self.producing = {}  # the transactions of Produce requests under way, by correlation id
+        self.ending = set()  # correlation ids of commits
         self.unheard = set()  # correlation ids whose answer the client must not get
-        self.is_kept = False  # the way to the broker belongs to a held request now
 
     async def run(self):
         self.from_broker, self.to_broker = await asyncio.open_connection("127.0.0.1", self.proxy.broker_port)
@@ -207,7 +224,7 @@ class _Connection:
             task.result()
 
     def close(self):
-        for stream in (self.to_client, None if self.is_kept else self.to_broker):
+        for stream in (self.to_client, self.to_broker):
             if stream is not None:
                 stream.close()
 
@@ -215,6 +232,10 @@ class _Connection:
         while True:
             request = parsed(await _receive(self.from_client))
             await self._follow(request)
+            if request.transactional_id and request.api_key in STEPS:
+                self.proxy.reached(STEPS[request.api_key])
+            if request.api_key == END_TXN and request.commits:
+                self.ending.add(request.correlation)
             fault = self.proxy.fault_for(request)
             if fault is None:
                 await _send(self.to_broker, request.frame)
@@ -229,29 +250,35 @@ class _Connection:
             return
         open_ = self.proxy.transaction(request.transactional_id)
         if request.api_key == PRODUCE:
-            open_.produced += 1
-        elif request.api_key == ADD_OFFSETS and open_.held and open_.produced:
+            self.producing[request.correlation] = open_
+        elif request.api_key == TXN_OFFSET_COMMIT and open_.held and await self._has_records(open_):
             await self.proxy.deliver(open_)
         elif request.api_key == END_TXN:
             open_.produced = 0
+
+    @staticmethod
+    async def _has_records(open_):
+        """Waits a little for the transaction's records, which go to the broker on a connection of their own."""
+        for _ in range(RECORDS_WITHIN_MS):
+            if open_.produced:
+                return True
+            await asyncio.sleep(0.001)
+        return False
 
     async def _harm(self, request, fault):
         """Whether the connection has ended with it."""
         if fault == "twice":
             await _send(self.to_broker, request.frame)
-            self.unheard_after = request.correlation
             await _send(self.to_broker, request.frame)
             return False
         if fault == "unheard":
             self.unheard.add(request.correlation)
             await _send(self.to_broker, request.frame)
             return False
-        # A way of its own for it, as this connection's is still answering what was sent before.
-        from_broker, to_broker = await asyncio.open_connection("127.0.0.1", self.proxy.broker_port)
-        open_ = self.proxy.transaction(request.transactional_id)
-        open_.held.append((fault, Held(request, to_broker, from_broker)))
+        self.proxy.transaction(request.transactional_id).held.append((fault, request))
         if fault == "silent":
-            await asyncio.Event().wait()  # until the client gives the connection up
+            while await self.from_client.read(65536):
+                pass  # until the client gives the connection up
         return True
 
     async def _answers(self):
@@ -264,6 +291,11 @@ class _Connection:
             if correlation == answered:
                 continue  # the second answer to a request that came twice
             answered = correlation
+            if correlation in self.producing:
+                self.producing.pop(correlation).produced += 1
+            if correlation in self.ending:
+                self.ending.discard(correlation)
+                self.proxy.reached("ended")
             await _send(self.to_client, frame)
 
 

@@ -1,10 +1,28 @@
 """An installation whose roles run in processes of their own, each with pages for its operator."""
 
+import json
+import signal
+from contextlib import contextmanager
+
 import httpx
 
 from .daybook import BINARY, Daybook
 from .ports import free_port
 from .processes import Process
+
+
+@contextmanager
+def installed_apart(stack, name, handlers=("handler",), roles=None, **settings):
+    """A new installation on these servers with its roles apart, none running yet; all is removed at the end."""
+    daybook = Daybook(stack, name=name, **settings)
+    try:
+        split = SplitRoles(daybook.install(), handlers, roles)
+        try:
+            yield split
+        finally:
+            split.stop()
+    finally:
+        daybook.discard()
 
 
 class SplitRoles:
@@ -54,9 +72,17 @@ class SplitRoles:
             self.processes[name].wait_ready(lambda name=name: self.is_ready(name))
         return self
 
+    def takeovers(self, name):
+        """What a handler's log says of the shards that it took over, oldest first."""
+        process = self.processes[name]
+        lines = process.log().splitlines() if process.log_path.exists() else []
+        return [json.loads(line) for line in lines if '"shard taken over"' in line]
+
     def stop(self):
         """Orderly; the exit codes of those that ran."""
         running = {name: process for name, process in self.processes.items() if process.is_running()}
+        for process in running.values():
+            process.signal(signal.SIGCONT)
         return {name: process.stop() for name, process in running.items()}
 
     def kill(self):

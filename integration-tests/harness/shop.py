@@ -63,3 +63,12 @@ class Shop:
         order = self.client.expect(201, self.check_out(self.cart(*lines)["id"], method))
         assert order["status"] == "confirmed", order
         return order
+
+
+def open_shop(daybook, plenty=1_000_000, few=30):
+    """Goods that are always there and goods that run out, for Shoppers; their SKUs."""
+    with daybook.client() as client:
+        shop = Shop(client)
+        shop.sells("plenty", 500, plenty)
+        shop.sells("few", 700, few)
+    return "plenty", "few"

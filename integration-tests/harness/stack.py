@@ -21,23 +21,33 @@ UNSAFE = {"DAYBOOK_LOCAL_KAFKA_FLUSH_MESSAGES": NEVER_FLUSH, "DAYBOOK_LOCAL_POST
 
 
 class Stack:
-    """`up` starts what does not run; what was stored survives `down`. `discard` ends it and removes the folder."""
+    """`up` starts what does not run; what was stored survives `down`. `discard` ends it and removes the folder.
 
-    def __init__(self, environment=None):
+    `proxied` names links to Kafka on which a test's proxy stands: for each the broker listens on a port of its own, and
+    tells clients that come this way the proxy's port (`link_ports`).
+    """
+
+    def __init__(self, environment=None, proxied=()):
         self.directory = Path(tempfile.mkdtemp(prefix="daybook-stack-"))
         # PostgreSQL runs as a user of its own and has to reach its folder in here.
         self.directory.chmod(0o711)
         self.kafka_port = free_port(neighbours=1)
         self.postgres_port = free_port()
-        self._environment = clean_environment(environment)
+        self._links = {name: (free_port(), free_port()) for name in proxied}
+        pairs = " ".join(f"{broker}={proxy}" for proxy, broker in self._links.values())
+        self._environment = clean_environment((environment or {}) | {"DAYBOOK_LOCAL_KAFKA_PROXIED": pairs})
 
     @property
     def brokers(self):
         return f"127.0.0.1:{self.kafka_port}"
 
-    def postgres(self, database="daybook"):
-        """A libpq connection string."""
-        return f"host=127.0.0.1 port={self.postgres_port} user=daybook dbname={database}"
+    def link_ports(self, name):
+        """Where the proxy of this link to Kafka has to listen, and where the broker does behind it."""
+        return self._links[name]
+
+    def postgres(self, database="daybook", port=None):
+        """A libpq connection string; `port` is that of a proxy."""
+        return f"host=127.0.0.1 port={port or self.postgres_port} user=daybook dbname={database}"
 
     def up(self):
         self._run("stack.sh", "up", self.directory, self.kafka_port, self.postgres_port)
@@ -84,10 +94,11 @@ class Stack:
         self.down()
         shutil.rmtree(self.directory)
 
-    def _run(self, script, *arguments):
+    def _run(self, script, *arguments, environment=None):
         command = [SCRIPTS / script, *map(str, arguments)]
+        environment = environment or self._environment
         ended = subprocess.run(
-            command, env=self._environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
         )
         assert ended.returncode == 0, f"{script} failed with {ended.returncode}:\n{ended.stdout}{ended.stderr}"
         return ended.stderr
