@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/base/macros.h"
+#include "core/pg/migrate.h"
 #include "core/vault/vault.h"
 #include "projections/runtime/schema.h"
 
@@ -24,7 +25,7 @@ static enum err migrate_all(const struct config *config, struct err_info *info) 
         failure = migrate_view(session, views[i], info);
     }
     if (failure == ERR_NONE) {
-        failure = pg_session_exec(session, vault_sql, info);
+        failure = pg_migrate_again(session, vault_sql, info);
     }
     if (failure == ERR_NONE) {
         printf("%-10s is up to date\n", "vault");

@@ -38,25 +38,42 @@ static enum err run_steps(struct pg_session *session, const char *schema, const 
     return failure;
 }
 
+static enum err begin(struct pg_session *session, struct err_info *info) {
+    return pg_session_exec(session, "BEGIN; SELECT pg_advisory_xact_lock(" MIGRATION_LOCK ")", info);
+}
+
+/* Commits what went well and rolls back what did not. */
+static enum err end(struct pg_session *session, enum err failure, struct err_info *info) {
+    failure = failure != ERR_NONE ? failure : pg_session_exec(session, "COMMIT", info);
+    if (failure != ERR_NONE) {
+        pg_session_rollback(session);
+    }
+    return failure;
+}
+
+enum err pg_migrate_again(struct pg_session *session, const char *sql, struct err_info *info) {
+    enum err failure = begin(session, info);
+    failure = failure != ERR_NONE ? failure : pg_session_exec(session, sql, info);
+    return end(session, failure, info);
+}
+
 enum err pg_migrate(struct pg_session *session, const char *schema, const struct pg_migration *migrations, size_t count,
                     int *ret_applied, struct err_info *info) {
     assert(count > 0);
     int applied = 0;
-    enum err failure =
-        pg_session_execf(session, info,
-                         "BEGIN; SELECT pg_advisory_xact_lock(" MIGRATION_LOCK "); CREATE SCHEMA IF NOT EXISTS %s;"
-                         "SET LOCAL search_path TO %s; CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY "
-                         "KEY, name text NOT NULL)",
-                         schema, schema);
+    enum err failure = begin(session, info);
+    if (failure == ERR_NONE) {
+        failure =
+            pg_session_execf(session, info,
+                             "CREATE SCHEMA IF NOT EXISTS %s; SET LOCAL search_path TO %s;"
+                             "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL)",
+                             schema, schema);
+    }
     if (failure == ERR_NONE) {
         failure = run_steps(session, schema, migrations, count, &applied, info);
     }
-    if (failure == ERR_NONE) {
-        failure = pg_session_exec(session, "COMMIT", info);
-    }
-    if (failure != ERR_NONE) {
-        pg_session_rollback(session);
-    } else if (ret_applied != NULL) {
+    failure = end(session, failure, info);
+    if (failure == ERR_NONE && ret_applied != NULL) {
         *ret_applied = applied;
     }
     return failure;

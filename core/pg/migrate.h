@@ -17,6 +17,10 @@ struct pg_migration {
     const char *sql;
 };
 
+/* Runs SQL that is no step, and changes nothing when run again, in a transaction under the same lock: without it two at
+ * once may both find that something is missing. */
+MUST_CHECK enum err pg_migrate_again(struct pg_session *session, const char *sql, struct err_info *info);
+
 /* `ret_applied` (may be NULL): how many steps were run. */
 MUST_CHECK enum err pg_migrate(struct pg_session *session, const char *schema, const struct pg_migration *migrations,
                                size_t count, int *ret_applied, struct err_info *info);

@@ -3,14 +3,20 @@
 #include "core/pg/migrate.h"
 #include "projections/runtime/tables.h"
 
+static enum err format_add(struct pg_session *session, const struct view *view, const char *schema,
+                           struct err_info *info) {
+    char sql[2 * SCHEMA_NAME_MAX + 128];
+    snprintf(sql, sizeof sql, "INSERT INTO %.63s.about (format) SELECT %d WHERE NOT EXISTS (SELECT FROM %.63s.about)",
+             schema, view->format, schema);
+    return pg_migrate_again(session, sql, info);
+}
+
 enum err view_schema_migrate(struct pg_session *session, const struct view *view, const char *schema, int *ret_steps,
                              struct err_info *info) {
     const struct pg_migration steps[] = {{1, "what the runtime keeps", runtime_sql}, {2, "the view", view->sql}};
     enum err failure = pg_migrate(session, schema, steps, ARRAY_LENGTH(steps), ret_steps, info);
     if (failure == ERR_NONE) {
-        failure = pg_session_execf(session, info,
-                                   "INSERT INTO %s.about (format) SELECT %d WHERE NOT EXISTS (SELECT FROM %s.about)",
-                                   schema, view->format, schema);
+        failure = format_add(session, view, schema, info);
     }
     return failure;
 }
