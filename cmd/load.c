@@ -147,6 +147,7 @@ const struct command_line load_command = {
         "What is written\n"
         "  --journal FILE       a line an item: what was sent, what was answered; on the disk when load ends\n"
         "  --resume             leaves out what the journal says is decided\n"
+        "  --again              what the journal says is not decided comes again at the file's end, with its key\n"
         "  --report FILE        counts and percentiles as JSON\n"
         "\n"
         "Exit codes: 0 every item has an outcome (refusals are outcomes; the report counts them), 1 an outcome is "

@@ -98,6 +98,10 @@ bool load_journal_has(const struct load_journal *journal, int64_t line_number) {
 }
 
 void load_journal_write(struct load_journal *journal, json_t *entry) {
+    if (json_is_true(json_object_get(entry, "decided"))) {
+        /* It fails for want of memory alone; then the line may come again, under its key. */
+        (void)!mark(journal, json_integer_value(json_object_get(entry, "line")), NULL);
+    }
     /* A failure stays in the FILE's error flag, which is looked at in the end. */
     (void)json_dumpf(entry, journal->file, JSON_COMPACT | JSON_PRESERVE_ORDER);
     (void)fputc('\n', journal->file);

@@ -28,10 +28,10 @@ struct load_journal {
 MUST_CHECK enum err load_journal_open(struct load_journal *journal, const char *path, bool resumes,
                                       struct err_info *info);
 
-/* Whether the file's line has a final answer from an earlier run. */
+/* Whether the file's line has a final answer, from this run or an earlier one. */
 bool load_journal_has(const struct load_journal *journal, int64_t line_number);
 
-/* Appends an entry (borrowed). */
+/* Appends an entry (borrowed), and remembers whether it is decided. */
 void load_journal_write(struct load_journal *journal, json_t *entry);
 
 /* ERR_IO when anything could not be written, now or before. */

@@ -214,6 +214,7 @@ static enum load_verdict checkout_answered(struct load_item *item, const json_t 
     item->id = learn(item, body, is_refused(item) ? "order" : "id");
     item->order_status = learn(item, body, "status");
     item->total = json_incref(json_object_get(body, "total"));
+    item->skus = json_incref(json_object_get(body, "skus"));
     return LOAD_ITEM_DONE;
 }
 

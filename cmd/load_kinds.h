@@ -35,6 +35,7 @@ struct load_item {
     struct str position; /* Daybook-Position to send on */
     struct str order_status;
     json_t *total;   /* owned */
+    json_t *skus;    /* owned; those that a problem names */
     struct str code; /* of the problem that ended it */
     int status;      /* of the last answer */
 };

@@ -99,6 +99,7 @@ enum option_id {
     OPTION_TIMEOUT,
     OPTION_JOURNAL,
     OPTION_RESUME,
+    OPTION_AGAIN,
     OPTION_REPORT,
     OPTION_SALT,
     OPTION_PAYMENT,
@@ -116,6 +117,7 @@ static const struct option OPTIONS[] = {
     {"timeout-ms", required_argument, NULL, OPTION_TIMEOUT},
     {"journal", required_argument, NULL, OPTION_JOURNAL},
     {"resume", no_argument, NULL, OPTION_RESUME},
+    {"again", no_argument, NULL, OPTION_AGAIN},
     {"report", required_argument, NULL, OPTION_REPORT},
     {"salt", required_argument, NULL, OPTION_SALT},
     {"payment", required_argument, NULL, OPTION_PAYMENT},
@@ -148,6 +150,9 @@ static enum err take_option(int id, char *value, struct load_options *options, i
     case OPTION_RESUME:
         options->resumes = true;
         return ERR_NONE;
+    case OPTION_AGAIN:
+        options->comes_again = true;
+        return ERR_NONE;
     case OPTION_REPORT:
         options->report = value;
         return ERR_NONE;
@@ -178,6 +183,9 @@ static enum err check_together(struct load_options *options, int64_t closed, str
     }
     if (options->resumes && options->journal == NULL) {
         return err_set(info, ERR_CONFIG, "--resume goes on from a journal: give --journal");
+    }
+    if (options->comes_again && options->journal == NULL) {
+        return err_set(info, ERR_CONFIG, "--again looks into the journal for what has no answer: give --journal");
     }
     return ERR_NONE;
 }

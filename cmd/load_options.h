@@ -34,6 +34,7 @@ struct load_options {
     const char *provider; /* of baskets that name no payment */
     const char *method;
     bool resumes;
+    bool comes_again; /* lines without a final answer, at the file's end */
 };
 
 /* `daybook load --help` describes them. */

@@ -89,6 +89,10 @@ static void write_entry(struct slot *slot, struct str outcome, bool is_decided) 
     if (entry == NULL) {
         return;
     }
+    /* The interval of the last step, in which it took place if it did. */
+    put_text(entry, "key", slot->request.key);
+    json_object_set_new(entry, "invoke_us", json_integer((json_int_t)slot->first_sent_us));
+    json_object_set_new(entry, "return_us", is_decided ? json_integer((json_int_t)now_us()) : json_null());
     bool is_order = item->options->kind == LOAD_BASKETS || item->options->kind == LOAD_CHECKOUTS;
     put_text(entry, "code", item->code);
     put_text(entry, "cart", item->cart);
@@ -96,6 +100,9 @@ static void write_entry(struct slot *slot, struct str outcome, bool is_decided) 
     put_text(entry, "order_status", item->order_status);
     if (item->total != NULL) {
         json_object_set(entry, "total", item->total);
+    }
+    if (item->skus != NULL) {
+        json_object_set(entry, "skus", item->skus);
     }
     if (item->line != NULL) {
         json_object_set(entry, "sent", item->line);
@@ -108,6 +115,7 @@ static void clear_item(struct slot *slot) {
     struct load_item *item = &slot->item;
     json_decref(item->line);
     json_decref(item->total);
+    json_decref(item->skus);
     arena_reset(&item->arena);
     struct arena arena = item->arena;
     *item = (struct load_item){.options = slot->run->options, .arena = arena};
@@ -235,6 +243,7 @@ static void begin_polling(struct slot *slot, const struct http_client_answer *an
 static void on_answer(void *context, const struct http_client_answer *answer) {
     struct slot *slot = context;
     bool is_poll = !str_is_empty(slot->poll_path);
+    slot->item.status = answer->failure == HTTP_CLIENT_OK ? answer->status : 0;
     if (answer->failure != HTTP_CLIENT_OK || says_try_again(answer->status)) {
         int64_t retry_after_s = 0;
         struct str asked = http_client_field(answer, "Retry-After");
@@ -296,7 +305,7 @@ static bool next_line(struct load_run *run, struct str *ret_line) {
     bool has_rewound = false;
     for (;;) {
         enum err err = load_source_next(&run->source, ret_line, &info);
-        if (err == ERR_NOT_FOUND && run->rules->goes_round && !has_rewound) {
+        if (err == ERR_NOT_FOUND && (run->rules->goes_round || run->options->comes_again) && !has_rewound) {
             has_rewound = true; /* once: an empty file has no lines, however often it is read */
             err = load_source_rewind(&run->source, &info);
             if (err == ERR_NONE) {
@@ -409,7 +418,7 @@ void load_run_stop(struct load_run *run) {
 
 static double share_done(const struct load_run *run) {
     double share = 0, other = 0;
-    if (run->source.bytes_total > 0 && !run->rules->goes_round) {
+    if (run->source.bytes_total > 0 && !run->rules->goes_round && !run->options->comes_again) {
         share = (double)run->source.bytes_read / (double)run->source.bytes_total;
     }
     if (run->schedule.items_max != UINT64_MAX) {

@@ -193,8 +193,12 @@ func stockOf(entries []*entry) (stock, error) {
 		_, isAsked := history.holds[one.owner()]
 		if one.endsUnasked() && !isAsked {
 			history.endHold(one.owner())
+			from := one.Invoke
+			if one.Outcome == "ok" {
+				from = *one.Return // it was told to be held
+			}
 			history.actions = append(history.actions, &action{op: "release", quantity: one.Quantity,
-				hold: history.holds[one.owner()], from: one.Invoke, to: endless, entry: one})
+				hold: history.holds[one.owner()], from: from, to: endless, entry: one})
 		}
 		history.add(one)
 	}
