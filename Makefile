@@ -67,7 +67,8 @@ FUZZ_SECONDS ?= 20
 SIM_OBJECTS := $(call object,$(filter-out %_test.c %/main.c,$(SIM_SOURCES)))
 SIM_LDLIBS = $(filter-out -lrdkafka -luv,$(LDLIBS))
 SIM_WRAPPED := pthread_create pthread_join pthread_setname_np pthread_mutex_lock pthread_rwlock_rdlock pthread_rwlock_wrlock \
-  pthread_cond_wait pthread_cond_timedwait pthread_cond_signal pthread_cond_broadcast nanosleep clock_gettime time
+  pthread_cond_wait pthread_cond_timedwait pthread_cond_signal pthread_cond_broadcast nanosleep clock_gettime time \
+  setpriority
 SIM_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED))
 SIM := $(BUILD)/simulator
 HISTORIES := build/histories/histories

@@ -25,7 +25,8 @@ struct fake_partition {
     struct fake_record *records; /* FAKE_RECORDS_MAX of them; the index is the offset */
     int64_t low;                 /* what was before it, retention has taken */
     int64_t end;
-    int64_t reads_at; /* of the takeover's reader; -1: not assigned */
+    int64_t reads_at; /* of the one reader there is; -1: not assigned */
+    int64_t told_end; /* the end it was told last; -1: none */
 };
 
 struct fake_log {
@@ -34,6 +35,8 @@ struct fake_log {
     struct log_topics topics;
     struct policy policy;
     struct fake_partition partitions[TOPIC_COUNT][FAKE_SHARDS];
+    int assigns;                  /* so far */
+    enum err poll_fails;          /* the next poll's answer */
     bool ends_early[TOPIC_COUNT]; /* the next poll of the topic tells an end before the record it stands at */
     int64_t committed[FAKE_SHARDS];
     int64_t now_us; /* the broker's time; moves on with every record */
@@ -112,11 +115,20 @@ static inline enum err fake_assign(void *context, const struct log_partition *pa
     struct fake_log *log = context;
     for (int topic = 0; topic < TOPIC_COUNT; topic++) {
         for (int shard = 0; shard < FAKE_SHARDS; shard++) {
-            log->partitions[topic][shard].reads_at = -1;
+            log->partitions[topic][shard].reads_at = log->partitions[topic][shard].told_end = -1;
         }
     }
     for (size_t i = 0; i < count; i++) {
         fake_partition_of(log, partitions[i].topic, partitions[i].partition)->reads_at = partitions[i].offset;
+    }
+    log->assigns++;
+    return ERR_NONE;
+}
+
+static inline enum err fake_ends(void *context, struct log_partition *partitions, size_t count, struct err_info *info) {
+    (void)info;
+    for (size_t i = 0; i < count; i++) {
+        partitions[i].offset = fake_partition_of(context, partitions[i].topic, partitions[i].partition)->end;
     }
     return ERR_NONE;
 }
@@ -124,8 +136,13 @@ static inline enum err fake_assign(void *context, const struct log_partition *pa
 /* One record or end a partition each time. */
 static inline enum err fake_poll(void *context, int timeout_ms, struct log_record *ret_records, size_t capacity,
                                  size_t *ret_count, struct err_info *info) {
-    (void)timeout_ms, (void)info;
+    (void)timeout_ms;
     struct fake_log *log = context;
+    if (log->poll_fails != ERR_NONE) {
+        enum err err = log->poll_fails;
+        log->poll_fails = ERR_NONE;
+        return err_set(info, err, "as the test wants it");
+    }
     size_t count = 0;
     for (int topic = 0; topic < TOPIC_COUNT; topic++) {
         for (int shard = 0; shard < FAKE_SHARDS && count < capacity; shard++) {
@@ -134,7 +151,8 @@ static inline enum err fake_poll(void *context, int timeout_ms, struct log_recor
                    partition->records[partition->reads_at].is_marker) {
                 partition->reads_at++;
             }
-            if (partition->reads_at < 0) {
+            if (partition->reads_at < 0 || (partition->reads_at >= partition->end && partition->told_end >= 0 &&
+                                            partition->told_end == partition->reads_at)) {
                 continue;
             }
             struct log_record *record = &ret_records[count++];
@@ -142,7 +160,7 @@ static inline enum err fake_poll(void *context, int timeout_ms, struct log_recor
                 .topic = log->topics.names[topic], .partition = shard, .offset = partition->reads_at};
             if (partition->reads_at == partition->end || log->ends_early[topic]) {
                 record->end = true;
-                partition->reads_at = log->ends_early[topic] ? partition->reads_at : -1;
+                partition->told_end = log->ends_early[topic] ? -1 : partition->reads_at;
                 log->ends_early[topic] = false;
                 continue;
             }
@@ -156,27 +174,34 @@ static inline enum err fake_poll(void *context, int timeout_ms, struct log_recor
     return ERR_NONE;
 }
 
-/* Takes a shard over as a worker does; the takeover shows what was found. */
-static inline enum err fake_take_over(struct fake_log *log, int32_t shard, struct takeover *ret_takeover,
-                                      struct err_info *info) {
-    static struct takeover_log port;
-    port = (struct takeover_log){fake_watermarks, fake_assign, fake_poll, log};
+static inline struct replay_log fake_port(struct fake_log *log) {
+    return (struct replay_log){fake_watermarks, fake_assign, fake_poll, fake_ends, log};
+}
+
+/* Takes a shard over as a worker does, with the store that it holds already (NULL: it opens it); the takeover shows
+ * what was found. */
+static inline enum err fake_take_over_with(struct fake_log *log, int32_t shard, struct store *store,
+                                           struct takeover *ret_takeover, struct err_info *info) {
+    static struct replay_log port;
+    port = fake_port(log);
     const struct store_options store_options = {
         .data_dir = log->dir, .shard = shard, .cluster_id = "cluster", .boot_id = "boot"};
     const char *why;
-    struct store *store;
-    enum err err = store_open(&store_options, &store, &why, info);
+    enum err err = store == NULL ? store_open(&store_options, &store, &why, info) : ERR_NONE;
     if (err != ERR_NONE) {
         return err;
     }
     const struct takeover_options options = {
         .log = &port,
-        .topics = &log->topics,
-        .aggregates = &fake_aggregates,
-        .shard = shard,
-        .store = store,
+        .replay =
+            {
+                .topics = &log->topics,
+                .aggregates = &fake_aggregates,
+                .shard = shard,
+                .store = store,
+                .window_us = log->engine.options.window_us,
+            },
         .committed_offset = log->committed[shard],
-        .window_us = log->engine.options.window_us,
     };
     bool done = false;
     err = takeover_begin(ret_takeover, &options, info);
@@ -192,6 +217,11 @@ static inline enum err fake_take_over(struct fake_log *log, int32_t shard, struc
     log->committed[shard] = ret_takeover->next_offset;
     engine_own(&log->engine, shard, store);
     return ERR_NONE;
+}
+
+static inline enum err fake_take_over(struct fake_log *log, int32_t shard, struct takeover *ret_takeover,
+                                      struct err_info *info) {
+    return fake_take_over_with(log, shard, NULL, ret_takeover, info);
 }
 
 static inline void fake_own(struct fake_log *log, int32_t shard) {

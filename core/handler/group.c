@@ -9,7 +9,9 @@
 
 enum {
     SESSION_TIMEOUT_MS = 6000,
-    HEARTBEAT_MS = 1500,
+    /* By an answer to one of these a member learns that shards are to be moved. Those of an owner that has left stand
+     * still until then. */
+    HEARTBEAT_MS = 500,
     /* The worker polls even while it takes over and while it waits for a broker; this is for one that hangs. */
     MAX_POLL_INTERVAL_MS = 120000,
     QUEUED_MAX_KBYTES = 16 * 1024,

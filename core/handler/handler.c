@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "core/base/timestamp.h"
+#include "core/handler/data_dir.h"
+#include "core/handler/standby_thread.h"
 #include "core/handler/worker.h"
 
 enum { REPLIES_LINGER_MS = 0, REPLIES_TIMEOUT_MS = 10000, REPLIES_CLOSE_MS = 2000, HOST_MAX = 256 };
@@ -15,6 +17,9 @@ struct handler {
     struct log_topics topics;
     struct log_producer *replies;
     struct witness witness;
+    int lock; /* of data_dir; -1: none yet */
+    struct standbys *standbys;
+    struct standby_thread *standby_thread;
     struct worker **workers;
     int worker_count;
 };
@@ -28,10 +33,14 @@ static void handler_free(struct handler *handler) {
     for (int i = 0; i < handler->worker_count; i++) {
         worker_join(handler->workers[i]);
     }
+    /* After the workers: what they hand over is waited for by others. */
+    standby_thread_stop(handler->standby_thread);
+    standbys_free(handler->standbys);
     if (handler->replies != NULL) {
         log_producer_close(handler->replies, REPLIES_CLOSE_MS);
     }
     witness_close(&handler->witness);
+    data_dir_unlock(handler->lock);
     free(handler->workers);
     free(handler);
 }
@@ -50,6 +59,7 @@ static enum err workers_start(struct handler *handler, const struct config *conf
         .replies = handler->replies,
         .local_replies = local,
         .witness = &handler->witness,
+        .standbys = handler->standbys,
         .host = config->handler_name[0] == '\0' ? host : config->handler_name,
     };
     for (int i = 0; i < (int)config->handler_workers; i++) {
@@ -64,6 +74,22 @@ static enum err workers_start(struct handler *handler, const struct config *conf
     return ERR_NONE;
 }
 
+static enum err standbys_start(struct handler *handler, const struct config *config, struct err_info *info) {
+    if (config->standby_stores == 0) {
+        return ERR_NONE;
+    }
+    const struct standbys_options options = {
+        .data_dir = config->data_dir,
+        .topics = &handler->topics,
+        .aggregates = &all_aggregates,
+        .shard_count = handler->policy.shard_count,
+        .most = (uint32_t)config->standby_stores,
+        .window_us = config->dedup_window_s * MICROS_PER_SECOND,
+    };
+    handler->standbys = standbys_new(&options, clock_boot_us());
+    return standby_thread_start(handler->standbys, config->kafka_brokers, &handler->standby_thread, info);
+}
+
 enum err handler_start(const struct config *config, struct local_replies *local, struct handler **ret_handler,
                        struct err_info *info) {
     struct handler *handler = calloc(1, sizeof *handler);
@@ -72,6 +98,7 @@ enum err handler_start(const struct config *config, struct local_replies *local,
         .payment_deadline_us = config->payment_deadline_s * MICROS_PER_SECOND,
         .shard_count = (uint32_t)config->shards,
     };
+    handler->lock = -1;
     log_topics_name(&handler->topics, config->topic_prefix);
     handler->workers = calloc((size_t)config->handler_workers, sizeof(struct worker *));
     assert(handler->workers != NULL);
@@ -82,7 +109,9 @@ enum err handler_start(const struct config *config, struct local_replies *local,
         .delivery_timeout_ms = REPLIES_TIMEOUT_MS,
     };
     enum err err = log_producer_open(&options, &handler->replies, info);
+    err = err == ERR_NONE ? data_dir_lock(config->data_dir, &handler->lock, info) : err;
     err = err == ERR_NONE ? witness_open(&handler->witness, config->data_dir, info) : err;
+    err = err == ERR_NONE ? standbys_start(handler, config, info) : err;
     err = err == ERR_NONE ? workers_start(handler, config, local, info) : err;
     if (err != ERR_NONE) {
         handler_free(handler);
@@ -235,6 +264,31 @@ static void metrics_of_stops(const struct handler *handler, struct buf *out) {
     each_stopped(handler, stop_metric, out);
 }
 
+static void metrics_of_standbys(const struct handler *handler, struct buf *out) {
+    struct standbys_report report = {0};
+    if (handler->standbys != NULL) {
+        standbys_report(handler->standbys, &report);
+    }
+    metric(out, "standbys", "gauge", "Standby stores that are kept: of shards that other processes own.",
+           (uint64_t)report.open);
+    metric(out, "standbys_replayed_total", "counter", "Records folded into standby stores.", report.replayed);
+    metric(out, "standbys_handed_over_total", "counter", "Takeovers that began with a standby store.",
+           report.handed_over);
+    metric(out, "standbys_failed_total", "counter", "Standby stores left for a while because of a trouble.",
+           report.failed);
+    metric(out, "standbys_discarded_total", "counter",
+           "Standby stores thrown away: they did not fit the log, or the disk had too little room.", report.discarded);
+    buf_str(out, STR("# HELP daybook_handler_standby_lag_records Records of the log that a standby store lacks.\n"
+                     "# TYPE daybook_handler_standby_lag_records gauge\n"));
+    int64_t lag;
+    for (int32_t shard = 0; handler->standbys != NULL && standbys_lag(handler->standbys, shard, &shard, &lag);
+         shard++) {
+        if (lag >= 0) {
+            buf_printf(out, "daybook_handler_standby_lag_records{shard=\"%" PRId32 "\"} %" PRId64 "\n", shard, lag);
+        }
+    }
+}
+
 void handler_metrics(const struct handler *handler, struct buf *out) {
     struct worker_report *sum = calloc(1, sizeof *sum);
     assert(sum != NULL);
@@ -282,6 +336,7 @@ void handler_metrics(const struct handler *handler, struct buf *out) {
         metric(out, rows[i].name, rows[i].type, rows[i].help, rows[i].value);
     }
     metrics_of_stops(handler, out);
+    metrics_of_standbys(handler, out);
     metrics_of_commits(out, &sum->commit_us);
     free(sum);
 }

@@ -96,12 +96,12 @@ static void what_is_replayed_equals_what_was_decided(void **state) {
     struct takeover takeover = {0};
     struct err_info info;
     assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
-    assert_int_equal(takeover.replayed, 6); /* three events, three outcomes */
+    assert_int_equal(takeover.replay.replayed, 6); /* three events, three outcomes */
     store_digest(log, replayed);
     assert_memory_equal(live, replayed, sizeof live);
     fake_disown(log, 0);
     assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
-    assert_int_equal(takeover.replayed, 0); /* and it knows how far it came */
+    assert_int_equal(takeover.replay.replayed, 0); /* and it knows how far it came */
 }
 
 static void a_store_that_is_up_to_date_replays_nothing(void **state) {
@@ -111,8 +111,8 @@ static void a_store_that_is_up_to_date_replays_nothing(void **state) {
     struct takeover takeover = {0};
     struct err_info info;
     assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
-    assert_int_equal(takeover.replayed, 0);
-    assert_null(takeover.discarded);
+    assert_int_equal(takeover.replay.replayed, 0);
+    assert_null(takeover.replay.discarded);
 }
 
 static void a_commit_that_never_reached_the_store_is_replayed(void **state) {
@@ -128,7 +128,7 @@ static void a_commit_that_never_reached_the_store_is_replayed(void **state) {
     fake_disown(log, 0);
     struct takeover takeover = {0};
     assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
-    assert_int_equal(takeover.replayed, 2);
+    assert_int_equal(takeover.replay.replayed, 2);
     struct stored_stream stream;
     assert_true(stored(log, cart, &stream));
     assert_int_equal(stream.version, 4);
@@ -145,7 +145,7 @@ static void batches_that_were_kept_and_not_written_are_replayed(void **state) {
     struct takeover takeover = {0};
     struct err_info info;
     assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
-    assert_int_equal(takeover.replayed, 6);
+    assert_int_equal(takeover.replay.replayed, 6);
     store_digest(log, replayed);
     struct fake_log *other = fake_log_new();
     used_shard(other);
@@ -170,7 +170,7 @@ static void batches_written_together_leave_nothing_to_replay(void **state) {
     struct takeover takeover = {0};
     struct err_info info;
     assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
-    assert_int_equal(takeover.replayed, 0);
+    assert_int_equal(takeover.replay.replayed, 0);
     assert_true(stored(log, cart, &stream));
     assert_int_equal(stream.version, number);
 }
@@ -184,7 +184,7 @@ static void a_store_ahead_of_a_cut_log_is_discarded(void **state) {
     struct takeover takeover = {0};
     struct err_info info;
     assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
-    assert_non_null(takeover.discarded);
+    assert_non_null(takeover.replay.discarded);
     struct stored_stream stream;
     assert_true(stored(log, cart, &stream));
     assert_int_equal(stream.version, 2);
@@ -200,7 +200,7 @@ static void a_store_of_another_history_is_discarded(void **state) {
     struct takeover takeover = {0};
     struct err_info info;
     (void)fake_take_over(log, 0, &takeover, &info);
-    assert_non_null(takeover.discarded);
+    assert_non_null(takeover.replay.discarded);
     (void)cart;
 }
 
@@ -244,8 +244,8 @@ static void strangers_records_are_passed_over_and_counted(void **state) {
     struct takeover takeover = {0};
     struct err_info info;
     assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
-    assert_int_equal(takeover.foreign, 2);
-    assert_int_equal(takeover.replayed, 8);
+    assert_int_equal(takeover.replay.foreign, 2);
+    assert_int_equal(takeover.replay.replayed, 8);
 }
 
 static void an_event_of_a_schema_not_known_here_stops_the_shard(void **state) {
@@ -268,7 +268,7 @@ static void a_last_stable_offset_at_the_record_looked_for_is_waited_out(void **s
     struct err_info info;
     assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
     assert_false(log->ends_early[TOPIC_CARTS]);
-    assert_null(takeover.discarded);
+    assert_null(takeover.replay.discarded);
 }
 
 static void a_used_shard_without_a_committed_offset_is_not_reset(void **state) {

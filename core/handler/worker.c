@@ -25,6 +25,7 @@ static void on_revoked(void *context, bool is_lost) {
         shards_hand_over(worker, stopping);
     }
     shards_forget_stops(worker);
+    shards_unclaim(worker);
     shards_count(worker);
 }
 
@@ -217,6 +218,7 @@ static void *worker_run(void *context) {
     group_leave(worker->group); /* hands the shards over through on_revoked */
     worker->group = NULL;
     shards_release(worker, true);
+    shards_unclaim(worker);
     log_txn_close(worker->txn);
     worker->txn = NULL;
     return NULL;

@@ -13,6 +13,7 @@
 #include "core/base/config.h"
 #include "core/base/histogram.h"
 #include "core/handler/engine.h"
+#include "core/handler/standbys.h"
 #include "core/handler/witness.h"
 #include "core/log/local_replies.h"
 #include "core/log/producer.h"
@@ -25,6 +26,7 @@ struct worker_options {
     struct log_producer *replies;        /* shared by the workers of a process */
     struct local_replies *local_replies; /* likewise; NULL: nobody listens in this process */
     struct witness *witness;             /* likewise */
+    struct standbys *standbys;           /* likewise; NULL: none are kept */
     const char *host;                    /* names the transactional producers */
     int number;
 };

@@ -17,7 +17,7 @@
 #include "core/log/txn.h"
 
 enum {
-    KAFKA_CALL_TIMEOUT_MS = 5000, /* for one question to the broker */
+    KAFKA_CALL_TIMEOUT_MS = 5000, /* for one question to the group's broker */
     TIMERS_PER_BATCH = 256,
     TIMER_CHECK_MS = 100,
     POLL_MS = 100, /* how long an idle worker waits for a command before it looks at timers and at being stopped */
@@ -29,6 +29,7 @@ enum {
 /* A shard as its worker sees it. Free -> active by takeover; -> free by revocation or trouble; -> stopped when its
  * history or its commands are not what they must be, until it is revoked: whoever is assigned it next looks again. */
 struct worker_shard {
+    bool is_claimed; /* from the standbys, until it is revoked */
     bool active;
     bool stopped;
     struct store *store;       /* while active */
@@ -93,6 +94,9 @@ void shards_hand_over(struct worker *worker, bool synced);
 
 /* Stops a shard, loudly: nothing is decided on it any more, its commands wait in the log, other shards go on. */
 void shard_stop(struct worker *worker, int32_t shard, const struct err_info *why);
+
+/* With the assignment gone and all stores closed, others may keep standby stores of them. */
+void shards_unclaim(struct worker *worker);
 
 /* With the assignment gone, stopped shards are another owner's, or are looked at again. */
 void shards_forget_stops(struct worker *worker);

@@ -4,8 +4,8 @@
 
 #include "core/base/logger.h"
 #include "core/base/timestamp.h"
+#include "core/handler/replay_reader.h"
 #include "core/handler/worker_parts.h"
-#include "core/log/reader.h"
 
 enum {
     TAKEOVER_STEP_MS = 100,
@@ -13,23 +13,6 @@ enum {
     /* A transaction left open by a dead owner is aborted by the broker after its 4 s; three times that is no delay. */
     TAKEOVER_STALLED_S = 12,
 };
-
-/* ---- the log, as takeover wants it ------------------------------------------------------------------------------- */
-
-static enum err reader_watermarks(void *context, const char *topic, int32_t partition, int64_t *ret_low,
-                                  int64_t *ret_high, struct err_info *info) {
-    return log_reader_watermarks(context, topic, partition, KAFKA_CALL_TIMEOUT_MS, ret_low, ret_high, info);
-}
-
-static enum err reader_assign(void *context, const struct log_partition *partitions, size_t count,
-                              struct err_info *info) {
-    return log_reader_assign(context, partitions, count, info);
-}
-
-static enum err reader_poll(void *context, int timeout_ms, struct log_record *ret_records, size_t capacity,
-                            size_t *ret_count, struct err_info *info) {
-    return log_reader_poll(context, timeout_ms, ret_records, capacity, ret_count, info);
-}
 
 /* ---- giving up --------------------------------------------------------------------------------------------------- */
 
@@ -99,6 +82,15 @@ void shards_forget_stops(struct worker *worker) {
     pthread_mutex_unlock(&worker->report_lock);
 }
 
+void shards_unclaim(struct worker *worker) {
+    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
+        if (worker->shards[i].is_claimed) {
+            worker->shards[i].is_claimed = false;
+            standbys_unclaim(worker->options.standbys, (int32_t)i, clock_boot_us());
+        }
+    }
+}
+
 bool shards_are_settled(const struct worker *worker) {
     uint64_t generation = group_generation(worker->group);
     return generation > 0 && worker->settled_generation == generation && !worker->must_take_over;
@@ -132,6 +124,7 @@ static void shard_activate(struct worker *worker, int32_t number, struct store *
     int64_t died_at = -1;
     (void)witness_died_at(worker->options.witness, number, &died_at);
     *shard = (struct worker_shard){
+        .is_claimed = shard->is_claimed,
         .active = true,
         .store = store,
         .next_offset = takeover->next_offset,
@@ -150,23 +143,23 @@ static void shard_activate(struct worker *worker, int32_t number, struct store *
     engine_own(&worker->engine, number, store);
 }
 
-static void takeover_tell(struct worker *worker, int32_t shard, const struct takeover *takeover, int64_t took_us,
-                          const char *note) {
+static void takeover_tell(struct worker *worker, int32_t shard, const struct takeover *takeover, bool was_standby,
+                          int64_t took_us, const char *note) {
     pthread_mutex_lock(&worker->report_lock);
     worker->report.takeovers++;
-    worker->report.records_replayed += takeover->replayed;
-    worker->report.records_foreign += takeover->foreign;
-    worker->report.stores_discarded += takeover->discarded != NULL;
+    worker->report.records_replayed += takeover->replay.replayed;
+    worker->report.records_foreign += takeover->replay.foreign;
+    worker->report.stores_discarded += takeover->replay.discarded != NULL;
     worker->report.takeover_us_last = (uint64_t)took_us;
     pthread_mutex_unlock(&worker->report_lock);
-    if (takeover->discarded != NULL) {
+    if (takeover->replay.discarded != NULL) {
         log_line(LOG_WARN, "handler", "a state store was thrown away and filled anew from the log",
-                 LOG_INT("shard", shard), LOG_CSTR("why", takeover->discarded));
+                 LOG_INT("shard", shard), LOG_CSTR("why", takeover->replay.discarded));
     }
     log_line(LOG_INFO, "handler", "shard taken over", LOG_INT("shard", shard), LOG_CSTR("worker", worker->name),
-             LOG_INT("next_command", takeover->next_offset), LOG_INT("records", takeover->replayed),
-             LOG_INT("foreign", takeover->foreign), LOG_INT("ms", took_us / MICROS_PER_MS),
-             LOG_CSTR("left", note[0] == '\0' ? "(nothing)" : note));
+             LOG_INT("next_command", takeover->next_offset), LOG_INT("records", takeover->replay.replayed),
+             LOG_INT("foreign", takeover->replay.foreign), LOG_INT("standby", was_standby),
+             LOG_INT("ms", took_us / MICROS_PER_MS), LOG_CSTR("left", note[0] == '\0' ? "(nothing)" : note));
 }
 
 /* Whether the takeover in hand is pointless by now. Serves the group's membership as well. */
@@ -195,22 +188,22 @@ struct takeover_watch {
 
 static void takeover_watch(struct worker *worker, struct takeover_watch *watch, const struct takeover *takeover) {
     int64_t now_us = clock_boot_us();
-    uint64_t records = takeover->replayed + takeover->foreign;
+    uint64_t records = takeover->replay.replayed + takeover->replay.foreign;
     if (records != watch->records) {
         watch->records = records;
         watch->moved_us = now_us;
     }
     if (!watch->told_slow && now_us - watch->began_us > TAKEOVER_SLOW_S * (int64_t)MICROS_PER_SECOND) {
         watch->told_slow = true;
-        log_line(LOG_INFO, "handler", "a takeover goes on", LOG_INT("shard", takeover->options.shard),
-                 LOG_INT("records", takeover->replayed));
+        log_line(LOG_INFO, "handler", "a takeover goes on", LOG_INT("shard", takeover->options.replay.shard),
+                 LOG_INT("records", takeover->replay.replayed));
     }
     if (!watch->told_stalled && now_us - watch->moved_us > TAKEOVER_STALLED_S * (int64_t)MICROS_PER_SECOND) {
         watch->told_stalled = true;
         stalled_set(worker, 1);
         struct err_info info;
         takeover_waits_for(takeover, &info);
-        log_line(LOG_ERROR, "handler", "a takeover stands still", LOG_INT("shard", takeover->options.shard),
+        log_line(LOG_ERROR, "handler", "a takeover stands still", LOG_INT("shard", takeover->options.replay.shard),
                  LOG_CSTR("why", info.text));
     }
 }
@@ -235,7 +228,26 @@ static enum err takeover_finish(struct worker *worker, struct takeover *takeover
     return err;
 }
 
-static enum err shard_take_over(struct worker *worker, int32_t shard, const struct takeover_log *log,
+/* The shard's store: its standby, when there is one, as it is; else what lies in data_dir. */
+static enum err store_obtain(struct worker *worker, int32_t shard, struct store **ret_store, bool *ret_was_standby,
+                             const char **ret_why_discarded, struct err_info *info) {
+    struct store *standby = NULL;
+    if (!worker->shards[shard].is_claimed) {
+        worker->shards[shard].is_claimed = true;
+        standby = standbys_claim(worker->options.standbys, shard);
+    }
+    *ret_was_standby = standby != NULL;
+    if (standby != NULL) {
+        *ret_store = standby;
+        *ret_why_discarded = NULL;
+        return ERR_NONE;
+    }
+    const struct store_options options = {
+        .data_dir = worker->options.config->data_dir, .shard = shard, .cluster_id = worker->cluster_id};
+    return store_open(&options, ret_store, ret_why_discarded, info);
+}
+
+static enum err shard_take_over(struct worker *worker, int32_t shard, const struct replay_log *log,
                                 struct err_info *info) {
     int64_t began_us = clock_boot_us(), committed;
     char note[GROUP_NOTE_MAX];
@@ -243,31 +255,33 @@ static enum err shard_take_over(struct worker *worker, int32_t shard, const stru
     if (err != ERR_NONE) {
         return err;
     }
-    const struct store_options store_options = {
-        .data_dir = worker->options.config->data_dir, .shard = shard, .cluster_id = worker->cluster_id};
     struct store *store;
+    bool was_standby;
     const char *why_discarded;
-    err = store_open(&store_options, &store, &why_discarded, info);
+    err = store_obtain(worker, shard, &store, &was_standby, &why_discarded, info);
     if (err != ERR_NONE) {
         return err;
     }
     const struct takeover_options options = {
         .log = log,
-        .topics = worker->options.topics,
-        .aggregates = worker->options.aggregates,
-        .shard = shard,
-        .store = store,
+        .replay =
+            {
+                .topics = worker->options.topics,
+                .aggregates = worker->options.aggregates,
+                .shard = shard,
+                .store = store,
+                .window_us = worker->engine.options.window_us,
+            },
         .committed_offset = committed,
-        .window_us = worker->engine.options.window_us,
     };
     struct takeover takeover;
     bool called_off = false;
     err = takeover_begin(&takeover, &options, info);
-    takeover.discarded = takeover.discarded != NULL ? takeover.discarded : why_discarded;
+    takeover.replay.discarded = takeover.replay.discarded != NULL ? takeover.replay.discarded : why_discarded;
     err = err == ERR_NONE ? takeover_finish(worker, &takeover, &called_off, info) : err;
     if (err == ERR_NONE && !called_off) {
         shard_activate(worker, shard, store, &takeover, suspect_note_read(note));
-        takeover_tell(worker, shard, &takeover, clock_boot_us() - began_us, note);
+        takeover_tell(worker, shard, &takeover, was_standby, clock_boot_us() - began_us, note);
     } else {
         store_close(store, false);
     }
@@ -276,7 +290,7 @@ static enum err shard_take_over(struct worker *worker, int32_t shard, const stru
 }
 
 /* All assigned shards, one after the other, until one fails or the assignment changes. */
-static enum err each_taken_over(struct worker *worker, const struct takeover_log *log, struct err_info *info) {
+static enum err each_taken_over(struct worker *worker, const struct replay_log *log, struct err_info *info) {
     uint64_t generation = group_generation(worker->group);
     size_t count;
     const int32_t *assigned = group_shards(worker->group, &count);
@@ -334,7 +348,7 @@ static enum err all_taken_over(struct worker *worker, struct err_info *info) {
     if (err != ERR_NONE) {
         return err;
     }
-    const struct takeover_log log = {reader_watermarks, reader_assign, reader_poll, reader};
+    const struct replay_log log = replay_log_of_reader(reader);
     err = log_reader_check_shards(reader, worker->options.topics->names[TOPIC_COMMANDS],
                                   (int32_t)worker_shard_count(worker), KAFKA_CALL_TIMEOUT_MS, info);
     err = err == ERR_NONE ? each_taken_over(worker, &log, info) : err;

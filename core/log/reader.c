@@ -320,8 +320,8 @@ static enum err ask_offset(rd_kafka_t *client, const char *topic, int32_t partit
     return ERR_NONE;
 }
 
-enum err log_reader_watermarks(struct log_reader *reader, const char *topic, int32_t partition, int timeout_ms,
-                               int64_t *ret_low, int64_t *ret_high, struct err_info *info) {
+/* Who is asked where partitions end. */
+static enum err asked_client(struct log_reader *reader, rd_kafka_t **ret_client, struct err_info *info) {
     rd_kafka_t *client = reader->client;
     if (reader->isolation == LOG_READ_COMMITTED) {
         if (reader->uncommitted == NULL) {
@@ -332,19 +332,76 @@ enum err log_reader_watermarks(struct log_reader *reader, const char *topic, int
         }
         client = reader->uncommitted;
     }
+    *ret_client = client;
+    return ERR_NONE;
+}
+
+/* Nobody else takes what is told of the second client. */
+static void asked_served(struct log_reader *reader) {
+    if (reader->uncommitted != NULL) {
+        rd_kafka_poll(reader->uncommitted, 0);
+    }
+}
+
+enum err log_reader_watermarks(struct log_reader *reader, const char *topic, int32_t partition, int timeout_ms,
+                               int64_t *ret_low, int64_t *ret_high, struct err_info *info) {
+    rd_kafka_t *client;
+    enum err err = asked_client(reader, &client, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
     int64_t low = 0, high = 0;
-    enum err err = ask_offset(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, &low, info);
+    err = ask_offset(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, &low, info);
     if (err == ERR_NONE) {
         err = ask_offset(client, topic, partition, RD_KAFKA_OFFSET_END, timeout_ms, &high, info);
     }
-    if (client == reader->uncommitted) {
-        rd_kafka_poll(client, 0); /* nobody else takes what is told of this client */
-    }
+    asked_served(reader);
     if (err == ERR_NONE) {
         *ret_low = low;
         *ret_high = high;
     }
     return err;
+}
+
+enum err log_reader_ends(struct log_reader *reader, struct log_partition *partitions, size_t count, int timeout_ms,
+                         struct err_info *info) {
+    rd_kafka_t *client;
+    enum err err = asked_client(reader, &client, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_topic_partition_list_add(list, partitions[i].topic, partitions[i].partition)->offset =
+            RD_KAFKA_OFFSET_END;
+    }
+    rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(client, list, timeout_ms);
+    for (size_t i = 0; i < count && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        error = list->elems[i].err;
+    }
+    asked_served(reader);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        err = client_error(info, error, "asking where partitions end");
+    }
+    for (size_t i = 0; i < count && err == ERR_NONE; i++) {
+        partitions[i].offset = list->elems[i].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return err;
+}
+
+enum err log_reader_cluster_id(struct log_reader *reader, int timeout_ms, char *ret_id, size_t size,
+                               struct err_info *info) {
+    char *id = rd_kafka_clusterid(reader->client, timeout_ms);
+    if (id == NULL) {
+        return err_set_retriable(info, ERR_KAFKA, "the cluster's id is not known yet");
+    }
+    size_t len = strlen(id);
+    if (len > 0 && len < size) {
+        memcpy(ret_id, id, len + 1);
+    }
+    rd_kafka_mem_free(reader->client, id);
+    return len > 0 && len < size ? ERR_NONE : err_set(info, ERR_KAFKA, "the cluster's id is too long");
 }
 
 enum err log_reader_check_shards(struct log_reader *reader, const char *topic, int32_t shards, int timeout_ms,

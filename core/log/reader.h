@@ -72,6 +72,15 @@ void log_reader_wake(struct log_reader *reader);
 MUST_CHECK enum err log_reader_watermarks(struct log_reader *reader, const char *topic, int32_t partition,
                                           int timeout_ms, int64_t *ret_low, int64_t *ret_high, struct err_info *info);
 
+/* Sets each partition's offset to its next one, as in ret_high above: one question for all of them. */
+MUST_CHECK enum err log_reader_ends(struct log_reader *reader, struct log_partition *partitions, size_t count,
+                                    int timeout_ms, struct err_info *info);
+
+/* The cluster's id, which must be shorter than `size`. ERR_KAFKA, retriable: no broker has told it within timeout_ms.
+ */
+MUST_CHECK enum err log_reader_cluster_id(struct log_reader *reader, int timeout_ms, char *ret_id, size_t size,
+                                          struct err_info *info);
+
 /* ERR_CONFIG, with both numbers, when the topic has not `shards` partitions. Asks the broker; blocks. */
 MUST_CHECK enum err log_reader_check_shards(struct log_reader *reader, const char *topic, int32_t shards,
                                             int timeout_ms, struct err_info *info);

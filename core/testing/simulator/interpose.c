@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "core/testing/simulator/world.h"
@@ -23,6 +24,7 @@ int __wrap_pthread_cond_signal(pthread_cond_t *condition);
 int __wrap_pthread_cond_broadcast(pthread_cond_t *condition);
 int __wrap_pthread_setname_np(pthread_t thread, const char *name);
 int __wrap_nanosleep(const struct timespec *wanted, struct timespec *ret_left);
+int __wrap_setpriority(int which, id_t who, int priority);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time);
 time_t __wrap_time(time_t *ret_time);
 
@@ -49,6 +51,12 @@ int __wrap_pthread_setname_np(pthread_t thread, const char *name) {
 }
 
 /* ---- locks: all fibers are one thread, so a lock that is taken is another fiber's that waits --------------------- */
+
+/* Fibers have no priorities. */
+int __wrap_setpriority(int which, id_t who, int priority) {
+    (void)which, (void)who, (void)priority;
+    return 0;
+}
 
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex) {
     while (pthread_mutex_trylock(mutex) != 0) {
