@@ -46,6 +46,13 @@ MUTANTS = {
     "outcomes-not-replayed": [
         ("core/handler/fold.c", "err = foreign ? ERR_NONE : fold_outcome(", "err = foreign || true ? ERR_NONE : fold_outcome("),
     ],
+    "standby-goes-on-after-the-takeover": [
+        (
+            "core/handler/standbys.c",
+            "struct store *store = standby->store == NULL ? NULL : replay_ended(standbys, standby);",
+            "struct store *store = standby->store;",
+        ),
+    ],
     "reply-before-commit": [
         (
             BATCH,

@@ -130,6 +130,7 @@ static void world_make(uint64_t seed, struct config *config) {
     }
     config->shards = sim_between(1, 4);
     config->payment_deadline_s = sim_between(30, 120);
+    config->standby_stores = sim_chance(500 * 1000) ? 0 : sim_between(1, config->shards);
     topics_make(config);
     sim_provider_begin();
     sim_postgres_begin();
