@@ -379,8 +379,8 @@ static enum ending takes_over(void *context) {
     struct err_info info = {0};
     for (int32_t shard = 0; shard < FAKE_SHARDS; shard++) {
         enum err err = fake_take_over(log, shard, &takeover, &info);
-        if (err != ERR_NONE || takeover.discarded != NULL) {
-            fprintf(stderr, "shard %d: %s %s", (int)shard, info.text, err == ERR_NONE ? takeover.discarded : "");
+        if (err != ERR_NONE || takeover.replay.discarded != NULL) {
+            fprintf(stderr, "shard %d: %s %s", (int)shard, info.text, err == ERR_NONE ? takeover.replay.discarded : "");
             return ENDS_WRONG;
         }
     }
