@@ -229,18 +229,32 @@ static void on_spare_changed(struct errand *errand) {
     (void)errand_begin(&add);
 }
 
-/* The life of a product in short: defined, changed, a variant more, one less, archived. */
+static void on_spare_priced(struct errand *errand) {
+    struct errand change = act_errand(COMMAND_CHANGE_PRODUCT, errand->entry->stream);
+    change.on_end = on_spare_changed;
+    change.command.as.change_product = (struct change_product){.has_title = true, .title = STR("Another title")};
+    change.command.meta.has_expected_version = sim_random(2) == 0;
+    change.command.meta.expected_version = sim_between(1, 5);
+    (void)errand_begin(&change);
+}
+
+/* The life of a product in short: defined, on sale or not, changed, a variant more, one less, archived. */
 static void on_spare_defined(struct errand *errand) {
     if (!errand_is_accepted(errand)) {
         on_act_end(errand);
         return;
     }
-    struct errand change = act_errand(COMMAND_CHANGE_PRODUCT, errand->entry->stream);
-    change.on_end = on_spare_changed;
-    change.command.as.change_product = (struct change_product){.has_title = true, .title = spare_sku_of(errand)};
-    change.command.meta.has_expected_version = sim_random(2) == 0;
-    change.command.meta.expected_version = sim_between(1, 3);
-    (void)errand_begin(&change);
+    if (sim_random(2) == 0) {
+        struct errand publish = act_errand(COMMAND_PUBLISH_PRODUCT, errand->entry->stream);
+        publish.on_end = on_spare_priced;
+        (void)errand_begin(&publish);
+        return;
+    }
+    struct errand price = act_errand(COMMAND_CHANGE_VARIANT, errand->entry->stream);
+    price.on_end = on_spare_priced;
+    price.command.as.change_variant =
+        (struct change_variant){.sku = spare_sku_of(errand), .has_price = true, .price = {900, STR("EUR")}};
+    (void)errand_begin(&price);
 }
 
 static struct errand live_spare(void) {

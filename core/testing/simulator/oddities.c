@@ -150,21 +150,28 @@ static struct errand never_asked(struct str payment) {
 
 /* ---- too soon ---------------------------------------------------------------------------------------------------- */
 
-static void publish_swiftly(void *context) {
+static void go_on_swiftly(void *context) {
+    static const uint16_t types[] = {COMMAND_PUBLISH_PRODUCT, COMMAND_PUBLISH_PRODUCT, COMMAND_ARCHIVE_PRODUCT,
+                                     COMMAND_REMOVE_VARIANT, COMMAND_ADD_VARIANT};
     const struct errand *define = context;
-    struct errand publish = odd_errand(COMMAND_PUBLISH_PRODUCT, define->entry->stream);
-    publish.has_key = false;
-    (void)errand_begin(&publish);
+    struct errand next = odd_errand(types[sim_random(ARRAY_LENGTH(types))], define->entry->stream);
+    next.has_key = false;
+    if (next.command.type == COMMAND_REMOVE_VARIANT) {
+        next.command.as.remove_variant.sku = define->command.as.define_product.variants.items[0].sku;
+    } else if (next.command.type == COMMAND_ADD_VARIANT) {
+        next.command.as.add_variant = (struct add_variant){.sku = odd_sku(SWIFT_VARIANTS), .price = {1, STR("EUR")}};
+    }
+    (void)errand_begin(&next);
     actor_is_idle();
 }
 
-/* A product with so many SKUs that they are not all claimed when it is to be published. */
+/* A product with so many SKUs that they are not all claimed when it is to be published, or to go. */
 static void define_swiftly(void) {
     struct errand define = define_odd(SWIFT_VARIANTS);
     const struct errand *begun = errand_begin(&define);
     for (int i = 0; i < SWIFT_TRIES; i++) {
         actor_is_busy();
-        sim_after(sim_between(0, SWIFT_MOST_US), NULL, publish_swiftly, (void *)begun);
+        sim_after(sim_between(0, SWIFT_MOST_US), NULL, go_on_swiftly, (void *)begun);
     }
 }
 
