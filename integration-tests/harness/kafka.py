@@ -84,9 +84,9 @@ class Kafka:
             found[record.partition()].append(record)
         return [record for partition in sorted(found) for record in found[partition]]
 
-    def end_offsets(self, topic):
-        """The high watermark of each partition."""
-        consumer = self._consumer()
+    def end_offsets(self, topic, isolation="read_committed"):
+        """Where each partition ends for such a reader: at the last stable offset, or (read_uncommitted) at the high watermark."""
+        consumer = self._consumer(**{"isolation.level": isolation})
         try:
             return [
                 consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
@@ -94,3 +94,24 @@ class Kafka:
             ]
         finally:
             consumer.close()
+
+
+class OpenTransactions:
+    """Looks quickly, again and again, for partitions in which a transaction is open."""
+
+    def __init__(self, kafka):
+        self._stable = kafka._consumer(**{"isolation.level": "read_committed"})
+        self._high = kafka._consumer(**{"isolation.level": "read_uncommitted"})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stable.close()
+        self._high.close()
+
+    def records(self, topic, partition):
+        """How many records there are behind the last stable offset: 0 when no transaction is open."""
+        place = TopicPartition(topic, partition)
+        stable = self._stable.get_watermark_offsets(place, timeout=5)[1]
+        return max(0, self._high.get_watermark_offsets(place, timeout=5)[1] - stable)

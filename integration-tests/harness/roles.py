@@ -9,6 +9,7 @@ import httpx
 from .daybook import BINARY, Daybook
 from .ports import free_port
 from .processes import Process
+from .waiting import wait_until
 
 
 @contextmanager
@@ -77,6 +78,25 @@ class SplitRoles:
         process = self.processes[name]
         lines = process.log().splitlines() if process.log_path.exists() else []
         return [json.loads(line) for line in lines if '"shard taken over"' in line]
+
+    def active_shards(self, name):
+        """How many shards a handler decides on at the moment; 0 when it does not answer."""
+        try:
+            page = self.get(name, "/metrics").text
+        except httpx.HTTPError:
+            return 0
+        values = [line.split()[1] for line in page.splitlines() if line.startswith("daybook_handler_shards_active ")]
+        return sum(int(float(value)) for value in values)
+
+    def wait_shared_out(self, seconds=60.0):
+        """Until each handler has shards, and all together have all: groups take a while to agree."""
+        shards = self.daybook.settings.get("shards", 4)
+
+        def shared_out():
+            active = [self.active_shards(name) for name in self.handlers]
+            return sum(active) == shards and all(active)
+
+        wait_until(shared_out, f"{self.handlers} sharing {shards} shards", seconds, pause=0.1)
 
     def stop(self):
         """Orderly; the exit codes of those that ran."""

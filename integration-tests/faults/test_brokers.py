@@ -1,0 +1,152 @@
+"""Three brokers, of which one is killed or stopped in the middle of a transaction (CHECKS 2), two are, and the leadership moves."""
+
+import random
+import signal
+import time
+
+import pytest
+from harness import journal
+from harness.cluster import NODES, Cluster
+from harness.judge import FAMILIES, judge, settled
+from harness.kafka import OpenTransactions
+from harness.roles import installed_apart
+from harness.shop import open_shop
+from harness.shoppers import Habits, Shoppers
+from harness.waiting import wait_until
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
+
+SHARDS = 4
+GOES_ON_WITHIN_S = 30.0
+LAG_0_WITHIN_S = 30.0
+HABITS = Habits(threads=4)
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """(cluster, roles): two handlers, topics of three copies."""
+    cluster = Cluster()
+    try:
+        cluster.up()
+        settings = {"replication_factor": 3, "command_wait_ms": 5000}
+        with installed_apart(cluster, "brokers", ("one", "two"), **settings) as roles:
+            roles.entries = []
+            roles.start().wait_shared_out()
+            roles.skus = open_shop(roles.daybook)
+            yield cluster, roles
+    finally:
+        cluster.discard()
+
+
+def shoppers_of(roles, name):
+    return Shoppers(roles.daybook.url, roles.skus, roles.daybook.directory / f"{name}.jsonl", habits=HABITS)
+
+
+def handlers_stopped_in_mid_transaction(roles, partitions):
+    """Returns with the handlers stopped (SIGSTOP) and a transaction open in one of these (topic, partition)."""
+    rng = random.Random()
+    handlers = [roles[name] for name in roles.handlers]
+
+    def caught():
+        for handler in handlers:
+            handler.signal(signal.SIGSTOP)
+        # Twice: a commit that was on its way has arrived meanwhile.
+        for _ in range(3):
+            if not any(transactions.records(*place) for place in partitions):
+                break
+        else:
+            return True
+        for handler in handlers:
+            handler.signal(signal.SIGCONT)
+        time.sleep(rng.uniform(0, 0.02))  # another moment of a batch's life
+        return False
+
+    with OpenTransactions(roles.daybook.kafka) as transactions:
+        try:
+            wait_until(caught, "a transaction that is open", 60, pause=0)
+        except BaseException:
+            for handler in handlers:
+                handler.signal(signal.SIGCONT)
+            raise
+
+
+def event_partitions(cluster, roles, node=None):
+    """(topic, partition) of all events, or of those that the broker leads."""
+    topics = cluster.metadata().topics
+    names = [roles.daybook.topic(family) for family in FAMILIES]
+    return [
+        (name, number)
+        for name in names
+        for number, partition in topics[name].partitions.items()
+        if node in (None, partition.leader)
+    ]
+
+
+def transactions_are_over(roles):
+    """The last stable offset of every partition stands at its end."""
+    kafka = roles.daybook.kafka
+    for family in (*FAMILIES, "commands", "outcomes"):
+        topic = roles.daybook.topic(family)
+        if kafka.end_offsets(topic) != kafka.end_offsets(topic, "read_uncommitted"):
+            return False
+    return True
+
+
+def victim_of(cluster, roles, what):
+    name = roles.daybook.name
+    if what == "transaction coordinator":
+        return cluster.coordinator("__transaction_state", f"{name}-handler-{name}_one-0-a")
+    if what == "group coordinator":
+        return cluster.coordinator("__consumer_offsets", f"{name}-handlers")
+    return cluster.leader(roles.daybook.topic("orders"), 0)
+
+
+@pytest.mark.parametrize("what", ["leader", "transaction coordinator", "group coordinator"])
+def test_a_broker_killed_in_mid_transaction_is_done_without_and_comes_back(shop, what):
+    cluster, roles = shop
+    daybook = roles.daybook
+    victim = victim_of(cluster, roles, what)
+    with shoppers_of(roles, what.replace(" ", "-")) as shoppers:
+        shoppers.wait_for(10)
+        led = event_partitions(cluster, roles, victim)
+        handlers_stopped_in_mid_transaction(roles, led or event_partitions(cluster, roles))
+        cluster.kill_broker(victim)
+        killed = time.monotonic()
+        for name in roles.handlers:
+            roles[name].signal(signal.SIGCONT)
+        shoppers.wait_for(20, GOES_ON_WITHIN_S)
+        print(f"{what} killed: 20 commands within {time.monotonic() - killed:.1f} s without it")
+        started = time.monotonic()
+        cluster.start_broker(victim)
+        answers = time.monotonic()
+    settled(daybook, LAG_0_WITHIN_S)
+    recovery_s = time.monotonic() - answers
+    print(f"recovery to lag 0 after a broker restart: {recovery_s:.1f} s; its own start took {answers - started:.1f} s")
+    assert recovery_s < LAG_0_WITHIN_S
+    wait_until(lambda: transactions_are_over(roles), "the last stable offsets at the end", LAG_0_WITHIN_S)
+    print(f"three copies of everything after {cluster.wait_in_sync():.1f} s more")
+    roles.entries += journal.read(shoppers.path)
+    print(judge(daybook, roles.entries, views=False))
+
+
+def test_with_one_broker_left_nothing_is_acknowledged_and_nothing_is_lost(shop):
+    cluster, roles = shop
+    daybook = roles.daybook
+    with shoppers_of(roles, "one-left") as shoppers:
+        shoppers.wait_for(10)
+        dead = random.sample(NODES, 2)
+        for node in dead:
+            cluster.kill_broker(node)
+        answers = sum(shoppers.answers.copy().values())
+        before = shoppers.successes()
+        # Whatever is answered now is "ask again": a success would stand on one disk alone.
+        wait_until(lambda: sum(shoppers.answers.copy().values()) > answers + 20, "twenty answers", 120)
+        assert shoppers.successes() <= before + shoppers.habits.threads  # those that were answered as the second one died
+        for node in dead:
+            cluster.start_broker(node)
+        shoppers.wait_for(20, 60)
+    settled(daybook, 60)
+    wait_until(lambda: transactions_are_over(roles), "the last stable offsets at the end", 60)
+    cluster.wait_in_sync()
+    roles.entries += journal.read(shoppers.path)
+    judge(daybook, roles.entries)
