@@ -66,7 +66,7 @@ static enum log_level log_level_of(const char *name) {
     return LOG_INFO;
 }
 
-int main(int argc, char **argv) {
+static int run_command(int argc, char **argv) {
     const char *config_path = NULL;
     int at = 1;
     if (argc > 2 && strcmp(argv[1], "--config") == 0) {
@@ -110,5 +110,16 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     int code = command->run(&config, argc - at, argv + at);
     config_release(&config);
+    return code;
+}
+
+/* What was printed may still lie in a buffer: on a full disk it is only now that it is refused, and whoever reads the
+ * exit code alone must not take half a result for a whole one. */
+int main(int argc, char **argv) {
+    int code = run_command(argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_DONE) {
+        fputs("daybook: standard output took not all of the result\n", stderr);
+        code = EXIT_WORLD_FAILED;
+    }
     return code;
 }

@@ -115,6 +115,7 @@ static int env_open(struct store *store) {
     if ((code = mdb_env_set_maxdbs(store->env, STORE_TABLES)) == 0 &&
         (code = mdb_env_set_maxreaders(store->env, READERS_MAX)) == 0 &&
         (code = mdb_env_set_mapsize(store->env, store->map_initial_bytes)) == 0 &&
+        (code = folder_make_room(&store->folder)) == 0 &&
         /* NOTLS: a reading view may be open while this thread writes. NORDAHEAD: reads are at random. */
         (code = mdb_env_open(store->env, store->folder.path, MDB_NOSYNC | MDB_NOTLS | MDB_NORDAHEAD, 0600)) == 0 &&
         (code = mdb_reader_check(store->env, &dead)) == 0 && (code = mdb_env_info(store->env, &found)) == 0) {

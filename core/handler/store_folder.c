@@ -12,7 +12,10 @@
 
 #include "core/base/str.h"
 
-enum { BOOT_TEXT_MAX = BOOT_ID_MAX + 16 };
+enum {
+    BOOT_TEXT_MAX = BOOT_ID_MAX + 16,
+    LOCK_FILE_BYTES = 4096, /* LMDB takes what is there, when it holds its header and our readers: some 800 bytes */
+};
 
 static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct store_folder *registry;
@@ -112,6 +115,20 @@ enum err folder_empty(const struct store_folder *folder, struct err_info *info) 
         }
     }
     return ERR_NONE;
+}
+
+int folder_make_room(const struct store_folder *folder) {
+    char path[FOLDER_PATH_MAX];
+    if (!path_in(folder->path, "lock.mdb", path)) {
+        return ENAMETOOLONG;
+    }
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return errno;
+    }
+    int code = posix_fallocate(fd, 0, LOCK_FILE_BYTES);
+    close(fd);
+    return code;
 }
 
 /* Why the bytes that lie there cannot be trusted; NULL when they can, or when there are none. */

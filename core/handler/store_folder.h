@@ -29,5 +29,9 @@ MUST_CHECK enum err folder_open(struct store_folder *folder, const char *data_di
 /* `clean`: all bytes are synced, so that the next boot may trust them. */
 void folder_close(struct store_folder *folder, bool clean);
 
+/* Gives LMDB's lock file its room on the disk. LMDB maps it as a hole and writes into the mapping, which on a full disk
+ * is not an error but SIGBUS. 0 or an errno. */
+MUST_CHECK int folder_make_room(const struct store_folder *folder);
+
 /* Removes LMDB's files. They must not be open. */
 MUST_CHECK enum err folder_empty(const struct store_folder *folder, struct err_info *info);

@@ -27,7 +27,9 @@ enum err witness_open(struct witness *witness, const char *data_dir, struct err_
         return err_set(info, ERR_STORE, "making %s: %s", path, strerror(errno));
     }
     void *mapped = MAP_FAILED;
-    if (ftruncate(fd, WITNESS_FILE_BYTES) == 0) {
+    /* All of it is given room now: a store into a page that a full disk has none for would be SIGBUS. */
+    errno = posix_fallocate(fd, 0, WITNESS_FILE_BYTES);
+    if (errno == 0) {
         mapped = mmap(NULL, WITNESS_FILE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     }
     if (mapped == MAP_FAILED) {
