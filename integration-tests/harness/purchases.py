@@ -50,7 +50,8 @@ class Purchase:
 
 
 class Shoppers:
-    """`with Shoppers(daybook):` they buy in a loop until the end of the block; `purchases` is their journal."""
+    """`with Shoppers(daybook):` they buy in a loop until the end of the block; `purchases` is their journal,
+    with `carts` that were opened for certain, and `told`: how many answers there were of each status."""
 
     def __init__(self, daybook, count=8, methods=("approve",), units=100_000):
         self.daybook = daybook
@@ -58,7 +59,8 @@ class Shoppers:
         self.methods = methods
         self.count = count
         self.purchases = []
-        self._told = Counter()
+        self.carts = []
+        self.told = Counter()
         self._threads = []
         self._ending = threading.Event()
         with daybook.client() as client:
@@ -90,15 +92,16 @@ class Shoppers:
         except httpx.TransportError:
             self._ending.wait(0.2)
             return
-        self._told[answer.status_code] += 1
+        self.told[answer.status_code] += 1
         if answer.status_code != 201:
             self._ending.wait(0.2)
             return
+        self.carts.append(answer.json()["id"])
         method = self.methods[(number + len(self.purchases)) % len(self.methods)]
         purchase = Purchase(answer.json()["id"], method)
         self.purchases.append(purchase)
         told = purchase.try_once(shop)
-        self._told[told.status_code if told else "nothing"] += 1
+        self.told[told.status_code if told else "nothing"] += 1
         if told is None or told.status_code != 201:
             self._ending.wait(0.2)
 
@@ -109,7 +112,7 @@ class Shoppers:
     def wait_for_acknowledged(self, more, seconds=90.0):
         """Until so many more purchases than now were confirmed."""
         goal = len(self.acknowledged) + more
-        wait_until(lambda: len(self.acknowledged) >= goal, f"{more} purchases ({dict(self._told)} so far)", seconds)
+        wait_until(lambda: len(self.acknowledged) >= goal, f"{more} purchases ({dict(self.told)} so far)", seconds)
 
     # ---- what must follow, whatever has failed ----
 
@@ -142,6 +145,8 @@ class Shoppers:
                 assert first is None or answer.content == first.content, f"{purchase.order} is told otherwise now"
             wait_until(self.daybook.views_have_seen_all, "the views to see all", seconds)
             assert not self.lost()
+            for cart in self.carts:
+                client.expect(200, client.get(f"/v1/carts/{cart}"))
             assert shop.available(SKU) == self.units - len(self.purchases)
         figures = self.daybook.metrics
         wait_until(lambda: figures()["daybook_connector_open_intents"] == 0, "the provider's last answer", seconds)
