@@ -177,6 +177,11 @@ static enum err check_together(struct load_options *options, int64_t closed, str
         options->in_flight = options->rate_per_s > 0 ? LOAD_IN_FLIGHT_OPEN_DEFAULT : LOAD_IN_FLIGHT_DEFAULT;
     }
     bool is_endless = options->kind == LOAD_CART_UPDATES || options->kind == LOAD_READS;
+    if (options->comes_again && options->duration_s == 0 && options->items_max == 0) {
+        return err_set(info, ERR_CONFIG,
+                       "--again begins the file again as long as there is no answer: give --duration "
+                       "or --max");
+    }
     if (is_endless && options->duration_s == 0 && options->items_max == 0) {
         return err_set(info, ERR_CONFIG, "--kind %s goes round and round: give --duration or --max",
                        load_kind_name(options->kind));

@@ -521,6 +521,28 @@ static void what_is_never_answered_ends_as_unknown_and_is_tried_again_by_resume(
     shop_release(&shop);
 }
 
+static void what_was_refused_for_now_comes_again_at_the_end_of_the_file(void **state) {
+    (void)state;
+    struct shop shop;
+    struct test_server server;
+    shop_init(&shop);
+    write_baskets(BASKETS);
+    test_server_start(&server, (struct http_server_options){.on_request = shop_on_request, .context = &shop});
+    struct load_options options = {
+        .kind = LOAD_CARTS, .in_flight = 8, .retry_s = 0, .duration_s = 60, .comes_again = true};
+    uint64_t began_ns = uv_hrtime();
+    struct load_report *report = run_load(options, server.port, true);
+    test_server_stop(&server);
+    /* Those that are on their way when the file ends may come more than once, under their keys. */
+    assert_true(report->items_finished >= BASKETS);
+    assert_true(report->items_unknown > 0);
+    assert_true(uv_hrtime() - began_ns < UINT64_C(60) * 1000 * 1000 * 1000);
+    assert_int_equal(shop.carts.count, BASKETS);
+    free(report);
+    unlink(journal_path);
+    shop_release(&shop);
+}
+
 static void an_open_loop_sends_at_its_rate_and_stops_in_time(void **state) {
     (void)state;
     struct shop shop;
@@ -582,6 +604,7 @@ int main(void) {
         cmocka_unit_test(carts_are_made_first_and_checked_out_later),
         cmocka_unit_test(each_basket_becomes_one_order_though_the_shop_is_killed_meanwhile),
         cmocka_unit_test(what_is_never_answered_ends_as_unknown_and_is_tried_again_by_resume),
+        cmocka_unit_test(what_was_refused_for_now_comes_again_at_the_end_of_the_file),
         cmocka_unit_test(an_open_loop_sends_at_its_rate_and_stops_in_time),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
