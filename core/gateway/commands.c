@@ -480,6 +480,12 @@ void command_received(struct request *request) {
         return;
     }
     http_body_done(request->exchange);
+    request->shard = submit_shard(request->loop, command_of(cr)->meta.stream);
+    request->is_admitted = admission_enter(&request->loop->admission, request->shard);
+    if (!request->is_admitted) {
+        request_overloaded(request);
+        return;
+    }
     begin(cr);
 }
 

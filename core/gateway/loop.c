@@ -98,6 +98,7 @@ static void watch_database(struct gateway_loop *loop) {
 static void on_tick(uv_timer_t *timer) {
     struct gateway_loop *loop = timer->data;
     int64_t now_boot_us = clock_boot_us();
+    admission_tick(&loop->admission, now_boot_us);
     outcome_waiters_tick(&loop->waiters, now_boot_us);
     view_waits_tick(&loop->view_waits, now_boot_us);
     watch_database(loop);
@@ -186,8 +187,10 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
         return err_set(info, ERR_IO, "cannot make an event loop: %s", uv_strerror(failed));
     }
     metrics_init(&loop->metrics);
+    const struct config *config = gateway->config;
+    admission_init(&loop->admission, (uint32_t)config->shards, config->command_queue_ms, clock_boot_us());
     outcome_waiters_init(&loop->waiters, LOOP_WAITERS_MAX);
-    outcome_questions_init(&loop->questions, GATEWAY_QUESTIONS_MAX / (size_t)gateway->config->http_threads + 1);
+    outcome_questions_init(&loop->questions, GATEWAY_QUESTIONS_MAX / (size_t)config->http_threads + 1);
     facts_cache_init(&loop->facts);
     buf_init(&loop->scratch, LOOP_SCRATCH_MAX);
     arena_init(&loop->letter_arena, LETTER_ARENA_BYTES);
@@ -227,6 +230,7 @@ void loop_stop(struct gateway_loop *loop) {
 
 void loop_release(struct gateway_loop *loop) {
     vault_close(loop->vault);
+    admission_release(&loop->admission);
     outcome_waiters_release(&loop->waiters);
     facts_cache_release(&loop->facts);
     metrics_release(&loop->metrics);

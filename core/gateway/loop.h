@@ -11,6 +11,7 @@
 
 #include "core/base/config.h"
 #include "core/base/text.h"
+#include "core/gateway/admission.h"
 #include "core/gateway/facts.h"
 #include "core/gateway/gateway.h"
 #include "core/gateway/mailbox.h"
@@ -53,6 +54,7 @@ struct gateway_loop {
     unsigned open_pools;
     struct vault *vault;
     struct mailbox mailbox;
+    struct admission admission;
     struct outcome_waiters waiters;
     struct outcome_questions questions;
     uint64_t last_submission;

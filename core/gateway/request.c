@@ -15,7 +15,16 @@ enum {
 
 /* ---- answering --------------------------------------------------------------------------------------------------- */
 
-static void count(const struct request *request, int status) {
+/* Not known yet, refused by ourselves, or nobody's any more: all others are outcomes. */
+static bool is_outcome(int status) {
+    return status != 202 && status != 503 && status != STATUS_CLIENT_GONE;
+}
+
+static void count(struct request *request, int status) {
+    if (request->is_admitted) {
+        request->is_admitted = false;
+        admission_leave(&request->loop->admission, request->shard, is_outcome(status));
+    }
     const struct route *route = request->match.route;
     size_t row = route == NULL ? METRICS_ROUTES_MAX - 1 : (size_t)(route - routes);
     metrics_request(&request->loop->metrics, row, status, clock_boot_us() - request->exchange->received_at_boot_us);

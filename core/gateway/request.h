@@ -23,7 +23,9 @@ struct request {
     bool is_lost;             /* nobody will read the answer */
     /* Called when the client is gone before the answer: what waits for the request may end it (request_drop). */
     void (*on_lost)(struct request *request);
-    void *waiting;        /* on_lost's own */
+    void *waiting;    /* on_lost's own */
+    bool is_admitted; /* has a place among the commands of a shard, which its answer gives back */
+    int32_t shard;
     struct str principal; /* who asks: "anonymous", or what the cart token makes of its bearer */
 };
 

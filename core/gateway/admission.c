@@ -1,0 +1,62 @@
+#include "core/gateway/admission.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "core/base/timestamp.h"
+
+enum { LOOK_US = 100 * 1000, SMOOTHED_OVER_US = 1000 * 1000 };
+
+void admission_init(struct admission *admission, uint32_t shard_count, int64_t wait_ms, int64_t now_boot_us) {
+    uint32_t share = ADMISSION_LEAST_OF_ALL_SHARDS / shard_count;
+    *admission = (struct admission){
+        .shards = calloc(shard_count, sizeof *admission->shards),
+        .shard_count = shard_count,
+        .least = share > ADMISSION_LEAST ? share : ADMISSION_LEAST,
+        .wait_s = (double)wait_ms / 1000,
+        .looked_boot_us = now_boot_us,
+    };
+    assert(admission->shards != NULL);
+}
+
+void admission_release(struct admission *admission) {
+    free(admission->shards);
+    *admission = (struct admission){0};
+}
+
+static struct admission_shard *shard_at(struct admission *admission, int32_t shard) {
+    assert(shard >= 0 && (uint32_t)shard < admission->shard_count);
+    return &admission->shards[shard];
+}
+
+bool admission_enter(struct admission *admission, int32_t number) {
+    struct admission_shard *shard = shard_at(admission, number);
+    if (shard->in_flight >= admission->least && shard->in_flight >= shard->rate_per_s * admission->wait_s) {
+        return false;
+    }
+    shard->in_flight++;
+    return true;
+}
+
+void admission_leave(struct admission *admission, int32_t number, bool is_decided) {
+    struct admission_shard *shard = shard_at(admission, number);
+    assert(shard->in_flight > 0);
+    shard->in_flight--;
+    shard->answered += is_decided;
+}
+
+void admission_tick(struct admission *admission, int64_t now_boot_us) {
+    int64_t passed_us = now_boot_us - admission->looked_boot_us;
+    if (passed_us < LOOK_US) {
+        return;
+    }
+    admission->looked_boot_us = now_boot_us;
+    /* A loop that could not look for longer than a second knows the rate of that time alone. */
+    double share = passed_us < SMOOTHED_OVER_US ? (double)passed_us / SMOOTHED_OVER_US : 1;
+    for (uint32_t i = 0; i < admission->shard_count; i++) {
+        struct admission_shard *shard = &admission->shards[i];
+        double rate_per_s = (double)shard->answered * MICROS_PER_SECOND / (double)passed_us;
+        shard->rate_per_s += (rate_per_s - shard->rate_per_s) * share;
+        shard->answered = 0;
+    }
+}
