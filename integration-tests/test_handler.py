@@ -96,8 +96,8 @@ class Installation:
     def topic(self, name):
         return f"{self.prefix}.{name}"
 
-    def environment(self, name="one"):
-        settings = self.settings | {"handler_name": name, "data_dir": self.directory / name}
+    def environment(self, name="one", **more):
+        settings = self.settings | {"handler_name": name, "data_dir": self.directory / name} | more
         return {f"DAYBOOK_{setting.upper()}": str(value) for setting, value in settings.items()}
 
     def run(self, *arguments):
@@ -105,10 +105,11 @@ class Installation:
             [BINARY, *arguments], env=clean_environment(self.environment()), check=True, timeout=60, capture_output=True
         )
 
-    def handler(self, name="one"):
+    def handler(self, name="one", **settings):
         """A process with the handler's role alone."""
         log = self.directory / f"{name}.log"
-        process = Process(f"handler {name}", [BINARY, "serve", "--role", "handler"], log, self.environment(name))
+        environment = self.environment(name, **settings)
+        process = Process(f"handler {name}", [BINARY, "serve", "--role", "handler"], log, environment)
         self.handlers.append(process)
         return process
 

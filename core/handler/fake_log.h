@@ -125,10 +125,12 @@ static inline enum err fake_assign(void *context, const struct log_partition *pa
     return ERR_NONE;
 }
 
-static inline enum err fake_ends(void *context, struct log_partition *partitions, size_t count, struct err_info *info) {
+static inline enum err fake_ends(void *context, enum log_end which, struct log_partition *partitions, size_t count,
+                                 struct err_info *info) {
     (void)info;
     for (size_t i = 0; i < count; i++) {
-        partitions[i].offset = fake_partition_of(context, partitions[i].topic, partitions[i].partition)->end;
+        const struct fake_partition *found = fake_partition_of(context, partitions[i].topic, partitions[i].partition);
+        partitions[i].offset = which == LOG_END_FIRST ? found->low : found->end;
     }
     return ERR_NONE;
 }

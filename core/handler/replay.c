@@ -20,12 +20,21 @@ bool replay_reads(enum log_topic topic) {
 
 enum err replay_ranges_ask(const struct replay_log *log, const struct log_topics *topics, int32_t shard,
                            struct replay_range ret_ranges[TOPIC_COUNT], struct err_info *info) {
-    enum err err = ERR_NONE;
-    for (int topic = 0; topic < TOPIC_COUNT && err == ERR_NONE; topic++) {
-        struct replay_range *range = &ret_ranges[topic];
-        *range = (struct replay_range){0};
+    struct log_partition first[TOPIC_COUNT], next[TOPIC_COUNT];
+    size_t count = 0;
+    for (int topic = 0; topic < TOPIC_COUNT; topic++) {
         if (replay_reads((enum log_topic)topic)) {
-            err = log->watermarks(log->context, topics->names[topic], shard, &range->low, &range->high, info);
+            first[count] = next[count] = (struct log_partition){.topic = topics->names[topic], .partition = shard};
+            count++;
+        }
+    }
+    enum err err = log->ends(log->context, LOG_END_FIRST, first, count, info);
+    err = err == ERR_NONE ? log->ends(log->context, LOG_END_NEXT, next, count, info) : err;
+    for (int topic = TOPIC_COUNT; topic-- > 0 && err == ERR_NONE;) {
+        ret_ranges[topic] = (struct replay_range){0};
+        if (replay_reads((enum log_topic)topic)) {
+            count--;
+            ret_ranges[topic] = (struct replay_range){.low = first[count].offset, .high = next[count].offset};
         }
     }
     return err;

@@ -23,8 +23,9 @@ struct replay_log {
     enum err (*assign)(void *context, const struct log_partition *partitions, size_t count, struct err_info *info);
     enum err (*poll)(void *context, int timeout_ms, struct log_record *ret_records, size_t capacity, size_t *ret_count,
                      struct err_info *info);
-    /* Sets each offset to the end of its partition, as a read_uncommitted handle sees it. */
-    enum err (*ends)(void *context, struct log_partition *partitions, size_t count, struct err_info *info);
+    /* Likewise one of the two for many partitions at once: sets their offsets. */
+    enum err (*ends)(void *context, enum log_end which, struct log_partition *partitions, size_t count,
+                     struct err_info *info);
     void *context;
 };
 

@@ -15,8 +15,9 @@ static enum err reader_poll(void *context, int timeout_ms, struct log_record *re
     return log_reader_poll(context, timeout_ms, ret_records, capacity, ret_count, info);
 }
 
-static enum err reader_ends(void *context, struct log_partition *partitions, size_t count, struct err_info *info) {
-    return log_reader_ends(context, partitions, count, REPLAY_CALL_TIMEOUT_MS, info);
+static enum err reader_ends(void *context, enum log_end which, struct log_partition *partitions, size_t count,
+                            struct err_info *info) {
+    return log_reader_ends(context, which, partitions, count, REPLAY_CALL_TIMEOUT_MS, info);
 }
 
 struct replay_log replay_log_of_reader(struct log_reader *reader) {

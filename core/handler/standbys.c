@@ -15,6 +15,7 @@ enum { POLL_RECORDS = 512 };
 #define BACKOFF_MAX_US ((int64_t)STANDBY_BACKOFF_MAX_S * MICROS_PER_SECOND)
 #define CHOOSE_EVERY_US ((int64_t)1000 * MICROS_PER_MS)
 #define LAG_EVERY_US ((int64_t)15 * MICROS_PER_SECOND)
+#define LAG_SOON_US ((int64_t)2 * MICROS_PER_SECOND) /* while any is behind */
 #define DISK_RESERVE_MAX_BYTES ((uint64_t)1024 * 1024 * 1024)
 
 /* A shard is claimed, or open (`store` is there), or neither: it rests, waits for another try, or is not chosen. */
@@ -137,6 +138,7 @@ static void standby_open(struct standbys *standbys, int32_t shard, const char *c
     struct err_info info = {0};
     const char *why = NULL;
     standby->opened_us = now_us;
+    standbys->lag_at_us = now_us;
     if (store_open(&store_options, &standby->store, &why, &info) != ERR_NONE) {
         standby_failed(standbys, shard, now_us, &info);
         return;
@@ -392,21 +394,23 @@ static enum err lags_ask(struct standbys *standbys, const struct replay_log *log
     if (now_us < standbys->lag_at_us) {
         return ERR_NONE;
     }
-    standbys->lag_at_us = now_us + LAG_EVERY_US;
+    bool is_behind = false;
     size_t count;
     pthread_mutex_lock(&standbys->lock);
     struct log_partition *ends = partitions_of_open(standbys, &count);
     pthread_mutex_unlock(&standbys->lock);
-    enum err err = count == 0 ? ERR_NONE : log->ends(log->context, ends, count, info);
+    enum err err = count == 0 ? ERR_NONE : log->ends(log->context, LOG_END_NEXT, ends, count, info);
     pthread_mutex_lock(&standbys->lock);
     for (uint32_t i = 0; i < standbys->options.shard_count && err == ERR_NONE; i++) {
         struct standby *standby = &standbys->shards[i];
         if (standby->store != NULL) {
             standby->lag = lag_of(standby->replay, ends, count);
+            is_behind = is_behind || standby->lag > 0;
         }
     }
     pthread_mutex_unlock(&standbys->lock);
     free(ends);
+    standbys->lag_at_us = now_us + (is_behind ? LAG_SOON_US : LAG_EVERY_US);
     return err;
 }
 

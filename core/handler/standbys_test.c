@@ -374,8 +374,12 @@ static enum err empty_poll(void *context, int timeout_ms, struct log_record *ret
     return ERR_NONE;
 }
 
-static enum err empty_ends(void *context, struct log_partition *partitions, size_t count, struct err_info *info) {
-    (void)context, (void)partitions, (void)count, (void)info;
+static enum err empty_ends(void *context, enum log_end which, struct log_partition *partitions, size_t count,
+                           struct err_info *info) {
+    (void)context, (void)which, (void)info;
+    for (size_t i = 0; i < count; i++) {
+        partitions[i].offset = 0;
+    }
     return ERR_NONE;
 }
 

@@ -25,7 +25,9 @@ static void on_revoked(void *context, bool is_lost) {
         shards_hand_over(worker, stopping);
     }
     shards_forget_stops(worker);
-    shards_unclaim(worker);
+    if (!stopping) {
+        shards_unclaim(worker); /* else the stores are still open, and all ends soon */
+    }
     shards_count(worker);
 }
 

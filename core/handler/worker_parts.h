@@ -89,8 +89,9 @@ MUST_CHECK enum err shards_take_over(struct worker *worker, struct err_info *inf
 /* Gives all up: stores are closed, what the engine held is forgotten. `synced` as in store_close. */
 void shards_release(struct worker *worker, bool synced);
 
-/* Notes that they are handed over in good order, then gives them up. */
-void shards_hand_over(struct worker *worker, bool synced);
+/* Notes that they are handed over in good order, then gives them up. `is_last`: the stores are left open, for
+ * shards_release to close when the group was left, for syncing them takes time in which nobody would own the shards. */
+void shards_hand_over(struct worker *worker, bool is_last);
 
 /* Stops a shard, loudly: nothing is decided on it any more, its commands wait in the log, other shards go on. */
 void shard_stop(struct worker *worker, int32_t shard, const struct err_info *why);

@@ -9,6 +9,7 @@
 
 enum {
     TAKEOVER_STEP_MS = 100,
+    TAKEOVER_FETCH_WAIT_MS = 5, /* each shard's takeover ends with its ends of partitions */
     TAKEOVER_SLOW_S = 15,
     /* A transaction left open by a dead owner is aborted by the broker after its 4 s; three times that is no delay. */
     TAKEOVER_STALLED_S = 12,
@@ -39,7 +40,7 @@ void shards_release(struct worker *worker, bool synced) {
     shards_count(worker);
 }
 
-void shards_hand_over(struct worker *worker, bool synced) {
+void shards_hand_over(struct worker *worker, bool is_last) {
     for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
         struct worker_shard *shard = &worker->shards[i];
         if (shard->note.kind == NOTE_OPEN) {
@@ -55,7 +56,11 @@ void shards_hand_over(struct worker *worker, bool synced) {
                  LOG_CSTR("why", info.text));
     }
     stores_write(worker);
-    shards_release(worker, synced);
+    if (is_last) {
+        messages_drop(worker);
+    } else {
+        shards_release(worker, false);
+    }
 }
 
 void shard_stop(struct worker *worker, int32_t shard, const struct err_info *why) {
@@ -342,7 +347,11 @@ static enum err reading_begin(struct worker *worker, struct err_info *info) {
 /* With the shards at rest: each is taken over, and then they are read from. */
 static enum err all_taken_over(struct worker *worker, struct err_info *info) {
     const struct log_reader_options options = {
-        .brokers = worker->options.config->kafka_brokers, .client_id = worker->name, .isolation = LOG_READ_COMMITTED};
+        .brokers = worker->options.config->kafka_brokers,
+        .client_id = worker->name,
+        .isolation = LOG_READ_COMMITTED,
+        .fetch_wait_ms = TAKEOVER_FETCH_WAIT_MS,
+    };
     struct log_reader *reader;
     enum err err = log_reader_open(&options, &reader, info);
     if (err != ERR_NONE) {

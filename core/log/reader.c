@@ -28,6 +28,7 @@ struct log_reader {
     char *client_id;
     enum log_isolation isolation;
     int fetch_min_bytes;
+    int fetch_wait_ms;
 
     rd_kafka_topic_t *topics[TOPICS_MAX]; /* looked up ahead, and held so that they stay known */
     int topic_count;
@@ -74,7 +75,7 @@ static enum err consumer_new(struct log_reader *reader, enum log_isolation isola
                       queue_max_bytes < FETCH_PARTITION_BYTES ? queue_max_bytes : FETCH_PARTITION_BYTES),
         CLIENT_NUMBER("fetch.max.bytes", queue_max_bytes < FETCH_BYTES ? queue_max_bytes : FETCH_BYTES),
         /* An end of partition is told by an empty answer, and a new assignment waits for the answer in flight. */
-        CLIENT_NUMBER("fetch.wait.max.ms", FETCH_WAIT_MS),
+        CLIENT_NUMBER("fetch.wait.max.ms", reader->fetch_wait_ms),
         CLIENT_NUMBER("fetch.min.bytes", reader->fetch_min_bytes > 0 ? reader->fetch_min_bytes : 1),
         CLIENT_NUMBER("fetch.error.backoff.ms", 100),
     };
@@ -93,6 +94,7 @@ enum err log_reader_open(const struct log_reader_options *options, struct log_re
     assert(reader->brokers != NULL && reader->client_id != NULL);
     reader->isolation = options->isolation;
     reader->fetch_min_bytes = options->fetch_min_bytes;
+    reader->fetch_wait_ms = options->fetch_wait_ms > 0 ? options->fetch_wait_ms : FETCH_WAIT_MS;
     int64_t queue_max_bytes = options->queue_max_bytes > 0 ? options->queue_max_bytes : QUEUE_MAX_BYTES;
     enum err err = consumer_new(reader, options->isolation, queue_max_bytes, &reader->client, info);
     if (err != ERR_NONE) {
@@ -296,28 +298,33 @@ void log_reader_wake(struct log_reader *reader) {
 /* ---- asking --------------------------------------------------------------------------------------------------------
  */
 
-/* The offset at one end of a partition. (rd_kafka_query_watermark_offsets asks the same, but does not keep to its
- * time-out once a broker goes away: librdkafka 2.0.2 then waits for a minute.) */
-static enum err ask_offset(rd_kafka_t *client, const char *topic, int32_t partition, int64_t which, int timeout_ms,
-                           int64_t *ret_offset, struct err_info *info) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_t *asked = rd_kafka_topic_partition_list_add(list, topic, partition);
-    asked->offset = which; /* the protocol's timestamps -1 and -2 are the two ends */
+/* One end of each partition. (rd_kafka_query_watermark_offsets asks the same, but does not keep to its time-out once a
+ * broker goes away: librdkafka 2.0.2 then waits for a minute.) */
+static enum err ask_offsets(rd_kafka_t *client, enum log_end which, struct log_partition *partitions, size_t count,
+                            int timeout_ms, struct err_info *info) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++) {
+        /* The protocol's timestamps -1 and -2 are the two ends. */
+        rd_kafka_topic_partition_list_add(list, partitions[i].topic, partitions[i].partition)->offset =
+            which == LOG_END_FIRST ? RD_KAFKA_OFFSET_BEGINNING : RD_KAFKA_OFFSET_END;
+    }
     rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(client, list, timeout_ms);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        error = asked->err;
+    enum err err = error == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : client_error(info, error, "asking for offsets");
+    for (size_t i = 0; i < count && err == ERR_NONE; i++) {
+        error = list->elems[i].err;
+        if (error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+            error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+            err = err_set(info, ERR_NOT_FOUND, "%s[%" PRId32 "] does not exist", partitions[i].topic,
+                          partitions[i].partition);
+        } else if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            err = client_error(info, error, partitions[i].topic);
+        }
     }
-    int64_t offset = asked->offset;
+    for (size_t i = 0; i < count && err == ERR_NONE; i++) {
+        partitions[i].offset = list->elems[i].offset;
+    }
     rd_kafka_topic_partition_list_destroy(list);
-    if (error == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || error == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
-        error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-        return err_set(info, ERR_NOT_FOUND, "%s[%" PRId32 "] does not exist", topic, partition);
-    }
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return client_error(info, error, topic);
-    }
-    *ret_offset = offset;
-    return ERR_NONE;
+    return err;
 }
 
 /* Who is asked where partitions end. */
@@ -350,43 +357,27 @@ enum err log_reader_watermarks(struct log_reader *reader, const char *topic, int
     if (err != ERR_NONE) {
         return err;
     }
-    int64_t low = 0, high = 0;
-    err = ask_offset(client, topic, partition, RD_KAFKA_OFFSET_BEGINNING, timeout_ms, &low, info);
+    struct log_partition low = {.topic = topic, .partition = partition}, high = low;
+    err = ask_offsets(client, LOG_END_FIRST, &low, 1, timeout_ms, info);
     if (err == ERR_NONE) {
-        err = ask_offset(client, topic, partition, RD_KAFKA_OFFSET_END, timeout_ms, &high, info);
+        err = ask_offsets(client, LOG_END_NEXT, &high, 1, timeout_ms, info);
     }
     asked_served(reader);
     if (err == ERR_NONE) {
-        *ret_low = low;
-        *ret_high = high;
+        *ret_low = low.offset;
+        *ret_high = high.offset;
     }
     return err;
 }
 
-enum err log_reader_ends(struct log_reader *reader, struct log_partition *partitions, size_t count, int timeout_ms,
-                         struct err_info *info) {
+enum err log_reader_ends(struct log_reader *reader, enum log_end which, struct log_partition *partitions, size_t count,
+                         int timeout_ms, struct err_info *info) {
     rd_kafka_t *client;
     enum err err = asked_client(reader, &client, info);
-    if (err != ERR_NONE) {
-        return err;
+    if (err == ERR_NONE) {
+        err = ask_offsets(client, which, partitions, count, timeout_ms, info);
+        asked_served(reader);
     }
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
-    for (size_t i = 0; i < count; i++) {
-        rd_kafka_topic_partition_list_add(list, partitions[i].topic, partitions[i].partition)->offset =
-            RD_KAFKA_OFFSET_END;
-    }
-    rd_kafka_resp_err_t error = rd_kafka_offsets_for_times(client, list, timeout_ms);
-    for (size_t i = 0; i < count && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
-        error = list->elems[i].err;
-    }
-    asked_served(reader);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        err = client_error(info, error, "asking where partitions end");
-    }
-    for (size_t i = 0; i < count && err == ERR_NONE; i++) {
-        partitions[i].offset = list->elems[i].offset;
-    }
-    rd_kafka_topic_partition_list_destroy(list);
     return err;
 }
 

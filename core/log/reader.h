@@ -48,6 +48,9 @@ struct log_reader_options {
     /* 0: every record is sent on at once. Else the broker gathers so many bytes, for 50 ms at most: a busy log is then
      * told in few answers, each of which costs the broker and us nearly as much as one record. */
     int fetch_min_bytes;
+    /* How long the broker holds the answer that there is nothing (more) to read; 0: 50 ms. By such an answer an end of
+     * partition is told: who waits for ends wants it soon, who follows the log seldom. */
+    int fetch_wait_ms;
 };
 
 MUST_CHECK enum err log_reader_open(const struct log_reader_options *options, struct log_reader **ret_reader,
@@ -72,9 +75,10 @@ void log_reader_wake(struct log_reader *reader);
 MUST_CHECK enum err log_reader_watermarks(struct log_reader *reader, const char *topic, int32_t partition,
                                           int timeout_ms, int64_t *ret_low, int64_t *ret_high, struct err_info *info);
 
-/* Sets each partition's offset to its next one, as in ret_high above: one question for all of them. */
-MUST_CHECK enum err log_reader_ends(struct log_reader *reader, struct log_partition *partitions, size_t count,
-                                    int timeout_ms, struct err_info *info);
+/* One end of many partitions, each once: sets their offsets to what ret_low and ret_high are above. */
+enum log_end { LOG_END_FIRST, LOG_END_NEXT };
+MUST_CHECK enum err log_reader_ends(struct log_reader *reader, enum log_end which, struct log_partition *partitions,
+                                    size_t count, int timeout_ms, struct err_info *info);
 
 /* The cluster's id, which must be shorter than `size`. ERR_KAFKA, retriable: no broker has told it within timeout_ms.
  */
