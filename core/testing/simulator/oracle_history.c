@@ -110,6 +110,9 @@ static void write_movement(struct history *history, const struct known_command *
     }
     bool is_ok = final != NULL && final->outcome.status == OUTCOME_STATUS_ACCEPTED;
     const struct journal_entry *first = command->entries.items[0];
+    if (!str_starts_with(first->stream, STR("sku_"))) {
+        return; /* sent to what is no SKU, to be refused */
+    }
     write_operation(history, &(struct operation){
                                  .client = first->client,
                                  .kind = type == COMMAND_RECEIVE_STOCK ? "receive" : "adjust",

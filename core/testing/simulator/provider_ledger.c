@@ -209,6 +209,18 @@ static bool is_forgotten(const struct sim_ledger_entry *entry) {
     return is_old || entry->is_dropped;
 }
 
+/* A charge that has not come to its end will come to none but this, and whoever looks it up is told. */
+static void end_voided_charge(const struct sim_ledger_entry *voided) {
+    char key[sizeof voided->payment + sizeof ".charge"];
+    snprintf(key, sizeof key, "%s.charge", voided->payment);
+    const struct sim_ledger_entry *charge = sim_ledger_find(str_of_cstr(key));
+    if (charge != NULL && (is(charge->result, "pending") || is(charge->result, "action_required"))) {
+        struct sim_ledger_entry row = *charge;
+        refuse(&row, "declined", "voided");
+        (void)enter(&row);
+    }
+}
+
 const struct sim_ledger_entry *sim_ledger_apply(const struct sim_ledger_entry *request, bool *ret_is_repeated) {
     const struct sim_ledger_entry *known = sim_ledger_find(str_of_cstr(request->key));
     if (known != NULL && !is_same_request(known, request)) {
@@ -228,7 +240,11 @@ const struct sim_ledger_entry *sim_ledger_apply(const struct sim_ledger_entry *r
     row.origin = 0;
     row.is_dropped = false;
     decide(&row, payment_of(request));
-    return enter(&row);
+    const struct sim_ledger_entry *entry = enter(&row);
+    if (is(entry->result, "voided")) {
+        end_voided_charge(entry);
+    }
+    return entry;
 }
 
 const struct sim_ledger_entry *sim_ledger_come_to(const struct sim_ledger_entry *entry, const char *result) {
