@@ -1,6 +1,9 @@
 """The steps of a shop, as its staff and its shoppers take them: each must work, or the test ends here."""
 
+import uuid
+
 from .client import Client
+from .waiting import wait_until
 
 EUR = "EUR"
 
@@ -65,9 +68,22 @@ class Shop:
         return order
 
 
+class PatientClient(Client):
+    """Asks again, under the same key, while it is told 202 or 503: for a shop that opens on a busy machine."""
+
+    def command(self, method, path, body=None, key=None, headers=None, **options):
+        key = key or str(uuid.uuid4())
+
+        def answered():
+            answer = super(PatientClient, self).command(method, path, body, key, headers, **options)
+            return answer.status_code not in (202, 503) and answer
+
+        return wait_until(answered, f"an answer to {method} {path}", 60)
+
+
 def open_shop(daybook, plenty=1_000_000, few=30):
     """Goods that are always there and goods that run out, for Shoppers; their SKUs."""
-    with daybook.client() as client:
+    with PatientClient(daybook.url) as client:
         shop = Shop(client)
         shop.sells("plenty", 500, plenty)
         shop.sells("few", 700, few)
