@@ -47,6 +47,7 @@ struct view_worker {
     int64_t fenced;
     int64_t caught_up_us; /* wall clock; when the lag was last 0 */
     int64_t progress_us;  /* boot clock; when something was last projected, or nothing was there to project */
+    bool ends_are_known;  /* the log answered when it was last asked for them */
     bool has_targets;
     bool reached_targets;
     bool stalled;
@@ -194,10 +195,10 @@ static void *worker_main(void *argument) {
 /* ---- the watcher ----------------------------------------------------------------------------------------------------
  */
 
-/* Records that the watcher saw in the log and the view has not; -1: the log's ends are not known yet. */
+/* Records that the watcher saw in the log and the view has not; -1: the log's ends are not known. */
 static int64_t lag_of(const struct view_worker *worker) {
-    int64_t lag = worker->has_targets ? 0 : -1;
-    for (size_t i = 0; i < worker->partition_count && worker->has_targets; i++) {
+    int64_t lag = worker->ends_are_known ? 0 : -1;
+    for (size_t i = 0; i < worker->partition_count && worker->ends_are_known; i++) {
         const struct feed_partition *partition = &worker->partitions[i];
         int64_t seen = partition->next_offset > partition->end_offset ? partition->next_offset : partition->end_offset;
         lag += worker->ends[i] > seen ? worker->ends[i] - seen : 0;
@@ -229,6 +230,12 @@ static void judge(struct view_worker *worker) {
     }
 }
 
+static void note_whether_ends_are_known(struct view_worker *worker, bool they_are) {
+    pthread_mutex_lock(&worker->lock);
+    worker->ends_are_known = they_are;
+    pthread_mutex_unlock(&worker->lock);
+}
+
 /* `reader` is any; only its handle to the broker is used. */
 static bool ask_ends(struct view_worker *worker, struct log_reader *reader) {
     for (size_t i = 0; i < worker->partition_count; i++) {
@@ -236,12 +243,15 @@ static bool ask_ends(struct view_worker *worker, struct log_reader *reader) {
         /* Topic and shard never change once the worker is made. */
         if (log_reader_watermarks(reader, worker->partitions[i].topic, worker->partitions[i].shard,
                                   WATERMARK_TIMEOUT_MS, &low, &end, NULL) != ERR_NONE) {
+            /* The ends of before would make a view that sees nothing look like one that has seen all. */
+            note_whether_ends_are_known(worker, false);
             return false;
         }
         pthread_mutex_lock(&worker->lock);
         worker->ends[i] = end;
         pthread_mutex_unlock(&worker->lock);
     }
+    note_whether_ends_are_known(worker, true);
     return true;
 }
 
@@ -375,12 +385,12 @@ struct view_figures {
 
 static struct view_figures figures_of(struct view_worker *worker) {
     pthread_mutex_lock(&worker->lock);
-    /* Of a view that is behind: the age of the newest event it has shown, but not more than the time for which it has
-     * been behind. */
+    /* Of a view that is behind, or may be: the age of the newest event it has shown, but not more than the time for
+     * which it has been behind. */
     int64_t newest_us =
         worker->counts.newest_us > worker->caught_up_us ? worker->counts.newest_us : worker->caught_up_us;
     int64_t lag_events = lag_of(worker);
-    int64_t lag_us = lag_events <= 0 || newest_us == 0 ? 0 : clock_wall_us() - newest_us;
+    int64_t lag_us = lag_events == 0 || newest_us == 0 ? 0 : clock_wall_us() - newest_us;
     struct view_figures figures = {.lag_events = lag_events,
                                    .events = worker->counts.events,
                                    .repeated = worker->counts.repeated,
@@ -402,7 +412,8 @@ static const struct metric {
     size_t offset;
     bool in_seconds; /* kept in microseconds */
 } metrics[] = {
-    {"daybook_projection_lag_events", "gauge", "Records of the log that the view has not seen; -1: not known yet.",
+    {"daybook_projection_lag_events", "gauge",
+     "Records that the view has not seen; -1: not known, no answer from the log.",
      offsetof(struct view_figures, lag_events), false},
     {"daybook_projection_lag_seconds", "gauge", "How far behind the view is in time.",
      offsetof(struct view_figures, lag_us), true},
