@@ -1,6 +1,6 @@
 /* disk_faults.c: an fsync that is slow or fails, for a program that is started with this library in LD_PRELOAD.
  *
- * The file that DAYBOOK_FAULT_DISK names says how, and is read at every call, so that a test can change its mind while
+ * The file that FAULT_DISK names says how, and is read at every call, so that a test can change its mind while
  * the program runs: "delay MS" sleeps before the real call, "fail" answers EIO without it, "" leaves it alone.
  * Every program that writes for good comes through here: Java's FileChannel.force, PostgreSQL, LMDB and Daybook itself.
  */
@@ -16,7 +16,7 @@
 
 /* Whether the call is to fail; sleeps when it is to be slow. */
 static bool meets_fault(void) {
-    const char *path = getenv("DAYBOOK_FAULT_DISK");
+    const char *path = getenv("FAULT_DISK");
     int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return false;

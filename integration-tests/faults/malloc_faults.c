@@ -1,6 +1,6 @@
 /* malloc_faults.c: one allocation fails, for a program that is started with this library in LD_PRELOAD.
  *
- * The file that DAYBOOK_FAULT_MALLOC names is mapped: its first eight bytes are how many allocations still succeed, and
+ * The file that FAULT_MALLOC names is mapped: its first eight bytes are how many allocations still succeed, and
  * the one that takes the number from 1 to 0 fails. 0: none fails. The test writes a number while the program runs, and
  * sees in it whether the fault has happened.
  */
@@ -22,7 +22,7 @@ extern void *__libc_realloc(void *old, size_t size);
 static _Atomic int64_t *countdown;
 
 __attribute__((constructor)) static void map_countdown(void) {
-    const char *path = getenv("DAYBOOK_FAULT_MALLOC");
+    const char *path = getenv("FAULT_MALLOC");
     int fd = path == NULL ? -1 : open(path, O_RDWR | O_CLOEXEC);
     if (fd >= 0) {
         void *mapped = mmap(NULL, sizeof *countdown, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -100,6 +100,7 @@ def test_a_projector_stopped_before_its_commit_is_let_go_and_another_one_goes_on
         installation.run("projection", "compare", view)
 
 
+@pytest.mark.quick
 def test_two_migrations_at_once_leave_one_row_about_each_view(installation):
     """As after a migration that ended between its tables and what says of which format they are."""
     view = VIEWS[0]

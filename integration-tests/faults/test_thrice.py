@@ -77,6 +77,7 @@ class Repeater:
         return self._seen[place] == 1
 
 
+@pytest.mark.quick
 def test_every_command_three_times_is_one_purchase_each(new_daybook):
     daybook = new_daybook()
     shoppers = Shoppers(daybook, count=2, methods=("approve", "twice", "authorize"))

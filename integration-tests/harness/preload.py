@@ -23,7 +23,7 @@ class Preloaded:
 
     @property
     def environment(self):
-        variable = f"DAYBOOK_FAULT_{self.control.name.removesuffix('_faults').upper()}"
+        variable = f"FAULT_{self.control.name.removesuffix('_faults').upper()}"
         return {"LD_PRELOAD": str(self.library), variable: str(self.control)}
 
     def say(self, text):

@@ -35,7 +35,7 @@ class Stack:
         self.postgres_port = free_port()
         self._links = {name: (free_port(), free_port()) for name in proxied}
         pairs = " ".join(f"{broker}={proxy}" for proxy, broker in self._links.values())
-        self._environment = clean_environment((environment or {}) | {"DAYBOOK_LOCAL_KAFKA_PROXIED": pairs})
+        self.environment = clean_environment((environment or {}) | {"DAYBOOK_LOCAL_KAFKA_PROXIED": pairs})
 
     @property
     def brokers(self):
@@ -90,13 +90,16 @@ class Stack:
     def postgres_pid(self):
         return int((self.directory / "postgres.pid").read_text())
 
+    def kafka_runs(self):
+        return not _has_ended(self.kafka_pid())
+
     def discard(self):
         self.down()
         shutil.rmtree(self.directory)
 
     def _run(self, script, *arguments, environment=None):
         command = [SCRIPTS / script, *map(str, arguments)]
-        environment = environment or self._environment
+        environment = environment or self.environment
         ended = subprocess.run(
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
         )

@@ -94,9 +94,13 @@ class SmallDisk(_Volume):
 
     def fill(self, leave_bytes=0):
         room = os.statvfs(self.directory)
-        with open(self._ballast, "wb") as ballast, contextlib.suppress(OSError):
-            # What others take meanwhile is not ours any more, so that the last block may be refused: it is full then.
-            os.posix_fallocate(ballast.fileno(), 0, max(1, room.f_bavail * room.f_frsize - leave_bytes))
+        wanted = max(0, room.f_bavail * room.f_frsize - leave_bytes)
+        with open(self._ballast, "wb", buffering=0) as ballast, contextlib.suppress(OSError):
+            while wanted > 0:
+                wanted -= ballast.write(bytes(min(wanted, 1 << 20)))
+            # What others gave back meanwhile is taken as well, page by page, until it is refused.
+            while leave_bytes == 0:
+                ballast.write(bytes(4096))
 
     def empty(self):
         self._ballast.unlink(missing_ok=True)
