@@ -55,7 +55,7 @@ class Cluster(Stack):
     def start_broker(self, node):
         """Returns when it answers."""
         more = {"DAYBOOK_LOCAL_KAFKA_CLUSTER": f"{self._id} {node} {self._voters}"}
-        self._run("kafka.sh", "start", self.folder(node), self.ports[node], environment=self._environment | more)
+        self._run("kafka.sh", "start", self.folder(node), self.ports[node], environment=self.environment | more)
 
     def kill_broker(self, node):
         self._kill(self.folder(node) / "kafka.pid")

@@ -218,7 +218,7 @@ static void a_charge_after_its_void_is_declined(void **state) {
 static void a_late_charge_is_not_taken_after_its_void(void **state) {
     (void)state;
     ASK("late", charge("charge", 100), cancel(), after(60, look("charge")));
-    assert_string_equal(asker.heard, "pending, voided 0, pending");
+    assert_string_equal(asker.heard, "pending, voided 0, declined 100");
     assert_int_equal(sums()->charges, 0);
 }
 
