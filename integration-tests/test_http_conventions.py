@@ -499,7 +499,8 @@ def test_an_outcome_that_contradicts_is_recorded_once_asked_for_no_more_and_can_
         assert answer.status_code == 200, answer.text
 
     tell(101)
-    assert shop.order(order)["status"] == "paying"
+    # It waits for a person, and its deadline counts.
+    wait_until(lambda: shop.order(order)["status"] == "awaiting_payment", "the order being told")
     tell(100)
     wait_until(lambda: shop.order(order)["status"] == "confirmed", "the corrected payment")
     assert metric("daybook_connector_outcomes_refused_total") == refused == 1
