@@ -10,7 +10,6 @@
 #include "core/gateway/request.h"
 #include "core/gateway/submit.h"
 #include "core/log/record.h"
-#include "gen/codec.h"
 #include "projections/runtime/behind.h"
 
 enum {
@@ -34,13 +33,9 @@ static void on_notify(void *context, struct str channel, struct str payload) {
 }
 
 static void on_outcome_letter(struct gateway_loop *loop, struct str value) {
-    uint32_t schema_id;
-    struct str avro;
     struct outcome outcome;
-    const char *why;
     arena_reset(&loop->letter_arena);
-    if (frame_read(value, &schema_id, &avro) &&
-        outcome_decode_as(&loop->letter_arena, schema_id, avro, &outcome, &why)) {
+    if (outcome_read(&loop->letter_arena, value, &outcome)) {
         recent_outcomes_note(&loop->gateway->recent_outcomes, &outcome, value);
         outcome_questions_end(&loop->questions, outcome.command_id);
         outcome_waiters_outcome(&loop->waiters, &outcome);

@@ -12,7 +12,6 @@
 #include "core/gateway/submit.h"
 #include "core/gateway/trace.h"
 #include "core/log/record.h"
-#include "gen/codec.h"
 
 enum { OUTCOME_QUERY_WAIT_MS = 2000, ASKERS_MAX = 64 /* that wait for one command; whoever comes then is told 202 */ };
 
@@ -112,12 +111,8 @@ static bool answer_from_memory(struct outcome_query *query) {
     struct arena *arena = request_arena(query->request);
     struct str value =
         recent_outcomes_find(&query->request->loop->gateway->recent_outcomes, arena, query->waiter.command_id);
-    uint32_t schema_id;
-    struct str avro;
     struct outcome outcome;
-    const char *why;
-    return frame_read(value, &schema_id, &avro) && outcome_decode_as(arena, schema_id, avro, &outcome, &why) &&
-           on_queried_outcome(&query->waiter, &outcome);
+    return outcome_read(arena, value, &outcome) && on_queried_outcome(&query->waiter, &outcome);
 }
 
 /* A question is a record in the log, and anybody may ask: the same one is asked once at a time, and few at all. A

@@ -55,9 +55,9 @@ struct str position_header_write(struct arena *arena, const struct secret *secre
 
 struct str position_after(struct arena *arena, struct str position_bytes, const struct position *seen) {
     struct position position = {0};
-    int count = position_read(position_bytes, position.pairs);
+    int count = seen->count > 0 ? position_read(position_bytes, position.pairs) : -1;
     if (count < 0) {
-        return position_bytes;
+        return position_bytes; /* nothing to keep, or nothing to add it to */
     }
     position.count = (size_t)count;
     for (size_t i = 0; i < seen->count; i++) {

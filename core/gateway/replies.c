@@ -12,7 +12,6 @@
 #include "core/gateway/loop.h"
 #include "core/log/reader.h"
 #include "core/log/record.h"
-#include "gen/codec.h"
 
 enum {
     REPLIES_BATCH = 512,
@@ -81,12 +80,8 @@ static void hand_over(struct replies *replies, const struct log_record *record) 
         return; /* no reply at all: a handler that warms a transaction up, or asks the broker for its time */
     }
     arena_reset(&replies->arena);
-    uint32_t schema_id;
-    struct str avro;
     struct outcome outcome;
-    const char *why;
-    if (!frame_read(record->value, &schema_id, &avro) ||
-        !outcome_decode_as(&replies->arena, schema_id, avro, &outcome, &why)) {
+    if (!outcome_read(&replies->arena, record->value, &outcome)) {
         atomic_fetch_add_explicit(&replies->unreadable, 1, memory_order_relaxed);
         return; /* not ours to judge: whoever waits will ask again */
     }

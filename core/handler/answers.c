@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "core/handler/ids.h"
+#include "core/log/record.h"
 #include "core/log/stream_hash.h"
 #include "gen/codec.h"
 

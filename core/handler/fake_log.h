@@ -12,6 +12,7 @@
 #include "core/handler/engine.h"
 #include "core/handler/fake_shop.h"
 #include "core/handler/takeover.h"
+#include "core/log/record.h"
 
 enum { FAKE_SHARDS = 2, FAKE_RECORDS_MAX = 4096 };
 

@@ -2,7 +2,6 @@
 
 #include "core/handler/ids.h"
 #include "core/log/record.h"
-#include "gen/codec.h"
 
 static int64_t later(int64_t a, int64_t b) {
     return a > b ? a : b;
@@ -56,13 +55,6 @@ enum err fold_event(struct overlay *overlay, struct live_stream *stream, const s
         sub->dirty = true;
     }
     return ERR_NONE;
-}
-
-bool outcome_read(struct arena *arena, struct str value, struct outcome *ret_outcome) {
-    uint32_t schema_id;
-    struct str avro;
-    return frame_read(value, &schema_id, &avro) && schema_id == OUTCOME_SCHEMA_ID &&
-           outcome_decode(arena, avro, ret_outcome);
 }
 
 enum err fold_outcome(struct overlay *overlay, const struct outcome *outcome, struct str value, int64_t seen_at_us,

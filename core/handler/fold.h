@@ -24,9 +24,6 @@ MUST_CHECK enum err fold_event(struct overlay *overlay, struct live_stream *stre
 MUST_CHECK enum err fold_outcome(struct overlay *overlay, const struct outcome *outcome, struct str value,
                                  int64_t seen_at_us, struct err_info *info);
 
-/* Reads an Outcome from its framed value. */
-MUST_CHECK bool outcome_read(struct arena *arena, struct str value, struct outcome *ret_outcome);
-
 /* One record of an event topic or of outcomes, and the overlay's progress past it. *ret_foreign: it was passed over. */
 MUST_CHECK enum err fold_record(struct overlay *overlay, enum log_topic topic, const struct log_record *record,
                                 bool *ret_foreign, struct err_info *info);

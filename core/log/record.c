@@ -87,6 +87,13 @@ enum err command_record_read(struct arena *arena, struct str value, struct comma
     return ERR_NONE;
 }
 
+bool outcome_read(struct arena *arena, struct str value, struct outcome *ret_outcome) {
+    uint32_t schema_id;
+    struct str avro;
+    const char *why;
+    return frame_read(value, &schema_id, &avro) && outcome_decode_as(arena, schema_id, avro, ret_outcome, &why);
+}
+
 struct str command_id_of_hash(struct arena *arena, const uint8_t *hash) {
     uint8_t bytes[ULID_BYTES];
     memcpy(bytes, hash, sizeof bytes);

@@ -14,6 +14,7 @@
 #include "core/log/producer.h"
 #include "gen/commands.h"
 #include "gen/events.h"
+#include "gen/messages.h"
 
 /* In the first byte of a command's id, when its cause is an event: it was decided in the batch of that event and never
  * lay in the log. Whoever sends a command that an event caused leaves the bit clear; else the window forgets it. */
@@ -42,6 +43,9 @@ MUST_CHECK enum err event_record_read(struct arena *arena, struct str value, str
                                       struct err_info *info);
 MUST_CHECK enum err command_record_read(struct arena *arena, struct str value, struct command *ret_command,
                                         struct err_info *info);
+
+/* An Outcome likewise; false: it is none, and nobody is told why. */
+MUST_CHECK bool outcome_read(struct arena *arena, struct str value, struct outcome *ret_outcome);
 
 /* BLAKE2b-256 of a framed value. */
 void chain_hash(struct str value, uint8_t ret_hash[CHAIN_HASH_BYTES]);

@@ -7,8 +7,8 @@
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "core/domain/rejection.h"
+#include "core/log/record.h"
 #include "core/testing/simulator/world.h"
-#include "gen/codec.h"
 
 enum {
     FIRST_ASK_MS = 2000, /* as in core/gateway/commands.c */
@@ -191,12 +191,8 @@ static bool answers(const struct front_request *request, const struct outcome *o
 }
 
 static void take_reply(struct front_life *life, struct str value) {
-    uint32_t schema_id;
-    struct str avro;
     struct outcome outcome;
-    const char *why;
-    bool is_read =
-        frame_read(value, &schema_id, &avro) && outcome_decode_as(&life->arena, schema_id, avro, &outcome, &why);
+    bool is_read = outcome_read(&life->arena, value, &outcome);
     assert(is_read); /* the replies' fiber has read it before */
     for (struct front_request *request = life->waiting.first, *next; request != NULL; request = next) {
         next = request->next;

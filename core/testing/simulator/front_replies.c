@@ -1,8 +1,8 @@
 #include "core/testing/simulator/front_parts.h"
 
 #include "core/base/timestamp.h"
+#include "core/log/record.h"
 #include "core/testing/simulator/world.h"
-#include "gen/codec.h"
 
 /* As in core/gateway/replies.c, which this follows step by step. */
 enum {
@@ -17,13 +17,9 @@ enum {
 };
 
 static void hand_over(struct front_life *life, struct arena *arena, const struct log_record *record) {
-    uint32_t schema_id;
-    struct str avro;
     struct outcome outcome;
-    const char *why;
     arena_reset(arena);
-    if (record->value.data != NULL && frame_read(record->value, &schema_id, &avro) &&
-        outcome_decode_as(arena, schema_id, avro, &outcome, &why) &&
+    if (record->value.data != NULL && outcome_read(arena, record->value, &outcome) &&
         str_equal(outcome.reply_instance, str_of_cstr(life->instance))) {
         life_post(life, LETTER_REPLY, 0, record->value);
     }
