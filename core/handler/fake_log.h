@@ -439,3 +439,26 @@ static inline struct str fake_cart_on(struct fake_log *log, int32_t shard) {
         }
     }
 }
+
+/* The cart is opened (quantity 0), or given so many of SKU A, and that is decided. */
+static inline void fake_cart_gets(struct fake_log *log, struct str cart, uint32_t number, int64_t quantity) {
+    struct command command = fake_command(log, quantity == 0 ? COMMAND_OPEN_CART : COMMAND_SET_CART_LINE, cart, number);
+    if (quantity == 0) {
+        command.as.open_cart.currency = STR("EUR");
+    } else {
+        command.as.set_cart_line.sku = STR("A");
+        command.as.set_cart_line.quantity = quantity;
+    }
+    fake_send(log, &command);
+    fake_run(log);
+}
+
+/* Shard 0 with a cart of three events. */
+static inline struct str fake_used_shard(struct fake_log *log) {
+    fake_own(log, 0);
+    struct str cart = fake_cart_on(log, 0);
+    fake_cart_gets(log, cart, 1, 0);
+    fake_cart_gets(log, cart, 2, 5);
+    fake_cart_gets(log, cart, 3, 6);
+    return cart;
+}

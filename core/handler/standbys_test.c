@@ -87,28 +87,6 @@ static void caught_up(struct two_processes *two) {
     assert_int_equal(step(two), ERR_NONE);
 }
 
-static void cart_gets(struct fake_log *log, struct str cart, uint32_t number, int64_t quantity) {
-    struct command command = fake_command(log, quantity == 0 ? COMMAND_OPEN_CART : COMMAND_SET_CART_LINE, cart, number);
-    if (quantity == 0) {
-        command.as.open_cart.currency = STR("EUR");
-    } else {
-        command.as.set_cart_line.sku = STR("A");
-        command.as.set_cart_line.quantity = quantity;
-    }
-    fake_send(log, &command);
-    fake_run(log);
-}
-
-/* Shard 0 is the other process's, with a cart of three events. */
-static struct str owned_by_the_other(struct two_processes *two) {
-    fake_own(two->log, 0);
-    struct str cart = fake_cart_on(two->log, 0);
-    cart_gets(two->log, cart, 1, 0);
-    cart_gets(two->log, cart, 2, 5);
-    cart_gets(two->log, cart, 3, 6);
-    return cart;
-}
-
 /* The other process ends; this one takes the shard over with its standby, if it has one. */
 static struct takeover moved_here(struct two_processes *two) {
     fake_disown(two->log, 0);
@@ -133,26 +111,26 @@ static int64_t version_of(struct fake_log *log, struct store *store, struct str 
 
 static void a_standby_follows_the_log_and_leaves_a_takeover_nothing_to_read(void **state) {
     struct two_processes *two = *state;
-    struct str cart = owned_by_the_other(two);
+    struct str cart = fake_used_shard(two->log);
     caught_up(two);
     assert_int_equal(report_of(two).open, 2);
-    cart_gets(two->log, cart, 4, 8);
+    fake_cart_gets(two->log, cart, 4, 8);
     caught_up(two);
     struct takeover takeover = moved_here(two);
     assert_int_equal(takeover.replay.replayed, 0);
     assert_null(takeover.replay.discarded);
     assert_int_equal(version_of(two->log, two->log->stores[0], cart), 4);
     assert_int_equal(report_of(two).handed_over, 1);
-    cart_gets(two->log, cart, 5, 9); /* and it can go on from there */
-    cart_gets(two->log, cart, 4, 1); /* a retry is known */
+    fake_cart_gets(two->log, cart, 5, 9); /* and it can go on from there */
+    fake_cart_gets(two->log, cart, 4, 1); /* a retry is known */
     assert_int_equal(version_of(two->log, two->log->stores[0], cart), 5);
 }
 
 static void what_was_read_and_not_written_is_read_again_by_the_takeover(void **state) {
     struct two_processes *two = *state;
-    struct str cart = owned_by_the_other(two);
+    struct str cart = fake_used_shard(two->log);
     caught_up(two);
-    cart_gets(two->log, cart, 4, 8);
+    fake_cart_gets(two->log, cart, 4, 8);
     assert_int_equal(step(two), ERR_NONE); /* reads, and does not write yet */
     assert_int_equal(report_of(two).replayed, 8);
     struct takeover takeover = moved_here(two);
@@ -162,13 +140,13 @@ static void what_was_read_and_not_written_is_read_again_by_the_takeover(void **s
 
 static void after_a_claim_nothing_is_read_and_nothing_written(void **state) {
     struct two_processes *two = *state;
-    struct str cart = owned_by_the_other(two);
+    struct str cart = fake_used_shard(two->log);
     caught_up(two);
     two->claimed = standbys_claim(two->standbys, 0);
     assert_non_null(two->claimed);
     const struct store_progress before = *store_progress(two->claimed);
     uint64_t replayed = report_of(two).replayed;
-    cart_gets(two->log, cart, 4, 8);
+    fake_cart_gets(two->log, cart, 4, 8);
     two->now_us += 3600 * S;
     caught_up(two);
     assert_int_equal(report_of(two).replayed, replayed);
@@ -183,7 +161,7 @@ static void after_a_claim_nothing_is_read_and_nothing_written(void **state) {
 
 static void a_shard_that_was_given_up_rests_and_is_then_kept_again(void **state) {
     struct two_processes *two = *state;
-    struct str cart = owned_by_the_other(two);
+    struct str cart = fake_used_shard(two->log);
     caught_up(two);
     struct store *store = standbys_claim(two->standbys, 0);
     assert_null(standbys_claim(two->standbys, 0)); /* another worker, who has not heard yet that it was moved */
@@ -197,7 +175,7 @@ static void a_shard_that_was_given_up_rests_and_is_then_kept_again(void **state)
     assert_int_equal(step(two), ERR_NONE);
     assert_int_equal(report_of(two).open, 1);
     two->now_us += STANDBY_REST_S * S;
-    cart_gets(two->log, cart, 4, 8);
+    fake_cart_gets(two->log, cart, 4, 8);
     caught_up(two);
     assert_int_equal(report_of(two).open, 2);
     assert_int_equal(moved_here(two).replay.replayed, 0);
@@ -205,7 +183,7 @@ static void a_shard_that_was_given_up_rests_and_is_then_kept_again(void **state)
 
 static void a_lag_is_what_the_log_has_more(void **state) {
     struct two_processes *two = *state;
-    struct str cart = owned_by_the_other(two);
+    struct str cart = fake_used_shard(two->log);
     caught_up(two);
     two->now_us += 20 * S;
     assert_int_equal(step(two), ERR_NONE);
@@ -213,7 +191,7 @@ static void a_lag_is_what_the_log_has_more(void **state) {
     int64_t lag;
     assert_true(standbys_lag(two->standbys, 0, &shard, &lag));
     assert_int_equal(lag, 0);
-    cart_gets(two->log, cart, 4, 8);
+    fake_cart_gets(two->log, cart, 4, 8);
     struct fake_log *log = two->log;
     log->partitions[TOPIC_CARTS][0].reads_at = log->partitions[TOPIC_OUTCOMES][0].reads_at = -1; /* nothing comes */
     two->now_us += 20 * S;
@@ -226,7 +204,7 @@ static void a_lag_is_what_the_log_has_more(void **state) {
 
 static void a_standby_ahead_of_a_cut_log_is_discarded_where_it_is_kept(void **state) {
     struct two_processes *two = *state;
-    struct str cart = owned_by_the_other(two);
+    struct str cart = fake_used_shard(two->log);
     caught_up(two);
     /* The last event and its marker are gone, as after a power cut without flushing. Kafka says so to whoever reads. */
     two->log->partitions[TOPIC_CARTS][0].end -= 2;
@@ -242,7 +220,7 @@ static void a_standby_ahead_of_a_cut_log_is_discarded_where_it_is_kept(void **st
 
 static void a_standby_ahead_of_a_cut_log_is_discarded_by_the_takeover(void **state) {
     struct two_processes *two = *state;
-    struct str cart = owned_by_the_other(two);
+    struct str cart = fake_used_shard(two->log);
     caught_up(two);
     two->log->partitions[TOPIC_CARTS][0].end -= 2;
     struct takeover takeover = moved_here(two);
@@ -252,7 +230,7 @@ static void a_standby_ahead_of_a_cut_log_is_discarded_by_the_takeover(void **sta
 
 static void a_standby_of_another_history_is_discarded(void **state) {
     struct two_processes *two = *state;
-    owned_by_the_other(two);
+    fake_used_shard(two->log);
     caught_up(two);
     standbys_let_go(two->standbys, false);
     struct fake_partition *outcomes = &two->log->partitions[TOPIC_OUTCOMES][0];
@@ -267,7 +245,7 @@ static void a_standby_of_another_history_is_discarded(void **state) {
 static void a_standby_with_what_the_log_has_lost_is_filled_anew(void **state) {
     struct two_processes *two = *state;
     struct fake_log *log = two->log;
-    struct str cart = owned_by_the_other(two);
+    struct str cart = fake_used_shard(two->log);
     caught_up(two);
     struct fake_partition *carts = &log->partitions[TOPIC_CARTS][0], *outcomes = &log->partitions[TOPIC_OUTCOMES][0];
     int64_t carts_at = carts->reads_at, outcomes_at = outcomes->reads_at;
@@ -278,8 +256,8 @@ static void a_standby_with_what_the_log_has_lost_is_filled_anew(void **state) {
     fake_own(log, 0); /* a third process, without a store; its reader is another one */
     carts->reads_at = carts_at;
     outcomes->reads_at = outcomes_at;
-    cart_gets(log, cart, 4, 8);
-    cart_gets(log, cart, 5, 9);
+    fake_cart_gets(log, cart, 4, 8);
+    fake_cart_gets(log, cart, 5, 9);
     assert_int_equal(version_of(log, log->stores[0], cart), 4);
     assert_int_equal(report_of(two).replayed, 6);
     caught_up(two);
@@ -292,7 +270,7 @@ static void a_standby_with_what_the_log_has_lost_is_filled_anew(void **state) {
 
 static void an_event_not_known_here_leaves_the_store_as_it_is(void **state) {
     struct two_processes *two = *state;
-    struct str cart = owned_by_the_other(two);
+    struct str cart = fake_used_shard(two->log);
     caught_up(two);
     fake_append(two->log, TOPIC_CARTS, 0, STR("key"), STR("\0\0\0\xff\xffof a newer release"));
     assert_int_equal(step(two), ERR_NONE);
@@ -319,7 +297,7 @@ static void an_event_not_known_here_leaves_the_store_as_it_is(void **state) {
 static void a_store_that_cannot_grow_gives_its_room_back_and_is_tried_later(void **state) {
     struct two_processes *two = *state;
     struct fake_log *log = two->log;
-    struct str cart = owned_by_the_other(two);
+    struct str cart = fake_used_shard(two->log);
     caught_up(two);
     char path[128];
     snprintf(path, sizeof path, "%s/shard-0/data.mdb", two->dir);
@@ -327,7 +305,7 @@ static void a_store_that_cannot_grow_gives_its_room_back_and_is_tried_later(void
     assert_int_equal(stat(path, &file), 0);
     off_t size = file.st_size;
     for (uint32_t i = 0; i < 200; i++) {
-        cart_gets(log, arena_printf(&log->arena, "%.*s.%u", STR_ARGS(cart), i), 1000 + i, 0);
+        fake_cart_gets(log, arena_printf(&log->arena, "%.*s.%u", STR_ARGS(cart), i), 1000 + i, 0);
     }
     /* Past its size no file of the process can be written: what the kernel says then is EFBIG, and no signal. */
     signal(SIGXFSZ, SIG_IGN);

@@ -17,28 +17,6 @@ static int log_ends(void **state) {
     return 0;
 }
 
-static void cart_gets(struct fake_log *log, struct str cart, uint32_t number, int64_t quantity) {
-    struct command command = fake_command(log, quantity == 0 ? COMMAND_OPEN_CART : COMMAND_SET_CART_LINE, cart, number);
-    if (quantity == 0) {
-        command.as.open_cart.currency = STR("EUR");
-    } else {
-        command.as.set_cart_line.sku = STR("A");
-        command.as.set_cart_line.quantity = quantity;
-    }
-    fake_send(log, &command);
-    fake_run(log);
-}
-
-/* Shard 0 with a cart of three events. */
-static struct str used_shard(struct fake_log *log) {
-    fake_own(log, 0);
-    struct str cart = fake_cart_on(log, 0);
-    cart_gets(log, cart, 1, 0);
-    cart_gets(log, cart, 2, 5);
-    cart_gets(log, cart, 3, 6);
-    return cart;
-}
-
 static bool stored(struct fake_log *log, struct str cart, struct stored_stream *ret_stored) {
     bool found;
     struct str bytes;
@@ -88,7 +66,7 @@ static void a_fresh_shard_begins_at_its_first_command(void **state) {
 
 static void what_is_replayed_equals_what_was_decided(void **state) {
     struct fake_log *log = *state;
-    used_shard(log);
+    fake_used_shard(log);
     uint8_t live[CHAIN_HASH_BYTES], replayed[CHAIN_HASH_BYTES];
     store_digest(log, live);
     fake_disown(log, 0);
@@ -106,7 +84,7 @@ static void what_is_replayed_equals_what_was_decided(void **state) {
 
 static void a_store_that_is_up_to_date_replays_nothing(void **state) {
     struct fake_log *log = *state;
-    used_shard(log);
+    fake_used_shard(log);
     fake_disown(log, 0);
     struct takeover takeover = {0};
     struct err_info info;
@@ -117,7 +95,7 @@ static void a_store_that_is_up_to_date_replays_nothing(void **state) {
 
 static void a_commit_that_never_reached_the_store_is_replayed(void **state) {
     struct fake_log *log = *state;
-    struct str cart = used_shard(log);
+    struct str cart = fake_used_shard(log);
     struct command command = fake_command(log, COMMAND_SET_CART_LINE, cart, 4);
     command.as.set_cart_line.quantity = 9;
     fake_send(log, &command);
@@ -137,7 +115,7 @@ static void a_commit_that_never_reached_the_store_is_replayed(void **state) {
 static void batches_that_were_kept_and_not_written_are_replayed(void **state) {
     struct fake_log *log = *state;
     log->writes_late = true;
-    struct str cart = used_shard(log);
+    struct str cart = fake_used_shard(log);
     struct stored_stream stream;
     assert_false(stored(log, cart, &stream));
     fake_disown(log, 0); /* the process ends */
@@ -148,7 +126,7 @@ static void batches_that_were_kept_and_not_written_are_replayed(void **state) {
     assert_int_equal(takeover.replay.replayed, 6);
     store_digest(log, replayed);
     struct fake_log *other = fake_log_new();
-    used_shard(other);
+    fake_used_shard(other);
     store_digest(other, at_once);
     assert_memory_equal(at_once, replayed, sizeof replayed);
     fake_log_free(other);
@@ -157,10 +135,10 @@ static void batches_that_were_kept_and_not_written_are_replayed(void **state) {
 static void batches_written_together_leave_nothing_to_replay(void **state) {
     struct fake_log *log = *state;
     log->writes_late = true;
-    struct str cart = used_shard(log);
+    struct str cart = fake_used_shard(log);
     uint32_t number = 3;
     for (uint32_t i = 0; i < KEPT_BATCHES_MAX; i++) {
-        cart_gets(log, cart, ++number, 5 + i % 2);
+        fake_cart_gets(log, cart, ++number, 5 + i % 2);
     }
     struct stored_stream stream;
     assert_true(stored(log, cart, &stream)); /* no more than KEPT_BATCHES_MAX are kept */
@@ -177,7 +155,7 @@ static void batches_written_together_leave_nothing_to_replay(void **state) {
 
 static void a_store_ahead_of_a_cut_log_is_discarded(void **state) {
     struct fake_log *log = *state;
-    struct str cart = used_shard(log);
+    struct str cart = fake_used_shard(log);
     fake_disown(log, 0);
     /* The last event and its marker are gone, as after a power cut without flushing. */
     log->partitions[TOPIC_CARTS][0].end -= 2;
@@ -192,7 +170,7 @@ static void a_store_ahead_of_a_cut_log_is_discarded(void **state) {
 
 static void a_store_of_another_history_is_discarded(void **state) {
     struct fake_log *log = *state;
-    struct str cart = used_shard(log);
+    struct str cart = fake_used_shard(log);
     fake_disown(log, 0);
     /* The log was cut and has grown again: the offset exists, the record is another. */
     struct fake_partition *carts = &log->partitions[TOPIC_CARTS][0];
@@ -206,7 +184,7 @@ static void a_store_of_another_history_is_discarded(void **state) {
 
 static void a_changed_event_stops_the_shard(void **state) {
     struct fake_log *log = *state;
-    used_shard(log);
+    fake_used_shard(log);
     fake_disown(log, 0);
     fake_forget_store(log, 0);
     struct fake_partition *carts = &log->partitions[TOPIC_CARTS][0];
@@ -224,7 +202,7 @@ static void a_changed_event_stops_the_shard(void **state) {
 
 static void a_missing_event_stops_the_shard(void **state) {
     struct fake_log *log = *state;
-    used_shard(log);
+    fake_used_shard(log);
     fake_disown(log, 0);
     fake_forget_store(log, 0);
     log->partitions[TOPIC_CARTS][0].records[2].is_marker = true;
@@ -235,10 +213,10 @@ static void a_missing_event_stops_the_shard(void **state) {
 
 static void strangers_records_are_passed_over_and_counted(void **state) {
     struct fake_log *log = *state;
-    struct str cart = used_shard(log);
+    struct str cart = fake_used_shard(log);
     fake_append(log, TOPIC_CARTS, 0, STR("key"), STR("garbage"));
     fake_append(log, TOPIC_OUTCOMES, 0, STR("key"), STR("garbage"));
-    cart_gets(log, cart, 4, 8);
+    fake_cart_gets(log, cart, 4, 8);
     fake_disown(log, 0);
     fake_forget_store(log, 0);
     struct takeover takeover = {0};
@@ -250,7 +228,7 @@ static void strangers_records_are_passed_over_and_counted(void **state) {
 
 static void an_event_of_a_schema_not_known_here_stops_the_shard(void **state) {
     struct fake_log *log = *state;
-    used_shard(log);
+    fake_used_shard(log);
     fake_append(log, TOPIC_CARTS, 0, STR("key"), STR("\0\0\0\xff\xffof a newer release"));
     fake_disown(log, 0);
     struct takeover takeover = {0};
@@ -261,7 +239,7 @@ static void an_event_of_a_schema_not_known_here_stops_the_shard(void **state) {
 
 static void a_last_stable_offset_at_the_record_looked_for_is_waited_out(void **state) {
     struct fake_log *log = *state;
-    used_shard(log);
+    fake_used_shard(log);
     fake_disown(log, 0);
     log->ends_early[TOPIC_CARTS] = true;
     struct takeover takeover = {0};
@@ -273,7 +251,7 @@ static void a_last_stable_offset_at_the_record_looked_for_is_waited_out(void **s
 
 static void a_used_shard_without_a_committed_offset_is_not_reset(void **state) {
     struct fake_log *log = *state;
-    used_shard(log);
+    fake_used_shard(log);
     fake_disown(log, 0);
     log->committed[0] = -1;
     struct takeover takeover = {0};
@@ -283,7 +261,7 @@ static void a_used_shard_without_a_committed_offset_is_not_reset(void **state) {
 
 static void an_offset_past_the_commands_is_not_reset(void **state) {
     struct fake_log *log = *state;
-    used_shard(log);
+    fake_used_shard(log);
     fake_disown(log, 0);
     log->committed[0] = 100;
     struct takeover takeover = {0};
@@ -296,7 +274,7 @@ static void a_pending_outcome_comes_back_with_the_replay(void **state) {
     int32_t sku_shard = shard_of_stream(STR(FAKE_SKU_STREAM), FAKE_SHARDS), mine = 1 - sku_shard;
     fake_own(log, mine);
     struct str cart = fake_cart_on(log, mine);
-    cart_gets(log, cart, 1, 0);
+    fake_cart_gets(log, cart, 1, 0);
     struct command command = fake_command(log, COMMAND_CHECK_OUT_CART, cart, 2);
     fake_send(log, &command);
     fake_run(log);
@@ -313,7 +291,7 @@ static void a_pending_outcome_comes_back_with_the_replay(void **state) {
 
 static void commands_that_retention_took_are_not_passed_over(void **state) {
     struct fake_log *log = *state;
-    used_shard(log);
+    fake_used_shard(log);
     fake_disown(log, 0);
     fake_partition_of(log, log->topics.names[TOPIC_COMMANDS], 0)->low = log->committed[0];
     struct takeover takeover = {0};

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <endian.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
 enum {
@@ -79,20 +78,6 @@ enum err pg_session_check(struct pg_session *session, struct err_info *info) {
 
 void pg_session_rollback(struct pg_session *session) {
     PQclear(PQexec(session->connection, "ROLLBACK"));
-}
-
-enum err pg_session_execf(struct pg_session *session, struct err_info *info, const char *format, ...) {
-    char *sql = NULL;
-    va_list args;
-    va_start(args, format);
-    int length = vasprintf(&sql, format, args);
-    va_end(args);
-    if (length < 0) {
-        abort();
-    }
-    enum err result = pg_session_exec(session, sql, info);
-    free(sql);
-    return result;
 }
 
 /* Parameters as libpq wants them. */

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <endian.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -293,20 +292,6 @@ enum err pg_session_check(struct pg_session *session, struct err_info *info) {
 
 void pg_session_rollback(struct pg_session *session) {
     (void)!pg_session_exec(session, "ROLLBACK", NULL); /* where the connection is gone, so is the transaction */
-}
-
-enum err pg_session_execf(struct pg_session *session, struct err_info *info, const char *format, ...) {
-    char *sql = NULL;
-    va_list args;
-    va_start(args, format);
-    int length = vasprintf(&sql, format, args);
-    va_end(args);
-    if (length < 0) {
-        abort();
-    }
-    enum err result = pg_session_exec(session, sql, info);
-    free(sql);
-    return result;
 }
 
 enum err pg_session_query(struct pg_session *session, const char *sql, const struct pg_param *params, int param_count,
