@@ -388,13 +388,21 @@ static void assert_journal_tells_of_every_basket_once(int count) {
     assert_int_equal(entries, count);
 }
 
+static void shop_serves(struct shop *shop, struct test_server *server) {
+    test_server_start(server, (struct http_server_options){.on_request = shop_on_request, .context = shop});
+}
+
+static void shop_opens(struct shop *shop, struct test_server *server) {
+    shop_init(shop);
+    shop_serves(shop, server);
+}
+
 static void each_basket_becomes_one_order_though_the_shop_fails_and_dawdles(void **state) {
     (void)state;
     struct shop shop;
     struct test_server server;
-    shop_init(&shop);
     write_baskets(BASKETS);
-    test_server_start(&server, (struct http_server_options){.on_request = shop_on_request, .context = &shop});
+    shop_opens(&shop, &server);
     struct load_options options = {.kind = LOAD_BASKETS, .in_flight = 16, .retry_s = 30};
     struct load_report *report = run_load(options, server.port, true);
     assert_int_equal(report->items_finished, BASKETS);
@@ -426,9 +434,8 @@ static void carts_are_made_first_and_checked_out_later(void **state) {
     (void)state;
     struct shop shop;
     struct test_server server;
-    shop_init(&shop);
     write_baskets(BASKETS);
-    test_server_start(&server, (struct http_server_options){.on_request = shop_on_request, .context = &shop});
+    shop_opens(&shop, &server);
     struct load_options options = {.kind = LOAD_CARTS, .in_flight = 16, .retry_s = 30};
     free(run_load(options, server.port, true));
     assert_int_equal(shop.carts.count, BASKETS);
@@ -475,9 +482,8 @@ static void each_basket_becomes_one_order_though_the_shop_is_killed_meanwhile(vo
     (void)state;
     struct shop shop;
     struct test_server server;
-    shop_init(&shop);
     write_baskets(BASKETS);
-    test_server_start(&server, (struct http_server_options){.on_request = shop_on_request, .context = &shop});
+    shop_opens(&shop, &server);
     struct restarts restarts = {.shop = &shop, .server = &server, .port = server.port, .count = 5};
     uv_thread_t thread;
     uv_thread_create(&thread, restart_again_and_again, &restarts);
@@ -499,9 +505,8 @@ static void what_is_never_answered_ends_as_unknown_and_is_tried_again_by_resume(
     (void)state;
     struct shop shop;
     struct test_server server;
-    shop_init(&shop);
     write_baskets(5);
-    test_server_start(&server, (struct http_server_options){.on_request = shop_on_request, .context = &shop});
+    shop_opens(&shop, &server);
     int port = server.port;
     test_server_stop(&server);
     struct load_options options = {.kind = LOAD_BASKETS, .in_flight = 2, .retry_s = 0};
@@ -509,7 +514,7 @@ static void what_is_never_answered_ends_as_unknown_and_is_tried_again_by_resume(
     assert_int_equal(report->items_unknown, 5);
     assert_int_equal(load_tally_of(&report->errors, "not connected"), 5);
     free(report);
-    test_server_start(&server, (struct http_server_options){.on_request = shop_on_request, .context = &shop});
+    shop_serves(&shop, &server);
     options.resumes = true;
     options.retry_s = 30;
     report = run_load(options, server.port, true);
@@ -525,9 +530,8 @@ static void what_was_refused_for_now_comes_again_at_the_end_of_the_file(void **s
     (void)state;
     struct shop shop;
     struct test_server server;
-    shop_init(&shop);
     write_baskets(BASKETS);
-    test_server_start(&server, (struct http_server_options){.on_request = shop_on_request, .context = &shop});
+    shop_opens(&shop, &server);
     struct load_options options = {
         .kind = LOAD_CARTS, .in_flight = 8, .retry_s = 0, .duration_s = 60, .comes_again = true};
     uint64_t began_ns = uv_hrtime();
@@ -547,10 +551,9 @@ static void an_open_loop_sends_at_its_rate_and_stops_in_time(void **state) {
     (void)state;
     struct shop shop;
     struct test_server server;
-    shop_init(&shop);
     write_baskets(3);
     write_file(baskets_path, "a", "not json\n");
-    test_server_start(&server, (struct http_server_options){.on_request = shop_on_request, .context = &shop});
+    shop_opens(&shop, &server);
     struct load_options options = {
         .kind = LOAD_CART_UPDATES, .in_flight = 4, .rate_per_s = 200, .duration_s = 1, .retry_s = 5};
     struct load_report *report = run_load(options, server.port, false);

@@ -232,12 +232,12 @@ def test_a_purchase_goes_through_four_processes(new_daybook):
             ("projector", "daybook_projection_lag_events", "daybook_handler_"),
             ("connector", "daybook_connector_", "daybook_handler_"),
         ):
-            page = roles.get(role, "/metrics").text
+            page = roles[role].get("/metrics").text
             assert has in page and has_not not in page, (role, page)
-            assert roles.get(role, "/health/live").json() == {"live": True}
-            assert roles.get(role, "/health/ready").json() == {"ready": True}
-        assert roles.get("handler", "/v1/orders").json()["code"] == "unknown_path"
-        assert httpx.post(f"http://127.0.0.1:{roles.ports['handler']}/metrics").status_code == 405
+            assert roles[role].get("/health/live").json() == {"live": True}
+            assert roles[role].get("/health/ready").json() == {"ready": True}
+        assert roles["handler"].get("/v1/orders").json()["code"] == "unknown_path"
+        assert httpx.post(f"http://127.0.0.1:{roles['handler'].port}/metrics").status_code == 405
     finally:
         codes = roles.stop()
     assert set(codes.values()) == {0}

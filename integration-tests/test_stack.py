@@ -79,8 +79,7 @@ def test_kill_9_keeps_what_was_acknowledged(own_stack):
     kafka.create_topic("kept")
     kafka.produce("kept", [b"%d" % number for number in range(1000)])
     sql.run("CREATE TABLE kept AS SELECT 42 AS answer")
-    own_stack.kill_kafka()
-    own_stack.kill_postgres()
+    own_stack.kill()
     own_stack.up()
     assert len(Kafka(own_stack.brokers).records("kept")) == 1000
     assert sql.value("SELECT answer FROM kept") == 42

@@ -11,11 +11,9 @@ import signal
 import pytest
 from harness import journal
 from harness.judge import judge, settled
-from harness.kafka_proxy import KafkaProxy
-from harness.roles import installed_apart
+from harness.roles import installed_behind_proxy
 from harness.shop import open_shop
 from harness.shoppers import Shoppers
-from harness.stack import Stack
 from harness.waiting import Overdue, wait_until
 
 pytestmark = pytest.mark.timeout(600)
@@ -27,18 +25,8 @@ INVALID_PRODUCER_EPOCH, PRODUCER_FENCED = 47, 90
 @pytest.fixture
 def roles():
     """Roles apart, the handler behind the proxy; not started yet."""
-    stack = Stack(proxied=("handler",))
-    try:
-        stack.up()
-        proxy_port, broker_port = stack.link_ports("handler")
-        behind_it = {"handler": {"kafka_brokers": f"127.0.0.1:{proxy_port}"}}
-        with KafkaProxy(proxy_port, broker_port) as proxy:
-            with installed_apart(stack, "endtxn", roles=behind_it, command_wait_ms=2000) as split:
-                split.proxy = proxy
-                yield split
-        assert not proxy.complaints, proxy.complaints
-    finally:
-        stack.discard()
+    with installed_behind_proxy("endtxn", command_wait_ms=2000) as split:
+        yield split
 
 
 def shoppers_of(roles, **more):

@@ -42,8 +42,7 @@ class Servers:
         try:
             self.daybook.service.kill()
             self.daybook.provider.stop()
-            self.stack.kill_kafka()
-            self.stack.kill_postgres()
+            self.stack.kill()
         finally:
             self.stack.discard()
 

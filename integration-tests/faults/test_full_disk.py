@@ -32,8 +32,7 @@ class Servers:
 
     def begin_anew(self):
         """What the servers made of it themselves is their matter: they are killed, and started where there is room."""
-        self.stack.kill_kafka()
-        self.stack.kill_postgres()
+        self.stack.kill()
         self.stack.up()
         wait_until(self.daybook.is_ready, "readiness", 120)
 
@@ -43,8 +42,7 @@ class Servers:
         try:
             self.daybook.service.kill()
             self.daybook.provider.stop()
-            self.stack.kill_kafka()
-            self.stack.kill_postgres()
+            self.stack.kill()
         finally:
             for disk in self.disks.values():
                 disk.discard()

@@ -113,7 +113,7 @@ class Watch:
         return bool(orders) and self.front.get(f"/v1/orders/{orders[-1]}").status_code == 404
 
     def _says_lag_0(self):
-        page = self.links.roles.get("projector", "/metrics").text
+        page = self.links.roles["projector"].get("/metrics").text
         lags = [line for line in page.splitlines() if line.startswith("daybook_projection_lag_events{")]
         return all(line.endswith(" 0") for line in lags)
 

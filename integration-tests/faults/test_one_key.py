@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from harness import money
-from harness.role_processes import RoleProcess
+from harness.roles import RoleProcess
 from harness.shop import Shop
 from harness.waiting import wait_until
 

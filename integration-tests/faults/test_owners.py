@@ -9,11 +9,9 @@ import time
 import pytest
 from harness import journal
 from harness.judge import judge, settled
-from harness.kafka_proxy import KafkaProxy
-from harness.roles import installed_apart
+from harness.roles import installed_apart, installed_behind_proxy
 from harness.shop import open_shop
 from harness.shoppers import Habits, Shoppers
-from harness.stack import Stack
 from harness.waiting import wait_until
 
 SHARDS = 4
@@ -29,20 +27,11 @@ STEPS = ("produce", "offsets_added", "offsets", "end", "ended")
 @pytest.fixture(scope="module")
 def zombies():
     """Handler `one` behind a proxy, which knows at which step of its transactions it is; `two` is its successor."""
-    servers = Stack(proxied=("one",))
-    try:
-        servers.up()
-        proxy_port, broker_port = servers.link_ports("one")
-        behind_it = {"one": {"kafka_brokers": f"127.0.0.1:{proxy_port}"}}
-        with KafkaProxy(proxy_port, broker_port) as proxy:
-            with installed_apart(servers, "zombies", ("one", "two"), behind_it, command_wait_ms=2000) as roles:
-                roles.proxy, roles.entries = proxy, []
-                roles.start().wait_shared_out()
-                roles.skus = open_shop(roles.daybook)
-                yield roles
-        assert not proxy.complaints, proxy.complaints
-    finally:
-        servers.discard()
+    with installed_behind_proxy("zombies", ("one", "two"), command_wait_ms=2000) as roles:
+        roles.entries = []
+        roles.start().wait_shared_out()
+        roles.skus = open_shop(roles.daybook)
+        yield roles
 
 
 def shoppers_of(roles, name):

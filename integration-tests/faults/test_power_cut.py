@@ -28,16 +28,14 @@ class Machine:
     def power_cut(self):
         """The disk first: nothing is written on the way down."""
         self.disk.cut()
-        self.stack.kill_kafka()
-        self.stack.kill_postgres()
+        self.stack.kill()
         self.disk.mend()
 
     def discard(self):
         try:
             self.daybook.service.kill()
             self.daybook.provider.stop()
-            self.stack.kill_kafka()
-            self.stack.kill_postgres()
+            self.stack.kill()
         finally:
             self.disk.discard()
             self.stack.discard()

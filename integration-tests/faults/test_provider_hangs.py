@@ -10,7 +10,7 @@ import pytest
 from harness import money
 from harness.daybook import Daybook
 from harness.ports import free_port
-from harness.role_processes import RoleProcess
+from harness.roles import RoleProcess
 from harness.schemas import decode
 from harness.shop import Shop, euros
 from harness.waiting import wait_until

@@ -1,14 +1,17 @@
 """An installation whose roles run in processes of their own, each with pages for its operator."""
 
 import json
+import shutil
 import signal
 from contextlib import contextmanager
 
 import httpx
 
 from .daybook import BINARY, Daybook
+from .kafka_proxy import KafkaProxy
 from .ports import free_port
 from .processes import Process
+from .stack import Stack
 from .waiting import wait_until
 
 
@@ -26,6 +29,54 @@ def installed_apart(stack, name, handlers=("handler",), roles=None, **settings):
         daybook.discard()
 
 
+@contextmanager
+def installed_behind_proxy(name, handlers=("handler",), **settings):
+    """The same on servers of its own; the first handler reaches the broker through `proxy`, which knows what it sends."""
+    behind = handlers[0]
+    servers = Stack(proxied=(behind,))
+    try:
+        servers.up()
+        proxy_port, broker_port = servers.link_ports(behind)
+        own = {behind: {"kafka_brokers": f"127.0.0.1:{proxy_port}"}}
+        with KafkaProxy(proxy_port, broker_port) as proxy:
+            with installed_apart(servers, name, handlers, own, **settings) as split:
+                split.proxy = proxy
+                yield split
+        assert not proxy.complaints, proxy.complaints
+    finally:
+        servers.discard()
+
+
+class RoleProcess(Process):
+    """One or more roles ("gateway,connector"). `name` tells it from others of the same: it names its folder, and a
+    handler's producers. `settings` are more settings of this process alone."""
+
+    def __init__(self, daybook, roles, name, settings=None):
+        has_front = "gateway" in roles.split(",")
+        self.port = daybook.port if has_front else free_port()
+        self.data_dir = daybook.directory / name
+        own = {"handler_name": f"{daybook.name}_{name}", "data_dir": self.data_dir, "admin_port": self.port}
+        command = [BINARY, "serve", "--role", roles]
+        environment = daybook.environment(own | (settings or {}))
+        super().__init__(name, command, daybook.directory / f"{name}.log", environment)
+
+    def get(self, path):
+        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
+
+    def is_ready(self):
+        return self.get("/health/ready").status_code == 200
+
+    def start_ready(self):
+        self.start()
+        self.wait_ready(self.is_ready)
+        return self
+
+    def lose_store(self):
+        """What it kept of the log is gone, as with its disk."""
+        assert not self.is_running()
+        shutil.rmtree(self.data_dir)
+
+
 class SplitRoles:
     """Gateway, projector and connector once, handlers as many as named.
 
@@ -36,32 +87,20 @@ class SplitRoles:
     def __init__(self, daybook: Daybook, handlers=("handler",), settings=None):
         self.daybook = daybook
         self.settings = settings or {}
-        self.ports, self.processes = {}, {}
+        self.processes = {}
         self.handlers = list(handlers)
         for name in ("gateway", *handlers, "projector", "connector"):
             self.add(name)
-        daybook.pages = [f"http://127.0.0.1:{port}" for port in self.ports.values()]
+        daybook.pages = [f"http://127.0.0.1:{process.port}" for process in self.processes.values()]
 
     def add(self, name):
         """A process that is not running yet; what is no other role's name is a handler's."""
         role = name if name in ("gateway", "projector", "connector") else "handler"
-        self.ports[name] = self.daybook.port if role == "gateway" else free_port()
-        more = {"admin_port": self.ports[name]}
-        if role == "handler":
-            more |= {"handler_name": f"{self.daybook.name}_{name}", "data_dir": self.daybook.directory / name}
-        environment = self.daybook.environment(more | self.settings.get(name, {}))
-        log = self.daybook.directory / f"{name}.log"
-        self.processes[name] = Process(name, [BINARY, "serve", "--role", role], log, environment)
+        self.processes[name] = RoleProcess(self.daybook, role, name, self.settings.get(name))
         return self.processes[name]
 
     def __getitem__(self, name):
         return self.processes[name]
-
-    def get(self, name, path):
-        return httpx.get(f"http://127.0.0.1:{self.ports[name]}{path}", timeout=5)
-
-    def is_ready(self, name):
-        return self.get(name, "/health/ready").status_code == 200
 
     def start(self, *names):
         """Those named, or all; returns when each is ready. The provider runs from then on."""
@@ -70,7 +109,7 @@ class SplitRoles:
         for name in names or self.processes:
             self.processes[name].start()
         for name in names or self.processes:
-            self.processes[name].wait_ready(lambda name=name: self.is_ready(name))
+            self.processes[name].wait_ready(self.processes[name].is_ready)
         return self
 
     def takeovers(self, name):
@@ -82,7 +121,7 @@ class SplitRoles:
     def active_shards(self, name):
         """How many shards a handler decides on at the moment; 0 when it does not answer."""
         try:
-            page = self.get(name, "/metrics").text
+            page = self.processes[name].get("/metrics").text
         except httpx.HTTPError:
             return 0
         values = [line.split()[1] for line in page.splitlines() if line.startswith("daybook_handler_shards_active ")]

@@ -84,6 +84,11 @@ class Stack:
         volume.hold(self.directory / "postgres" / "data")
         return self.up()
 
+    def kill(self):
+        """kill -9 of both."""
+        self.kill_kafka()
+        self.kill_postgres()
+
     def kafka_pid(self):
         return int((self.directory / "kafka" / "kafka.pid").read_text())
 
