@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 from .waiting import Overdue, wait_until
 
@@ -26,6 +27,12 @@ def clean_environment(extra=None):
         if not name.startswith("DAYBOOK_") or name.startswith("DAYBOOK_LOCAL_") or name == "DAYBOOK_KAFKA_LIBS"
     }
     return kept | (extra or {})
+
+
+def is_stopped(pid):
+    """Whether SIGSTOP has reached every thread."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
 
 
 class Process:
