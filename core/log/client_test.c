@@ -13,7 +13,7 @@
 #include "core/log/producer.h"
 #include "core/log/reader.h"
 
-enum { ALL_BROKERS = -1, WAIT_MS = 10000, DELIVERY_TIMEOUT_MS = 1000 };
+enum { BROKERS = 2, ALL_BROKERS = -1, WAIT_MS = 10000, DELIVERY_TIMEOUT_MS = 1000 };
 
 struct world {
     rd_kafka_t *handle;
@@ -38,8 +38,11 @@ static int setup(void **state) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, NULL);
     world.handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
-    world.cluster = rd_kafka_mock_cluster_new(world.handle, 1);
+    world.cluster = rd_kafka_mock_cluster_new(world.handle, BROKERS);
     rd_kafka_mock_topic_create(world.cluster, "test.events", 2, 1);
+    for (int32_t partition = 0; partition < 2; partition++) {
+        rd_kafka_mock_partition_set_leader(world.cluster, "test.events", partition, 1);
+    }
     struct log_producer_options sending = producer_options(&world);
     struct log_reader_options reading = {
         .brokers = sending.brokers,
@@ -307,6 +310,19 @@ static void watermarks_are_the_first_and_the_next_offset(void **state) {
     assert_int_equal(high, 3);
 }
 
+static void a_leader_that_another_replaced_is_not_asked_for_ever(void **state) {
+    struct world *world = *state;
+    filled(world, 1, 3);
+    for (int32_t leader = BROKERS; leader > 0; leader--) {
+        assert_int_equal(rd_kafka_mock_partition_set_leader(world->cluster, "test.events", 1, leader),
+                         RD_KAFKA_RESP_ERR_NO_ERROR);
+        int64_t low, high;
+        struct err_info info;
+        assert_int_equal(log_reader_watermarks(world->reader, "test.events", 1, WAIT_MS, &low, &high, &info), ERR_NONE);
+        assert_int_equal(high, 3);
+    }
+}
+
 static void *wake_later(void *reader) {
     const struct timespec while_it_waits = {.tv_nsec = 50 * 1000 * 1000};
     nanosleep(&while_it_waits, NULL);
@@ -349,6 +365,8 @@ static void brokers_that_are_down_are_told_of_and_reading_goes_on_when_they_are_
     }
     assert_int_equal(err, ERR_KAFKA);
     assert_true(info.retriable);
+    int64_t low, high;
+    assert_int_not_equal(log_reader_watermarks(world->reader, "test.events", 0, 100, &low, &high, NULL), ERR_NONE);
     rd_kafka_mock_broker_set_up(world->cluster, ALL_BROKERS);
     assign(world, 0, 0);
     size_t got = 0;
@@ -376,6 +394,7 @@ int main(void) {
         TEST(reading_begins_where_it_is_told_to),
         TEST(an_offset_that_does_not_exist_is_an_error_and_no_reset),
         TEST(watermarks_are_the_first_and_the_next_offset),
+        TEST(a_leader_that_another_replaced_is_not_asked_for_ever),
         TEST(a_waiting_poll_can_be_woken),
         TEST(brokers_that_are_down_are_told_of_and_reading_goes_on_when_they_are_back),
     };

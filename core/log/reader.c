@@ -13,6 +13,7 @@
 enum {
     TOPICS_MAX = 64,
     METADATA_TIMEOUT_MS = 5000,
+    LEADERS_WAIT_MS = 500, /* so long at least, past a time-out that is over */
     QUEUE_MAX_BYTES = 64 * 1024 * 1024,
     /* One fetch must be able to hold the largest batch; more per partition only delays the others. */
     FETCH_PARTITION_BYTES = 4 * 1024 * 1024,
@@ -300,8 +301,8 @@ void log_reader_wake(struct log_reader *reader) {
 
 /* One end of each partition. (rd_kafka_query_watermark_offsets asks the same, but does not keep to its time-out once a
  * broker goes away: librdkafka 2.0.2 then waits for a minute.) */
-static enum err ask_offsets(rd_kafka_t *client, enum log_end which, struct log_partition *partitions, size_t count,
-                            int timeout_ms, struct err_info *info) {
+static enum err offsets_told(rd_kafka_t *client, enum log_end which, struct log_partition *partitions, size_t count,
+                             int timeout_ms, struct err_info *info) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++) {
         /* The protocol's timestamps -1 and -2 are the two ends. */
@@ -325,6 +326,36 @@ static enum err ask_offsets(rd_kafka_t *client, enum log_end which, struct log_p
     }
     rd_kafka_topic_partition_list_destroy(list);
     return err;
+}
+
+static int ms_until(int64_t deadline_us) {
+    int64_t left_us = deadline_us - clock_boot_us();
+    return left_us > 0 ? (int)(left_us / MICROS_PER_MS) : 0;
+}
+
+/* A client that only asks for offsets goes on asking whoever led a partition when it heard of it first: librdkafka 2.0.2
+ * looks leaders up again only for what it fetches or produces. So after a refusal it is made to look, and asks again. */
+static enum err ask_offsets(rd_kafka_t *client, enum log_end which, struct log_partition *partitions, size_t count,
+                            int timeout_ms, struct err_info *info) {
+    int64_t deadline_us = clock_boot_us() + timeout_ms * (int64_t)MICROS_PER_MS;
+    struct err_info first = {0};
+    enum err err = offsets_told(client, which, partitions, count, timeout_ms, &first);
+    if (info != NULL) {
+        *info = first;
+    }
+    if (err == ERR_NONE || !first.retriable) {
+        return err;
+    }
+    const rd_kafka_metadata_t *metadata;
+    int left_ms = ms_until(deadline_us);
+    rd_kafka_resp_err_t error =
+        rd_kafka_metadata(client, 1, NULL, &metadata, left_ms > LEADERS_WAIT_MS ? left_ms : LEADERS_WAIT_MS);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return err; /* the first reason is the better one to tell */
+    }
+    rd_kafka_metadata_destroy(metadata);
+    left_ms = ms_until(deadline_us);
+    return left_ms > 0 ? offsets_told(client, which, partitions, count, left_ms, info) : err;
 }
 
 /* Who is asked where partitions end. */

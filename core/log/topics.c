@@ -13,6 +13,7 @@
 enum {
     ADMIN_TIMEOUT_MS = 15000,
     METADATA_PAUSE_MS = 50,
+    MISSING_WAIT_MS = 2000, /* a broker of several may learn of a new topic later than the others */
     SETTINGS_MAX = 8,
 };
 
@@ -90,6 +91,15 @@ static rd_kafka_AdminOptions_t *admin_options(rd_kafka_t *client, rd_kafka_admin
     return options;
 }
 
+static const rd_kafka_metadata_topic_t *find_topic(const rd_kafka_metadata_t *metadata, const char *name) {
+    for (int i = 0; i < metadata->topic_cnt; i++) {
+        if (strcmp(metadata->topics[i].topic, name) == 0) {
+            return &metadata->topics[i];
+        }
+    }
+    return NULL;
+}
+
 /* ---- creating -------------------------------------------------------------------------------------------------------
  */
 
@@ -127,39 +137,61 @@ static enum err created(const rd_kafka_event_t *event, struct err_info *info) {
     return ERR_NONE;
 }
 
-/* Whether the brokers know all the topics, each partition with a leader. */
-static bool are_known(const rd_kafka_metadata_t *metadata, const struct log_topics *topics) {
-    int known = 0;
+static bool are_there(const rd_kafka_metadata_t *metadata, const struct log_topics *topics) {
     for (int i = 0; i < TOPIC_COUNT; i++) {
-        for (int j = 0; j < metadata->topic_cnt; j++) {
-            const rd_kafka_metadata_topic_t *topic = &metadata->topics[j];
-            bool led = strcmp(topic->topic, topics->names[i]) == 0 && topic->partition_cnt > 0;
-            for (int k = 0; k < topic->partition_cnt && led; k++) {
-                led = topic->partitions[k].leader >= 0;
-            }
-            known += led;
+        if (find_topic(metadata, topics->names[i]) == NULL) {
+            return false;
         }
     }
-    return known == TOPIC_COUNT;
+    return true;
+}
+
+/* Whether each topic is there, and each of its partitions has a leader. */
+static bool are_led(const rd_kafka_metadata_t *metadata, const struct log_topics *topics) {
+    for (int i = 0; i < TOPIC_COUNT; i++) {
+        const rd_kafka_metadata_topic_t *topic = find_topic(metadata, topics->names[i]);
+        if (topic == NULL || topic->partition_cnt == 0) {
+            return false;
+        }
+        for (int k = 0; k < topic->partition_cnt; k++) {
+            if (topic->partitions[k].leader < 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* The topics as a broker knows them, once `suffice` likes them or the time is over, liked or not. The caller destroys
+ * *ret_metadata. */
+static enum err metadata_await(rd_kafka_t *client, const struct log_topics *topics, int wait_ms,
+                               bool (*suffice)(const rd_kafka_metadata_t *, const struct log_topics *),
+                               const rd_kafka_metadata_t **ret_metadata, bool *ret_suffices, struct err_info *info) {
+    int64_t deadline_us = clock_boot_us() + wait_ms * (int64_t)MICROS_PER_MS;
+    for (;;) {
+        rd_kafka_resp_err_t error = rd_kafka_metadata(client, 1, NULL, ret_metadata, ADMIN_TIMEOUT_MS);
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return client_error(info, error, "asking for the topics");
+        }
+        *ret_suffices = suffice(*ret_metadata, topics);
+        if (*ret_suffices || clock_boot_us() >= deadline_us) {
+            return ERR_NONE;
+        }
+        rd_kafka_metadata_destroy(*ret_metadata);
+        rd_kafka_poll(client, METADATA_PAUSE_MS);
+    }
 }
 
 /* What the controller has made the brokers learn a little later. */
 static enum err wait_until_known(rd_kafka_t *client, const struct log_topics *topics, struct err_info *info) {
-    int64_t deadline_us = clock_boot_us() + ADMIN_TIMEOUT_MS * (int64_t)MICROS_PER_MS;
-    do {
-        const rd_kafka_metadata_t *metadata;
-        rd_kafka_resp_err_t error = rd_kafka_metadata(client, 1, NULL, &metadata, ADMIN_TIMEOUT_MS);
-        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return client_error(info, error, "asking for the new topics");
-        }
-        bool known = are_known(metadata, topics);
+    const rd_kafka_metadata_t *metadata;
+    bool known;
+    enum err err = metadata_await(client, topics, ADMIN_TIMEOUT_MS, are_led, &metadata, &known, info);
+    if (err == ERR_NONE) {
         rd_kafka_metadata_destroy(metadata);
-        if (known) {
-            return ERR_NONE;
-        }
-        rd_kafka_poll(client, METADATA_PAUSE_MS);
-    } while (clock_boot_us() < deadline_us);
-    return err_set_retriable(info, ERR_TIMEOUT, "the brokers do not know the new topics yet");
+        err = known ? ERR_NONE : err_set_retriable(info, ERR_TIMEOUT, "the brokers do not know the new topics yet");
+    }
+    return err;
 }
 
 enum err log_topics_create(const char *brokers, const struct log_topics *topics, int32_t shards, int replication_factor,
@@ -200,15 +232,6 @@ enum err log_topics_create(const char *brokers, const struct log_topics *topics,
 /* ---- checking -------------------------------------------------------------------------------------------------------
  */
 
-static const rd_kafka_metadata_topic_t *find_topic(const rd_kafka_metadata_t *metadata, const char *name) {
-    for (int i = 0; i < metadata->topic_cnt; i++) {
-        if (strcmp(metadata->topics[i].topic, name) == 0) {
-            return &metadata->topics[i];
-        }
-    }
-    return NULL;
-}
-
 static enum err shards_compared(const rd_kafka_metadata_t *metadata, const struct log_topics *topics, int32_t shards,
                                 struct err_info *info) {
     for (int i = 0; i < TOPIC_COUNT; i++) {
@@ -248,9 +271,10 @@ enum err log_topics_check_shards(const char *brokers, const struct log_topics *t
 static enum err partitions_checked(rd_kafka_t *client, const struct log_topics *topics, int32_t shards,
                                    struct buf *report, struct err_info *info) {
     const rd_kafka_metadata_t *metadata;
-    rd_kafka_resp_err_t error = rd_kafka_metadata(client, 1, NULL, &metadata, ADMIN_TIMEOUT_MS);
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return client_error(info, error, "asking for the topics");
+    bool unused;
+    enum err err = metadata_await(client, topics, MISSING_WAIT_MS, are_there, &metadata, &unused, info);
+    if (err != ERR_NONE) {
+        return err;
     }
     for (int i = 0; i < TOPIC_COUNT; i++) {
         const rd_kafka_metadata_topic_t *found = find_topic(metadata, topics->names[i]);
