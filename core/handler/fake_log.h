@@ -36,9 +36,11 @@ struct fake_log {
     struct log_topics topics;
     struct policy policy;
     struct fake_partition partitions[TOPIC_COUNT][FAKE_SHARDS];
-    int assigns;                  /* so far */
-    enum err poll_fails;          /* the next poll's answer */
-    bool ends_early[TOPIC_COUNT]; /* the next poll of the topic tells an end before the record it stands at */
+    int assigns;                      /* so far */
+    enum err poll_fails;              /* the next poll's answer */
+    enum log_topic loses_beginning;   /* with that answer retention takes all of the topic; 0: of none */
+    bool ends_early[TOPIC_COUNT];     /* the next poll of the topic tells an end before the record it stands at */
+    int64_t ends_behind[TOPIC_COUNT]; /* so many of the topic's newest records who asks for its end is not told of */
     int64_t committed[FAKE_SHARDS];
     int64_t now_us; /* the broker's time; moves on with every record */
 
@@ -102,11 +104,16 @@ static inline int64_t fake_append(struct fake_log *log, enum log_topic topic, in
 
 /* ---- takeover over it ---- */
 
+static inline int64_t fake_end_told(const struct fake_log *log, const struct fake_partition *partition) {
+    size_t topic = (size_t)(partition - &log->partitions[0][0]) / FAKE_SHARDS;
+    return partition->end - log->ends_behind[topic];
+}
+
 static inline enum err fake_watermarks(void *context, const char *topic, int32_t partition, int64_t *ret_low,
                                        int64_t *ret_high, struct err_info *info) {
     (void)info;
     *ret_low = fake_partition_of(context, topic, partition)->low;
-    *ret_high = fake_partition_of(context, topic, partition)->end;
+    *ret_high = fake_end_told(context, fake_partition_of(context, topic, partition));
     return ERR_NONE;
 }
 
@@ -131,7 +138,7 @@ static inline enum err fake_ends(void *context, enum log_end which, struct log_p
     (void)info;
     for (size_t i = 0; i < count; i++) {
         const struct fake_partition *found = fake_partition_of(context, partitions[i].topic, partitions[i].partition);
-        partitions[i].offset = which == LOG_END_FIRST ? found->low : found->end;
+        partitions[i].offset = which == LOG_END_FIRST ? found->low : fake_end_told(context, found);
     }
     return ERR_NONE;
 }
@@ -144,6 +151,10 @@ static inline enum err fake_poll(void *context, int timeout_ms, struct log_recor
     if (log->poll_fails != ERR_NONE) {
         enum err err = log->poll_fails;
         log->poll_fails = ERR_NONE;
+        for (int shard = 0; shard < FAKE_SHARDS && log->loses_beginning != 0; shard++) {
+            struct fake_partition *partition = &log->partitions[log->loses_beginning][shard];
+            partition->low = partition->end;
+        }
         return err_set(info, err, "as the test wants it");
     }
     size_t count = 0;
@@ -194,7 +205,7 @@ static inline enum err fake_take_over_with(struct fake_log *log, int32_t shard, 
     if (err != ERR_NONE) {
         return err;
     }
-    const struct takeover_options options = {
+    struct takeover_options options = {
         .log = &port,
         .replay =
             {
@@ -206,6 +217,9 @@ static inline enum err fake_take_over_with(struct fake_log *log, int32_t shard, 
             },
         .committed_offset = log->committed[shard],
     };
+    for (int topic = 0; topic < TOPIC_COUNT; topic++) {
+        options.ends_least[topic] = log->partitions[topic][shard].end;
+    }
     bool done = false;
     err = takeover_begin(ret_takeover, &options, info);
     while (err == ERR_NONE && !done) {

@@ -11,10 +11,20 @@ static const struct replay_options *replay_of(const struct takeover *takeover) {
 
 /* ---- (b) and (c) ------------------------------------------------------------------------------------------------- */
 
+/* Where a topic ends: what was told, unless it is known better. */
+static int64_t true_end(const struct takeover *takeover, enum log_topic topic, int64_t told) {
+    int64_t least = takeover->options.ends_least[topic];
+    return told > least ? told : least;
+}
+
 static enum err ranges_ask(const struct takeover *takeover, struct replay_range ret_ranges[TOPIC_COUNT],
                            struct err_info *info) {
     const struct replay_options *replay = replay_of(takeover);
-    return replay_ranges_ask(takeover->options.log, replay->topics, replay->shard, ret_ranges, info);
+    enum err err = replay_ranges_ask(takeover->options.log, replay->topics, replay->shard, ret_ranges, info);
+    for (int topic = 0; topic < TOPIC_COUNT && err == ERR_NONE; topic++) {
+        ret_ranges[topic].high = true_end(takeover, (enum log_topic)topic, ret_ranges[topic].high);
+    }
+    return err;
 }
 
 static enum err sources_assign(struct takeover *takeover, struct err_info *info) {
@@ -32,9 +42,16 @@ static enum err begin_anew(struct takeover *takeover, const char *why, struct er
     return err == ERR_NONE ? sources_assign(takeover, info) : err;
 }
 
+static enum err offset_is_missing(const struct takeover *takeover, struct err_info *info) {
+    int32_t shard = replay_of(takeover)->shard;
+    return err_set(info, ERR_CONFLICT,
+                   "shard %" PRId32 " is in use, but its consumer group has no committed offset: stop all handlers, "
+                   "then `daybook shards set %" PRId32 " OFFSET` (docs/operations.md says which)",
+                   shard, shard);
+}
+
 /* Which command is next; refuses what would skip or repeat commands. */
-static enum err commands_check(struct takeover *takeover, const struct replay_range ranges[TOPIC_COUNT],
-                               struct err_info *info) {
+static enum err commands_check(struct takeover *takeover, struct err_info *info) {
     int64_t low, high;
     const struct replay_log *log = takeover->options.log;
     const char *topic = replay_of(takeover)->topics->names[TOPIC_COMMANDS];
@@ -44,16 +61,8 @@ static enum err commands_check(struct takeover *takeover, const struct replay_ra
         return err;
     }
     int64_t committed = takeover->options.committed_offset;
-    bool is_used = low > 0;
-    for (size_t i = 0; i < TOPIC_COUNT; i++) {
-        is_used = is_used || ranges[i].high > 0;
-    }
-    if (committed < 0 && is_used) {
-        return err_set(info, ERR_CONFLICT,
-                       "shard %" PRId32
-                       " is in use, but its consumer group has no committed offset: stop all handlers, "
-                       "then `daybook shards set %" PRId32 " OFFSET` (docs/operations.md says which)",
-                       shard, shard);
+    if (committed < 0 && low > 0) {
+        return offset_is_missing(takeover, info);
     }
     if (committed >= 0 && committed < low) {
         /* Markers are committed past within seconds while anybody owns the shard, so what is gone may well have been
@@ -64,6 +73,7 @@ static enum err commands_check(struct takeover *takeover, const struct replay_ra
                        shard, committed, low);
     }
     if (committed > high) {
+        takeover->is_past_end = true;
         return err_set(info, ERR_CONFLICT,
                        "shard %" PRId32 ": the next command is %" PRId64 ", but the topic ends at %" PRId64
                        ": `daybook shards` sets it (docs/operations.md)",
@@ -79,7 +89,7 @@ enum err takeover_begin(struct takeover *takeover, const struct takeover_options
     *takeover = (struct takeover){.options = *options};
     struct replay_range ranges[TOPIC_COUNT];
     enum err err = ranges_ask(takeover, ranges, info);
-    err = err == ERR_NONE ? commands_check(takeover, ranges, info) : err;
+    err = err == ERR_NONE ? commands_check(takeover, info) : err;
     if (err != ERR_NONE) {
         return err;
     }
@@ -95,20 +105,28 @@ void takeover_release(struct takeover *takeover) {
 
 /* ---- (d) --------------------------------------------------------------------------------------------------------- */
 
-/* Whether outcomes expired between (b) and their reading: the topic begins later now, and so would another takeover. */
-static bool outcomes_expired(struct takeover *takeover) {
+/* An offset that is said not to exist: gone for good are only events before their topic's beginning. Outcomes expire,
+ * and another takeover begins behind them. What else lies below ends_least is there: a broker that does not have it
+ * leads no more. */
+static enum err missing_explained(struct takeover *takeover, struct err_info *info) {
     struct log_partition left[TOPIC_COUNT];
     size_t count = replay_partitions(&takeover->replay, left);
     const struct replay_log *log = takeover->options.log;
     const char *outcomes = replay_of(takeover)->topics->names[TOPIC_OUTCOMES];
     for (size_t i = 0; i < count; i++) {
         int64_t low, high;
-        if (left[i].topic == outcomes &&
-            log->watermarks(log->context, outcomes, left[i].partition, &low, &high, NULL) == ERR_NONE) {
-            return low > left[i].offset;
+        enum err err = log->watermarks(log->context, left[i].topic, left[i].partition, &low, &high, info);
+        if (err != ERR_NONE) {
+            return err;
+        }
+        if (low > left[i].offset) {
+            return left[i].topic == outcomes
+                       ? err_set_retriable(info, ERR_KAFKA, "outcomes expired while they were replayed")
+                       : err_set(info, ERR_CONFLICT, "%s[%" PRId32 "] begins at %" PRId64 ", behind %" PRId64,
+                                 left[i].topic, left[i].partition, low, left[i].offset);
         }
     }
-    return false;
+    return err_set_retriable(info, ERR_KAFKA, "a broker that does not have the end of the log answered for its leader");
 }
 
 void takeover_waits_for(const struct takeover *takeover, struct err_info *info) {
@@ -132,12 +150,13 @@ enum err takeover_step(struct takeover *takeover, int timeout_ms, bool *ret_done
     enum err err = ERR_NONE;
     if (!replay_is_done(replay)) {
         err = log->poll(log->context, timeout_ms, records, TAKEOVER_POLL_RECORDS, &count, info);
-        if (err == ERR_CONFLICT && outcomes_expired(takeover)) {
-            return err_set_retriable(info, ERR_KAFKA, "outcomes expired while they were replayed");
-        }
+        err = err == ERR_CONFLICT ? missing_explained(takeover, info) : err;
     }
     bool mismatch = false;
     for (size_t i = 0; i < count && err == ERR_NONE && !mismatch; i++) {
+        if (takeover->is_fresh && !records[i].end) {
+            return offset_is_missing(takeover, info); /* somebody has decided something here */
+        }
         err = replay_take(replay, &records[i], &mismatch, info);
         if (err == ERR_NONE && replay->arena.used_bytes > REPLAY_PORTION_BYTES) {
             err = replay_write(replay, info);

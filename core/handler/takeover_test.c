@@ -64,6 +64,21 @@ static void a_fresh_shard_begins_at_its_first_command(void **state) {
     assert_int_equal(takeover.next_offset, 0);
 }
 
+static void an_end_told_by_a_broker_that_leads_no_more_is_not_believed(void **state) {
+    struct fake_log *log = *state;
+    fake_used_shard(log);
+    for (int topic = TOPIC_COMMANDS + 1; topic < TOPIC_COUNT; topic++) {
+        log->ends_behind[topic] = log->partitions[topic][0].end;
+    }
+    fake_disown(log, 0);
+    fake_forget_store(log, 0);
+    struct takeover takeover = {0};
+    struct err_info info;
+    assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_NONE);
+    assert_int_equal(takeover.replay.replayed, 6);
+    fake_disown(log, 0);
+}
+
 static void what_is_replayed_equals_what_was_decided(void **state) {
     struct fake_log *log = *state;
     fake_used_shard(log);
@@ -267,6 +282,47 @@ static void an_offset_past_the_commands_is_not_reset(void **state) {
     struct takeover takeover = {0};
     struct err_info info;
     assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_CONFLICT);
+    assert_true(takeover.is_past_end);
+}
+
+/* The takeover of a shard that is used and has no store, whose log says of an offset that it does not exist. */
+static enum err taken_over_with_an_offset_missing(struct fake_log *log, struct err_info *info) {
+    struct takeover takeover = {0};
+    log->poll_fails = ERR_CONFLICT;
+    return fake_take_over(log, 0, &takeover, info);
+}
+
+static void what_a_broker_does_not_have_that_leads_no_more_is_asked_for_again(void **state) {
+    struct fake_log *log = *state;
+    fake_used_shard(log);
+    fake_disown(log, 0);
+    fake_forget_store(log, 0);
+    struct err_info info;
+    assert_int_equal(taken_over_with_an_offset_missing(log, &info), ERR_KAFKA);
+    assert_true(info.retriable);
+    fake_own(log, 0);
+}
+
+/* As if the beginning of the topic went while it is replayed: the store has its first record, and is asked for it. */
+static enum err with_the_beginning_gone(struct fake_log *log, enum log_topic topic, struct err_info *info) {
+    fake_used_shard(log);
+    fake_disown(log, 0);
+    log->loses_beginning = topic;
+    return taken_over_with_an_offset_missing(log, info);
+}
+
+static void events_that_are_gone_stop_the_shard(void **state) {
+    struct err_info info;
+    assert_int_equal(with_the_beginning_gone(*state, TOPIC_CARTS, &info), ERR_CONFLICT);
+    assert_false(info.retriable);
+    assert_non_null(strstr(info.text, "test.carts[0] begins at"));
+}
+
+static void outcomes_that_expired_are_passed_by_another_takeover(void **state) {
+    struct err_info info;
+    assert_int_equal(with_the_beginning_gone(*state, TOPIC_OUTCOMES, &info), ERR_KAFKA);
+    assert_true(info.retriable);
+    fake_own(*state, 0);
 }
 
 static void a_pending_outcome_comes_back_with_the_replay(void **state) {
@@ -308,6 +364,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, a_log, log_ends)
     const struct CMUnitTest tests[] = {
         TEST(a_fresh_shard_begins_at_its_first_command),
+        TEST(an_end_told_by_a_broker_that_leads_no_more_is_not_believed),
         TEST(what_is_replayed_equals_what_was_decided),
         TEST(a_store_that_is_up_to_date_replays_nothing),
         TEST(a_commit_that_never_reached_the_store_is_replayed),
@@ -323,6 +380,9 @@ int main(void) {
         TEST(a_used_shard_without_a_committed_offset_is_not_reset),
         TEST(an_offset_past_the_commands_is_not_reset),
         TEST(commands_that_retention_took_are_not_passed_over),
+        TEST(what_a_broker_does_not_have_that_leads_no_more_is_asked_for_again),
+        TEST(events_that_are_gone_stop_the_shard),
+        TEST(outcomes_that_expired_are_passed_by_another_takeover),
         TEST(a_pending_outcome_comes_back_with_the_replay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
 /* worker_parts.h: what the files of a worker share. Not for others.
  *
- * worker.c        the thread: connects, reads, runs batches, recovers.
- * worker_shards.c which shards are ours, how they are taken over and given up.
- * worker_batch.c  one batch: decide, commit, reply; and now and then, what several have changed to the stores.
+ * worker.c          the thread: connects, reads, runs batches, recovers.
+ * worker_shards.c   which shards are ours, how they are given up and stopped.
+ * worker_takeover.c how they are taken over.
+ * worker_batch.c    one batch: decide, commit, reply; and now and then, what several have changed to the stores.
  */
 #pragma once
 
@@ -40,6 +41,7 @@ struct worker_shard {
     int64_t alone_until;       /* below it each command has a batch of its own; survives a takeover */
     struct suspect_note note;  /* that stands, or is to stand, beside next_offset */
     int64_t refuse_offset;     /* the command there is set aside undecided; -1: none. Survives a takeover */
+    int64_t past_end_since_us; /* since when its offset is said to lie past the commands' end; 0: it does not */
     struct shard_clock clock;
     bool timers_stopped;
 };
@@ -83,9 +85,6 @@ static inline uint32_t worker_shard_count(const struct worker *worker) {
 /* Whether all assigned shards are active or stopped. */
 bool shards_are_settled(const struct worker *worker);
 
-/* Takes over what is assigned; ends early when the assignment changes or the worker is to stop. */
-MUST_CHECK enum err shards_take_over(struct worker *worker, struct err_info *info);
-
 /* Gives all up: stores are closed, what the engine held is forgotten. `synced` as in store_close. */
 void shards_release(struct worker *worker, bool synced);
 
@@ -104,6 +103,11 @@ void shards_forget_stops(struct worker *worker);
 
 /* For the report. */
 void shards_count(struct worker *worker);
+
+/* ---- worker_takeover.c ---- */
+
+/* Takes over what is assigned; ends early when the assignment changes or the worker is to stop. */
+MUST_CHECK enum err shards_take_over(struct worker *worker, struct err_info *info);
 
 /* ---- worker_batch.c ---- */
 

@@ -333,8 +333,8 @@ static int ms_until(int64_t deadline_us) {
     return left_us > 0 ? (int)(left_us / MICROS_PER_MS) : 0;
 }
 
-/* A client that only asks for offsets goes on asking whoever led a partition when it heard of it first: librdkafka 2.0.2
- * looks leaders up again only for what it fetches or produces. So after a refusal it is made to look, and asks again. */
+/* A client that only asks for offsets goes on asking whoever led a partition when it heard of it first: librdkafka
+ * 2.0.2 looks leaders up again only for what it fetches or produces. So a refusal makes it look, and ask again. */
 static enum err ask_offsets(rd_kafka_t *client, enum log_end which, struct log_partition *partitions, size_t count,
                             int timeout_ms, struct err_info *info) {
     int64_t deadline_us = clock_boot_us() + timeout_ms * (int64_t)MICROS_PER_MS;

@@ -1,6 +1,7 @@
 #include "core/log/txn.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -439,13 +440,13 @@ enum err log_txn_abort(struct log_txn *txn, struct err_info *info) {
     return ERR_NONE;
 }
 
-/* The transaction cannot be committed, as `error` (consumed) says: abort it and tell the caller why. */
-static enum err refused(struct log_txn *txn, struct err_info *info, const char *what, rd_kafka_error_t *error) {
-    enum err class = class_of_refusal(rd_kafka_error_code(error));
+/* Aborts, and makes the producer again when one of its records could not be delivered, for which *ret_delivery then has
+ * the reason. */
+static enum err aborted(struct log_txn *txn, const char *what, rd_kafka_resp_err_t *ret_delivery,
+                        struct err_info *info) {
     enum err err = log_txn_abort(txn, info);
-    rd_kafka_resp_err_t delivery = current(txn)->failed_delivery; /* the abort takes the last delivery reports in */
-    bool failed = delivery != RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (err == ERR_NONE && failed) {
+    *ret_delivery = current(txn)->failed_delivery; /* the abort takes the last delivery reports in */
+    if (err == ERR_NONE && *ret_delivery != RD_KAFKA_RESP_ERR_NO_ERROR) {
         /* librdkafka has yet to close the gap in its sequence numbers, and would refuse a later transaction for it. */
         producer_destroy(current(txn));
         err = producer_make(txn, txn->turn, info);
@@ -454,7 +455,16 @@ static enum err refused(struct log_txn *txn, struct err_info *info, const char *
             err = err_set_retriable(info, ERR_IN_DOUBT, "%s: aborted, and the producer could not be made again", what);
         }
     }
+    return err;
+}
+
+/* The transaction cannot be committed, as `error` (consumed) says: abort it and tell the caller why. */
+static enum err refused(struct log_txn *txn, struct err_info *info, const char *what, rd_kafka_error_t *error) {
+    enum err class = class_of_refusal(rd_kafka_error_code(error));
+    rd_kafka_resp_err_t delivery;
+    enum err err = aborted(txn, what, &delivery, info);
     if (err == ERR_NONE) {
+        bool failed = delivery != RD_KAFKA_RESP_ERR_NO_ERROR;
         const char *words = failed ? rd_kafka_err2str(delivery) : rd_kafka_error_string(error);
         bool retriable = class == ERR_FENCED || !failed || client_error_is_passing(delivery);
         err = retriable ? err_set_retriable(info, class, "%s: %s", what, words)
@@ -498,4 +508,49 @@ enum err log_txn_commit(struct log_txn *txn, const rd_kafka_topic_partition_list
         return doubt(txn, info, "committing", "it was answered, but not asked for exactly once");
     }
     return ERR_NONE;
+}
+
+/* ---- a barrier --------------------------------------------------------------------------------------------------- */
+
+/* Sends the records and waits until each is acknowledged by the leader and its replicas. */
+static enum err barrier_written(struct log_txn *txn, const struct log_partition *partitions, size_t count,
+                                struct err_info *info) {
+    enum err err = ERR_NONE;
+    for (size_t i = 0; i < count && err == ERR_NONE; i++) {
+        err = log_txn_produce(txn, partitions[i].topic, partitions[i].partition, STR("barrier"), (struct str){0}, NULL,
+                              0, info);
+    }
+    if (err == ERR_NONE && rd_kafka_flush(current(txn)->client, time_left_ms(txn)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        err = err_set_retriable(info, ERR_TIMEOUT, "a barrier was not acknowledged in time");
+    }
+    return err;
+}
+
+enum err log_txn_barrier(struct log_txn *txn, struct log_partition *partitions, size_t count, struct err_info *info) {
+    enum err err = log_txn_begin(txn, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct err_info abort_info = {0};
+    rd_kafka_resp_err_t delivery;
+    err = barrier_written(txn, partitions, count, info);
+    enum err abort_err = aborted(txn, "a barrier", &delivery, &abort_info);
+    if (abort_err != ERR_NONE) {
+        *info = abort_info;
+        return abort_err;
+    }
+    if (err == ERR_NONE && delivery != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        err = client_error(info, delivery, "a barrier");
+    }
+    size_t written_count;
+    const struct log_partition *written = log_txn_written(txn, &written_count);
+    for (size_t i = 0; i < count && err == ERR_NONE; i++) {
+        assert(i < written_count); /* one place for each, in their order */
+        partitions[i].offset = written[i].offset;
+        if (written[i].offset < 0) {
+            err = err_set_retriable(info, ERR_KAFKA, "%s[%" PRId32 "]: the broker did not say where a barrier stands",
+                                    partitions[i].topic, partitions[i].partition);
+        }
+    }
+    return err;
 }

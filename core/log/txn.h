@@ -64,5 +64,12 @@ int64_t log_txn_appended_us(const struct log_txn *txn);
 /* Gives the transaction up. ERR_IN_DOUBT as above. */
 MUST_CHECK enum err log_txn_abort(struct log_txn *txn, struct err_info *info);
 
+/* Writes a record to each of these partitions, in a transaction of its own that is aborted, and sets their offsets to
+ * where it stands. All that was acknowledged before lies below, also where a reader is told of an older end: by a
+ * broker that does not know yet that another leads the partition (ListOffsets and Fetch of librdkafka 2.0.2 name no
+ * leader's epoch, KIP-320). Who waits for commits is never shown the record. After an error nothing was found out. */
+MUST_CHECK enum err log_txn_barrier(struct log_txn *txn, struct log_partition *partitions, size_t count,
+                                    struct err_info *info);
+
 /* After ERR_IN_DOUBT: destroys both producers and makes them again. Blocks; may be tried again when retriable. */
 MUST_CHECK enum err log_txn_renew(struct log_txn *txn, struct err_info *info);

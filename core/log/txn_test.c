@@ -149,6 +149,40 @@ static void a_record_too_large_to_ever_be_sent_is_said_to_be_so(void **state) {
     assert_lives_on(world);
 }
 
+/* ---- barriers -------------------------------------------------------------------------------------------------------
+ */
+
+static void a_barrier_tells_what_stands_before_it(void **state) {
+    struct world *world = *state;
+    struct err_info info;
+    assert_lives_on(world); /* two records in test.events[1] */
+    struct log_partition places[] = {{"test.events", 1, -1}, {"test.events", 3, -1}, {"test.replies", 2, -1}};
+    assert_int_equal(log_txn_barrier(world->txn, places, ARRAY_LENGTH(places), &info), ERR_NONE);
+    assert_int_equal(places[0].offset, 2);
+    assert_int_equal(places[1].offset, 0);
+    assert_int_equal(places[2].offset, 0);
+    assert_false(log_txn_is_open(world->txn));
+    assert_lives_on(world);
+}
+
+static void a_barrier_that_was_refused_tells_nothing(void **state) {
+    struct world *world = *state;
+    struct err_info info;
+    fails_next(world, PRODUCE, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    struct log_partition place = {"test.events", 1, -1};
+    assert_int_equal(log_txn_barrier(world->txn, &place, 1, &info), ERR_KAFKA);
+    assert_false(info.retriable);
+    assert_lives_on(world);
+}
+
+static void a_barrier_whose_abort_was_sent_twice_is_in_doubt(void **state) {
+    struct world *world = *state;
+    struct err_info info;
+    fails_next(world, END_TXN, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
+    struct log_partition place = {"test.events", 1, -1};
+    assert_in_doubt_until_renewed(world, log_txn_barrier(world->txn, &place, 1, &info), &info);
+}
+
 /* ---- EndTxn is counted ---------------------------------------------------------------------------------------------
  */
 
@@ -366,6 +400,9 @@ int main(void) {
         WITH_WRITER(an_aborted_transaction_leaves_the_writer_alive),
         WITH_WRITER(a_transaction_with_offsets_alone_is_committed),
         WITH_WRITER(a_record_too_large_to_ever_be_sent_is_said_to_be_so),
+        WITH_WRITER(a_barrier_tells_what_stands_before_it),
+        WITH_WRITER(a_barrier_that_was_refused_tells_nothing),
+        WITH_WRITER(a_barrier_whose_abort_was_sent_twice_is_in_doubt),
         WITH_WRITER(a_commit_that_was_sent_twice_is_in_doubt_though_it_was_answered),
         WITH_WRITER(a_commit_whose_connection_broke_is_in_doubt),
         WITH_WRITER(a_commit_that_is_not_answered_in_time_is_in_doubt),

@@ -21,6 +21,12 @@ int64_t broker_wall_offset_us;
 int64_t broker_marker_least_us = 200, broker_marker_most_us = 3000;
 void (*broker_on_progress)(const struct broker_partition *partition);
 
+static void progress(const struct broker_partition *partition) {
+    if (broker_on_progress != NULL) {
+        broker_on_progress(partition);
+    }
+}
+
 /* ---- topics ------------------------------------------------------------------------------------------------------ */
 
 static struct topic *topic_find(const char *name) {
@@ -68,6 +74,32 @@ int64_t broker_stable_offset(const struct broker_partition *partition) {
         stable = open->first_offset < stable ? open->first_offset : stable;
     }
     return stable;
+}
+
+/* FNV-1a, so that the same client asks the same broker of a partition. */
+static bool asks_old_leader(const struct broker_partition *partition, const char *client) {
+    uint32_t hash = 2166136261u ^ partition->old_salt;
+    for (const char *at = client; *at != '\0'; at++) {
+        hash = (hash ^ (uint8_t)*at) * 16777619u;
+    }
+    return (hash >> 16 & 1) != 0;
+}
+
+int64_t broker_end_told(const struct broker_partition *partition, bool is_committed, const char *client) {
+    int64_t end = is_committed ? broker_stable_offset(partition) : partition->count;
+    bool is_old = sim_now_us() < partition->old_until_us && partition->old_end < end;
+    return is_old && asks_old_leader(partition, client) ? partition->old_end : end;
+}
+
+static void old_leader_hears(void *context) {
+    progress(context);
+}
+
+void broker_new_leader(struct broker_partition *partition, int64_t until_us) {
+    partition->old_end = partition->count;
+    partition->old_until_us = until_us;
+    partition->old_salt = (uint32_t)sim_random(UINT32_MAX);
+    sim_after(until_us - sim_now_us(), NULL, old_leader_hears, partition);
 }
 
 bool broker_is_visible(const struct broker_record *record) {
@@ -121,12 +153,6 @@ static void append_copy(struct broker_partition *partition, const struct broker_
     for (size_t i = 0; i < record->header_count; i++) {
         appended->headers[i].name = strdup(record->headers[i].name);
         appended->headers[i].value = copied(record->headers[i].value);
-    }
-}
-
-static void progress(const struct broker_partition *partition) {
-    if (broker_on_progress != NULL) {
-        broker_on_progress(partition);
     }
 }
 

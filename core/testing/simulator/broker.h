@@ -50,6 +50,9 @@ struct broker_partition {
     int64_t count, capacity; /* count: the high watermark, the next offset */
     int64_t low;             /* the first offset that retention has left */
     struct open_txn *open;   /* transactions with records here and no marker yet */
+    int64_t old_end;         /* where it ends for a broker that led it and leads it no more (broker_new_leader) */
+    int64_t old_until_us;
+    uint32_t old_salt;
     struct producer_state *producers;
 };
 
@@ -64,6 +67,13 @@ struct broker_partition *broker_partition(const char *topic, int32_t number);
 int64_t broker_stable_offset(const struct broker_partition *partition);
 /* Whether a reader who waits for commits is shown the record. Only below the stable offset. */
 bool broker_is_visible(const struct broker_record *record);
+
+/* Another broker leads the partition from now on. The one before does not know it for a while, and half of those who
+ * read, and of those who ask for ends, ask that one: for them the partition ends where it ended now. Who writes is
+ * refused by it, and so writes to the new one: nothing that is acknowledged later stands in the old log. */
+void broker_new_leader(struct broker_partition *partition, int64_t until_us);
+/* Where the partition ends for this client. */
+int64_t broker_end_told(const struct broker_partition *partition, bool is_committed, const char *client);
 
 /* What retention takes: everything before the offset. */
 void broker_delete_before(struct broker_partition *partition, int64_t offset);

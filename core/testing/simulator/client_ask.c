@@ -124,6 +124,7 @@ struct end_question {
     int32_t partition;
     int64_t which;
     bool is_committed;
+    const char *client;
     int64_t offset;
 };
 
@@ -133,7 +134,7 @@ static rd_kafka_resp_err_t end_ask(void *context) {
     if (partition == NULL) {
         return RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     }
-    int64_t end = question->is_committed ? broker_stable_offset(partition) : partition->count;
+    int64_t end = broker_end_told(partition, question->is_committed, question->client);
     question->offset = question->which == RD_KAFKA_OFFSET_BEGINNING ? partition->low : end;
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -145,7 +146,8 @@ rd_kafka_resp_err_t rd_kafka_offsets_for_times(rd_kafka_t *client, rd_kafka_topi
         struct end_question question = {.topic = client_topic(place->topic)->name,
                                         .partition = place->partition,
                                         .which = place->offset,
-                                        .is_committed = client_reads_committed(client)};
+                                        .is_committed = client_reads_committed(client),
+                                        .client = client->name};
         rd_kafka_resp_err_t error =
             client_ask(client, "ListOffsets", end_ask, &question, sizeof question, client_until(timeout_ms));
         if (error == RD_KAFKA_RESP_ERR__TIMED_OUT) {

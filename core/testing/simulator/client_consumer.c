@@ -126,8 +126,8 @@ static void partition_fetch(struct fetch_request *fetch, struct in_partition *in
     if (in->is_broken || (in->next_offset < 0 && !place_find(fetch, in, partition))) {
         return;
     }
-    int64_t end = fetch->is_committed ? broker_stable_offset(partition) : partition->count;
-    if (in->next_offset < partition->low || in->next_offset > partition->count) {
+    int64_t end = broker_end_told(partition, fetch->is_committed, fetch->client->name);
+    if (in->next_offset < partition->low || in->next_offset > broker_end_told(partition, false, fetch->client->name)) {
         found_push(fetch, in, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, in->next_offset);
         in->is_broken = true;
         return;
@@ -210,7 +210,7 @@ static bool has_news(const rd_kafka_t *client) {
     for (size_t i = 0; i < client->in_count; i++) {
         const struct in_partition *in = &client->in[i];
         const struct broker_partition *partition = broker_partition(in->topic->name, in->number);
-        int64_t end = client_reads_committed(client) ? broker_stable_offset(partition) : partition->count;
+        int64_t end = broker_end_told(partition, client_reads_committed(client), client->name);
         if (!in->is_broken && (in->next_offset < 0 || in->next_offset != end || in->told_end != end)) {
             return true;
         }

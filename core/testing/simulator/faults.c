@@ -181,6 +181,22 @@ static void replies_gone(void) {
     }
 }
 
+/* A broker is cut off from the others, though not from everybody; often a process of ours goes with it. */
+static void new_leaders(struct node *node) {
+    counted(FAULT_OLD_LEADER);
+    for (size_t i = 0; i < broker_topic_count(); i++) {
+        const char *name = broker_topic_name(i);
+        for (int32_t j = 0; j < broker_topic_partitions(name); j++) {
+            if (sim_chance(500 * 1000)) {
+                broker_new_leader(broker_partition(name, j), sim_now_us() + sim_between(SECOND_US, 15 * SECOND_US));
+            }
+        }
+    }
+    if (sim_chance(700 * 1000)) {
+        node_kill(node);
+    }
+}
+
 static void one_fault(struct node *node) {
     enum fault_kind kind = (enum fault_kind)sim_random(FAULT_KINDS_DRAWN);
     switch (kind) {
@@ -221,6 +237,9 @@ static void one_fault(struct node *node) {
         if (plan.steps_clocks) {
             clock_step(node);
         }
+        break;
+    case FAULT_OLD_LEADER:
+        new_leaders(node);
         break;
     case FAULT_REPLIES_GONE:
         replies_gone();
@@ -385,9 +404,9 @@ void fault_counts_add(struct fault_counts *sum, const struct fault_counts *one) 
 
 void fault_counts_write(const struct fault_counts *told, FILE *file) {
     static const char *const names[FAULT_KINDS] = {
-        "kill",         "pause",         "stop",           "link cut",     "link cut one way",
-        "group cut",    "broker down",   "store lost",     "store old",    "clock step",
-        "replies gone", "postgres down", "postgres crash", "postgres cut", "log cut"};
+        "kill",          "pause",          "stop",         "link cut",   "link cut one way", "group cut",
+        "broker down",   "store lost",     "store old",    "clock step", "old leader",       "replies gone",
+        "postgres down", "postgres crash", "postgres cut", "log cut"};
     fprintf(file, "faults:");
     for (int i = 0; i < FAULT_KINDS; i++) {
         fprintf(file, " %s %" PRIu64 "%s", names[i], told->kinds[i], i + 1 < FAULT_KINDS ? "," : "\n");

@@ -22,14 +22,19 @@ BUILT = ("gen", "codegen", "release")
 BATCH = "core/handler/worker_batch.c"
 ORDER = "core/domain/order/order.c"
 TAKEOVER = "core/handler/takeover.c"
+REPLAY = "core/handler/replay.c"
 SKU = "core/domain/sku/sku.c"
 WRITER = "projections/runtime/writer.c"
+
+WITHOUT_BARRIER = (TAKEOVER, "    int64_t least = takeover->options.ends_least[topic];\n", "    int64_t least = 0;\n")
 
 # name: the changes, each (file, what stands there once, what stands there instead)
 MUTANTS = {
     "restore-to-the-last-stable-offset": [
         ("core/log/reader.c", "    if (reader->isolation == LOG_READ_COMMITTED) {\n", "    if (false) {\n"),
+        WITHOUT_BARRIER,
     ],
+    "an-old-leaders-end-is-believed": [WITHOUT_BARRIER],
     "offsets-of-the-shards-read-from-alone": [
         (
             BATCH,
@@ -40,8 +45,8 @@ MUTANTS = {
         ("core/log/txn.c", "    assert(offsets->cnt > 0);\n", ""),
     ],
     "a-store-ahead-of-a-truncated-log": [
-        (TAKEOVER, "        *ret_fits = false; /* past the end */\n", "        source->begin = high;\n"),
-        (TAKEOVER, "        if (!is_last_applied(takeover, source, record)) {", "        if (false && !is_last_applied(takeover, source, record)) {"),
+        (REPLAY, "        fits = false; /* past the end */\n", "        source->begin = range.high;\n"),
+        (REPLAY, "        if (!is_last_applied(replay, source, record)) {", "        if (false && !is_last_applied(replay, source, record)) {"),
     ],
     "outcomes-not-replayed": [
         ("core/handler/fold.c", "err = foreign ? ERR_NONE : fold_outcome(", "err = foreign || true ? ERR_NONE : fold_outcome("),

@@ -1,0 +1,356 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "core/base/logger.h"
+#include "core/base/timestamp.h"
+#include "core/handler/replay_reader.h"
+#include "core/handler/worker_parts.h"
+
+enum {
+    TAKEOVER_STEP_MS = 100,
+    TAKEOVER_FETCH_WAIT_MS = 5, /* each shard's takeover ends with its ends of partitions */
+    TAKEOVER_SLOW_S = 15,
+    /* A transaction left open by a dead owner is aborted by the broker after its 4 s; three times that is no delay. */
+    TAKEOVER_STALLED_S = 12,
+    PAST_END_S = 15,
+};
+
+static void shard_activate(struct worker *worker, int32_t number, struct store *store, const struct takeover *takeover,
+                           struct suspect_note found) {
+    struct worker_shard *shard = &worker->shards[number];
+    int64_t died_at = -1;
+    (void)witness_died_at(worker->options.witness, number, &died_at);
+    *shard = (struct worker_shard){
+        .is_claimed = shard->is_claimed,
+        .active = true,
+        .store = store,
+        .next_offset = takeover->next_offset,
+        .committed_offset = takeover->next_offset,
+        .taken_over_at = takeover->commands_high,
+        .batch_next_offset = -1,
+        .alone_until = shard->alone_until,
+        .note = suspect_note_taken_over(found, died_at, takeover->next_offset),
+        .refuse_offset = shard->refuse_offset,
+    };
+    if (shard->note.kind == NOTE_SUSPECT) {
+        log_line(LOG_WARN, "handler", "processes have died deciding a command", LOG_INT("shard", number),
+                 LOG_INT("offset", shard->note.offset), LOG_INT("deaths", shard->note.deaths));
+    }
+    shard_clock_start(&shard->clock, clock_wall_us(), clock_boot_us(), store_progress(store)->log_time_us);
+    engine_own(&worker->engine, number, store);
+}
+
+static void takeover_tell(struct worker *worker, int32_t shard, const struct takeover *takeover, bool was_standby,
+                          int64_t took_us, const char *note) {
+    pthread_mutex_lock(&worker->report_lock);
+    worker->report.takeovers++;
+    worker->report.records_replayed += takeover->replay.replayed;
+    worker->report.records_foreign += takeover->replay.foreign;
+    worker->report.stores_discarded += takeover->replay.discarded != NULL;
+    worker->report.takeover_us_last = (uint64_t)took_us;
+    pthread_mutex_unlock(&worker->report_lock);
+    if (takeover->replay.discarded != NULL) {
+        log_line(LOG_WARN, "handler", "a state store was thrown away and filled anew from the log",
+                 LOG_INT("shard", shard), LOG_CSTR("why", takeover->replay.discarded));
+    }
+    log_line(LOG_INFO, "handler", "shard taken over", LOG_INT("shard", shard), LOG_CSTR("worker", worker->name),
+             LOG_INT("next_command", takeover->next_offset), LOG_INT("records", takeover->replay.replayed),
+             LOG_INT("foreign", takeover->replay.foreign), LOG_INT("standby", was_standby),
+             LOG_INT("ms", took_us / MICROS_PER_MS), LOG_CSTR("left", note[0] == '\0' ? "(nothing)" : note));
+}
+
+/* Whether the takeover in hand is pointless by now. Serves the group's membership as well. */
+static bool is_called_off(struct worker *worker, uint64_t generation) {
+    rd_kafka_message_t *message = NULL;
+    struct err_info info;
+    if (group_poll(worker->group, 0, &message, &info) == ERR_NONE && message != NULL) {
+        rd_kafka_message_destroy(message); /* nothing is read now: a remainder of before */
+    }
+    return atomic_load(&worker->stopping) || group_generation(worker->group) != generation;
+}
+
+static void stalled_set(struct worker *worker, int stalled) {
+    pthread_mutex_lock(&worker->report_lock);
+    worker->report.takeovers_stalled = stalled;
+    pthread_mutex_unlock(&worker->report_lock);
+}
+
+/* How a takeover gets on, for those who watch. */
+struct takeover_watch {
+    int64_t began_us;
+    int64_t moved_us; /* when something was read last */
+    uint64_t records;
+    bool told_slow, told_stalled;
+};
+
+static void takeover_watch(struct worker *worker, struct takeover_watch *watch, const struct takeover *takeover) {
+    int64_t now_us = clock_boot_us();
+    uint64_t records = takeover->replay.replayed + takeover->replay.foreign;
+    if (records != watch->records) {
+        watch->records = records;
+        watch->moved_us = now_us;
+    }
+    if (!watch->told_slow && now_us - watch->began_us > TAKEOVER_SLOW_S * (int64_t)MICROS_PER_SECOND) {
+        watch->told_slow = true;
+        log_line(LOG_INFO, "handler", "a takeover goes on", LOG_INT("shard", takeover->options.replay.shard),
+                 LOG_INT("records", takeover->replay.replayed));
+    }
+    if (!watch->told_stalled && now_us - watch->moved_us > TAKEOVER_STALLED_S * (int64_t)MICROS_PER_SECOND) {
+        watch->told_stalled = true;
+        stalled_set(worker, 1);
+        struct err_info info;
+        takeover_waits_for(takeover, &info);
+        log_line(LOG_ERROR, "handler", "a takeover stands still", LOG_INT("shard", takeover->options.replay.shard),
+                 LOG_CSTR("why", info.text));
+    }
+}
+
+/* Steps until done; *ret_called_off says that it ended early. */
+static enum err takeover_finish(struct worker *worker, struct takeover *takeover, bool *ret_called_off,
+                                struct err_info *info) {
+    uint64_t generation = group_generation(worker->group);
+    int64_t began_us = clock_boot_us();
+    struct takeover_watch watch = {.began_us = began_us, .moved_us = began_us};
+    bool done = false, called_off = false;
+    enum err err = ERR_NONE;
+    while (err == ERR_NONE && !done && !called_off) {
+        err = takeover_step(takeover, TAKEOVER_STEP_MS, &done, info);
+        called_off = !done && is_called_off(worker, generation);
+        takeover_watch(worker, &watch, takeover);
+    }
+    if (watch.told_stalled) {
+        stalled_set(worker, 0);
+    }
+    *ret_called_off = called_off;
+    return err;
+}
+
+/* The shard's store: its standby, when there is one, as it is; else what lies in data_dir. */
+static enum err store_obtain(struct worker *worker, int32_t shard, struct store **ret_store, bool *ret_was_standby,
+                             const char **ret_why_discarded, struct err_info *info) {
+    struct store *standby = NULL;
+    if (!worker->shards[shard].is_claimed) {
+        worker->shards[shard].is_claimed = true;
+        standby = standbys_claim(worker->options.standbys, shard);
+    }
+    *ret_was_standby = standby != NULL;
+    if (standby != NULL) {
+        *ret_store = standby;
+        *ret_why_discarded = NULL;
+        return ERR_NONE;
+    }
+    const struct store_options options = {
+        .data_dir = worker->options.config->data_dir, .shard = shard, .cluster_id = worker->cluster_id};
+    return store_open(&options, ret_store, ret_why_discarded, info);
+}
+
+/* What has to be known of a shard before its takeover. */
+struct shard_end {
+    int32_t shard;
+    int64_t committed; /* the group's offset */
+    char note[GROUP_NOTE_MAX];
+    int64_t ends_least[TOPIC_COUNT];
+};
+
+/* Barriers in all that is read of these shards: one transaction for all, for each costs as much. */
+static enum err barriers_write(struct worker *worker, struct shard_end *ends, size_t count, struct err_info *info) {
+    struct log_partition *barriers = calloc(count * TOPIC_COUNT + 1, sizeof *barriers);
+    assert(barriers != NULL);
+    size_t barrier_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (int topic = 0; topic < TOPIC_COUNT; topic++) {
+            if (replay_reads((enum log_topic)topic)) {
+                barriers[barrier_count++] =
+                    (struct log_partition){worker->options.topics->names[topic], ends[i].shard, -1};
+            }
+        }
+    }
+    enum err err = count == 0 ? ERR_NONE : log_txn_barrier(worker->txn, barriers, barrier_count, info);
+    barrier_count = 0;
+    for (size_t i = 0; i < count && err == ERR_NONE; i++) {
+        for (int topic = 0; topic < TOPIC_COUNT; topic++) {
+            if (replay_reads((enum log_topic)topic)) {
+                ends[i].ends_least[topic] = barriers[barrier_count++].offset + 1;
+            }
+        }
+    }
+    free(barriers);
+    return err;
+}
+
+/* Of all assigned shards that are not stopped: the offsets, and only then the barriers. */
+static enum err ends_learn(struct worker *worker, struct shard_end *ret_ends, size_t *ret_count,
+                           struct err_info *info) {
+    size_t assigned_count;
+    const int32_t *assigned = group_shards(worker->group, &assigned_count);
+    *ret_count = 0;
+    for (size_t i = 0; i < assigned_count; i++) {
+        int32_t shard = assigned[i];
+        if (shard < 0 || (uint32_t)shard >= worker_shard_count(worker)) {
+            return err_set(info, ERR_CONFIG, "the commands topic was given more partitions than the %d of `shards`",
+                           (int)worker_shard_count(worker));
+        }
+        if (worker->shards[shard].stopped) {
+            continue;
+        }
+        struct shard_end *end = &ret_ends[(*ret_count)++];
+        end->shard = shard;
+        enum err err = group_committed(worker->group, shard, KAFKA_CALL_TIMEOUT_MS, &end->committed, end->note, info);
+        if (err != ERR_NONE) {
+            return err;
+        }
+    }
+    return barriers_write(worker, ret_ends, *ret_count, info);
+}
+
+/* A broker that leads the commands no more tells an old end until it hears of that. Who asks for longer is told so by a
+ * leader: commands are gone. */
+static enum err past_end_judged(struct worker *worker, int32_t shard, struct err_info *info) {
+    int64_t *since_us = &worker->shards[shard].past_end_since_us;
+    *since_us = *since_us == 0 ? clock_boot_us() : *since_us;
+    if (clock_boot_us() - *since_us >= PAST_END_S * (int64_t)MICROS_PER_SECOND) {
+        return ERR_CONFLICT;
+    }
+    const struct err_info told = *info;
+    return err_set_retriable(info, ERR_KAFKA, "%s; asked again for %d s", told.text, PAST_END_S);
+}
+
+static enum err shard_take_over(struct worker *worker, const struct shard_end *end, const struct replay_log *log,
+                                struct err_info *info) {
+    int64_t began_us = clock_boot_us();
+    int32_t shard = end->shard;
+    struct store *store;
+    bool was_standby;
+    const char *why_discarded;
+    enum err err = store_obtain(worker, shard, &store, &was_standby, &why_discarded, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    struct takeover_options options = {
+        .log = log,
+        .replay =
+            {
+                .topics = worker->options.topics,
+                .aggregates = worker->options.aggregates,
+                .shard = shard,
+                .store = store,
+                .window_us = worker->engine.options.window_us,
+            },
+        .committed_offset = end->committed,
+    };
+    memcpy(options.ends_least, end->ends_least, sizeof options.ends_least);
+    struct takeover takeover;
+    bool called_off = false;
+    err = takeover_begin(&takeover, &options, info);
+    err = err == ERR_CONFLICT && takeover.is_past_end ? past_end_judged(worker, shard, info) : err;
+    takeover.replay.discarded = takeover.replay.discarded != NULL ? takeover.replay.discarded : why_discarded;
+    err = err == ERR_NONE ? takeover_finish(worker, &takeover, &called_off, info) : err;
+    if (err == ERR_NONE && !called_off) {
+        shard_activate(worker, shard, store, &takeover, suspect_note_read(end->note));
+        takeover_tell(worker, shard, &takeover, was_standby, clock_boot_us() - began_us, end->note);
+    } else {
+        store_close(store, false);
+    }
+    takeover_release(&takeover);
+    return err;
+}
+
+/* All assigned shards, one after the other, until one fails or the assignment changes. */
+static enum err each_taken_over(struct worker *worker, const struct replay_log *log, struct err_info *info) {
+    uint64_t generation = group_generation(worker->group);
+    struct shard_end *ends = calloc(worker_shard_count(worker), sizeof *ends);
+    assert(ends != NULL);
+    size_t count;
+    enum err err = ends_learn(worker, ends, &count, info);
+    bool called_off = is_called_off(worker, generation);
+    for (size_t i = 0; i < count && err == ERR_NONE && !called_off; i++) {
+        err = shard_take_over(worker, &ends[i], log, info);
+        called_off = is_called_off(worker, generation);
+        if (!called_off && (err == ERR_BROKEN_HISTORY || err == ERR_CONFLICT)) {
+            shard_stop(worker, ends[i].shard, info);
+            err = ERR_NONE;
+        }
+    }
+    free(ends);
+    if (called_off) {
+        return err == ERR_IN_DOUBT ? err : ERR_NONE;
+    }
+    if (err == ERR_NONE) {
+        worker->settled_generation = generation;
+    }
+    return err;
+}
+
+static void deaths_counted(struct worker *worker) {
+    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
+        if (worker->shards[i].active) {
+            witness_counted(worker->options.witness, (int32_t)i);
+        }
+    }
+}
+
+static enum err reading_begin(struct worker *worker, struct err_info *info) {
+    struct group_position *positions = calloc(worker_shard_count(worker) + 1, sizeof *positions);
+    assert(positions != NULL);
+    size_t count = 0;
+    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
+        if (worker->shards[i].active) {
+            positions[count++] = (struct group_position){(int32_t)i, worker->shards[i].next_offset};
+        }
+    }
+    enum err err = group_read_from(worker->group, positions, count, info);
+    free(positions);
+    return err;
+}
+
+/* With the shards at rest: each is taken over, and then they are read from. */
+static enum err all_taken_over(struct worker *worker, struct err_info *info) {
+    const struct log_reader_options options = {
+        .brokers = worker->options.config->kafka_brokers,
+        .client_id = worker->name,
+        .isolation = LOG_READ_COMMITTED,
+        .fetch_wait_ms = TAKEOVER_FETCH_WAIT_MS,
+    };
+    struct log_reader *reader;
+    enum err err = log_reader_open(&options, &reader, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    const struct replay_log log = replay_log_of_reader(reader);
+    err = log_reader_check_shards(reader, worker->options.topics->names[TOPIC_COMMANDS],
+                                  (int32_t)worker_shard_count(worker), KAFKA_CALL_TIMEOUT_MS, info);
+    err = err == ERR_NONE ? each_taken_over(worker, &log, info) : err;
+    log_reader_close(reader);
+    if (err == ERR_NONE && shards_are_settled(worker)) {
+        /* From here on an unclean end must be seen as one, and a fresh shard must not look like one that lost its
+         * offset: so the offsets are committed before anything is decided. */
+        err = notes_commit(worker, info);
+        if (err == ERR_NONE) {
+            deaths_counted(worker);
+            err = reading_begin(worker, info);
+        }
+    }
+    return err;
+}
+
+enum err shards_take_over(struct worker *worker, struct err_info *info) {
+    shards_release(worker, false);
+    size_t assigned;
+    (void)group_shards(worker->group, &assigned);
+    if (assigned == 0) {
+        /* Between two assignments, or there are more workers than shards. */
+        worker->settled_generation = group_generation(worker->group);
+        shards_count(worker);
+        return ERR_NONE;
+    }
+    enum err err = group_read_from(worker->group, NULL, 0, info);
+    if (err == ERR_NONE && worker->cluster_id[0] == '\0') {
+        err = group_cluster_id(worker->group, KAFKA_CALL_TIMEOUT_MS, worker->cluster_id, info);
+    }
+    err = err == ERR_NONE ? all_taken_over(worker, info) : err;
+    if (err != ERR_NONE) {
+        worker->settled_generation = 0;
+    }
+    shards_count(worker);
+    return err;
+}
