@@ -1,4 +1,4 @@
-"""Three brokers, of which one is killed or stopped in the middle of a transaction (CHECKS 2), two are, and the leadership moves."""
+"""Three brokers, of which one is killed in mid-transaction (CHECKS 2) or stopped and woken, two are killed, and the leadership moves."""
 
 import random
 import signal
@@ -127,6 +127,27 @@ def test_a_broker_killed_in_mid_transaction_is_done_without_and_comes_back(shop,
     print(f"three copies of everything after {cluster.wait_in_sync():.1f} s more")
     roles.entries += journal.read(shoppers.path)
     print(judge(daybook, roles.entries, views=False))
+
+
+def test_a_leader_that_was_stopped_wakes_into_takeovers(shop):
+    """It believes that it leads until it hears otherwise, and tells whoever takes a shard over at that moment an old end."""
+    cluster, roles = shop
+    topic = roles.daybook.topic("orders")
+    with shoppers_of(roles, "woken") as shoppers:
+        for name in roles.handlers:
+            shoppers.wait_for(10)
+            old = cluster.leader(topic, 0)
+            cluster.pause(old)
+            wait_until(lambda old=old: cluster.leader(topic, 0) not in (old, -1), "another leader", 60, pause=0.1)
+            shoppers.wait_for(20, GOES_ON_WITHIN_S)
+            roles[name].kill()
+            cluster.resume(old)
+            roles.start(name)
+            shoppers.wait_for(20, GOES_ON_WITHIN_S)
+    settled(roles.daybook, LAG_0_WITHIN_S)
+    cluster.wait_in_sync()
+    roles.entries += journal.read(shoppers.path)
+    print(judge(roles.daybook, roles.entries, views=False))
 
 
 def test_with_one_broker_left_nothing_is_acknowledged_and_nothing_is_lost(shop):
