@@ -6,6 +6,7 @@ import time
 
 import pytest
 from harness import journal
+from harness.bounds import within
 from harness.cluster import NODES, Cluster
 from harness.judge import FAMILIES, judge, settled
 from harness.kafka import OpenTransactions
@@ -17,8 +18,8 @@ from harness.waiting import wait_until
 pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 
 SHARDS = 4
-GOES_ON_WITHIN_S = 30.0
-LAG_0_WITHIN_S = 30.0
+GOES_ON_WITHIN_S = within(30)
+LAG_0_WITHIN_S = within(30)
 HABITS = Habits(threads=4)
 
 

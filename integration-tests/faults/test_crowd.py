@@ -12,6 +12,7 @@ from collections import Counter
 
 import pytest
 from harness import histories, money
+from harness.bounds import within
 from harness.daybook import BINARY
 from harness.processes import clean_environment
 from harness.shop import Shop
@@ -21,8 +22,7 @@ UNITS = 100
 PRICE = 500
 SKU = "CROWD"
 BUYERS = 10_000
-# What the issue asks of a quiet machine of two processors. Whoever shares it says how long it may take.
-WITHIN_S = float(os.environ.get("CROWD_WITHIN_S", "10"))
+WITHIN_S = within(10)
 
 
 def load(daybook, kind, file, closed, journal, *more):

@@ -3,24 +3,26 @@
 A client asks something of every shard at the moment when the owner goes, and waits for the answers in the log.
 """
 
+import os
 import signal
 import time
 
 import httpx
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from harness.bounds import within
 from harness.ports import free_port
 from harness.schemas import decode, encode
 from harness.waiting import wait_until
 from test_handler import SHARDS, Installation, open_cart, set_line, shard_key, started, takeovers, ulid
 
 HALF = SHARDS // 2
-CARTS = 8_000
-UPDATES_A_CART = 2  # 24,000 commands, as many events and outcomes
+CARTS = int(os.environ.get("CARTS", "8000"))
+UPDATES_A_CART = 2  # so 24,000 commands, as many events and outcomes
 # What issue 4 promises: the group's session time-out of 6 s is in the first one.
-KILLED_S = 15
-STOPPED_S = 2
-STOPS = 4
+KILLED_S = within(15)
+STOPPED_S = within(2)
+STOPS = 3
 
 
 class Answers:
@@ -156,7 +158,7 @@ def fill(installation):
             installation.send(set_line(cart, 1 + quantity))
     installation.acknowledged()
     ends = installation.kafka.end_offsets(installation.topic("commands"))
-    wait_until(lambda: installation.next_commands() == ends, "every command decided", 120, pause=0.5)
+    wait_until(lambda: installation.next_commands() == ends, "every command decided", 120 + CARTS / 100, pause=0.5)
 
 
 def told(title, seconds, taken):
@@ -196,15 +198,11 @@ def test_the_shards_of_a_killed_owner_answer_in_time(pair):
 
 
 def test_the_shards_of_an_owner_that_stops_answer_in_time(pair):
-    fastest = None
-    # The best of a few: what a busy machine adds is not the owner's, and a promise that it breaks it breaks always.
-    for _ in range(STOPS if pair.is_warm else 1):
+    for stops_left in reversed(range(STOPS if pair.is_warm else 1)):
         seconds, taken = pair.goes(lambda: pair.leaver.signal(signal.SIGTERM))
         told(f"a stop in good order, {pair.kind}", seconds, taken)
         assert pair.leaver.wait() == 0
         pair.check(taken)
-        fastest = min(seconds, fastest or seconds)
-        if fastest < STOPPED_S:
-            break
-        pair.start()
-    assert fastest < STOPPED_S or not pair.is_warm
+        assert seconds < STOPPED_S or not pair.is_warm
+        if stops_left:
+            pair.start()
