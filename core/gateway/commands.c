@@ -12,6 +12,7 @@
 #include "core/gateway/request.h"
 #include "core/gateway/submit.h"
 #include "core/gateway/trace.h"
+#include "core/gateway/undecided.h"
 #include "core/log/record.h"
 #include "gen/codec.h"
 #include "gen/json.h"
@@ -64,8 +65,16 @@ static void add_preference(struct command_request *cr) {
     }
 }
 
+/* The command stands in the log, or may, and whoever asked for it is about to leave. */
+static void leave_undecided(struct command_request *cr) {
+    if (!cr->request->is_decided && cr->waiter.submission != 0) {
+        undecided_keep(cr->request, cr->waiter.command_id);
+    }
+}
+
 /* It is not known yet what became of it, and that is what is said. */
 static void answer_undecided(struct command_request *cr) {
+    leave_undecided(cr);
     struct arena *arena = request_arena(cr->request);
     struct str id = public_id(cr);
     http_answer_field(cr->request->exchange, "Location", arena_printf(arena, "/v1/commands/%.*s", STR_ARGS(id)));
@@ -164,6 +173,7 @@ static bool on_outcome(struct outcome_waiter *waiter, const struct outcome *outc
         return false;
     }
     note_cart(cr, outcome);
+    cr->request->is_decided = cr->intake.responds_async || !wants_second_try(cr, outcome);
     if (cr->intake.responds_async) {
         answer_undecided(cr); /* it overtook the report of its delivery: who asked not to wait is told the same */
     } else if (wants_second_try(cr, outcome)) {
@@ -262,6 +272,7 @@ static void on_lost(struct request *request) {
     struct command_request *cr = request->waiting;
     if (cr->waiter.waits) {
         outcome_waiters_remove(&loop_of(cr)->waiters, &cr->waiter);
+        leave_undecided(cr);
         request_drop(request);
     } else if (view_wait_cancel(&cr->view_wait)) {
         request_drop(request);

@@ -225,6 +225,8 @@ void loop_stop(struct gateway_loop *loop) {
 
 void loop_release(struct gateway_loop *loop) {
     vault_close(loop->vault);
+    outcome_waiters_hasten(&loop->waiters, 1);
+    outcome_waiters_tick(&loop->waiters, clock_boot_us()); /* those that no client waits for any more */
     admission_release(&loop->admission);
     outcome_waiters_release(&loop->waiters);
     facts_cache_release(&loop->facts);

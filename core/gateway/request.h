@@ -25,6 +25,7 @@ struct request {
     void (*on_lost)(struct request *request);
     void *waiting;    /* on_lost's own */
     bool is_admitted; /* has a place among the commands of a shard, which its answer gives back */
+    bool is_decided;  /* the command's outcome is known, whatever the answer says */
     int32_t shard;
     struct str principal; /* who asks: "anonymous", or what the cart token makes of its bearer */
 };

@@ -16,6 +16,7 @@ system did with the processor time that it got: Run.is_as_good_as.
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 import threading
@@ -30,6 +31,7 @@ from harness import histories, money
 from harness.cpu_group import CpuGroup, cpu_seconds, family
 from harness.daybook import BINARY, Daybook
 from harness.processes import clean_environment
+from harness.roles import installed_apart
 from harness.shop import Shop
 from harness.waiting import wait_until
 
@@ -41,6 +43,8 @@ PRODUCTS = 50
 IN_FLIGHT = 512  # with 128 fewer are served than with more: that is no peak
 MEMORY_MOST_MIB = 400 + 5000 * 50 // 1024  # what the first issue allows a service, and each connection's buffers
 RECOVERED_WITHIN_S = 60
+PLACES_LEAST = 256  # so many commands are let in however slow their shards are (core/gateway/admission.h)
+ASYNC = {"Prefer": "respond-async"}
 
 
 class Machine:
@@ -289,3 +293,28 @@ def test_at_five_times_the_peak_as_many_are_served_as_at_the_peak(machine, tmp_p
     wait_until(machine.daybook.views_have_seen_all, "the views to see all", 120, pause=0.2)
     money.assert_ledger_is_the_events(machine.daybook)
     machine.daybook.run("verify", seconds=300)
+
+
+@pytest.mark.quick
+def test_who_does_not_wait_for_his_outcome_cannot_fill_the_log(stack):
+    """A handler stands still: as many commands are taken as it could decide in time, and all of those are decided later."""
+    with installed_apart(stack, "fills") as roles:
+        roles.start()
+        with roles.daybook.client() as client:
+            roles["handler"].signal(signal.SIGSTOP)
+            try:
+                told = [client.post("/v1/carts", {"currency": "EUR"}, headers=ASYNC) for _ in range(4 * PLACES_LEAST)]
+            finally:
+                roles["handler"].signal(signal.SIGCONT)
+            statuses = Counter(answer.status_code for answer in told)
+            assert statuses.keys() == {202, 503}
+            assert statuses[202] <= PLACES_LEAST
+            for answer in told:
+                if answer.status_code == 503:
+                    assert answer.json()["code"] == "overloaded"
+                    continue
+                place = answer.headers["Location"]
+                wait_until(lambda place=place: client.get(place).status_code == 200, f"the outcome of {place}", 60)
+            # Those who did not wait made no places for ever: as many are let in once these are decided.
+            again = [client.post("/v1/carts", {"currency": "EUR"}, headers=ASYNC) for _ in range(PLACES_LEAST)]
+            assert {answer.status_code for answer in again} == {202}
