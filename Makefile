@@ -162,13 +162,14 @@ run: ## install, build, start Kafka, PostgreSQL and Daybook under var/, seed a s
 	deploy/local/run.sh
 
 # Makes of their own, one after the other: the first may install what this make looked for in vain when it began.
-test: ## everything, as CI runs it: deps, lint, build, unit, asan (with ubsan), sim, histories, integration, quick faults
+test: ## everything, as CI runs it: deps, lint, build, unit, asan (with ubsan), sim (some of it under both), histories, integration, quick faults
 	deploy/local/deps.sh
 	$(MAKE) lint
 	$(MAKE) build
 	$(MAKE) unit
 	$(MAKE) asan
 	$(MAKE) sim SEEDS=1000
+	$(MAKE) MODE=asan sim SEEDS=100
 	$(MAKE) histories
 	$(MAKE) MODE=asan build
 	$(MAKE) integration ASAN=build/asan/daybook

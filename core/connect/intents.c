@@ -48,7 +48,7 @@ struct str intent_refusal(enum intent_kind kind) {
 }
 
 void intent_set_trace(struct intent *intent, struct str traceparent) {
-    if (traceparent.len < INTENT_TRACE_MAX) {
+    if (traceparent.len > 0 && traceparent.len < INTENT_TRACE_MAX) {
         memcpy(intent->traceparent, traceparent.data, traceparent.len);
         intent->traceparent[traceparent.len] = '\0';
     }
