@@ -66,15 +66,15 @@ static void add_preference(struct command_request *cr) {
 }
 
 /* The command stands in the log, or may, and whoever asked for it is about to leave. */
-static void leave_undecided(struct command_request *cr) {
+static void leave_undecided(struct command_request *cr, bool is_in_doubt) {
     if (!cr->request->is_decided && cr->waiter.submission != 0) {
-        undecided_keep(cr->request, cr->waiter.command_id);
+        undecided_keep(cr->request, cr->waiter.command_id, is_in_doubt);
     }
 }
 
 /* It is not known yet what became of it, and that is what is said. */
 static void answer_undecided(struct command_request *cr) {
-    leave_undecided(cr);
+    leave_undecided(cr, false);
     struct arena *arena = request_arena(cr->request);
     struct str id = public_id(cr);
     http_answer_field(cr->request->exchange, "Location", arena_printf(arena, "/v1/commands/%.*s", STR_ARGS(id)));
@@ -161,6 +161,7 @@ static void begin_second_try(struct command_request *cr, const struct outcome *o
     meta->command_id = identity_second_try(arena, &loop_of(cr)->gateway->secret, meta->command_id);
     meta->correlation_id = meta->command_id;
     meta->causation_id = meta->command_id;
+    cr->waiter = (struct outcome_waiter){0}; /* it waited for the first */
     metrics_second_try(&loop_of(cr)->metrics);
     attach_facts(cr);
 }
@@ -198,6 +199,7 @@ static void on_failed(struct outcome_waiter *waiter, bool is_certain) {
     if (is_certain) {
         request_no_log(cr->request);
     } else {
+        leave_undecided(cr, true);
         answer_undecided(cr);
     }
 }
@@ -272,7 +274,7 @@ static void on_lost(struct request *request) {
     struct command_request *cr = request->waiting;
     if (cr->waiter.waits) {
         outcome_waiters_remove(&loop_of(cr)->waiters, &cr->waiter);
-        leave_undecided(cr);
+        leave_undecided(cr, false);
         request_drop(request);
     } else if (view_wait_cancel(&cr->view_wait)) {
         request_drop(request);

@@ -42,10 +42,11 @@ static void on_deadline(struct outcome_waiter *waiter) {
     end(waiter->context, false);
 }
 
-void undecided_keep(struct request *request, struct str command_id) {
+void undecided_keep(struct request *request, struct str command_id, bool is_in_doubt) {
     if (!request->is_admitted) {
         return;
     }
+    int kept_ms = is_in_doubt ? UNDECIDED_IN_DOUBT_KEPT_MS : UNDECIDED_KEPT_MS;
     struct undecided *undecided = calloc(1, sizeof *undecided);
     assert(undecided != NULL && command_id.len <= sizeof undecided->command_id);
     memcpy(undecided->command_id, command_id.data, command_id.len);
@@ -54,7 +55,7 @@ void undecided_keep(struct request *request, struct str command_id) {
     undecided->waiter = (struct outcome_waiter){
         /* No submission: it does not ask what became of the command, as one with a client does. */
         .command_id = str_of(undecided->command_id, command_id.len),
-        .deadline_boot_us = clock_boot_us() + (int64_t)UNDECIDED_KEPT_MS * MICROS_PER_MS,
+        .deadline_boot_us = clock_boot_us() + (int64_t)kept_ms * MICROS_PER_MS,
         .on_outcome = on_outcome,
         .on_delivered = on_delivered,
         .on_failed = on_failed,

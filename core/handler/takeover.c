@@ -51,7 +51,8 @@ static enum err offset_is_missing(const struct takeover *takeover, struct err_in
 }
 
 /* Which command is next; refuses what would skip or repeat commands. */
-static enum err commands_check(struct takeover *takeover, struct err_info *info) {
+static enum err commands_check(struct takeover *takeover, const struct replay_range ranges[TOPIC_COUNT],
+                               struct err_info *info) {
     int64_t low, high;
     const struct replay_log *log = takeover->options.log;
     const char *topic = replay_of(takeover)->topics->names[TOPIC_COMMANDS];
@@ -61,7 +62,11 @@ static enum err commands_check(struct takeover *takeover, struct err_info *info)
         return err;
     }
     int64_t committed = takeover->options.committed_offset;
-    if (committed < 0 && low > 0) {
+    bool has_expired = low > 0; /* what begins later than at 0 has held something */
+    for (int i = 0; i < TOPIC_COUNT; i++) {
+        has_expired = has_expired || ranges[i].low > 0;
+    }
+    if (committed < 0 && has_expired) {
         return offset_is_missing(takeover, info);
     }
     if (committed >= 0 && committed < low) {
@@ -89,7 +94,7 @@ enum err takeover_begin(struct takeover *takeover, const struct takeover_options
     *takeover = (struct takeover){.options = *options};
     struct replay_range ranges[TOPIC_COUNT];
     enum err err = ranges_ask(takeover, ranges, info);
-    err = err == ERR_NONE ? commands_check(takeover, info) : err;
+    err = err == ERR_NONE ? commands_check(takeover, ranges, info) : err;
     if (err != ERR_NONE) {
         return err;
     }
@@ -138,7 +143,8 @@ void takeover_waits_for(const struct takeover *takeover, struct err_info *info) 
     }
     (void)err_set_retriable(info, ERR_TIMEOUT,
                             "%s[%" PRId32 "] cannot be read from offset %" PRId64
-                            " to its end: a transaction there is neither committed nor aborted",
+                            " to its end: a transaction there is neither committed nor aborted, or the broker that "
+                            "answers leads it no more",
                             left[0].topic, left[0].partition, left[0].offset);
 }
 

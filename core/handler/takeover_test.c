@@ -274,6 +274,17 @@ static void a_used_shard_without_a_committed_offset_is_not_reset(void **state) {
     assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_CONFLICT);
 }
 
+static void a_shard_whose_outcomes_have_expired_is_no_fresh_one(void **state) {
+    struct fake_log *log = *state;
+    struct fake_partition *outcomes = &log->partitions[TOPIC_OUTCOMES][0];
+    fake_append(log, TOPIC_OUTCOMES, 0, STR("key"), STR("of long ago"));
+    outcomes->low = outcomes->end;
+    struct takeover takeover = {0};
+    struct err_info info;
+    assert_int_equal(fake_take_over(log, 0, &takeover, &info), ERR_CONFLICT);
+    assert_non_null(strstr(info.text, "no committed offset"));
+}
+
 static void an_offset_past_the_commands_is_not_reset(void **state) {
     struct fake_log *log = *state;
     fake_used_shard(log);
@@ -378,6 +389,7 @@ int main(void) {
         TEST(an_event_of_a_schema_not_known_here_stops_the_shard),
         TEST(a_last_stable_offset_at_the_record_looked_for_is_waited_out),
         TEST(a_used_shard_without_a_committed_offset_is_not_reset),
+        TEST(a_shard_whose_outcomes_have_expired_is_no_fresh_one),
         TEST(an_offset_past_the_commands_is_not_reset),
         TEST(commands_that_retention_took_are_not_passed_over),
         TEST(what_a_broker_does_not_have_that_leads_no_more_is_asked_for_again),

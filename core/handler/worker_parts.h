@@ -41,7 +41,8 @@ struct worker_shard {
     int64_t alone_until;       /* below it each command has a batch of its own; survives a takeover */
     struct suspect_note note;  /* that stands, or is to stand, beside next_offset */
     int64_t refuse_offset;     /* the command there is set aside undecided; -1: none. Survives a takeover */
-    int64_t past_end_since_us; /* since when its offset is said to lie past the commands' end; 0: it does not */
+    int64_t past_end_since_us; /* since when its offset is said to lie past the commands' end; 0: it is not */
+    int64_t past_end_told_us;  /* when that was said last */
     struct shard_clock clock;
     bool timers_stopped;
 };

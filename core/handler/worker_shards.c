@@ -69,6 +69,7 @@ void shards_forget_stops(struct worker *worker) {
     pthread_mutex_lock(&worker->report_lock);
     for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
         worker->shards[i].stopped = false;
+        worker->shards[i].past_end_since_us = 0;
         free(worker->stops[i]);
         worker->stops[i] = NULL;
     }

@@ -203,12 +203,15 @@ static enum err ends_learn(struct worker *worker, struct shard_end *ret_ends, si
     return barriers_write(worker, ret_ends, *ret_count, info);
 }
 
-/* A broker that leads the commands no more tells an old end until it hears of that. Who asks for longer is told so by a
- * leader: commands are gone. */
-static enum err past_end_judged(struct worker *worker, int32_t shard, struct err_info *info) {
-    int64_t *since_us = &worker->shards[shard].past_end_since_us;
-    *since_us = *since_us == 0 ? clock_boot_us() : *since_us;
-    if (clock_boot_us() - *since_us >= PAST_END_S * (int64_t)MICROS_PER_SECOND) {
+/* A broker that leads the commands no more tells an old end until it hears of that. What is told again and again for so
+ * long is a leader's word: commands are gone. */
+static enum err past_end_judged(struct worker_shard *shard, struct err_info *info) {
+    int64_t now_us = clock_boot_us();
+    bool is_told_again =
+        shard->past_end_since_us > 0 && now_us - shard->past_end_told_us < 2 * BACKOFF_MAX_MS * (int64_t)MICROS_PER_MS;
+    shard->past_end_since_us = is_told_again ? shard->past_end_since_us : now_us;
+    shard->past_end_told_us = now_us;
+    if (now_us - shard->past_end_since_us >= PAST_END_S * (int64_t)MICROS_PER_SECOND) {
         return ERR_CONFLICT;
     }
     const struct err_info told = *info;
@@ -242,7 +245,11 @@ static enum err shard_take_over(struct worker *worker, const struct shard_end *e
     struct takeover takeover;
     bool called_off = false;
     err = takeover_begin(&takeover, &options, info);
-    err = err == ERR_CONFLICT && takeover.is_past_end ? past_end_judged(worker, shard, info) : err;
+    if (takeover.is_past_end) {
+        err = past_end_judged(&worker->shards[shard], info);
+    } else {
+        worker->shards[shard].past_end_since_us = 0;
+    }
     takeover.replay.discarded = takeover.replay.discarded != NULL ? takeover.replay.discarded : why_discarded;
     err = err == ERR_NONE ? takeover_finish(worker, &takeover, &called_off, info) : err;
     if (err == ERR_NONE && !called_off) {
@@ -263,15 +270,25 @@ static enum err each_taken_over(struct worker *worker, const struct replay_log *
     size_t count;
     enum err err = ends_learn(worker, ends, &count, info);
     bool called_off = is_called_off(worker, generation);
+    enum err past_end = ERR_NONE; /* of a shard that is to be asked again: the others' times pass meanwhile */
+    struct err_info past_end_info = {0};
     for (size_t i = 0; i < count && err == ERR_NONE && !called_off; i++) {
         err = shard_take_over(worker, &ends[i], log, info);
         called_off = is_called_off(worker, generation);
         if (!called_off && (err == ERR_BROKEN_HISTORY || err == ERR_CONFLICT)) {
             shard_stop(worker, ends[i].shard, info);
             err = ERR_NONE;
+        } else if (err == ERR_KAFKA && worker->shards[ends[i].shard].past_end_since_us > 0) {
+            past_end = err;
+            past_end_info = *info;
+            err = ERR_NONE;
         }
     }
     free(ends);
+    if (err == ERR_NONE && past_end != ERR_NONE) {
+        err = past_end;
+        *info = past_end_info;
+    }
     if (called_off) {
         return err == ERR_IN_DOUBT ? err : ERR_NONE;
     }

@@ -13,6 +13,7 @@
 enum {
     TOPICS_MAX = 64,
     METADATA_TIMEOUT_MS = 5000,
+    LEADERS_LOOK_MS = 5000,
     LEADERS_WAIT_MS = 500, /* so long at least, past a time-out that is over */
     QUEUE_MAX_BYTES = 64 * 1024 * 1024,
     /* One fetch must be able to hold the largest batch; more per partition only delays the others. */
@@ -65,6 +66,8 @@ static enum err consumer_new(struct log_reader *reader, enum log_isolation isola
         CLIENT_TEXT("enable.partition.eof", "true"),
         CLIENT_TEXT("auto.offset.reset", "error"),
         CLIENT_TEXT("allow.auto.create.topics", "false"),
+        /* A leader of before that goes on answering gives no reason to look for another. */
+        CLIENT_NUMBER("topic.metadata.refresh.interval.ms", LEADERS_LOOK_MS),
         CLIENT_TEXT("isolation.level", isolation == LOG_READ_COMMITTED ? "read_committed" : "read_uncommitted"),
         CLIENT_NUMBER("queued.max.messages.kbytes", (queue_max_bytes + 1023) / 1024),
         /* The bound is in bytes: at a bound in records librdkafka (2.0) stops fetching and looks again a second later.
