@@ -18,6 +18,9 @@ What may come later than the answer is not among them: a request that was answer
 `at(step, action)` is for faults of the client itself at a step of its transaction: the action runs once, in the proxy's
 thread, before the request is passed on ("produce", "offsets_added", "offsets", "end"), or before the answer to the EndTxn is
 ("ended").
+
+While `keeps_heartbeats` is set the group does not hear of its member, and the member hears that all is well: it is thrown
+out and replaced, and goes on.
 """
 
 import asyncio
@@ -26,7 +29,7 @@ import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
-PRODUCE, ADD_PARTITIONS, ADD_OFFSETS, END_TXN, TXN_OFFSET_COMMIT = 0, 24, 25, 26, 28
+PRODUCE, HEARTBEAT, ADD_PARTITIONS, ADD_OFFSETS, END_TXN, TXN_OFFSET_COMMIT = 0, 12, 24, 25, 26, 28
 WITH_TRANSACTIONAL_ID = {PRODUCE, ADD_PARTITIONS, ADD_OFFSETS, END_TXN, TXN_OFFSET_COMMIT}
 # From these versions on a request is encoded otherwise (flexible): tagged fields behind the header, short lengths of texts.
 FLEXIBLE_FROM = {PRODUCE: 9, ADD_PARTITIONS: 3, ADD_OFFSETS: 3, END_TXN: 3, TXN_OFFSET_COMMIT: 3}
@@ -100,6 +103,7 @@ class KafkaProxy:
         self.late: list[Delivered] = []
         self.complaints = []
         self.on_late = None
+        self.keeps_heartbeats = False
         self._actions = {}  # by step
         self._faults = {True: deque(), False: deque()}  # by whether it commits
         self._transactions = {}
@@ -207,6 +211,8 @@ class _Connection:
         self.to_broker = None
         self.producing = {}  # the transactions of Produce requests under way, by correlation id
         self.ending = set()  # correlation ids of commits
+        self.beating = set()  # correlation ids of heartbeats
+        self.all_is_well = b""  # the last answer to one, without its correlation id
         self.unheard = set()  # correlation ids whose answer the client must not get
 
     async def run(self):
@@ -231,6 +237,11 @@ class _Connection:
     async def _requests(self):
         while True:
             request = parsed(await _receive(self.from_client))
+            if request.api_key == HEARTBEAT:
+                if self.proxy.keeps_heartbeats and self.all_is_well:
+                    await _send(self.to_client, struct.pack(">i", request.correlation) + self.all_is_well)
+                    continue
+                self.beating.add(request.correlation)
             await self._follow(request)
             if request.transactional_id and request.api_key in STEPS:
                 self.proxy.reached(STEPS[request.api_key])
@@ -291,6 +302,9 @@ class _Connection:
             if correlation == answered:
                 continue  # the second answer to a request that came twice
             answered = correlation
+            if correlation in self.beating:
+                self.beating.discard(correlation)
+                self.all_is_well = frame[4:]
             if correlation in self.producing:
                 self.producing.pop(correlation).produced += 1
             if correlation in self.ending:
