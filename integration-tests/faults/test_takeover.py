@@ -52,9 +52,11 @@ class Answers:
             assert time.monotonic() < deadline, f"no answer to {set(command_ids) - came.keys()} in {seconds:g} s"
             record = self.consumer.poll(0.1)
             if record is not None and record.error() is None and record.value():
-                command_id = decode(record.value())[1]["command_id"]
-                if command_id in command_ids:
-                    came.setdefault(command_id, time.monotonic())
+                outcome = decode(record.value())[1]
+                if outcome["command_id"] in command_ids:
+                    # A store that had lost the cart would be quick, too: to refuse.
+                    assert outcome["status"] == "accepted", outcome
+                    came.setdefault(outcome["command_id"], time.monotonic())
         return came
 
     def close(self):
