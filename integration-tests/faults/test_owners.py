@@ -92,9 +92,9 @@ def test_an_owner_stopped_at_a_step_and_woken_under_its_successor_writes_nothing
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_an_owner_that_does_not_hear_that_it_was_replaced_writes_nothing(zombies):
-    """It lives, reads and decides as ever, on top of a history that another goes on with. A process that was stopped never
-    comes so far: what it had begun is too old by its own clock as well as by the broker's. Here the group's generation alone
-    tells the two apart."""
+    """It lives, reads and decides as ever, on top of a history that another goes on with, and the group's generation alone
+    tells the two apart. A process that was stopped does not come so far: what it had begun the broker has aborted, after
+    4 s, before the group misses it after 6 s."""
     roles = zombies
     roles.wait_shared_out(TAKEN_OVER_WITHIN_S)
     with shoppers_of(roles, "deaf") as shoppers:
