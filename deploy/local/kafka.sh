@@ -8,9 +8,10 @@
 #   DAYBOOK_LOCAL_KAFKA_HEAP            the Java heap (768m)
 #   DAYBOOK_LOCAL_KAFKA_PROXIED         more ports to listen on, each with the port that clients are told instead, where
 #                                       a proxy of a test stands: "21001=22001 21002=22002"
-#   DAYBOOK_LOCAL_KAFKA_CLUSTER         "ID NODE VOTERS": it is node NODE of the cluster ID (22 letters), whose
+#   DAYBOOK_LOCAL_KAFKA_CLUSTER         "ID NODE VOTERS [ROLES]": it is node NODE of the cluster ID (22 letters), whose
 #                                       controllers are VOTERS, "1@127.0.0.1:21001,2@...". A topic then has three copies,
-#                                       two of which must have a record before it counts. One alone waits for another
+#                                       two of which must have a record before it counts. One alone waits for another.
+#                                       ROLES are broker,controller; of a controller alone PORT is not used
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -22,7 +23,8 @@ usage() {
 READY_S=60
 STOP_S=30
 
-read -r CLUSTER_ID NODE VOTERS <<<"${DAYBOOK_LOCAL_KAFKA_CLUSTER:-- 1 -}"
+read -r CLUSTER_ID NODE VOTERS ROLES <<<"${DAYBOOK_LOCAL_KAFKA_CLUSTER:-- 1 -}"
+ROLES=${ROLES:-broker,controller}
 # One broker: every internal topic has one copy, and few partitions, so that start and takeover are quick.
 COPIES=1 COPIES_MIN=1
 if [[ $VOTERS != - ]]; then
@@ -58,12 +60,16 @@ write_properties() {
         advertised+=,PROXIED$number://127.0.0.1:${pair#*=}
         protocols+=,PROXIED$number:PLAINTEXT
     done
+    if [[ $ROLES == controller ]]; then
+        listeners=CONTROLLER://127.0.0.1:$controller
+        advertised=$listeners
+    fi
     quorum=controller.quorum.bootstrap.servers=127.0.0.1:$controller
     if [[ $VOTERS != - ]]; then
         quorum=controller.quorum.voters=$VOTERS
     fi
     cat >"$DIR/server.properties" <<PROPERTIES
-process.roles=broker,controller
+process.roles=$ROLES
 node.id=$NODE
 listeners=$listeners
 advertised.listeners=$advertised
@@ -129,6 +135,12 @@ format_storage() {
 
 answers() {
     local listing
+    if [[ $ROLES == controller ]]; then
+        if port_is_free "$(controller_port)"; then
+            return 1
+        fi
+        return 0
+    fi
     listing=$(kcat -b "127.0.0.1:$PORT" -L -m 2 2>/dev/null) && [[ $listing == *"broker $NODE at 127.0.0.1:$PORT"* ]]
 }
 

@@ -1,4 +1,8 @@
-"""Three brokers on this machine, each a controller as well: what one of them answers, two have."""
+"""Three brokers on this machine, each a controller as well: what one of them answers, two have.
+
+Two more nodes are controllers alone, so that a single broker still has a quorum behind it. Without one it would keep the
+dead in its in-sync sets and wait for them, whatever min.insync.replicas says.
+"""
 
 import base64
 import os
@@ -13,6 +17,7 @@ from .stack import NEVER_FLUSH, Stack
 from .waiting import wait_until
 
 NODES = (1, 2, 3)
+CONTROLLERS = (4, 5)
 
 
 class Cluster(Stack):
@@ -21,18 +26,18 @@ class Cluster(Stack):
     def __init__(self):
         # Copies on three brokers stand in for the disk; small heaps, as there are three.
         super().__init__({"DAYBOOK_LOCAL_KAFKA_FLUSH_MESSAGES": NEVER_FLUSH, "DAYBOOK_LOCAL_KAFKA_HEAP": "320m"})
-        self.ports = {node: free_port(neighbours=1) for node in NODES}
+        self.ports = {node: free_port(neighbours=1) for node in (*NODES, *CONTROLLERS)}
         self._voters = ",".join(f"{node}@127.0.0.1:{port + 1}" for node, port in self.ports.items())
         # 16 random bytes; the first is chosen so that the text does not look like an option.
         self._id = base64.urlsafe_b64encode(b"D" + os.urandom(15)).decode().rstrip("=")
 
     @property
     def brokers(self):
-        return ",".join(f"127.0.0.1:{port}" for port in self.ports.values())
+        return ",".join(f"127.0.0.1:{self.ports[node]}" for node in NODES)
 
     def up(self):
         with ThreadPoolExecutor() as pool:
-            started = [pool.submit(self.start_broker, node) for node in NODES]
+            started = [pool.submit(self.start_broker, node) for node in (*CONTROLLERS, *NODES)]
             self.start_postgres()
             for one in started:
                 one.result()
@@ -41,7 +46,7 @@ class Cluster(Stack):
 
     def down(self):
         self.stop_postgres()
-        for node in NODES:
+        for node in (*NODES, *CONTROLLERS):
             if self.folder(node).exists():
                 self.resume(node)
                 self._run("kafka.sh", "stop", self.folder(node))
@@ -54,7 +59,8 @@ class Cluster(Stack):
 
     def start_broker(self, node):
         """Returns when it answers."""
-        more = {"DAYBOOK_LOCAL_KAFKA_CLUSTER": f"{self._id} {node} {self._voters}"}
+        roles = "controller" if node in CONTROLLERS else "broker,controller"
+        more = {"DAYBOOK_LOCAL_KAFKA_CLUSTER": f"{self._id} {node} {self._voters} {roles}"}
         self._run("kafka.sh", "start", self.folder(node), self.ports[node], environment=self.environment | more)
 
     def kill_broker(self, node):
@@ -82,16 +88,16 @@ class Cluster(Stack):
         partitions = self.metadata().topics[internal_topic].partitions
         return partitions[abs(java_hash(name)) % len(partitions)].leader
 
-    def wait_in_sync(self, seconds=60.0):
-        """Until every partition has its three copies."""
+    def wait_in_sync(self, nodes=NODES, seconds=60.0):
+        """Until these are all the brokers, and every partition has its copies on them; how long that took."""
 
         def in_sync():
             found = self.metadata()
             copies = [partition.isrs for topic in found.topics.values() for partition in topic.partitions.values()]
-            return len(found.brokers) == len(NODES) and all(len(copy) == len(NODES) for copy in copies)
+            return set(found.brokers) == set(nodes) and all(set(copy) == set(nodes) for copy in copies)
 
         began = time.monotonic()
-        wait_until(in_sync, "three copies of everything", seconds, pause=0.2)
+        wait_until(in_sync, f"copies of everything on {nodes}", seconds, pause=0.2)
         return time.monotonic() - began
 
 
