@@ -86,12 +86,8 @@ class Watch:
         self.links, self.shoppers = links, shoppers
         self.memory_mib = 0
         self.refused_queries = self.lagging = 0
-        self.asked_again = self._asked_again()
+        self.asked_again = shoppers.asked_again()
         self.front = httpx.Client(base_url=links.daybook.url, timeout=ANSWERED_WITHIN_S)
-
-    def _asked_again(self):
-        """Answers that say "ask again"."""
-        return sum(count for (status, _), count in self.shoppers.answers.copy().items() if status in (0, 202, 503))
 
     def look(self):
         query = self.front.get("/v1/orders?limit=1")
@@ -126,7 +122,7 @@ class Watch:
             return self.lagging > 0
         if link == "gateway-postgres":
             return self.refused_queries > 0
-        return self._asked_again() > self.asked_again
+        return self.shoppers.asked_again() > self.asked_again
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -38,6 +38,11 @@ def trace_id(key):
     return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
+def headers_of(key):
+    """What every attempt of an operation is sent with."""
+    return {"Idempotency-Key": key, "traceparent": f"00-{trace_id(key)}-{'1' * 16}-01"}
+
+
 @dataclass
 class Entry:
     process: int

@@ -87,6 +87,26 @@ def judge(daybook, entries, views=True):
     return Counter((entry.op, entry.outcome) for entry in entries)
 
 
+def lost(daybook, entries):
+    """Those acknowledged whose effect the log, as anybody reads it now, does not have just once. Nothing need be at rest."""
+    history = history_of(daybook)
+    happened = effects_by_trace(history)
+
+    def stands(entry):
+        return len(happened[trace_id(entry.key), EFFECT[entry.op]]) == 1 and (not is_paid(entry) or is_confirmed(history, entry))
+
+    return [entry for entry in entries if entry.outcome == OK and not stands(entry)]
+
+
+def is_paid(entry):
+    """Whether the shopper was told that his order is confirmed."""
+    return (entry.op, entry.outcome, entry.code) == ("reserve", OK, "")
+
+
+def is_confirmed(history, entry):
+    return [told.name for told in history[entry.order]].count("OrderConfirmed") == 1
+
+
 def history_of(daybook):
     return streams(daybook.kafka, *(daybook.topic(family) for family in FAMILIES))
 
@@ -173,7 +193,7 @@ def orders(daybook, history, entries):
             allowed = {"cancelled"}
         else:
             allowed = HOLDING | ({"cancelled"} if "OrderCancelled" in names else set())
-        if status not in allowed:
+        if status not in allowed or is_paid(entry) != is_confirmed(history, entry):
             yield f"{entry}: the order is {status}, its events are {names}"
 
 
@@ -207,7 +227,7 @@ def paid(daybook, entries):
     for payment, book in ledger.items():
         by_order["ord_" + payment.removeprefix("pay_").rpartition(".")[0]].append(book)
     for entry in entries:
-        if entry.op == "reserve" and entry.outcome == OK and not entry.code:
+        if is_paid(entry):
             taken = [book for book in by_order[entry.order] if book["captured"] > 0]
             if len(taken) != 1 or taken[0]["charges"] != 1:
                 yield f"{entry}: the provider's ledger has {by_order[entry.order]}"

@@ -4,11 +4,12 @@ import random
 import threading
 import uuid
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import httpx
 
-from .journal import FAIL, OK, UNKNOWN, Entry, Journal, now_us, trace_id
+from .journal import FAIL, OK, UNKNOWN, Entry, Journal, headers_of, now_us, read
 from .shop import EUR
 from .waiting import wait_until
 
@@ -17,6 +18,8 @@ METHODS = ("approve", "approve", "approve", "twice", "late", "decline")
 # The answers that are honest when something is broken: "ask again".
 TRY_AGAIN = {202, 503}
 RETRY_PAUSE_S = 0.1
+CARTS = "/v1/carts"
+ASKED_AGAIN_WITHIN_S = 120.0
 
 
 class DishonestAnswer(AssertionError):
@@ -36,7 +39,8 @@ class Habits:
 class Shoppers:
     """`with Shoppers(url, skus, path) as shoppers:` they shop until the block ends, and then finish what they are about.
 
-    `answers` counts (status, code) of all attempts, with (0, kind) for connections that broke.
+    `answers` counts (status, code) of all attempts, with (0, kind) for connections that broke. Each order brings an
+    e-mail address of its own, whose key the vault must never lose.
     """
 
     def __init__(self, url, skus, path, seed=None, habits=None):
@@ -46,6 +50,8 @@ class Shoppers:
         self.answers = Counter()
         self.done = Counter()  # (op, outcome)
         self.complaints = []
+        self.besides = []  # entries of whoever asked for something beside them, for the judge
+        self._told = []  # (path, body, key, the answer that ended it)
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._give_up_at_us = None
@@ -69,17 +75,53 @@ class Shoppers:
             thread.join()
         self.journal.close()
         if patience_s > 0:
-            assert not self.complaints, "\n".join(map(str, self.complaints))
+            self.assert_content()
+        elif self.complaints:  # another failure is on its way, of which this may be the reason
+            print("\n".join(map(str, self.complaints)))
 
-    def successes(self):
+    def acknowledged(self):
+        """The entries of all that was done up to now."""
+        return [entry for entry in read(self.path) if entry.outcome == OK]
+
+    def successes(self, op=None):
+        """How many operations were done, or those of this kind: a "reserve" is an order."""
         with self._lock:
-            return sum(count for (_, outcome), count in self.done.items() if outcome == OK)
+            return sum(count for (kind, outcome), count in self.done.items() if outcome == OK and op in (None, kind))
 
-    def wait_for(self, more, seconds=60.0):
-        """Returns when so many more operations have been done: things go on."""
-        goal = self.successes() + more
-        wait_until(lambda: self.successes() >= goal or self.complaints, f"{more} more operations", seconds, pause=0.05)
+    def wait_for(self, more, seconds=60.0, op=None):
+        """Returns when so many more operations have been done, or of this kind: things go on."""
+        goal = self.successes(op) + more
+        what = f"{more} more of {op or 'any operation'} ({dict(self.answers.copy())} so far)"
+        wait_until(lambda: self.successes(op) >= goal or self.complaints, what, seconds, pause=0.05)
+        self.assert_content()
+
+    def assert_content(self):
         assert not self.complaints, "\n".join(map(str, self.complaints))
+
+    def ask_beside(self, op, path, body, headers=None, http=httpx):
+        """One request of the test's own (of one unit of "plenty", if of any), of which the judge then knows: its entry, and the
+        answer as it is."""
+        entry = Entry(-1, op, str(uuid.uuid4()), "plenty", 1, now_us())
+        sent = headers_of(entry.key) | (headers or {})
+        answer = http.post(self.url + path, json=body, headers=sent, timeout=30)
+        if answer.status_code in (200, 201):
+            entry.ended(OK, "", "" if op == "receive" else answer.json()["id"])
+        elif answer.status_code == 503:
+            entry.ended(FAIL, answer.json()["code"])
+        with self._lock:
+            self.besides.append(entry)
+        return entry, answer
+
+    def asked_again(self, *statuses):
+        """How many attempts were answered so; by default, all that say "ask again" or nothing at all."""
+        wanted = statuses or (0, *TRY_AGAIN)
+        return sum(count for (status, _), count in self.answers.copy().items() if status in wanted)
+
+    def come_back(self):
+        """After the end: each asks once more under his keys, and is told the same, byte for byte; his carts are there."""
+        with httpx.Client(base_url=self.url, timeout=30) as http, ThreadPoolExecutor(self.habits.threads) as pool:
+            for complaint in pool.map(lambda told: _told_otherwise(http, *told), self._told):
+                assert not complaint, complaint
 
     # ---- one thread --------------------------------------------------------------------------------------------------
 
@@ -100,10 +142,30 @@ class Shoppers:
         with self._lock:
             self.answers[status, code] += 1
 
+    def was_told(self, *told):
+        with self._lock:
+            self._told.append(told)
+
     def _ended(self, entry):
         self.journal.write(entry)
         with self._lock:
             self.done[entry.op, entry.outcome] += 1
+
+
+def _told_otherwise(http, path, body, key, first):
+    """None when it is not."""
+
+    def answered():
+        answer = http.post(path, json=body, headers=headers_of(key))
+        return answer.status_code not in TRY_AGAIN and answer
+
+    again = wait_until(answered, f"an answer to {path}", ASKED_AGAIN_WITHIN_S, pause=RETRY_PAUSE_S)
+    if (again.status_code, again.content) != (first.status_code, first.content):
+        return f"{path} was told {first.status_code} {first.text}, and now {again.status_code} {again.text}"
+    if path == CARTS and first.status_code == 201:
+        cart = http.get(f"{CARTS}/{first.json()['id']}")
+        return cart.text if cart.status_code != 200 else None
+    return None
 
 
 class _Shopper:
@@ -119,12 +181,12 @@ class _Shopper:
             self.operation("receive", sku, quantity, f"/v1/stock/{sku}/receipts", {"location": "main", "quantity": quantity})
             return
         lines = [{"sku": sku, "quantity": quantity}]
-        cart = self.operation("command", sku, quantity, "/v1/carts", {"currency": EUR, "lines": lines})
+        cart = self.operation("command", sku, quantity, CARTS, {"currency": EUR, "lines": lines})
         if cart.outcome != OK:
             return
         method = self.rng.choice(self.all.habits.methods)
-        payment = {"payment": {"provider": "test", "method": method}}
-        order = self.operation("reserve", sku, quantity, f"/v1/carts/{cart.order}/checkout", payment)
+        payment = {"payment": {"provider": "test", "method": method}, "email": f"{cart.order}@example.com"}
+        order = self.operation("reserve", sku, quantity, f"{CARTS}/{cart.order}/checkout", payment)
         # One that was not paid for is cancelled, so that its units come free again.
         if order.outcome == OK and (order.code or self.rng.random() < self.all.habits.cancels):
             self.operation("release", sku, quantity, f"/v1/orders/{order.order}/cancel", {"reason": "changed my mind"})
@@ -133,8 +195,7 @@ class _Shopper:
         """Asks until it is answered or everybody goes home; the journal's entry."""
         entry = Entry(self.process, op, str(uuid.uuid4()), sku, quantity, now_us())
         self.only_refused = ""
-        headers = {"Idempotency-Key": entry.key, "traceparent": f"00-{trace_id(entry.key)}-{'1' * 16}-01"}
-        while not self._attempt(entry, path, body, headers):
+        while not self._attempt(entry, path, body):
             if self.all._is_time_to_give_up():
                 self._give_up(entry)
                 break
@@ -151,10 +212,10 @@ class _Shopper:
             entry.ended(UNKNOWN)
             self.process += len(self.all._threads)
 
-    def _attempt(self, entry, path, body, headers):
+    def _attempt(self, entry, path, body):
         """Whether the entry has ended with it."""
         try:
-            answer = self.http.post(path, json=body, headers=headers)
+            answer = self.http.post(path, json=body, headers=headers_of(entry.key))
         except httpx.HTTPError as error:
             self.all._count(0, type(error).__name__)
             self.only_refused = None
@@ -179,4 +240,5 @@ class _Shopper:
             # Nothing else can be refused here: the goods are on sale, the cart is the shopper's own and open.
             self.all._ended(entry)
             raise DishonestAnswer(f"{entry} was answered {answer.status_code} {answer.text}")
+        self.all.was_told(path, body, entry.key, answer)
         return True
