@@ -8,13 +8,17 @@ import subprocess
 
 import pytest
 from harness.daybook import BINARY, Daybook
+from harness.judge import lost
 from harness.processes import clean_environment
-from harness.purchases import Shoppers
+from harness.shop import EUR
+from harness.shopped import shopped
 from harness.stack import Stack
 from harness.volumes import SmallDisk
 from harness.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)
+
+EMPTY_CART = {"currency": EUR}
 
 
 class Servers:
@@ -61,41 +65,38 @@ def servers():
 
 
 def test_full_disks_of_the_servers_refuse_honestly_and_lose_nothing(servers):
-    shoppers = Shoppers(servers.daybook, count=2)
-    with shoppers:
-        shoppers.wait_for_acknowledged(10)
+    with shopped(servers.daybook, 120, threads=2, methods=("approve",)) as shoppers:
+        shoppers.wait_for(10, 90, "reserve")
         # The database: its write-ahead log is made beforehand, so that it takes a while to be refused.
         servers.disks["postgres"].fill()
-        with servers.daybook.client() as client:
 
-            def refused():
-                """Rows of the test's own use up what PostgreSQL still has."""
-                servers.daybook.sql.run("CREATE TABLE IF NOT EXISTS ballast (rows text)")
-                servers.daybook.sql.run(
-                    "INSERT INTO ballast SELECT md5(n::text) || repeat('x', 500) FROM generate_series(1, 100000) n"
-                )
+        def refused():
+            """Rows of the test's own use up what PostgreSQL still has."""
+            servers.daybook.sql.run("CREATE TABLE IF NOT EXISTS ballast (rows text)")
+            servers.daybook.sql.run(
+                "INSERT INTO ballast SELECT md5(n::text) || repeat('x', 500) FROM generate_series(1, 100000) n"
+            )
 
-            with pytest.raises(Exception, match="No space left|terminating|closed|refused|recovery"):
-                for _ in range(100):
-                    refused()
-            cart = client.post("/v1/carts", {"currency": "EUR"})
-            assert cart.status_code == 201, cart.text  # what needs no database goes on
+        with pytest.raises(Exception, match="No space left|terminating|closed|refused|recovery"):
+            for _ in range(100):
+                refused()
+        _, cart = shoppers.ask_beside("command", "/v1/carts", EMPTY_CART)
+        assert cart.status_code == 201, cart.text  # what needs no database goes on
         servers.disks["postgres"].empty()
         servers.begin_anew()
         servers.daybook.sql.run("DROP TABLE IF EXISTS ballast")
-        shoppers.wait_for_acknowledged(10)
+        shoppers.wait_for(10, 90, "reserve")
         # The log: the broker ends, and whoever comes is refused, or told that nothing is known yet.
         servers.disks["kafka"].fill()
         wait_until(lambda: not servers.stack.kafka_runs(), "the end of the broker", 90)
-        with servers.daybook.client() as client:
-            answer = client.post("/v1/carts", {"currency": "EUR"})
-            assert answer.status_code in (202, 503), answer.text
+        told = shoppers.acknowledged()
+        _, answer = shoppers.ask_beside("command", "/v1/carts", EMPTY_CART)
+        assert answer.status_code in (202, 503), answer.text
         servers.disks["kafka"].empty()
         servers.begin_anew()
-        assert not shoppers.lost()
-        shoppers.wait_for_acknowledged(10)
+        assert not lost(servers.daybook, told)
+        shoppers.wait_for(10, 90, "reserve")
     assert servers.daybook.service.is_running()
-    shoppers.check()
 
 
 @pytest.fixture
@@ -109,9 +110,8 @@ def test_a_handler_without_room_for_its_stores_goes_on_as_soon_as_there_is_some(
     daybook = Daybook(stack, name="room", data_dir=small_disk.directory / "data")
     try:
         daybook.install().start()
-        shoppers = Shoppers(daybook, count=2)
-        with shoppers:
-            shoppers.wait_for_acknowledged(10)
+        with shopped(daybook, 120, threads=2, methods=("approve",)) as shoppers:
+            shoppers.wait_for(10, 90, "reserve")
             small_disk.fill()
             says = daybook.service.says
             wait_until(
@@ -122,18 +122,16 @@ def test_a_handler_without_room_for_its_stores_goes_on_as_soon_as_there_is_some(
             )
             assert daybook.service.is_running(), daybook.service.log_end()
             small_disk.empty()
-            shoppers.wait_for_acknowledged(10)
-        # Begun on a full disk it takes nothing over, says why, and waits.
-        small_disk.fill()
-        daybook.kill()
-        daybook.service.start()
-        wait_until(lambda: "No space left" in daybook.service.log(), "the reason in its log", 60)
-        assert daybook.service.is_running(), daybook.service.log_end()
-        small_disk.empty()
-        wait_until(daybook.is_ready, "readiness", 60)
-        with shoppers:
-            shoppers.wait_for_acknowledged(10)
-        shoppers.check()
+            shoppers.wait_for(10, 90, "reserve")
+            # Begun on a full disk it takes nothing over, says why, and waits.
+            small_disk.fill()
+            daybook.kill()
+            daybook.service.start()
+            wait_until(lambda: "No space left" in daybook.service.log(), "the reason in its log", 60)
+            assert daybook.service.is_running(), daybook.service.log_end()
+            small_disk.empty()
+            wait_until(daybook.is_ready, "readiness", 60)
+            shoppers.wait_for(10, 90, "reserve")
     finally:
         small_disk.empty()
         daybook.discard()
@@ -172,16 +170,13 @@ def test_a_service_whose_log_file_cannot_grow_serves_on(stack, small_disk):
     try:
         daybook.install().start()
         small_disk.fill()
-        shoppers = Shoppers(daybook, count=2)
-        with shoppers:
-            shoppers.wait_for_acknowledged(20)
-        before = daybook.service.log()
-        daybook.restart()  # with much to say, and nowhere to say it
-        assert daybook.service.log()[: len(before)] == before
-        with shoppers:
-            shoppers.wait_for_acknowledged(20)
-        small_disk.empty()
-        shoppers.check()
+        with shopped(daybook, 120, threads=2, methods=("approve",)) as shoppers:
+            shoppers.wait_for(20, 90, "reserve")
+            before = daybook.service.log()
+            daybook.restart()  # with much to say, and nowhere to say it
+            assert daybook.service.log()[: len(before)] == before
+            shoppers.wait_for(20, 90, "reserve")
+            small_disk.empty()
     finally:
         small_disk.empty()
         daybook.discard()

@@ -10,7 +10,7 @@ import random
 import pytest
 from harness.daybook import Daybook
 from harness.preload import Preloaded
-from harness.purchases import Shoppers
+from harness.shopped import shopped
 from harness.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)
@@ -28,18 +28,17 @@ def test_whichever_allocation_fails_each_purchase_is_whole_or_not_there(stack, t
     ends = []
     try:
         daybook.install().start()
-        shoppers = Shoppers(daybook, count=4, methods=("approve", "slow", "twice"))
-        for _ in range(ROUNDS):
-            with shoppers:
-                shoppers.wait_for_acknowledged(3)
+        with shopped(daybook, 120, seed, threads=4, methods=("approve", "slow", "twice")) as shoppers:
+            for _ in range(ROUNDS):
+                shoppers.wait_for(3, 90, "reserve")
                 fault.number = rng.randrange(1, 3000)
                 wait_until(lambda: fault.number <= 0, "the allocation that fails", 60)
                 if daybook.service.is_running():
                     # It was refused something, and went on: a client's connection, an answer. Or it is about to end.
-                    goal = len(shoppers.acknowledged) + 3
+                    goal = shoppers.successes("reserve") + 3
                     wait_until(
-                        lambda: len(shoppers.acknowledged) >= goal or not daybook.service.is_running(),
-                        "purchases going on, or an end",
+                        lambda: shoppers.successes("reserve") >= goal or shoppers.complaints or not daybook.service.is_running(),
+                        "orders going on, or an end",
                         90,
                     )
                 if not daybook.service.is_running():
@@ -49,8 +48,7 @@ def test_whichever_allocation_fails_each_purchase_is_whole_or_not_there(stack, t
                     wait_until(daybook.is_ready, "readiness", 60)
                 else:
                     ends.append("went on")
-        print(f"how it ended: {ends}")
-        shoppers.check()
+            print(f"how it ended: {ends}")
     finally:
         fault.number = 0
         daybook.discard()

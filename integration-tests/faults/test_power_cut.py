@@ -6,7 +6,8 @@ shopper was told may be missing. With flushing off the same cut must cost someth
 
 import pytest
 from harness.daybook import Daybook
-from harness.purchases import Shoppers
+from harness.judge import is_paid, lost
+from harness.shopped import shopped, shoppers_of
 from harness.stack import UNSAFE, Stack
 from harness.volumes import Disk
 from harness.waiting import wait_until
@@ -61,39 +62,40 @@ def persons(daybook):
 
 def test_with_flushing_on_nothing_acknowledged_is_lost(machine):
     here = machine("power")
-    shoppers = Shoppers(here.daybook, methods=("approve", "slow", "twice"))
-    for cut in range(CUTS):
-        with shoppers:
-            shoppers.wait_for_acknowledged(40)
+    with shopped(here.daybook, 120, threads=8, methods=("approve", "slow", "twice")) as shoppers:
+        for cut in range(CUTS):
+            shoppers.wait_for(40, 90, "reserve")
             if cut == CUTS - 1:
                 here.daybook.kill()  # the last time it is one machine for all, with the stores elsewhere
             here.power_cut()
-        told = len(shoppers.acknowledged)
-        here.stack.up()
-        assert not shoppers.lost()
-        assert persons(here.daybook) >= told
-        if cut == CUTS - 1:
-            here.daybook.service.start()
-        wait_until(here.daybook.is_ready, "readiness", 120)
+            told = shoppers.acknowledged()
+            here.stack.up()
+            assert not lost(here.daybook, told)
+            assert persons(here.daybook) >= sum(map(is_paid, told))
+            if cut == CUTS - 1:
+                here.daybook.service.start()
+            wait_until(here.daybook.is_ready, "readiness", 120)
+        shoppers.wait_for(40, 90, "reserve")
     assert here.daybook.service.is_running()
-    shoppers.check()
 
 
 def test_with_flushing_off_the_same_cut_loses_what_was_acknowledged(machine):
     here = machine("unsafe", UNSAFE)
-    shoppers = Shoppers(here.daybook)
-    with shoppers:
-        shoppers.wait_for_acknowledged(40)
+    # Nobody waits for an answer any more once the power is gone.
+    with shoppers_of(here.daybook, threads=8, methods=("approve",), patience_s=0) as shoppers:
+        shoppers.wait_for(40, 90, "reserve")
         here.daybook.kill()
         here.power_cut()
-    told = len(shoppers.acknowledged)
+    shoppers.assert_content()
+    told = shoppers.acknowledged()
+    people = sum(map(is_paid, told))
     here.stack.start_kafka()
-    orders = len(shoppers.lost())
+    orders = sum(map(is_paid, lost(here.daybook, told)))
     try:
         here.stack.start_postgres()
-        keys = told - persons(here.daybook)
-        what = f"{keys} keys of {told}"
+        keys = people - persons(here.daybook)
+        what = f"{keys} keys of {people}"
     except Exception as broken:  # without its checkpoint it does not even start, or the database is not there
-        keys, what = told, f"all keys: {broken}"
-    print(f"lost with flushing off: {orders} orders of {told}, {what}")
+        keys, what = people, f"all keys: {broken}"
+    print(f"lost with flushing off: {orders} orders of {people}, {what}")
     assert orders > 0 and keys > 0

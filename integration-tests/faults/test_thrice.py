@@ -10,9 +10,9 @@ from confluent_kafka import Consumer, Producer
 from harness import money
 from harness.daybook import BINARY, Daybook
 from harness.processes import Process
-from harness.purchases import SKU, Shoppers
 from harness.schemas import decode
 from harness.shop import Shop
+from harness.shopped import judged, shoppers_of
 from harness.waiting import wait_until
 from harness.webhooks import tell
 
@@ -82,13 +82,12 @@ class Repeater:
 @pytest.mark.quick
 def test_every_command_three_times_is_one_purchase_each(new_daybook):
     daybook = new_daybook()
-    shoppers = Shoppers(daybook, count=2, methods=("approve", "twice", "authorize"))
-    # The product and its stock came before, and are repeated as well.
+    # The shop's opening is repeated as well.
     with Repeater(daybook, "commands", random.Random(1)) as repeater:
-        with shoppers:
-            shoppers.wait_for_acknowledged(30)
-        wait_until(lambda: repeater.copied >= 2 * 2 * len(shoppers.purchases), "the copies", 60)
-    shoppers.check()
+        with shoppers_of(daybook, threads=2, methods=("approve", "twice", "authorize")) as shoppers:
+            shoppers.wait_for(30, 90, "reserve")
+        wait_until(lambda: repeater.copied >= 2 * 2 * shoppers.successes("reserve"), "the copies", 60)
+    judged(daybook, shoppers)
     # One outcome for each command that has one: the copies were told what the first was.
     kinds = {}
     for record in daybook.kafka.each_record(daybook.topic("outcomes")):
@@ -112,11 +111,11 @@ def test_every_reply_three_times_is_one_answer_each(stack):
         daybook.install()
         handler.start()
         daybook.start()
-        shoppers = Shoppers(daybook, count=2)
-        with Repeater(daybook, "replies", random.Random(2)) as repeater, shoppers:
-            shoppers.wait_for_acknowledged(30)
-            wait_until(lambda: repeater.copied >= 2 * 2 * 30, "the copies", 60)
-        shoppers.check()
+        with Repeater(daybook, "replies", random.Random(2)) as repeater:
+            with shoppers_of(daybook, threads=2, methods=("approve",)) as shoppers:
+                shoppers.wait_for(30, 90, "reserve")
+                wait_until(lambda: repeater.copied >= 2 * 2 * 30, "the copies", 60)
+        judged(daybook, shoppers)
     finally:
         handler.stop()
         daybook.discard()
@@ -148,10 +147,10 @@ def test_webhooks_in_any_order_and_three_times_end_alike(new_daybook, again):
     ends = set()
     with daybook.client() as client:
         shop = Shop(client)
-        shop.sells(SKU, 100, 100)
+        shop.sells("TEA", 100, 100)
         daybook.provider.stop()
         for _ in range(12):
-            cart = shop.cart((SKU, 1))["id"]
+            cart = shop.cart(("TEA", 1))["id"]
             key = cart.removeprefix("cart_")
             shop.check_out_without_waiting(cart, "action")
             payment = f"pay_{key}.1.1"
@@ -176,7 +175,7 @@ def test_webhooks_in_any_order_and_three_times_end_alike(new_daybook, again):
             ends.add((document["status"], document["captured"]["amount"]))
         daybook.start_provider()
         assert ends == {("captured", 100)}
-        assert shop.available(SKU) == 88
+        assert shop.available("TEA") == 88
     events = money.paid_by_events(daybook.kafka, daybook.topic("payments"))
     assert {payment: (told["captures"], told["captured"]) for payment, told in events.items()} == {
         payment: (1, 100) for payment in played

@@ -4,13 +4,14 @@
 the journal. It must be called when the system is at rest: `settled` waits for that.
 """
 
+import contextlib
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 from .events import final_outcomes, streams
 from .journal import FAIL, OK, trace_id
 from .money import assert_ledger_is_the_events, books
-from .waiting import wait_until
+from .waiting import Overdue, wait_until
 
 FAMILIES = ("stock", "carts", "orders", "payments")
 # The event that is an operation's effect.
@@ -87,13 +88,34 @@ def judge(daybook, entries, views=True):
     return Counter((entry.op, entry.outcome) for entry in entries)
 
 
-def lost(daybook, entries):
-    """Those acknowledged whose effect the log, as anybody reads it now, does not have just once. Nothing need be at rest."""
-    history = history_of(daybook)
+def lost(daybook, entries, seconds=30.0):
+    """Those acknowledged whose effect the log, as it stands now, does not have just once. Nothing need be at rest.
+
+    A commit stands once its coordinator has written that it is one; a broker that comes back writes what says so to readers.
+    That is waited for, but what is decided once more from now on does not count.
+    """
+    kafka, topics = daybook.kafka, [daybook.topic(family) for family in FAMILIES]
+
+    def high_watermarks():
+        return {topic: kafka.end_offsets(topic, "read_uncommitted") for topic in topics}
+
+    # A broker that has just come back does not lead everything yet.
+    ends = wait_until(high_watermarks, "the log answering for all partitions", seconds)
+
+    def are_decided():
+        return all(now >= end for topic in topics for now, end in zip(kafka.end_offsets(topic), ends[topic], strict=True))
+
+    with contextlib.suppress(Overdue):  # then nobody reads what stands there
+        wait_until(are_decided, "the transactions of now being over", seconds, pause=0.1)
+    history = {
+        stream: [told for told in events if told.offset < ends[told.topic][told.partition]]
+        for stream, events in history_of(daybook).items()
+    }
     happened = effects_by_trace(history)
 
     def stands(entry):
-        return len(happened[trace_id(entry.key), EFFECT[entry.op]]) == 1 and (not is_paid(entry) or is_confirmed(history, entry))
+        once = len(happened[trace_id(entry.key), EFFECT[entry.op]]) == 1
+        return once and (not is_paid(entry) or is_confirmed(history, entry))
 
     return [entry for entry in entries if entry.outcome == OK and not stands(entry)]
 
@@ -104,7 +126,7 @@ def is_paid(entry):
 
 
 def is_confirmed(history, entry):
-    return [told.name for told in history[entry.order]].count("OrderConfirmed") == 1
+    return [told.name for told in history.get(entry.order, ())].count("OrderConfirmed") == 1
 
 
 def history_of(daybook):
