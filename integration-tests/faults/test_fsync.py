@@ -1,4 +1,4 @@
-"""A disk whose fsync fails under Kafka, PostgreSQL and Daybook's own state stores, or takes half a second under those.
+"""A disk whose fsync takes half a second, or fails: under Kafka, PostgreSQL and Daybook's own state stores.
 
 The servers run with a library of ours before libc's (disk_faults.c), which a test steers while they run.
 """
@@ -6,30 +6,43 @@ The servers run with a library of ours before libc's (disk_faults.c), which a te
 import os
 import signal
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 from harness.daybook import Daybook
+from harness.judge import lost
 from harness.preload import Preloaded
 from harness.processes import is_stopped
 from harness.purchases import Shoppers
 from harness.shop import Shop
+from harness.shopped import shopped, shoppers_of
 from harness.stack import Stack
+from harness.volumes import Disk
 from harness.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)
 
 SLOW = "delay 500"
+# With these a commit takes a second or so, and shoppers are told of it.
+LESS_SLOW, LIES_LESS_SLOWLY = "delay 50", "lie 50"
+CROWD = 100
+DONE_SLOWLY = 10
+GOES_ON_WITHIN_S = 60.0
 
 
 class Servers:
     """Kafka and PostgreSQL with the library; Daybook without it, or with one of its own."""
 
-    def __init__(self, name):
+    def __init__(self, name, on_disk=False):
         self.stack = Stack()
         self.fault = Preloaded("disk_faults", self.stack.directory)
         self.stack.environment |= self.fault.environment
+        self.disk = Disk(self.stack.directory / "disk") if on_disk else None
         self.stack.up()
+        if self.disk:
+            self.stack.keep_on(self.disk)
         self.daybook = Daybook(self.stack, name=name, provider_timeout_ms=2000).install().start()
 
     def restart_dead(self):
@@ -38,6 +51,13 @@ class Servers:
         self.stack.up()
         wait_until(self.daybook.is_ready, "readiness", 120)
 
+    def power_cut(self):
+        """With the disk as slow as it was; it is well when the power comes back."""
+        self.disk.cut()
+        self.stack.kill()
+        self.disk.mend()
+        self.fault.say("")
+
     def discard(self):
         self.fault.say("")
         try:
@@ -45,6 +65,8 @@ class Servers:
             self.daybook.provider.stop()
             self.stack.kill()
         finally:
+            if self.disk:
+                self.disk.discard()
             self.stack.discard()
 
 
@@ -52,13 +74,81 @@ class Servers:
 def servers():
     made = []
 
-    def make(name):
-        made.append(Servers(name))
+    def make(name, **options):
+        made.append(Servers(name, **options))
         return made[-1]
 
     yield make
     for one in made:
         one.discard()
+
+
+def told_later(shoppers):
+    """Returns when what is asked is not decided while whoever asked waits."""
+    before = shoppers.asked_again(202, 503)
+    wait_until(lambda: shoppers.asked_again(202, 503) >= before + 8, "eight honest answers", 120)
+
+
+def refused_of_a_crowd(shoppers):
+    """Each brings a unit of the same goods, all at once; the answers of those whom their shard has no room for."""
+
+    def one(_):
+        receipt = {"location": "main", "quantity": 1}
+        return shoppers.ask_beside("receive", "/v1/stock/plenty/receipts", receipt, http=http)[1]
+
+    limits = httpx.Limits(max_connections=CROWD)
+    with httpx.Client(timeout=30, limits=limits) as http, ThreadPoolExecutor(CROWD) as pool:
+        answers = list(pool.map(one, range(CROWD)))
+    told = Counter((answer.status_code, answer.json().get("code")) for answer in answers)
+    print(f"a crowd of {CROWD} was told {dict(told)}")
+    assert {status for status, _ in told} <= {200, 202, 503}
+    return [answer for answer in answers if answer.status_code == 503]
+
+
+def test_with_an_fsync_of_half_a_second_nobody_is_told_of_success_before_it_is_on_the_disk(servers):
+    """At half a second no commit is done within the time that a request waits, and so none is told of. On a disk that is less slow
+    some are: whoever answered too early would have told what the power cut takes."""
+    here = servers("slow", on_disk=True)
+    with shopped(here.daybook, 120, threads=3, attempt_s=30) as shoppers:
+        shoppers.wait_for(10)
+        here.fault.say(SLOW)
+        told_later(shoppers)
+        refused = refused_of_a_crowd(shoppers)
+        assert refused, "more was let in than a shard can come to"
+        assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+        here.fault.say("")
+        well = time.monotonic()
+        shoppers.wait_for(20, GOES_ON_WITHIN_S)
+        print(f"20 operations {time.monotonic() - well:.1f} s after the disk was well")
+        here.fault.say(LESS_SLOW)
+        slow = time.monotonic()
+        shoppers.wait_for(DONE_SLOWLY, 120)
+        print(f"{DONE_SLOWLY} operations in {time.monotonic() - slow:.1f} s of a slow disk")
+        assert not shoppers.asked_again(0), "somebody was left without an answer"
+        here.power_cut()
+        told = shoppers.acknowledged()
+        here.stack.up()
+        assert not lost(here.daybook, told)
+        well = time.monotonic()
+        wait_until(here.daybook.is_ready, "readiness", 120)
+        shoppers.wait_for(20, GOES_ON_WITHIN_S)
+        print(f"20 operations {time.monotonic() - well:.1f} s after the servers were back")
+
+
+def test_with_an_fsync_that_lies_the_same_cut_takes_what_was_acknowledged(servers):
+    here = servers("lies", on_disk=True)
+    with shoppers_of(here.daybook, threads=3, attempt_s=30, patience_s=0) as shoppers:
+        shoppers.wait_for(10)
+        here.fault.say(LIES_LESS_SLOWLY)
+        shoppers.wait_for(DONE_SLOWLY, 120)
+        here.daybook.kill()
+        here.power_cut()
+    shoppers.assert_content()
+    told = shoppers.acknowledged()
+    here.stack.start_kafka()
+    gone = lost(here.daybook, told)
+    print(f"lost by an fsync that lies: {len(gone)} of {len(told)}")
+    assert gone
 
 
 def test_a_broker_whose_fsync_fails_ends_and_nothing_succeeds_after_it(servers):
