@@ -249,6 +249,7 @@ enum err worker_start(const struct worker_options *options, struct worker **ret_
     worker->options = *options;
     names_set(worker);
     worker->batch_most = (size_t)options->config->batch_commands_max;
+    worker->barriers_most = BARRIERS_MOST;
     uint32_t shard_count = options->policy->shard_count;
     worker->shards = calloc(shard_count, sizeof *worker->shards);
     worker->messages = calloc((size_t)options->config->batch_commands_max, sizeof(rd_kafka_message_t *));

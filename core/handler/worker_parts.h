@@ -23,6 +23,7 @@ enum {
     TIMER_CHECK_MS = 100,
     POLL_MS = 100, /* how long an idle worker waits for a command before it looks at timers and at being stopped */
     NOTES_PAUSE_MS = 10000, /* at most this often are offsets committed without a batch */
+    BARRIERS_MOST = 64,     /* partitions in one barrier's transaction */
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 5000,
 };
@@ -67,6 +68,7 @@ struct worker {
     size_t batch_commands; /* decided in the batch in hand */
     size_t batch_produced; /* of its records: handed to the transaction */
     size_t batch_most;     /* read for one batch: halved by each doubt, doubled by each commit */
+    size_t barriers_most;  /* in one transaction, likewise; BARRIERS_MOST at most */
     bool must_take_over;   /* a store lags behind what was committed */
     int64_t idle_boot_us;  /* when a poll last came back empty */
     int64_t timers_checked_boot_us;

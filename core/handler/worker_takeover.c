@@ -152,8 +152,21 @@ struct shard_end {
     int64_t ends_least[TOPIC_COUNT];
 };
 
-/* Barriers in all that is read of these shards: one transaction for all, for each costs as much. */
-static enum err barriers_write(struct worker *worker, struct shard_end *ends, size_t count, struct err_info *info) {
+/* In portions, each a transaction that must end in its time: on a disk that takes long for each partition fewer fit. */
+static enum err barriers_write(struct worker *worker, struct log_partition *barriers, size_t count,
+                               struct err_info *info) {
+    enum err err = ERR_NONE;
+    for (size_t at = 0, portion; at < count && err == ERR_NONE; at += portion) {
+        portion = count - at < worker->barriers_most ? count - at : worker->barriers_most;
+        err = log_txn_barrier(worker->txn, barriers + at, portion, info);
+    }
+    size_t most = worker->barriers_most;
+    worker->barriers_most = err != ERR_NONE ? (most + 1) / 2 : most < BARRIERS_MOST / 2 ? most * 2 : BARRIERS_MOST;
+    return err;
+}
+
+/* Barriers in all that is read of these shards. */
+static enum err barriers_learn(struct worker *worker, struct shard_end *ends, size_t count, struct err_info *info) {
     struct log_partition *barriers = calloc(count * TOPIC_COUNT + 1, sizeof *barriers);
     assert(barriers != NULL);
     size_t barrier_count = 0;
@@ -165,7 +178,7 @@ static enum err barriers_write(struct worker *worker, struct shard_end *ends, si
             }
         }
     }
-    enum err err = count == 0 ? ERR_NONE : log_txn_barrier(worker->txn, barriers, barrier_count, info);
+    enum err err = barriers_write(worker, barriers, barrier_count, info);
     barrier_count = 0;
     for (size_t i = 0; i < count && err == ERR_NONE; i++) {
         for (int topic = 0; topic < TOPIC_COUNT; topic++) {
@@ -200,7 +213,7 @@ static enum err ends_learn(struct worker *worker, struct shard_end *ret_ends, si
             return err;
         }
     }
-    return barriers_write(worker, ret_ends, *ret_count, info);
+    return barriers_learn(worker, ret_ends, *ret_count, info);
 }
 
 /* A broker that leads the commands no more tells an old end until it hears of that. What is told again and again for so
