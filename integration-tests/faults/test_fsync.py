@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from harness import journal
 from harness.daybook import Daybook
 from harness.judge import lost
 from harness.preload import Preloaded
 from harness.processes import is_stopped
-from harness.purchases import Shoppers
-from harness.shop import Shop
-from harness.shopped import shopped, shoppers_of
+from harness.shop import EUR
+from harness.shopped import judged, shopped, shoppers_of
 from harness.stack import Stack
 from harness.volumes import Disk
 from harness.waiting import wait_until
@@ -153,57 +153,52 @@ def test_with_an_fsync_that_lies_the_same_cut_takes_what_was_acknowledged(server
 
 def test_a_broker_whose_fsync_fails_ends_and_nothing_succeeds_after_it(servers):
     here = servers("eio")
-    shoppers = Shoppers(here.daybook, count=4)
-    with shoppers:
-        shoppers.wait_for_acknowledged(10)
+    with shopped(here.daybook, 120, threads=4, methods=("approve",)) as shoppers:
+        shoppers.wait_for(10, 90, "reserve")
         here.fault.say("fail")
-        failed_at = time.monotonic()
+        failed_at_us = journal.now_us()
         wait_until(lambda: not here.stack.kafka_runs(), "the end of the broker", 60)
         # Those who come now are told the truth.
-        count = len(shoppers.purchases)
-        refused = {httpx.post(f"{here.daybook.url}/v1/carts", json={"currency": "EUR"}, timeout=30,
-                              headers={"Idempotency-Key": f"after-the-end-of-the-broker-{n}"}).status_code
-                   for n in range(3)}  # fmt: skip
+        refused = {shoppers.ask_beside("command", "/v1/carts", {"currency": EUR})[1].status_code for _ in range(3)}
         assert refused <= {202, 503}, refused
-        assert len(shoppers.purchases) - count <= shoppers.count
-    for purchase in shoppers.purchases:
-        if purchase.sent_at > failed_at:
-            assert not purchase.acknowledged, purchase.success[1].text
-    assert here.daybook.service.is_running()
-    here.restart_dead()
-    assert not shoppers.lost()
-    shoppers.check()
+        told = shoppers.acknowledged()
+        late = [entry for entry in told if entry.invoke_us > failed_at_us]
+        assert not late, late
+        assert here.daybook.service.is_running()
+        here.stack.kill_postgres()  # its fsync failed as well, and what it does then is its own matter
+        here.restart_dead()
+        assert not lost(here.daybook, told)
+        shoppers.wait_for(10, 90, "reserve")
 
 
 def test_a_database_whose_fsync_fails_tells_nobody_that_a_key_is_kept(servers):
     """A person's key exists nowhere else: a check-out that was taken without it would be noise for ever."""
     here = servers("panic")
-    shoppers = Shoppers(here.daybook, count=2)
-    with shoppers:
-        shoppers.wait_for_acknowledged(5)
-    with here.daybook.client() as client:
-        shop = Shop(client)
-        cart = shop.cart(("TEA", 1))["id"]
-        # The broker has the library as well: only PostgreSQL is asked for something by this.
-        kafka = here.stack.kafka_pid()
-        os.kill(kafka, signal.SIGSTOP)
+    with shoppers_of(here.daybook, threads=2, methods=("approve",)) as shoppers:
+        shoppers.wait_for(5, 90, "reserve")
+    line = {"sku": "plenty", "quantity": 1}
+    cart, _ = shoppers.ask_beside("command", "/v1/carts", {"currency": EUR, "lines": [line]})
+    # The broker has the library as well: only PostgreSQL is asked for something by this.
+    kafka = here.stack.kafka_pid()
+    os.kill(kafka, signal.SIGSTOP)
+    try:
         wait_until(lambda: is_stopped(kafka), "the broker standing still")  # each thread takes its own moment
-        try:
-            here.fault.say("fail")
-            answer = shop.check_out(cart, email="somebody-new@example.com")
-            assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable"), answer.text
-            log = here.stack.directory / "postgres.log"
-            wait_until(lambda: "PANIC" in log.read_text(), "PostgreSQL's panic", 60)
-            # It may be recovering by itself, or giving up, since that failed as well: either way it begins anew.
-            here.stack.kill_postgres()
-        finally:
-            here.fault.say("")
-            os.kill(kafka, signal.SIGCONT)
+        here.fault.say("fail")
+        order = {"payment": {"provider": "test", "method": "approve"}, "email": "somebody-new@example.com"}
+        _, answer = shoppers.ask_beside("reserve", f"/v1/carts/{cart.order}/checkout", order)
+        assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable"), answer.text
+        log = here.stack.directory / "postgres.log"
+        wait_until(lambda: "PANIC" in log.read_text(), "PostgreSQL's panic", 60)
+        # It may be recovering by itself, or giving up, since that failed as well: either way it begins anew.
+        here.stack.kill_postgres()
+    finally:
+        here.fault.say("")
+        os.kill(kafka, signal.SIGCONT)
     here.restart_dead()
     # Each that was told of is there. The refused one may be: its record had been written, only not for sure.
-    keys = here.daybook.sql.value("SELECT count(*) FROM vault.keys")
-    assert keys in (len(shoppers.purchases), len(shoppers.purchases) + 1)
-    shoppers.check()
+    people = len([entry for entry in journal.read(shoppers.path) if entry.op == "reserve"])
+    assert here.daybook.sql.value("SELECT count(*) FROM vault.keys") in (people, people + 1)
+    judged(here.daybook, shoppers, 120)
 
 
 @pytest.fixture
@@ -222,24 +217,23 @@ def own_disk(stack, tmp_path):
 def test_a_handler_whose_own_disk_fails_decides_nothing_and_goes_on_when_it_is_well(own_disk):
     daybook, fault = own_disk
     daybook.start()
-    shoppers = Shoppers(daybook, count=2)
-    with shoppers:
-        shoppers.wait_for_acknowledged(10)
-    fault.say("fail")
-    # The stores cannot be brought to the disk: it says so by not calling them clean, and the log has it all.
-    daybook.stop()
-    daybook.service.start()
-    # Not by its log, which has the lines of its first life as well.
-    wait_until(lambda: httpx.get(f"{daybook.url}/health/live", timeout=5).status_code == 200, "the front")
-    with daybook.client() as client:
-        answer = client.post("/v1/carts", {"currency": "EUR"}, headers={"Prefer": "wait=1"})
+    with shopped(daybook, 120, threads=2, methods=("approve",)) as shoppers:
+        shoppers.wait_for(10, 90, "reserve")
+        fault.say("fail")
+        # The stores cannot be brought to the disk: it says so by not calling them clean, and the log has it all.
+        daybook.stop()
+        done = shoppers.successes()
+        daybook.service.start()
+        # Not by its log, which has the lines of its first life as well.
+        wait_until(lambda: httpx.get(f"{daybook.url}/health/live", timeout=5).status_code == 200, "the front")
+        cart = {"currency": EUR}
+        _, answer = shoppers.ask_beside("command", "/v1/carts", cart, headers={"Prefer": "wait=1"})
         assert answer.status_code in (202, 503), answer.text
-    assert daybook.service.is_running()
-    fault.say("")
-    wait_until(daybook.is_ready, "readiness", 60)
-    with shoppers:
-        shoppers.wait_for_acknowledged(10)
-    shoppers.check()
+        assert daybook.service.is_running()
+        assert shoppers.successes() <= done + shoppers.habits.threads  # those that were being told as it stopped
+        fault.say("")
+        wait_until(daybook.is_ready, "readiness", 60)
+        shoppers.wait_for(10, 90, "reserve")
 
 
 def test_a_handler_whose_own_fsync_is_slow_is_as_quick_as_ever(own_disk):
@@ -247,10 +241,8 @@ def test_a_handler_whose_own_fsync_is_slow_is_as_quick_as_ever(own_disk):
     daybook, fault = own_disk
     fault.say(SLOW)
     daybook.start()
-    shoppers = Shoppers(daybook, count=2)
-    begun = time.monotonic()
-    with shoppers:
-        shoppers.wait_for_acknowledged(40)
-    took = time.monotonic() - begun
-    assert took < 20, f"40 purchases took {took:.1f} s: an fsync of half a second in each would be more"
-    shoppers.check()
+    with shopped(daybook, 120, threads=2, methods=("approve",)) as shoppers:
+        begun = time.monotonic()
+        shoppers.wait_for(40, 90, "reserve")
+        took = time.monotonic() - begun
+    assert took < 20, f"40 orders took {took:.1f} s: an fsync of half a second in each would be more"
