@@ -101,6 +101,8 @@ enum err group_open(const struct group_options *options, struct group **ret_grou
         CLIENT_NUMBER("queued.max.messages.kbytes", QUEUED_MAX_KBYTES),
         CLIENT_NUMBER("fetch.error.backoff.ms", 20),
         CLIENT_NUMBER("topic.metadata.refresh.interval.ms", 10000),
+        /* A coordinator of before that goes on answering gives no reason to look for another. */
+        CLIENT_NUMBER("coordinator.query.interval.ms", 10000),
     };
     struct group *group = calloc(1, sizeof *group);
     assert(group != NULL);
@@ -209,24 +211,29 @@ enum err group_read_from(struct group *group, const struct group_position *posit
     return error == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : client_error(info, error, "beginning to read commands");
 }
 
-enum err group_committed(struct group *group, int32_t shard, int timeout_ms, int64_t *ret_offset,
-                         char ret_note[GROUP_NOTE_MAX], struct err_info *info) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_t *place = rd_kafka_topic_partition_list_add(list, group->options.topic, shard);
-    rd_kafka_resp_err_t error = rd_kafka_committed(group->consumer, list, timeout_ms);
-    error = error == RD_KAFKA_RESP_ERR_NO_ERROR ? place->err : error;
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rd_kafka_topic_partition_list_destroy(list);
-        return client_error(info, error, "reading the group's committed offset");
-    }
+static void offset_told(const rd_kafka_topic_partition_t *place, struct group_offset *ret_offset) {
     size_t len = place->metadata_size < GROUP_NOTE_MAX ? place->metadata_size : GROUP_NOTE_MAX - 1;
     if (len > 0) {
-        memcpy(ret_note, place->metadata, len);
+        memcpy(ret_offset->note, place->metadata, len);
     }
-    ret_note[len] = '\0';
-    *ret_offset = place->offset >= 0 ? place->offset : -1;
+    ret_offset->note[len] = '\0';
+    ret_offset->offset = place->offset >= 0 ? place->offset : -1;
+}
+
+enum err group_committed(struct group *group, struct group_offset *offsets, size_t count, int timeout_ms,
+                         struct err_info *info) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_topic_partition_list_add(list, offsets[i].topic, offsets[i].partition);
+    }
+    rd_kafka_resp_err_t error = rd_kafka_committed(group->consumer, list, timeout_ms);
+    for (size_t i = 0; i < count && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        error = list->elems[i].err;
+        offset_told(&list->elems[i], &offsets[i]);
+    }
     rd_kafka_topic_partition_list_destroy(list);
-    return ERR_NONE;
+    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE
+                                               : client_error(info, error, "reading the group's committed offsets");
 }
 
 const rd_kafka_consumer_group_metadata_t *group_metadata(const struct group *group) {

@@ -61,9 +61,17 @@ MUST_CHECK enum err group_read_from(struct group *group, const struct group_posi
  * told since group_read_from. Never past the last stable offset, so nothing that may yet be committed lies before. */
 int64_t group_end(const struct group *group, int32_t shard);
 
-/* The group's stable committed offset of a shard and what was noted with it; -1 and empty when it has none. */
-MUST_CHECK enum err group_committed(struct group *group, int32_t shard, int timeout_ms, int64_t *ret_offset,
-                                    char ret_note[GROUP_NOTE_MAX], struct err_info *info);
+/* An offset that the group has committed for a partition, and what was noted with it. */
+struct group_offset {
+    const char *topic;
+    int32_t partition;
+    int64_t offset; /* -1: none */
+    char note[GROUP_NOTE_MAX];
+};
+
+/* The group's stable offsets of these partitions, from one answer of one coordinator. */
+MUST_CHECK enum err group_committed(struct group *group, struct group_offset *offsets, size_t count, int timeout_ms,
+                                    struct err_info *info);
 
 /* For the transaction that commits offsets: member and generation as of the assignment in hand, not as of now. Once the
  * group has thrown us out, librdkafka tells neither, and offsets without them are fenced by nobody. NULL between two

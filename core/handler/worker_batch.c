@@ -11,16 +11,20 @@
 
 /* ---- committing -------------------------------------------------------------------------------------------------- */
 
-static void offset_add(struct worker *worker, rd_kafka_topic_partition_list_t *list, int32_t shard, int64_t offset,
-                       struct suspect_note note) {
+void offset_add(rd_kafka_topic_partition_list_t *list, const char *topic, int32_t partition, int64_t offset,
+                const char *note) {
+    rd_kafka_topic_partition_t *place = rd_kafka_topic_partition_list_add(list, topic, partition);
+    place->offset = offset;
+    place->metadata_size = strlen(note);
+    place->metadata = strdup(note); /* the list frees it */
+    assert(place->metadata != NULL);
+}
+
+static void command_offset_add(const struct worker *worker, rd_kafka_topic_partition_list_t *list, int32_t shard,
+                               int64_t offset, struct suspect_note note) {
     char text[SUSPECT_NOTE_MAX];
     suspect_note_write(note, text);
-    rd_kafka_topic_partition_t *place =
-        rd_kafka_topic_partition_list_add(list, worker->options.topics->names[TOPIC_COMMANDS], shard);
-    place->offset = offset;
-    place->metadata_size = strlen(text);
-    place->metadata = strdup(text); /* the list frees it */
-    assert(place->metadata != NULL);
+    offset_add(list, worker->options.topics->names[TOPIC_COMMANDS], shard, offset, text);
 }
 
 /* Gives the open transaction up after `err`; a doubt weighs more. */
@@ -45,8 +49,7 @@ static void clocks_learn(struct worker *worker) {
     }
 }
 
-static enum err offsets_commit(struct worker *worker, const rd_kafka_topic_partition_list_t *offsets,
-                               struct err_info *info) {
+enum err offsets_commit(struct worker *worker, const rd_kafka_topic_partition_list_t *offsets, struct err_info *info) {
     const rd_kafka_consumer_group_metadata_t *group = group_metadata(worker->group);
     if (group == NULL) {
         return txn_abandon(worker, err_set_retriable(info, ERR_FENCED, "the group no longer knows this member"), info);
@@ -75,7 +78,7 @@ enum err notes_commit(struct worker *worker, struct err_info *info) {
     rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(4);
     for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
         if (worker->shards[i].active) {
-            offset_add(worker, offsets, (int32_t)i, worker->shards[i].next_offset, worker->shards[i].note);
+            command_offset_add(worker, offsets, (int32_t)i, worker->shards[i].next_offset, worker->shards[i].note);
         }
     }
     enum err err = ERR_NONE;
@@ -245,7 +248,7 @@ static rd_kafka_topic_partition_list_t *batch_offsets(struct worker *worker) {
         const struct worker_shard *shard = &worker->shards[i];
         if (shard->active && (shard->batch_next_offset >= 0 || engine_wrote(&worker->engine, (int32_t)i))) {
             int64_t offset = shard->batch_next_offset >= 0 ? shard->batch_next_offset : shard->next_offset;
-            offset_add(worker, offsets, (int32_t)i, offset, suspect_note_after(shard->note, offset));
+            command_offset_add(worker, offsets, (int32_t)i, offset, suspect_note_after(shard->note, offset));
         }
     }
     return offsets;

@@ -114,6 +114,14 @@ MUST_CHECK enum err shards_take_over(struct worker *worker, struct err_info *inf
 
 /* ---- worker_batch.c ---- */
 
+/* A copy of the note is the list's. */
+void offset_add(rd_kafka_topic_partition_list_t *list, const char *topic, int32_t partition, int64_t offset,
+                const char *note);
+
+/* Ends the open transaction with these offsets, fenced by the assignment in hand. Errors as of log_txn_commit. */
+MUST_CHECK enum err offsets_commit(struct worker *worker, const rd_kafka_topic_partition_list_t *offsets,
+                                   struct err_info *info);
+
 /* Commits the next offsets of all active shards with their notes, and a record without meaning in `replies`, which
  * tells the broker's time: no timer fires before it is known. */
 MUST_CHECK enum err notes_commit(struct worker *worker, struct err_info *info);

@@ -1,5 +1,8 @@
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/logger.h"
 #include "core/base/timestamp.h"
@@ -147,8 +150,7 @@ static enum err store_obtain(struct worker *worker, int32_t shard, struct store 
 /* What has to be known of a shard before its takeover. */
 struct shard_end {
     int32_t shard;
-    int64_t committed; /* the group's offset */
-    char note[GROUP_NOTE_MAX];
+    struct group_offset committed;
     int64_t ends_least[TOPIC_COUNT];
 };
 
@@ -191,6 +193,40 @@ static enum err barriers_learn(struct worker *worker, struct shard_end *ends, si
     return err;
 }
 
+/* The barrier of the group's offsets: a note that nobody has made before, at a partition whose offset is nobody's. A
+ * coordinator that was replaced and does not know it would answer without it. */
+static enum err nonce_commit(struct worker *worker, struct group_offset *nonce, struct err_info *info) {
+    (void)snprintf(nonce->note, sizeof nonce->note, "asked %" PRId64 ".%" PRId64, clock_wall_us(), clock_boot_us());
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    offset_add(list, nonce->topic, nonce->partition, 0, nonce->note);
+    enum err err = log_txn_begin(worker->txn, info);
+    err = err == ERR_NONE ? offsets_commit(worker, list, info) : err;
+    rd_kafka_topic_partition_list_destroy(list);
+    return err;
+}
+
+/* The group's offsets of these shards, as they are after all that was committed before. */
+static enum err offsets_learn(struct worker *worker, struct shard_end *ends, size_t count, struct err_info *info) {
+    const struct log_topics *topics = worker->options.topics;
+    struct group_offset *offsets = calloc(count + 1, sizeof *offsets);
+    assert(offsets != NULL);
+    for (size_t i = 0; i < count; i++) {
+        offsets[i] = (struct group_offset){.topic = topics->names[TOPIC_COMMANDS], .partition = ends[i].shard};
+    }
+    struct group_offset nonce = {.topic = topics->names[TOPIC_DEAD_LETTERS], .partition = ends[0].shard};
+    enum err err = nonce_commit(worker, &nonce, info);
+    offsets[count] = nonce;
+    err = err == ERR_NONE ? group_committed(worker->group, offsets, count + 1, KAFKA_CALL_TIMEOUT_MS, info) : err;
+    if (err == ERR_NONE && strcmp(offsets[count].note, nonce.note) != 0) {
+        err = err_set_retriable(info, ERR_KAFKA, "a coordinator of before answered for the group's offsets");
+    }
+    for (size_t i = 0; i < count && err == ERR_NONE; i++) {
+        ends[i].committed = offsets[i];
+    }
+    free(offsets);
+    return err;
+}
+
 /* Of all assigned shards that are not stopped: the offsets, and only then the barriers. */
 static enum err ends_learn(struct worker *worker, struct shard_end *ret_ends, size_t *ret_count,
                            struct err_info *info) {
@@ -203,17 +239,15 @@ static enum err ends_learn(struct worker *worker, struct shard_end *ret_ends, si
             return err_set(info, ERR_CONFIG, "the commands topic was given more partitions than the %d of `shards`",
                            (int)worker_shard_count(worker));
         }
-        if (worker->shards[shard].stopped) {
-            continue;
-        }
-        struct shard_end *end = &ret_ends[(*ret_count)++];
-        end->shard = shard;
-        enum err err = group_committed(worker->group, shard, KAFKA_CALL_TIMEOUT_MS, &end->committed, end->note, info);
-        if (err != ERR_NONE) {
-            return err;
+        if (!worker->shards[shard].stopped) {
+            ret_ends[(*ret_count)++].shard = shard;
         }
     }
-    return barriers_learn(worker, ret_ends, *ret_count, info);
+    if (*ret_count == 0) {
+        return ERR_NONE;
+    }
+    enum err err = offsets_learn(worker, ret_ends, *ret_count, info);
+    return err == ERR_NONE ? barriers_learn(worker, ret_ends, *ret_count, info) : err;
 }
 
 /* A broker that leads the commands no more tells an old end until it hears of that. What is told again and again for so
@@ -252,7 +286,7 @@ static enum err shard_take_over(struct worker *worker, const struct shard_end *e
                 .store = store,
                 .window_us = worker->engine.options.window_us,
             },
-        .committed_offset = end->committed,
+        .committed_offset = end->committed.offset,
     };
     memcpy(options.ends_least, end->ends_least, sizeof options.ends_least);
     struct takeover takeover;
@@ -266,8 +300,8 @@ static enum err shard_take_over(struct worker *worker, const struct shard_end *e
     takeover.replay.discarded = takeover.replay.discarded != NULL ? takeover.replay.discarded : why_discarded;
     err = err == ERR_NONE ? takeover_finish(worker, &takeover, &called_off, info) : err;
     if (err == ERR_NONE && !called_off) {
-        shard_activate(worker, shard, store, &takeover, suspect_note_read(end->note));
-        takeover_tell(worker, shard, &takeover, was_standby, clock_boot_us() - began_us, end->note);
+        shard_activate(worker, shard, store, &takeover, suspect_note_read(end->committed.note));
+        takeover_tell(worker, shard, &takeover, was_standby, clock_boot_us() - began_us, end->committed.note);
     } else {
         store_close(store, false);
     }

@@ -76,9 +76,9 @@ int64_t broker_stable_offset(const struct broker_partition *partition) {
     return stable;
 }
 
-/* FNV-1a, so that the same client asks the same broker of a partition. */
-static bool asks_old_leader(const struct broker_partition *partition, const char *client) {
-    uint32_t hash = 2166136261u ^ partition->old_salt;
+/* FNV-1a, so that the same client asks the same broker each time. */
+bool asks_old_broker(uint32_t salt, const char *client) {
+    uint32_t hash = 2166136261u ^ salt;
     for (const char *at = client; *at != '\0'; at++) {
         hash = (hash ^ (uint8_t)*at) * 16777619u;
     }
@@ -88,7 +88,7 @@ static bool asks_old_leader(const struct broker_partition *partition, const char
 int64_t broker_end_told(const struct broker_partition *partition, bool is_committed, const char *client) {
     int64_t end = is_committed ? broker_stable_offset(partition) : partition->count;
     bool is_old = sim_now_us() < partition->old_until_us && partition->old_end < end;
-    return is_old && asks_old_leader(partition, client) ? partition->old_end : end;
+    return is_old && asks_old_broker(partition->old_salt, client) ? partition->old_end : end;
 }
 
 static void old_leader_hears(void *context) {

@@ -140,9 +140,14 @@ rd_kafka_resp_err_t broker_group_heartbeat(const char *group, const char *member
 /* OffsetCommit by a member. */
 rd_kafka_resp_err_t broker_group_commit(const char *group, const char *member, int32_t generation,
                                         const struct broker_offset *offsets, size_t count);
-/* OffsetFetch. offset -1: none. `stable`: UNSTABLE_OFFSET_COMMIT while a transaction holds one back. */
+/* OffsetFetch. offset -1: none. `stable`: UNSTABLE_OFFSET_COMMIT while a transaction holds one back. `client` NULL: as
+ * it is. */
 rd_kafka_resp_err_t broker_group_offset(const char *group, const char *topic, int32_t partition, bool stable,
-                                        struct broker_offset *ret_offset);
+                                        const char *client, struct broker_offset *ret_offset);
+
+/* Another broker coordinates the groups from now on. Until then half of the clients ask the one before for offsets,
+ * which answers as of now; what is committed goes to the new one. */
+void broker_new_coordinator(int64_t until_us);
 
 /* ---- a power cut under it ---------------------------------------------------------------------------------------- */
 

@@ -54,7 +54,7 @@ static bool is_shown(const char *key) {
 
 static int64_t group_stands_at(void) {
     struct broker_offset known;
-    assert_int_equal(broker_group_offset("group", "commands", 0, true, &known), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(broker_group_offset("group", "commands", 0, true, NULL, &known), RD_KAFKA_RESP_ERR_NO_ERROR);
     return known.offset;
 }
 

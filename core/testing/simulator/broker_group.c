@@ -42,11 +42,16 @@ struct group {
     struct appended *kept_offsets;
     size_t kept_offset_count;
     struct pending *kept_pending;
+    /* As its coordinator of before has them. */
+    struct appended *old_offsets;
+    size_t old_offset_count;
     struct group *next;
 };
 
 static struct group *groups;
 static uint64_t members_ever, offsets_ever;
+static int64_t old_until_us;
+static uint32_t old_salt;
 
 static struct group *group_of(const char *name) {
     struct group *group = groups;
@@ -332,18 +337,41 @@ rd_kafka_resp_err_t broker_group_commit(const char *name, const char *member, in
     return refusal;
 }
 
+static struct appended *offsets_copied(const struct appended *offsets, size_t count) {
+    struct appended *copy = calloc(count + 1, sizeof *copy);
+    assert(copy != NULL);
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = offsets[i];
+    }
+    return copy;
+}
+
+void broker_new_coordinator(int64_t until_us) {
+    old_until_us = until_us;
+    old_salt = (uint32_t)sim_random(UINT32_MAX);
+    for (struct group *group = groups; group != NULL; group = group->next) {
+        free(group->old_offsets);
+        group->old_offsets = offsets_copied(group->offsets, group->offset_count);
+        group->old_offset_count = group->offset_count;
+    }
+}
+
 rd_kafka_resp_err_t broker_group_offset(const char *name, const char *topic, int32_t partition, bool stable,
-                                        struct broker_offset *ret_offset) {
+                                        const char *client, struct broker_offset *ret_offset) {
     const struct group *group = group_of(name);
-    for (const struct pending *pending = group->pending; pending != NULL && stable; pending = pending->next) {
+    bool is_old = client != NULL && sim_now_us() < old_until_us && group->old_offsets != NULL &&
+                  asks_old_broker(old_salt, client);
+    for (const struct pending *pending = group->pending; pending != NULL && stable && !is_old;
+         pending = pending->next) {
         const struct broker_offset *held = &pending->appended.offset;
         if (held->partition == partition && strcmp(held->topic, topic) == 0) {
             return RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT;
         }
     }
     *ret_offset = (struct broker_offset){.topic = topic, .partition = partition, .offset = -1};
-    for (size_t i = 0; i < group->offset_count; i++) {
-        const struct broker_offset *known = &group->offsets[i].offset;
+    const struct appended *offsets = is_old ? group->old_offsets : group->offsets;
+    for (size_t i = 0, count = is_old ? group->old_offset_count : group->offset_count; i < count; i++) {
+        const struct broker_offset *known = &offsets[i].offset;
         if (known->partition == partition && strcmp(known->topic, topic) == 0) {
             *ret_offset = *known;
         }
@@ -377,17 +405,14 @@ void groups_keep(void) {
     for (struct group *group = groups; group != NULL; group = group->next) {
         free(group->kept_offsets);
         pending_free(group->kept_pending);
-        group->kept_offsets = calloc(group->offset_count + 1, sizeof *group->kept_offsets);
-        assert(group->kept_offsets != NULL);
-        for (size_t i = 0; i < group->offset_count; i++) {
-            group->kept_offsets[i] = group->offsets[i];
-        }
+        group->kept_offsets = offsets_copied(group->offsets, group->offset_count);
         group->kept_offset_count = group->offset_count;
         group->kept_pending = pending_copied(group->pending);
     }
 }
 
 void groups_set_back(void) {
+    old_until_us = 0;
     for (struct group *group = groups; group != NULL; group = group->next) {
         free(group->offsets);
         pending_free(group->pending);

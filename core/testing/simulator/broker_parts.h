@@ -26,6 +26,9 @@ struct producer_state {
     struct producer_state *next;
 };
 
+/* Whether the client is one of those who ask a broker of before; `salt` is drawn when that comes to be. */
+bool asks_old_broker(uint32_t salt, const char *client);
+
 /* ---- broker.c ---------------------------------------------------------------------------------------------------- */
 
 /* The marker of a transaction, with the epoch under which it was ended. */

@@ -161,35 +161,51 @@ rd_kafka_resp_err_t rd_kafka_offsets_for_times(rd_kafka_t *client, rd_kafka_topi
 
 /* ---- a group's offsets ------------------------------------------------------------------------------------------- */
 
+enum { OFFSETS_ASKED_MAX = 64 };
+
+/* All in one request, as a coordinator answers it. */
 struct offset_question {
     const char *group;
-    const char *topic;
-    int32_t partition;
+    const char *client;
     bool is_stable;
-    struct broker_offset found;
+    size_t count;
+    struct broker_offset places[OFFSETS_ASKED_MAX];
 };
 
-static rd_kafka_resp_err_t offset_ask(void *context) {
+static rd_kafka_resp_err_t offsets_ask(void *context) {
     struct offset_question *question = context;
-    return broker_group_offset(question->group, question->topic, question->partition, question->is_stable,
-                               &question->found);
+    for (size_t i = 0; i < question->count; i++) {
+        struct broker_offset *place = &question->places[i];
+        rd_kafka_resp_err_t error = broker_group_offset(question->group, place->topic, place->partition,
+                                                        question->is_stable, question->client, place);
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return error;
+        }
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 rd_kafka_resp_err_t rd_kafka_committed(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, int timeout_ms) {
+    assert(list->cnt <= OFFSETS_ASKED_MAX);
+    struct offset_question question = {.group = client_setting(client, "group.id"),
+                                       .client = client->name,
+                                       .is_stable = client_reads_committed(client),
+                                       .count = (size_t)list->cnt};
+    for (int i = 0; i < list->cnt; i++) {
+        question.places[i] = (struct broker_offset){.topic = client_topic(list->elems[i].topic)->name,
+                                                    .partition = list->elems[i].partition};
+    }
+    rd_kafka_resp_err_t error =
+        client_ask(client, "OffsetFetch", offsets_ask, &question, sizeof question, client_until(timeout_ms));
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return error == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT ? RD_KAFKA_RESP_ERR__TIMED_OUT : error;
+    }
     for (int i = 0; i < list->cnt; i++) {
         rd_kafka_topic_partition_t *place = &list->elems[i];
-        struct offset_question question = {.group = client_setting(client, "group.id"),
-                                           .topic = client_topic(place->topic)->name,
-                                           .partition = place->partition,
-                                           .is_stable = client_reads_committed(client)};
-        rd_kafka_resp_err_t error =
-            client_ask(client, "OffsetFetch", offset_ask, &question, sizeof question, client_until(timeout_ms));
-        if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-            return error == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT ? RD_KAFKA_RESP_ERR__TIMED_OUT : error;
-        }
-        place->offset = question.found.offset >= 0 ? question.found.offset : RD_KAFKA_OFFSET_INVALID;
-        place->metadata_size = strlen(question.found.note);
-        place->metadata = place->metadata_size > 0 ? strdup(question.found.note) : NULL;
+        const struct broker_offset *found = &question.places[i];
+        place->offset = found->offset >= 0 ? found->offset : RD_KAFKA_OFFSET_INVALID;
+        place->metadata_size = strlen(found->note);
+        place->metadata = place->metadata_size > 0 ? strdup(found->note) : NULL;
     }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }

@@ -107,8 +107,8 @@ static void record_found(struct fetch_request *fetch, const struct in_partition 
 /* Where a group's member begins: at its offset, else at the start, if it was told so. */
 static bool place_find(struct fetch_request *fetch, struct in_partition *in, const struct broker_partition *partition) {
     struct broker_offset known = {.offset = -1};
-    if (broker_group_offset(fetch->group, in->topic->name, in->number, fetch->is_committed, &known) !=
-        RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (broker_group_offset(fetch->group, in->topic->name, in->number, fetch->is_committed, fetch->client->name,
+                            &known) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return false; /* not stable yet */
     }
     if (known.offset < 0 && !fetch->begins_at_start) {

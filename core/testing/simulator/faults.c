@@ -192,6 +192,9 @@ static void new_leaders(struct node *node) {
             }
         }
     }
+    if (sim_chance(500 * 1000)) {
+        broker_new_coordinator(sim_now_us() + sim_between(SECOND_US, 15 * SECOND_US));
+    }
     if (sim_chance(700 * 1000)) {
         node_kill(node);
     }

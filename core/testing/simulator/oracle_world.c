@@ -5,7 +5,7 @@
 
 static int64_t group_offset(const char *group, const char *topic, int32_t partition) {
     struct broker_offset offset;
-    bool is_known = broker_group_offset(group, topic, partition, false, &offset) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    bool is_known = broker_group_offset(group, topic, partition, false, NULL, &offset) == RD_KAFKA_RESP_ERR_NO_ERROR;
     return is_known ? offset.offset : -1;
 }
 
