@@ -97,8 +97,9 @@ static void on_tick(uv_timer_t *timer) {
     outcome_waiters_tick(&loop->waiters, now_boot_us);
     view_waits_tick(&loop->view_waits, now_boot_us);
     watch_database(loop);
-    const struct metrics_loop_state state = {
-        .waiters = loop->waiters.count, .view_waits = loop->view_waits.count, .http = http_server_stats(loop->server)};
+    const struct metrics_loop_state state = {.waiters = loop->waiters.count - loop->undecided_count,
+                                             .view_waits = loop->view_waits.count,
+                                             .http = http_server_stats(loop->server)};
     metrics_loop_is(&loop->metrics, &state);
 }
 

@@ -56,6 +56,7 @@ struct gateway_loop {
     struct mailbox mailbox;
     struct admission admission;
     struct outcome_waiters waiters;
+    size_t undecided_count; /* of the waiters: those that no client waits for (undecided.h) */
     struct outcome_questions questions;
     uint64_t last_submission;
     struct view_waits view_waits;

@@ -16,6 +16,7 @@ struct undecided {
 };
 
 static void end(struct undecided *undecided, bool is_decided) {
+    undecided->loop->undecided_count--;
     admission_leave(&undecided->loop->admission, undecided->shard, is_decided);
     free(undecided);
 }
@@ -63,6 +64,7 @@ void undecided_keep(struct request *request, struct str command_id, bool is_in_d
         .context = undecided,
     };
     if (outcome_waiters_add(&request->loop->waiters, &undecided->waiter)) {
+        request->loop->undecided_count++;
         request->is_admitted = false; /* the place is the command's own now */
     } else {
         free(undecided);
