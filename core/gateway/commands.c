@@ -170,14 +170,15 @@ static bool on_outcome(struct outcome_waiter *waiter, const struct outcome *outc
     struct command_request *cr = waiter->context;
     bool is_of_other_request =
         outcome->request_hash.len > 0 && !str_equal(outcome->request_hash, command_of(cr)->meta.request_hash);
-    if (is_of_other_request || outcome->status == OUTCOME_STATUS_PENDING || outcome->status == OUTCOME_STATUS_UNKNOWN) {
+    if (is_of_other_request || !outcome_is_final(outcome)) {
         return false;
     }
     note_cart(cr, outcome);
-    cr->request->is_decided = cr->intake.responds_async || !wants_second_try(cr, outcome);
+    bool tries_again = !cr->intake.responds_async && wants_second_try(cr, outcome);
+    cr->request->is_decided = !tries_again;
     if (cr->intake.responds_async) {
         answer_undecided(cr); /* it overtook the report of its delivery: who asked not to wait is told the same */
-    } else if (wants_second_try(cr, outcome)) {
+    } else if (tries_again) {
         begin_second_try(cr, outcome);
     } else {
         answer_outcome(cr, outcome);

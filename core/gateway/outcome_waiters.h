@@ -21,6 +21,11 @@
 
 enum { OUTCOME_TICK_MS = 25 };
 
+/* Whether it says what became of the command; else the answer is still to come. */
+static inline bool outcome_is_final(const struct outcome *outcome) {
+    return outcome->status != OUTCOME_STATUS_PENDING && outcome->status != OUTCOME_STATUS_UNKNOWN;
+}
+
 struct outcome_waiter {
     struct str command_id;
     uint64_t submission;      /* whose delivery concerns it; 0 for none */

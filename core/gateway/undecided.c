@@ -22,7 +22,7 @@ static void end(struct undecided *undecided, bool is_decided) {
 }
 
 static bool on_outcome(struct outcome_waiter *waiter, const struct outcome *outcome) {
-    if (outcome->status == OUTCOME_STATUS_PENDING || outcome->status == OUTCOME_STATUS_UNKNOWN) {
+    if (!outcome_is_final(outcome)) {
         return false;
     }
     end(waiter->context, true);
