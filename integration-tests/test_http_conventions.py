@@ -219,6 +219,31 @@ def test_an_unchanged_thing_is_not_sent_again(shop, sku):
     assert shop.client.get(f"/v1/products/{product}", headers={"If-None-Match": etag}).status_code == 200
 
 
+def test_what_was_read_a_moment_ago_needs_no_database_until_it_changes(daybook, shop, sku):
+    """The same document again and again, by people who bring no position; then it changes."""
+    path = f"/v1/products/{shop.product((sku, 100))}"
+    shop.client.get(path)  # with the position of what was made: the view has it now
+    # The first reads may meet the view's notification of the product itself.
+    found = "daybook_gateway_pages_found_total"
+    before = daybook.metrics()[found]
+
+    def read():
+        return httpx.get(f"{daybook.url}{path}", timeout=5)
+
+    wait_until(lambda: read() and daybook.metrics()[found] > before, "a page found in the cache")
+    waited = 0
+    for number in range(20):
+        title = f"Title {number}"
+        shop.client.patch(path, {"title": title})
+        # Who made the change reads it at once.
+        assert shop.client.get(path).json()["title"] == title
+        # Everybody else does when the view has told of it, which takes no second: that is how long a page is kept.
+        began = time.monotonic()
+        wait_until(lambda title=title: read().json()["title"] == title, "the new title", 5)
+        waited += time.monotonic() - began
+    assert waited < 5
+
+
 def test_an_edit_of_what_changed_meanwhile_is_refused(shop, sku):
     product = shop.product((sku, 100))
     path = f"/v1/products/{product}"

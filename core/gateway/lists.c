@@ -130,7 +130,7 @@ void query_movements(struct request *request) {
     struct list_run *list = list_create(request);
     struct str *parameters = list->run.parameters;
     struct problem problem;
-    if (!query_run_take_id(request, "sku", &parameters[0])) {
+    if (!query_run_take_id(request, "sku", &parameters[0], NULL)) {
         return;
     }
     const char *name = arena_printf(request_arena(request), "movements %.*s", STR_ARGS(parameters[0])).data;

@@ -26,10 +26,12 @@ static const char *const channels[] = {VIEW_CHANNEL, NULL};
 static void on_notify(void *context, struct str channel, struct str payload) {
     struct gateway_loop *loop = context;
     (void)channel;
-    if (str_equal(payload, STR("products"))) {
+    struct view_notice notice = view_notice_read(payload);
+    if (str_equal(notice.view, STR("products"))) {
         facts_cache_expire(&loop->facts);
     }
-    view_waits_moved(&loop->view_waits, payload);
+    page_cache_moved(&loop->pages, notice, clock_boot_us());
+    view_waits_moved(&loop->view_waits, notice.view);
 }
 
 static void on_outcome_letter(struct gateway_loop *loop, struct str value) {
@@ -82,6 +84,7 @@ static void watch_database(struct gateway_loop *loop) {
     }
     loop->database_was_up = is_up;
     facts_cache_expire(&loop->facts); /* notifications were missed */
+    page_cache_expire(&loop->pages, clock_boot_us());
     if (is_up) {
         log_line(LOG_INFO, "gateway", "the database answers", LOG_INT("loop", loop->number));
     } else {
@@ -99,6 +102,8 @@ static void on_tick(uv_timer_t *timer) {
     watch_database(loop);
     const struct metrics_loop_state state = {.waiters = loop->waiters.count - loop->undecided_count,
                                              .view_waits = loop->view_waits.count,
+                                             .pages_asked = loop->pages.asked,
+                                             .pages_found = loop->pages.found,
                                              .http = http_server_stats(loop->server)};
     metrics_loop_is(&loop->metrics, &state);
 }
@@ -188,6 +193,7 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
     outcome_waiters_init(&loop->waiters, LOOP_WAITERS_MAX);
     outcome_questions_init(&loop->questions, GATEWAY_QUESTIONS_MAX / (size_t)config->http_threads + 1);
     facts_cache_init(&loop->facts);
+    page_cache_init(&loop->pages);
     buf_init(&loop->scratch, LOOP_SCRATCH_MAX);
     arena_init(&loop->letter_arena, LETTER_ARENA_BYTES);
     (void)uv_timer_init(&loop->uv, &loop->tick);
@@ -231,6 +237,7 @@ void loop_release(struct gateway_loop *loop) {
     admission_release(&loop->admission);
     outcome_waiters_release(&loop->waiters);
     facts_cache_release(&loop->facts);
+    page_cache_release(&loop->pages);
     metrics_release(&loop->metrics);
     mailbox_release(&loop->mailbox);
     buf_release(&loop->scratch);

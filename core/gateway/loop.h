@@ -18,6 +18,7 @@
 #include "core/gateway/metrics.h"
 #include "core/gateway/outcome_questions.h"
 #include "core/gateway/outcome_waiters.h"
+#include "core/gateway/page_cache.h"
 #include "core/gateway/recent_carts.h"
 #include "core/gateway/recent_outcomes.h"
 #include "core/gateway/view_wait.h"
@@ -61,6 +62,7 @@ struct gateway_loop {
     uint64_t last_submission;
     struct view_waits view_waits;
     struct facts_cache facts;
+    struct page_cache pages;
     struct metrics metrics;
     char reply_instance_text[ULID_TEXT_LEN + 16];
     struct str reply_instance; /* the gateway's instance id, a dot and the loop's number */

@@ -75,6 +75,8 @@ static void add(struct metrics *sum, struct metrics *loop) {
     }
     sum->state.waiters += loop->state.waiters;
     sum->state.view_waits += loop->state.view_waits;
+    sum->state.pages_asked += loop->state.pages_asked;
+    sum->state.pages_found += loop->state.pages_found;
     sum->state.http.connections_open += loop->state.http.connections_open;
     sum->state.http.connections_total += loop->state.http.connections_total;
     sum->state.http.refused_total += loop->state.http.refused_total;
@@ -171,6 +173,9 @@ static void write_page(struct buf *out, struct gateway *gateway, const struct me
                  sum->state.waiters);
     write_number(out, "daybook_gateway_waiting_queries", "gauge", "Requests that wait for a view.",
                  sum->state.view_waits);
+    write_number(out, "daybook_gateway_pages_total", "counter", "Documents asked for by id.", sum->state.pages_asked);
+    write_number(out, "daybook_gateway_pages_found_total", "counter", "Of these, without asking the database.",
+                 sum->state.pages_found);
     write_number(out, "daybook_gateway_second_tries_total", "counter",
                  "Checkouts sent again with the facts that were missing.", sum->second_tries);
     write_number(out, "daybook_gateway_outcome_asks_total", "counter", "Outcomes asked for.", sum->outcome_asks);

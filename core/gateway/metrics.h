@@ -21,7 +21,8 @@ struct request;
 
 /* What a loop looks like at a moment; told at each tick. */
 struct metrics_loop_state {
-    uint64_t waiters, view_waits; /* requests that wait for an outcome, for a view */
+    uint64_t waiters, view_waits;      /* requests that wait for an outcome, for a view */
+    uint64_t pages_asked, pages_found; /* documents by id so far, and of these in the cache */
     struct http_server_stats http;
 };
 

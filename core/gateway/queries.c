@@ -5,8 +5,10 @@
 
 #include "core/base/logger.h"
 #include "core/base/text.h"
+#include "core/base/timestamp.h"
 #include "core/domain/aggregate.h"
 #include "core/gateway/event_json.h"
+#include "core/gateway/loop.h"
 #include "core/gateway/query_run.h"
 #include "core/gateway/query_string.h"
 #include "core/gateway/request.h"
@@ -51,6 +53,16 @@ static bool is_not_modified(struct request *request, struct str etag) {
     return false;
 }
 
+static void answer_document(struct request *request, struct str version, struct str document) {
+    struct str etag = arena_printf(request_arena(request), "\"%.*s\"", STR_ARGS(version));
+    http_answer_field(request->exchange, "ETag", etag);
+    if (is_not_modified(request, etag)) {
+        request_answer(request, 304, NULL, (struct str){0});
+    } else {
+        request_answer_json(request, 200, document);
+    }
+}
+
 static void on_document(struct query_run *run, const PGresult *result) {
     struct request *request = run->request;
     if (PQntuples(result) == 0) {
@@ -58,36 +70,69 @@ static void on_document(struct query_run *run, const PGresult *result) {
                        "There is no such thing, or the read model has not seen it yet.");
         return;
     }
-    if (run->has_etag) {
-        struct str etag =
-            arena_printf(request_arena(request), "\"%.*s\"", STR_ARGS(pg_value(result, 0, COLUMN_SECOND)));
-        http_answer_field(request->exchange, "ETag", etag);
-        if (is_not_modified(request, etag)) {
-            request_answer(request, 304, NULL, (struct str){0});
+    struct str document = pg_value(result, 0, COLUMN_DOCUMENT);
+    if (!run->has_etag) {
+        request_answer_json(request, 200, document);
+        return;
+    }
+    struct str version = pg_value(result, 0, COLUMN_SECOND);
+    int64_t number;
+    if (int64_read(version, &number)) {
+        page_cache_keep(&request->loop->pages, &run->page, number, document);
+    }
+    answer_document(request, version, document);
+}
+
+/* What stands at an id. */
+struct by_id {
+    const char *parameter;    /* of the path */
+    const char *const *views; /* that the statement reads */
+    const struct pg_statement *statement;
+    const char *unknown_code;
+    bool has_etag;        /* then it is the document of one stream */
+    enum log_topic topic; /* of that stream */
+};
+
+static bool answer_from_page(struct query_run *run) {
+    struct request *request = run->request;
+    const struct lru_entry *page = page_cache_find(&request->loop->pages, &run->page, &run->position);
+    if (page != NULL) {
+        answer_document(request, arena_printf(request_arena(request), "%lld", (long long)page->version), page->value);
+    }
+    return page != NULL;
+}
+
+static void answer_by_id(struct request *request, const struct by_id *what) {
+    struct query_run *run = query_run_create(request, what->statement);
+    struct str stream;
+    run->on_rows = on_document;
+    run->unknown_code = what->unknown_code;
+    run->has_etag = what->has_etag;
+    if (!query_run_take_id(request, what->parameter, &run->parameters[0], &stream)) {
+        return;
+    }
+    if (what->has_etag) {
+        if (!query_run_take_position(run)) {
+            return;
+        }
+        run->page = page_cache_ask(&request->loop->pages, what->views[0], what->topic, stream, clock_boot_us());
+        if (answer_from_page(run)) {
             return;
         }
     }
-    request_answer_json(request, 200, pg_value(result, 0, COLUMN_DOCUMENT));
-}
-
-static void answer_by_id(struct request *request, const char *parameter, const char *const *views,
-                         const struct pg_statement *statement, const char *unknown_code, bool has_etag) {
-    struct query_run *run = query_run_create(request, statement);
-    if (query_run_take_id(request, parameter, &run->parameters[0])) {
-        run->on_rows = on_document;
-        run->unknown_code = unknown_code;
-        run->has_etag = has_etag;
-        query_run_start(run, views);
-    }
+    query_run_start(run, what->views);
 }
 
 void query_product(struct request *request) {
-    answer_by_id(request, "product", products_view, &product_by_id, "unknown_product", true);
+    static const struct by_id product = {"product",         products_view, &product_by_id,
+                                         "unknown_product", true,          TOPIC_CATALOG};
+    answer_by_id(request, &product);
 }
 
 /* Its availability changes without its product's version: no ETag. */
 void query_variant(struct request *request) {
-    answer_by_id(request, "sku", variant_views, &variant_by_sku, "unknown_sku", false);
+    static const struct by_id variant = {"sku", variant_views, &variant_by_sku, "unknown_sku", false, TOPIC_CATALOG};
+    answer_by_id(request, &variant);
 }
 
 /* A barcode is any short text: one that no variant has is just not found. */
@@ -100,19 +145,24 @@ void query_barcode(struct request *request) {
 }
 
 void query_stock(struct request *request) {
-    answer_by_id(request, "sku", stock_view, &stock_by_sku, "unknown_sku", true);
+    static const struct by_id stock = {"sku", stock_view, &stock_by_sku, "unknown_sku", true, TOPIC_STOCK};
+    answer_by_id(request, &stock);
 }
 
 void query_cart(struct request *request) {
-    answer_by_id(request, "cart", carts_view, &cart_by_id, "unknown_cart", true);
+    static const struct by_id cart = {"cart", carts_view, &cart_by_id, "unknown_cart", true, TOPIC_CARTS};
+    answer_by_id(request, &cart);
 }
 
 void query_order(struct request *request) {
-    answer_by_id(request, "order", orders_view, &order_by_id, "unknown_order", true);
+    static const struct by_id order = {"order", orders_view, &order_by_id, "unknown_order", true, TOPIC_ORDERS};
+    answer_by_id(request, &order);
 }
 
 void query_payment(struct request *request) {
-    answer_by_id(request, "payment", payments_view, &payment_by_id, "unknown_payment", true);
+    static const struct by_id payment = {"payment",         payments_view, &payment_by_id,
+                                         "unknown_payment", true,          TOPIC_PAYMENTS};
+    answer_by_id(request, &payment);
 }
 
 /* ---- history ------------------------------------------------------------------------------------------------------
@@ -199,7 +249,7 @@ static bool take_as_of(struct query_run *run, struct problem *ret_problem) {
 void query_order_history(struct request *request) {
     struct query_run *run = query_run_create(request, &order_history);
     struct problem problem;
-    if (!query_run_take_id(request, "order", &run->parameters[0])) {
+    if (!query_run_take_id(request, "order", &run->parameters[0], NULL)) {
         return;
     }
     if (!take_as_of(run, &problem)) {

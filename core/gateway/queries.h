@@ -3,7 +3,7 @@
  * By id    the view's ready-made document is sent as it is, with an ETag; If-None-Match answers 304.
  * History  an order's events, all of them.
  * Promise  with a Daybook-Position the answer shows at least what the token names, or is 503 view_behind after
- *          view_wait_ms.
+ *          view_wait_ms. Without one, a document by id may come from the page cache.
  * Thread   the loop's.          May use: http, pg, projections' statements.
  */
 #pragma once

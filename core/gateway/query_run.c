@@ -65,16 +65,23 @@ static void on_lost(struct request *request) {
     } /* else the statement's answer comes first */
 }
 
-void query_run_start(struct query_run *run, const char *const *views) {
+bool query_run_take_position(struct query_run *run) {
+    struct request *request = run->request;
     struct problem problem;
+    if (!intake_position(request->exchange, &request->loop->gateway->secret, &run->position, &problem)) {
+        request_problem(request, &problem);
+        return false;
+    }
+    return true;
+}
+
+void query_run_start(struct query_run *run, const char *const *views) {
     run->request->on_lost = on_lost;
     run->request->waiting = run;
-    if (!intake_position(run->request->exchange, &run->request->loop->gateway->secret, &run->position, &problem)) {
-        request_problem(run->request, &problem);
-        return;
+    if (query_run_take_position(run)) {
+        run->views = views;
+        wait_for_views(run); /* without a position there is nothing to wait for */
     }
-    run->views = views;
-    wait_for_views(run); /* without a position there is nothing to wait for */
 }
 
 void query_run_send(struct query_run *run) {
@@ -93,13 +100,16 @@ void query_run_write_items(struct buf *body, const PGresult *result, int count) 
     buf_byte(body, ']');
 }
 
-bool query_run_take_id(struct request *request, const char *name, struct str *ret_id) {
+bool query_run_take_id(struct request *request, const char *name, struct str *ret_id, struct str *ret_stream) {
     struct problem problem;
     struct str stream;
     struct str value = request_parameter(request, name);
     if (!path_id_stream(request_arena(request), str_of_cstr(name), value, &stream, &problem)) {
         request_problem(request, &problem);
         return false;
+    }
+    if (ret_stream != NULL) {
+        *ret_stream = stream;
     }
     *ret_id = value;
     return true;

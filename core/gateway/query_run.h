@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "core/gateway/page_cache.h"
 #include "core/gateway/position.h"
 #include "core/gateway/request.h"
 #include "core/pg/pool.h"
@@ -26,12 +27,16 @@ struct query_run {
     /* By id: */
     const char *unknown_code;
     bool has_etag;
-    bool has_as_of; /* of a history */
+    struct page_question page; /* with an ETag */
+    bool has_as_of;            /* of a history */
 };
 
 struct query_run *query_run_create(struct request *request, const struct pg_statement *statement);
 /* For one that stands inside something larger, which is zeroed. */
 void query_run_init(struct query_run *run, struct request *request, const struct pg_statement *statement);
+
+/* What the client has seen; when it is refused, the request is answered. query_run_start does it as well. */
+MUST_CHECK bool query_run_take_position(struct query_run *run);
 
 /* `views`: those that the statement reads; NULL-terminated. */
 void query_run_start(struct query_run *run, const char *const *views);
@@ -42,6 +47,7 @@ void query_run_send(struct query_run *run);
 /* "items":[...]: the documents of the first `count` rows. */
 void query_run_write_items(struct buf *body, const PGresult *result, int count);
 
-/* The path parameter `name` as it is for a statement: checked by kind, a SKU without the prefix of its stream. When it
- * is refused, the request is answered. */
-MUST_CHECK bool query_run_take_id(struct request *request, const char *name, struct str *ret_id);
+/* The path parameter `name` as it is for a statement: checked by kind, a SKU without the prefix of its stream; and that
+ * stream, which may be NULL. When it is refused, the request is answered. */
+MUST_CHECK bool query_run_take_id(struct request *request, const char *name, struct str *ret_id,
+                                  struct str *ret_stream);

@@ -1,6 +1,9 @@
 #include "projections/runtime/behind.h"
 
+#include "core/base/text.h"
 #include "core/log/topics.h"
+
+#include <inttypes.h>
 
 /* The high bits of a stream's hash are the index of its topic among the event topics: a view looks only at its own.
  * Only the branch of the asked view is executed, as the others' condition is a constant. */
@@ -26,3 +29,33 @@ const struct pg_statement view_reached = {
                                                     " FROM unnest($2::bigint[]) AS want (hash)",
     .parameter_count = 2,
 };
+
+enum { HASH_BYTES = 8, HASH_DIGITS = 2 * HASH_BYTES };
+
+bool view_notice_add(struct buf *notice, int64_t hash) {
+    if (notice->len + 1 + HASH_DIGITS > VIEW_NOTICE_MAX_BYTES) {
+        return false;
+    }
+    buf_printf(notice, " %016" PRIx64, (uint64_t)hash);
+    return true;
+}
+
+struct view_notice view_notice_read(struct str payload) {
+    uint32_t end = str_find(payload, ' ');
+    return (struct view_notice){.view = str_first(payload, end), .hashes = str_from(payload, end)};
+}
+
+bool view_notice_next(struct view_notice *notice, int64_t *ret_hash) {
+    uint8_t bytes[HASH_BYTES];
+    struct str digits = str_first(str_from(notice->hashes, 1), HASH_DIGITS);
+    if (digits.len != HASH_DIGITS || !hex_read(digits, bytes, sizeof bytes)) {
+        return false;
+    }
+    uint64_t hash = 0;
+    for (size_t i = 0; i < HASH_BYTES; i++) {
+        hash = hash << 8 | bytes[i];
+    }
+    *ret_hash = (int64_t)hash;
+    notice->hashes = str_from(notice->hashes, 1 + HASH_DIGITS);
+    return true;
+}

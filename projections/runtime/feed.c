@@ -1,8 +1,8 @@
 #include "projections/runtime/feed.h"
 
+#include "core/base/lru.h"
 #include "core/base/timestamp.h"
 #include "core/log/reader.h"
-#include "projections/runtime/cache.h"
 #include "projections/runtime/fold.h"
 #include "projections/runtime/writer.h"
 
@@ -26,7 +26,7 @@ struct feed {
     struct log_reader *reader;
     struct feed_partition *partitions;
     size_t partition_count;
-    struct state_cache cache;
+    struct lru states; /* of the streams met last: so most batches need not ask PostgreSQL. Only what was committed */
     struct arena arena;
     struct view_batch batch;
     struct log_record *records;
@@ -167,7 +167,7 @@ enum err feed_open(const struct feed_options *options, struct feed **ret_feed, s
     feed_name_partitions(feed->view, options->config, &feed->topics, feed->partitions);
     feed->moves = allocate(feed->partition_count, sizeof *feed->moves);
     feed->records = allocate(FEED_EVENTS_MAX, sizeof *feed->records);
-    state_cache_init(&feed->cache, CACHE_MAX_BYTES);
+    lru_init(&feed->states, CACHE_MAX_BYTES);
     arena_init(&feed->arena, ARENA_MAX_BYTES);
     batch_init(&feed->batch, feed->view);
     enum err failure = pg_session_open(options->config->postgres, "daybook-projector", &feed->session, info);
@@ -196,7 +196,7 @@ void feed_close(struct feed *feed) {
     pg_session_close(feed->session);
     batch_release(&feed->batch);
     arena_release(&feed->arena);
-    state_cache_release(&feed->cache);
+    lru_release(&feed->states);
     free(feed->records);
     free(feed->moves);
     free(feed->partitions);
@@ -209,11 +209,11 @@ void feed_close(struct feed *feed) {
 static enum err load_streams(struct feed *feed, struct fold *fold, struct err_info *info) {
     for (uint32_t i = 0; i < fold->streams.count; i++) {
         struct fold_stream *stream = fold->streams.entries[i].value;
-        const struct cached_stream *cached = state_cache_get(&feed->cache, stream->name, stream->hash);
+        const struct lru_entry *cached = lru_get(&feed->states, stream->name, stream->hash);
         if (cached != NULL) {
             stream->version = cached->version;
-            stream->parked = cached->parked;
-            stream->state = arena_str_copy(&feed->arena, cached->state);
+            stream->parked = cached->mark != 0;
+            stream->state = arena_str_copy(&feed->arena, cached->value);
             stream->loaded = true;
         }
     }
@@ -224,7 +224,11 @@ static void remember_streams(struct feed *feed, const struct fold *fold) {
     for (uint32_t i = 0; i < fold->streams.count; i++) {
         const struct fold_stream *stream = fold->streams.entries[i].value;
         if (stream->changed) {
-            state_cache_put(&feed->cache, stream->name, stream->hash, stream->version, stream->parked, stream->state);
+            lru_put(&feed->states, &(struct lru_entry){.name = stream->name,
+                                                       .hash = stream->hash,
+                                                       .value = stream->state,
+                                                       .version = stream->version,
+                                                       .mark = stream->parked});
         }
     }
 }

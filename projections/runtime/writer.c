@@ -81,11 +81,7 @@ static enum err prepare_common(struct view_writer *writer, struct err_info *info
                                      info);
     }
     if (failure == ERR_NONE) {
-        struct buf sql;
-        buf_init(&sql, SQL_MAX_BYTES);
-        buf_printf(&sql, "NOTIFY " VIEW_CHANNEL ", '%s'", writer->view->name);
-        failure = prepare(session, "notify", &sql, info);
-        buf_release(&sql);
+        failure = pg_session_prepare(session, "notify", "SELECT pg_notify('" VIEW_CHANNEL "', $1)", info);
     }
     return failure;
 }
@@ -314,6 +310,23 @@ static void send_tables(struct view_writer *writer, struct pg_pipeline *pipeline
     }
 }
 
+/* Tells who is interested which streams have changed. */
+static void send_notice(struct view_writer *writer, struct pg_pipeline *pipeline, const struct fold *fold) {
+    struct buf notice;
+    buf_init(&notice, VIEW_NOTICE_MAX_BYTES + 1);
+    buf_str(&notice, str_of_cstr(writer->view->name));
+    bool fits = true;
+    for (uint32_t i = 0; i < fold->streams.count && fits; i++) {
+        const struct fold_stream *stream = fold->streams.entries[i].value;
+        fits = !stream->changed || view_notice_add(&notice, stream->hash);
+    }
+    if (!fits) {
+        notice.len = strlen(writer->view->name);
+    }
+    pg_pipeline_send(pipeline, "notify", &PG_TEXT(buf_text(&notice)), 1);
+    buf_release(&notice);
+}
+
 /* All but the commit, in one round trip. Where the fence is gone the rows were tried for nothing, and what they met is
  * no fault of theirs: the other projector's rows. */
 static enum err write_all(struct view_writer *writer, const struct view_batch *batch, const struct fold *fold,
@@ -324,7 +337,7 @@ static enum err write_all(struct view_writer *writer, const struct view_batch *b
     send_moves(writer, &pipeline, moves, move_count);
     send_tables(writer, &pipeline, batch, fold);
     if (notify) {
-        pg_pipeline_send(&pipeline, "notify", NULL, 0);
+        send_notice(writer, &pipeline, fold);
     }
     int64_t rows[2]; /* of BEGIN and of the fence */
     enum err failure = pg_pipeline_end(&pipeline, rows, ARRAY_LENGTH(rows), info);

@@ -32,7 +32,7 @@ MUST_CHECK enum err view_writer_open(struct pg_session *session, const struct vi
                                      struct view_writer **ret_writer, struct err_info *info);
 void view_writer_close(struct view_writer *writer);
 
-/* With `notify` the commit is told on VIEW_CHANNEL. */
+/* With `notify` the commit and the streams that it changed are told on VIEW_CHANNEL (behind.h). */
 MUST_CHECK enum err view_writer_write(struct view_writer *writer, struct view_batch *batch, const struct fold *fold,
                                       const struct position_move *moves, size_t move_count, bool notify,
                                       struct err_info *info);

@@ -321,6 +321,7 @@ static run_fn *const runs[SQL_KINDS] = {
     [SQL_TIME_ZONE] = run_nothing,
     [SQL_FLOAT_DIGITS] = run_nothing,
     [SQL_NOTIFY] = run_nothing,
+    [SQL_TELL] = run_nothing,
     [SQL_ADVISORY_LOCK] = run_advisory_lock,
     [SQL_CREATE_SCHEMA] = run_create_schema,
     [SQL_CREATE_MIGRATIONS] = run_create_migrations,

@@ -51,6 +51,7 @@
               " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])"                                     \
               " AS m (topic, shard, expected, next_offset)"                                                            \
               " WHERE p.topic = m.topic AND p.shard = m.shard AND p.next_offset = m.expected")                         \
+    ROW(TELL, "SELECT pg_notify('daybook_view', $1)")                                                                  \
     ROW(LOAD, "SELECT stream, version, parked, state FROM streams WHERE stream = ANY ($1::text[])")                    \
     /* cmd/projection.c, compare.c */                                                                                  \
     ROW(COUNT_ROWS, "SELECT count(*) FROM @.@")                                                                        \
