@@ -93,6 +93,7 @@ enum option_id {
     OPTION_CLOSED,
     OPTION_RATE,
     OPTION_IN_FLIGHT,
+    OPTION_ROTATE,
     OPTION_DURATION,
     OPTION_MAX,
     OPTION_RETRY,
@@ -111,6 +112,7 @@ static const struct option OPTIONS[] = {
     {"closed", required_argument, NULL, OPTION_CLOSED},
     {"rate", required_argument, NULL, OPTION_RATE},
     {"in-flight", required_argument, NULL, OPTION_IN_FLIGHT},
+    {"rotate", no_argument, NULL, OPTION_ROTATE},
     {"duration", required_argument, NULL, OPTION_DURATION},
     {"max", required_argument, NULL, OPTION_MAX},
     {"retry-seconds", required_argument, NULL, OPTION_RETRY},
@@ -136,6 +138,9 @@ static enum err take_option(int id, char *value, struct load_options *options, i
         return read_rate(value, &options->rate_per_s, info);
     case OPTION_IN_FLIGHT:
         return read_number("in-flight", value, 1, LOAD_IN_FLIGHT_MAX, &options->in_flight, info);
+    case OPTION_ROTATE:
+        options->rotates = true;
+        return ERR_NONE;
     case OPTION_DURATION:
         return read_number("duration", value, 1, 7 * 86400, &options->duration_s, info);
     case OPTION_MAX:

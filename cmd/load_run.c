@@ -43,7 +43,7 @@ struct load_run {
     struct load_source source;
     struct load_schedule schedule;
     struct http_client *client;
-    struct slot *slots, *free;
+    struct slot *slots, *free, *free_last;
     size_t active;
     uv_timer_t pacer, progress;
     uint32_t random;
@@ -125,12 +125,26 @@ static void clear_item(struct slot *slot) {
     slot->was_replayed = false;
 }
 
-static void free_slot(struct slot *slot) {
+/* In turn, the slot that was free longest is next; else the one freed last. */
+static void put_free(struct slot *slot) {
     struct load_run *run = slot->run;
+    if (run->free == NULL) {
+        slot->next_free = NULL;
+        run->free = run->free_last = slot;
+    } else if (run->options->rotates) {
+        slot->next_free = NULL;
+        run->free_last->next_free = slot;
+        run->free_last = slot;
+    } else {
+        slot->next_free = run->free;
+        run->free = slot;
+    }
+}
+
+static void free_slot(struct slot *slot) {
     clear_item(slot);
-    slot->next_free = run->free;
-    run->free = slot;
-    run->active--;
+    put_free(slot);
+    slot->run->active--;
 }
 
 static void end_item(struct slot *slot, struct str outcome, bool is_decided) {
@@ -451,8 +465,7 @@ static bool create_slots(struct load_run *run) {
         slot->item.options = run->options;
         uv_timer_init(run->loop, &slot->timer);
         slot->timer.data = slot;
-        slot->next_free = run->free;
-        run->free = slot;
+        put_free(slot);
     }
     return true;
 }
@@ -491,6 +504,7 @@ enum err load_run_start(uv_loop_t *loop, const struct load_options *options, str
         .host = options->host,
         .port = options->port,
         .connections_max = (size_t)options->in_flight,
+        .rotates = options->rotates,
         .timeout_ms = (int)options->timeout_ms,
         .body_max_bytes = ANSWER_BODY_MAX_BYTES,
     };

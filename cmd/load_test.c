@@ -112,6 +112,9 @@ static void options_have_defaults_and_ranges(void **state) {
     assert_int_equal(read_options("--closed 7 f --payment test:decline", &options, &info), ERR_NONE);
     assert_int_equal(options.in_flight, 7);
     assert_string_equal(options.method, "decline");
+    assert_false(options.rotates);
+    assert_int_equal(read_options("f --rate 9 --rotate", &options, &info), ERR_NONE);
+    assert_true(options.rotates);
     static const char *const BAD[] = {
         "",
         "f g",

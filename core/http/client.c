@@ -57,7 +57,7 @@ struct http_client {
     uv_timer_t timer;
     struct deadline_queue deadlines;
     struct link *links;
-    struct link *idle; /* the last used first, so that few are kept busy */
+    struct link *idle, *idle_last;
     size_t open_handles;
     bool is_closing;
     void (*on_closed)(void *context);
@@ -116,8 +116,18 @@ static void on_handle_closed(struct http_client *client) {
 }
 
 static void make_idle(struct link *link) {
-    link->next_idle = link->client->idle;
-    link->client->idle = link;
+    struct http_client *client = link->client;
+    if (client->idle == NULL) {
+        link->next_idle = NULL;
+        client->idle = client->idle_last = link;
+    } else if (client->options.rotates) {
+        link->next_idle = NULL;
+        client->idle_last->next_idle = link;
+        client->idle_last = link;
+    } else {
+        link->next_idle = client->idle;
+        client->idle = link;
+    }
 }
 
 static void on_link_closed(uv_handle_t *handle) {

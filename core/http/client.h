@@ -47,6 +47,7 @@ struct http_client_options {
     const char *host; /* a name or an address */
     int port;
     size_t connections_max;
+    bool rotates; /* the connection that was idle longest is next; else the one used last, so that few are kept busy */
     int timeout_ms;
     size_t body_max_bytes;
 };

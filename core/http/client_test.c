@@ -23,15 +23,17 @@ static void on_answer(void *context, const struct http_client_answer *answer) {
     snprintf(seen->location, sizeof seen->location, "%.*s", STR_ARGS(http_client_field(answer, "location")));
 }
 
-static void open_client(int port, int timeout_ms, size_t connections_max) {
+static void open_client_with(struct http_client_options options) {
     struct err_info info = {0};
     uv_loop_init(&loop);
-    struct http_client_options options = {.host = "127.0.0.1",
-                                          .port = port,
-                                          .connections_max = connections_max,
-                                          .timeout_ms = timeout_ms,
-                                          .body_max_bytes = 16 * 1024 * 1024};
+    options.host = "127.0.0.1";
+    options.body_max_bytes = 16 * 1024 * 1024;
     assert_int_equal(http_client_open(&loop, &options, &client, &info), ERR_NONE);
+}
+
+static void open_client(int port, int timeout_ms, size_t connections_max) {
+    open_client_with(
+        (struct http_client_options){.port = port, .connections_max = connections_max, .timeout_ms = timeout_ms});
 }
 
 static void close_client(void) {
@@ -82,6 +84,23 @@ static void requests_reuse_one_connection(void **state) {
     test_server_stop(&server);
     assert_int_equal(server.stats.connections_total, 1);
     assert_int_equal(server.stats.requests_total, 8);
+}
+
+static void a_rotating_client_uses_all_its_connections_in_turn(void **state) {
+    (void)state;
+    struct test_server server;
+    test_server_start(&server, (struct http_server_options){0});
+    open_client_with(
+        (struct http_client_options){.port = server.port, .connections_max = 4, .rotates = true, .timeout_ms = 5000});
+    struct seen seen = {0};
+    for (int i = 1; i <= 8; i++) {
+        send_to("GET", "/hello", (struct str){0}, &seen);
+        wait_for(&seen, i);
+        assert_int_equal(seen.status, 200);
+    }
+    close_client();
+    test_server_stop(&server);
+    assert_int_equal(server.stats.connections_total, 4);
 }
 
 static void no_more_than_connections_max_are_under_way(void **state) {
@@ -208,6 +227,7 @@ static void answers_are_whole_or_failures(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_reuse_one_connection),
+        cmocka_unit_test(a_rotating_client_uses_all_its_connections_in_turn),
         cmocka_unit_test(no_more_than_connections_max_are_under_way),
         cmocka_unit_test(a_large_answer_comes_whole),
         cmocka_unit_test(an_answer_that_does_not_come_is_a_timeout),
