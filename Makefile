@@ -73,7 +73,7 @@ SIM_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED))
 SIM := $(BUILD)/simulator
 HISTORIES := build/histories/histories
 
-.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench asan ubsan tsan fuzz cover lint format retail clean registry
+.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench bench-compare asan ubsan tsan fuzz cover lint format retail clean registry
 
 help: ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -216,8 +216,10 @@ cover: ## unit tests with coverage: a table here, lines in build/cover/index.htm
 	gcovr --root . --object-directory build/cover --filter '(core|projections|cmd)/' --exclude '.*_test\.c' \
 	  --print-summary --html-details build/cover/index.html
 
-# The limit that Kafka sets, by the writer that the handler uses.
-$(BUILD)/bare_loop: $(BUILD)/integration-tests/bench/bare_loop.o $(BUILD)/libdaybook.a
+# The programs of make bench: limits, and what fills a log.
+BENCH_PROGRAMS := $(patsubst integration-tests/bench/%.c,$(BUILD)/bench/%,$(wildcard integration-tests/bench/*.c))
+$(BUILD)/bench/%: $(BUILD)/integration-tests/bench/%.o $(BUILD)/libdaybook.a
+	@mkdir -p $(@D)
 	$(SAY) link $@
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(BUILD)/libdaybook.a $(LDLIBS)
 
@@ -239,9 +241,12 @@ histories: $(SIM) $(HISTORIES) ## histories of simulated runs, judged as lineari
 	$(SIM) --from $(or $(FROM),1) --count $(or $(SEEDS),20) --histories build/histories/runs >build/histories/runs.txt
 	$(HISTORIES) -html build/histories build/histories/runs/*.jsonl
 
-bench: $(BUILD)/daybook $(BUILD)/bare_loop ## Daybook beside the limits of what it stands on, into build/bench.json; ARGS="--rounds 5"
+bench: $(BUILD)/daybook $(BENCH_PROGRAMS) ## Daybook beside the limits of what it stands on, into build/bench.json; ARGS="--rounds 5"
 	deploy/local/deps.sh wrk
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/python integration-tests/bench/bench.py $(ARGS)
+
+bench-compare: ## what differs between two runs of make bench beyond their noise: BASE=before.json, and build/bench.json
+	python3 integration-tests/bench/compare.py $(BASE) $(or $(NOW),build/bench.json)
 
 retail: $(BUILD)/daybook ## a year of real retail through the front, compared with the data set; ARGS="--sample 2000"
 	deploy/local/deps.sh

@@ -1,109 +1,109 @@
-#include "projections/runtime/cache.h"
+#include "core/base/lru.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 enum { SLOTS_MIN = 1024 };
 
-static size_t size_of(const struct cached_stream *entry) {
-    return sizeof *entry + entry->name.len + entry->state.len;
+static size_t size_of(const struct lru_entry *entry) {
+    return sizeof *entry + entry->name.len + entry->value.len;
 }
 
-static struct cached_stream **slot_of(const struct state_cache *cache, int64_t hash) {
-    return &cache->slots[(uint64_t)hash & (cache->slot_count - 1)];
+static struct lru_entry **slot_of(const struct lru *lru, int64_t hash) {
+    return &lru->slots[(uint64_t)hash & (lru->slot_count - 1)];
 }
 
-static struct cached_stream **slots_make(size_t count) {
-    struct cached_stream **slots = calloc(count, sizeof(struct cached_stream *));
+static struct lru_entry **slots_make(size_t count) {
+    struct lru_entry **slots = calloc(count, sizeof(struct lru_entry *));
     if (slots == NULL) {
         abort();
     }
     return slots;
 }
 
-void state_cache_init(struct state_cache *cache, size_t max_bytes) {
-    *cache = (struct state_cache){.slots = slots_make(SLOTS_MIN), .slot_count = SLOTS_MIN, .max_bytes = max_bytes};
+void lru_init(struct lru *lru, size_t max_bytes) {
+    *lru = (struct lru){.slots = slots_make(SLOTS_MIN), .slot_count = SLOTS_MIN, .max_bytes = max_bytes};
 }
 
-static void unlink_age(struct state_cache *cache, struct cached_stream *entry) {
+static void unlink_age(struct lru *lru, struct lru_entry *entry) {
     if (entry->newer == NULL) {
-        cache->newest = entry->older;
+        lru->newest = entry->older;
     } else {
         entry->newer->older = entry->older;
     }
     if (entry->older == NULL) {
-        cache->oldest = entry->newer;
+        lru->oldest = entry->newer;
     } else {
         entry->older->newer = entry->newer;
     }
 }
 
-static void link_newest(struct state_cache *cache, struct cached_stream *entry) {
+static void link_newest(struct lru *lru, struct lru_entry *entry) {
     entry->newer = NULL;
-    entry->older = cache->newest;
-    if (cache->newest == NULL) {
-        cache->oldest = entry;
+    entry->older = lru->newest;
+    if (lru->newest == NULL) {
+        lru->oldest = entry;
     } else {
-        cache->newest->newer = entry;
+        lru->newest->newer = entry;
     }
-    cache->newest = entry;
+    lru->newest = entry;
 }
 
-static struct cached_stream *find(const struct state_cache *cache, struct str name, int64_t hash) {
-    struct cached_stream *entry = *slot_of(cache, hash);
+static struct lru_entry *find(const struct lru *lru, struct str name, int64_t hash) {
+    struct lru_entry *entry = *slot_of(lru, hash);
     while (entry != NULL && (entry->hash != hash || !str_equal(entry->name, name))) {
         entry = entry->next_in_slot;
     }
     return entry;
 }
 
-static void drop(struct state_cache *cache, struct cached_stream *entry) {
-    struct cached_stream **at = slot_of(cache, entry->hash);
+static void drop(struct lru *lru, struct lru_entry *entry) {
+    struct lru_entry **at = slot_of(lru, entry->hash);
     while (*at != entry) {
         at = &(*at)->next_in_slot;
     }
     *at = entry->next_in_slot;
-    unlink_age(cache, entry);
-    cache->count--;
-    cache->bytes -= size_of(entry);
+    unlink_age(lru, entry);
+    lru->count--;
+    lru->bytes -= size_of(entry);
     free(entry);
 }
 
-static void drop_oldest(struct state_cache *cache) {
-    assert(cache->oldest != NULL && cache->oldest->older == NULL);
-    drop(cache, cache->oldest);
+static void drop_oldest(struct lru *lru) {
+    assert(lru->oldest != NULL && lru->oldest->older == NULL);
+    drop(lru, lru->oldest);
 }
 
-void state_cache_clear(struct state_cache *cache) {
-    while (cache->oldest != NULL) {
-        drop_oldest(cache);
+void lru_clear(struct lru *lru) {
+    while (lru->oldest != NULL) {
+        drop_oldest(lru);
     }
 }
 
-void state_cache_release(struct state_cache *cache) {
-    state_cache_clear(cache);
-    free(cache->slots);
+void lru_release(struct lru *lru) {
+    lru_clear(lru);
+    free(lru->slots);
 }
 
-const struct cached_stream *state_cache_get(struct state_cache *cache, struct str name, int64_t hash) {
-    struct cached_stream *entry = find(cache, name, hash);
-    if (entry != NULL && entry != cache->newest) {
-        unlink_age(cache, entry);
-        link_newest(cache, entry);
+const struct lru_entry *lru_get(struct lru *lru, struct str name, int64_t hash) {
+    struct lru_entry *entry = find(lru, name, hash);
+    if (entry != NULL && entry != lru->newest) {
+        unlink_age(lru, entry);
+        link_newest(lru, entry);
     }
     return entry;
 }
 
-static void grow(struct state_cache *cache) {
-    struct cached_stream **old = cache->slots;
-    size_t old_count = cache->slot_count;
-    cache->slot_count = old_count * 2;
-    cache->slots = slots_make(cache->slot_count);
+static void grow(struct lru *lru) {
+    struct lru_entry **old = lru->slots;
+    size_t old_count = lru->slot_count;
+    lru->slot_count = old_count * 2;
+    lru->slots = slots_make(lru->slot_count);
     for (size_t i = 0; i < old_count; i++) {
-        struct cached_stream *next;
-        for (struct cached_stream *entry = old[i]; entry != NULL; entry = next) {
+        struct lru_entry *next;
+        for (struct lru_entry *entry = old[i]; entry != NULL; entry = next) {
             next = entry->next_in_slot;
-            struct cached_stream **slot = slot_of(cache, entry->hash);
+            struct lru_entry **slot = slot_of(lru, entry->hash);
             entry->next_in_slot = *slot;
             *slot = entry;
         }
@@ -111,41 +111,54 @@ static void grow(struct state_cache *cache) {
     free(old);
 }
 
-/* One piece of memory: the entry, its state, its name. */
-static struct cached_stream *entry_make(struct str name, struct str state) {
-    struct cached_stream *entry = malloc(sizeof *entry + name.len + state.len);
+/* One piece of memory: the entry, its value, its name. */
+static struct lru_entry *entry_copy(const struct lru_entry *from) {
+    struct lru_entry *entry = malloc(sizeof *entry + from->name.len + from->value.len);
     if (entry == NULL) {
         abort();
     }
     char *texts = (char *)(entry + 1);
-    *entry = (struct cached_stream){.state = str_of(texts, state.len), .name = str_of(texts + state.len, name.len)};
-    if (state.len > 0) {
-        memcpy(texts, state.data, state.len);
+    *entry = (struct lru_entry){
+        .name = str_of(texts + from->value.len, from->name.len),
+        .hash = from->hash,
+        .value = str_of(texts, from->value.len),
+        .version = from->version,
+        .mark = from->mark,
+    };
+    if (from->value.len > 0) {
+        memcpy(texts, from->value.data, from->value.len);
     }
-    memcpy(texts + state.len, name.data, name.len);
+    memcpy(texts + from->value.len, from->name.data, from->name.len);
     return entry;
 }
 
-void state_cache_put(struct state_cache *cache, struct str name, int64_t hash, int64_t version, bool parked,
-                     struct str state) {
-    struct cached_stream *entry = entry_make(name, state);
-    entry->hash = hash;
-    entry->version = version;
-    entry->parked = parked;
-    struct cached_stream *before = find(cache, name, hash);
+void lru_put(struct lru *lru, const struct lru_entry *new) {
+    struct lru_entry *entry = entry_copy(new);
+    struct lru_entry *before = find(lru, new->name, new->hash);
     if (before != NULL) {
-        drop(cache, before);
+        drop(lru, before);
     }
-    if (cache->count == cache->slot_count) {
-        grow(cache);
+    if (lru->count == lru->slot_count) {
+        grow(lru);
     }
-    struct cached_stream **slot = slot_of(cache, hash);
+    struct lru_entry **slot = slot_of(lru, entry->hash);
     entry->next_in_slot = *slot;
     *slot = entry;
-    link_newest(cache, entry);
-    cache->count++;
-    cache->bytes += size_of(entry);
-    while (cache->bytes > cache->max_bytes) {
-        drop_oldest(cache);
+    link_newest(lru, entry);
+    lru->count++;
+    lru->bytes += size_of(entry);
+    while (lru->bytes > lru->max_bytes) {
+        drop_oldest(lru);
+    }
+}
+
+void lru_drop(struct lru *lru, int64_t hash) {
+    struct lru_entry *entry = *slot_of(lru, hash);
+    while (entry != NULL) {
+        struct lru_entry *next = entry->next_in_slot;
+        if (entry->hash == hash) {
+            drop(lru, entry);
+        }
+        entry = next;
     }
 }

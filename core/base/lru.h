@@ -1,8 +1,7 @@
-/* cache.h: the states of the streams a view met last, so that most batches need not ask PostgreSQL for them.
+/* lru.h: a bounded cache of named values, of which the least recently used go first.
  *
- * Promise  least recently used go first. It holds only what was committed: whoever uses it clears it after any failure.
- * Bounds   max_bytes, of names, states and bookkeeping.
- * Memory   copies, malloc'ed.
+ * Bounds   max_bytes, of names, values and bookkeeping.
+ * Memory   copies, malloc'ed; out of memory ends the process.
  * Thread   one at a time.        May use: base.
  */
 #pragma once
@@ -11,31 +10,33 @@
 
 #include "core/base/str.h"
 
-struct cached_stream;
+struct lru_entry {
+    struct str name;
+    int64_t hash; /* of the name: the caller's, who has it already */
+    struct str value;
+    int64_t version, mark; /* the caller's own */
+    struct lru_entry *next_in_slot, *newer, *older;
+};
 
-struct state_cache {
-    struct cached_stream **slots;
+struct lru {
+    struct lru_entry **slots;
     size_t slot_count; /* a power of two */
     size_t count;
     size_t bytes;
     size_t max_bytes;
-    struct cached_stream *newest, *oldest;
+    struct lru_entry *newest, *oldest;
 };
 
-struct cached_stream {
-    struct str name;
-    int64_t hash;
-    int64_t version;
-    bool parked;
-    struct str state;
-    struct cached_stream *next_in_slot, *newer, *older;
-};
+void lru_init(struct lru *lru, size_t max_bytes);
+void lru_clear(struct lru *lru);
+void lru_release(struct lru *lru);
 
-void state_cache_init(struct state_cache *cache, size_t max_bytes);
-void state_cache_clear(struct state_cache *cache);
-void state_cache_release(struct state_cache *cache);
+/* NULL when it is not there; valid until the next put, drop or clear. */
+const struct lru_entry *lru_get(struct lru *lru, struct str name, int64_t hash);
 
-/* NULL when it is not there; valid until the next put. */
-const struct cached_stream *state_cache_get(struct state_cache *cache, struct str name, int64_t hash);
-void state_cache_put(struct state_cache *cache, struct str name, int64_t hash, int64_t version, bool parked,
-                     struct str state);
+/* In the place of what had the name before. Only the first five members count; what is larger than the cache is not
+ * kept. */
+void lru_put(struct lru *lru, const struct lru_entry *entry);
+
+/* All with this hash; mostly one or none. */
+void lru_drop(struct lru *lru, int64_t hash);

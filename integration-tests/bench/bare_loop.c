@@ -1,14 +1,18 @@
 /* bare_loop.c: the limit that Kafka sets: consume, transform, produce in transactions, and nothing else.
  *
- * Fills a topic with records of 300 bytes, then reads them in a group and writes one record for each into another
- * topic, with at most IN_FLIGHT records a transaction, by the same transactional writer that the handler uses. Prints
- * records a second.
+ * Reads records of 300 bytes in a group and writes one for each into another topic, by the same transactional writer
+ * that the handler uses, which has two producers in turn.
  *
- *   bare_loop BROKERS PREFIX RECORDS IN_FLIGHT
+ *   bare_loop BROKERS PREFIX SHARDS backlog RECORDS IN_FLIGHT
+ *       a filled topic, with at most IN_FLIGHT records a transaction: prints records a second
+ *   bare_loop BROKERS PREFIX SHARDS alone RECORDS
+ *       one record after the other, each sent when the one before is committed: prints the median in milliseconds from
+ *       sending it to the answered commit
  */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
@@ -16,36 +20,38 @@
 #include "core/log/topics.h"
 #include "core/log/txn.h"
 
-enum { SHARDS = 4, RECORD_BYTES = 300, POLL_MS = 100, FILL_WAIT_MS = 60000 };
+enum { RECORD_BYTES = 300, POLL_MS = 100, FILL_WAIT_MS = 60000, FILL_LINGER_MS = 5, SHARDS_MAX = 64 };
 
 static void die(const char *what, const struct err_info *info) {
     fprintf(stderr, "bare_loop: %s: %s\n", what, info != NULL ? info->text : "");
     exit(EXIT_FAILURE);
 }
 
-static void fill(const char *brokers, const char *topic, int64_t records) {
+static struct log_producer *open_producer(const char *brokers, int linger_ms) {
+    struct log_producer *producer;
+    struct err_info info;
+    const struct log_producer_options options = {
+        .brokers = brokers, .client_id = "bare-loop", .linger_ms = linger_ms, .delivery_timeout_ms = FILL_WAIT_MS};
+    if (log_producer_open(&options, &producer, &info) != ERR_NONE) {
+        die("opening a producer", &info);
+    }
+    return producer;
+}
+
+static void send_one(struct log_producer *producer, const char *topic, int32_t partition) {
     char value[RECORD_BYTES];
     for (int i = 0; i < RECORD_BYTES; i++) {
         value[i] = (char)('a' + i * 7 % 26);
     }
-    struct log_producer *producer;
     struct err_info info;
-    const struct log_producer_options options = {
-        .brokers = brokers, .client_id = "bare-loop", .linger_ms = 5, .delivery_timeout_ms = FILL_WAIT_MS};
-    if (log_producer_open(&options, &producer, &info) != ERR_NONE) {
-        die("opening a producer", &info);
+    enum err err;
+    do { /* the producer's queue is bounded: send on as it empties */
+        err = log_producer_send(producer, topic, partition, STR("key"), str_of(value, sizeof value), NULL, 0, NULL,
+                                NULL, &info);
+    } while (err != ERR_NONE && info.retriable);
+    if (err != ERR_NONE) {
+        die("sending a record", &info);
     }
-    for (int64_t i = 0; i < records; i++) {
-        enum err err;
-        do { /* the producer's queue is bounded: send on as it empties */
-            err = log_producer_send(producer, topic, (int32_t)(i % SHARDS), STR("key"), str_of(value, sizeof value),
-                                    NULL, 0, NULL, NULL, &info);
-        } while (err != ERR_NONE && info.retriable);
-        if (err != ERR_NONE) {
-            die("filling the topic", &info);
-        }
-    }
-    log_producer_close(producer, FILL_WAIT_MS);
 }
 
 static rd_kafka_t *join(const char *brokers, const char *group, const char *topic) {
@@ -67,38 +73,48 @@ static rd_kafka_t *join(const char *brokers, const char *group, const char *topi
     return consumer;
 }
 
+struct loop {
+    const char *brokers;
+    struct log_topics topics;
+    int32_t shards;
+    struct log_txn *txn;
+    rd_kafka_t *consumer;
+    rd_kafka_queue_t *queue;
+    rd_kafka_message_t **messages; /* in_flight places */
+    size_t in_flight;
+};
+
 /* One transaction of what has arrived; how many records it carried. */
-static size_t turn(rd_kafka_t *consumer, rd_kafka_queue_t *queue, struct log_txn *txn, const struct log_topics *topics,
-                   rd_kafka_message_t **messages, size_t in_flight) {
+static int64_t turn(struct loop *loop) {
+    const char *from = loop->topics.names[TOPIC_COMMANDS], *to = loop->topics.names[TOPIC_ORDERS];
     struct err_info info;
-    ssize_t count = rd_kafka_consume_batch_queue(queue, POLL_MS, messages, in_flight);
+    ssize_t count = rd_kafka_consume_batch_queue(loop->queue, POLL_MS, loop->messages, loop->in_flight);
     if (count <= 0) {
         return 0;
     }
-    if (log_txn_begin(txn, &info) != ERR_NONE) {
+    if (log_txn_begin(loop->txn, &info) != ERR_NONE) {
         die("begin", &info);
     }
-    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(SHARDS);
-    size_t carried = 0;
+    rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(loop->shards);
+    int64_t carried = 0;
     for (ssize_t i = 0; i < count; i++) {
-        const rd_kafka_message_t *message = messages[i];
+        const rd_kafka_message_t *message = loop->messages[i];
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            if (log_txn_produce(txn, topics->names[TOPIC_ORDERS], message->partition, STR("key"),
-                                str_of(message->payload, message->len), NULL, 0, &info) != ERR_NONE) {
+            if (log_txn_produce(loop->txn, to, message->partition, STR("key"), str_of(message->payload, message->len),
+                                NULL, 0, &info) != ERR_NONE) {
                 die("produce", &info);
             }
-            rd_kafka_topic_partition_t *place =
-                rd_kafka_topic_partition_list_find(offsets, topics->names[TOPIC_COMMANDS], message->partition);
+            rd_kafka_topic_partition_t *place = rd_kafka_topic_partition_list_find(offsets, from, message->partition);
             if (place == NULL) {
-                place = rd_kafka_topic_partition_list_add(offsets, topics->names[TOPIC_COMMANDS], message->partition);
+                place = rd_kafka_topic_partition_list_add(offsets, from, message->partition);
             }
             place->offset = message->offset + 1;
             carried++;
         }
-        rd_kafka_message_destroy(messages[i]);
+        rd_kafka_message_destroy(loop->messages[i]);
     }
-    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(consumer);
-    enum err err = carried > 0 ? log_txn_commit(txn, offsets, group, &info) : log_txn_abort(txn, &info);
+    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(loop->consumer);
+    enum err err = carried > 0 ? log_txn_commit(loop->txn, offsets, group, &info) : log_txn_abort(loop->txn, &info);
     if (err != ERR_NONE) {
         die("commit", &info);
     }
@@ -107,47 +123,105 @@ static size_t turn(rd_kafka_t *consumer, rd_kafka_queue_t *queue, struct log_txn
     return carried;
 }
 
-int main(int argc, char **argv) {
-    int64_t records, in_flight;
-    if (argc != 5 || !int64_read(str_of_cstr(argv[3]), &records) || !int64_read(str_of_cstr(argv[4]), &in_flight) ||
-        records < 1 || in_flight < 1) {
-        fputs("usage: bare_loop BROKERS PREFIX RECORDS IN_FLIGHT\n", stderr);
-        return 2;
-    }
-    const char *brokers = argv[1];
-    struct log_topics topics;
+static int64_t turn_with_some(struct loop *loop) {
+    int64_t carried;
+    do {
+        carried = turn(loop);
+    } while (carried == 0);
+    return carried;
+}
+
+static void open_loop(struct loop *loop, const char *name) {
     struct err_info info;
-    log_topics_name(&topics, argv[2]);
-    if (log_topics_create(brokers, &topics, SHARDS, 1, &info) != ERR_NONE) {
-        die("creating topics", &info);
-    }
-    fill(brokers, topics.names[TOPIC_COMMANDS], records);
-    struct log_txn *txn;
     const struct log_txn_options options = {
-        .brokers = brokers, .transactional_id = argv[2], .warm_up_topic = topics.names[TOPIC_REPLIES]};
-    if (log_txn_open(&options, &txn, &info) != ERR_NONE) {
+        .brokers = loop->brokers, .transactional_id = name, .warm_up_topic = loop->topics.names[TOPIC_REPLIES]};
+    if (log_txn_open(&options, &loop->txn, &info) != ERR_NONE) {
         die("opening the transactional writer", &info);
     }
-    rd_kafka_t *consumer = join(brokers, argv[2], topics.names[TOPIC_COMMANDS]);
-    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(consumer);
-    rd_kafka_message_t **messages = calloc((size_t)in_flight, sizeof *messages);
-    if (messages == NULL) {
+    loop->consumer = join(loop->brokers, name, loop->topics.names[TOPIC_COMMANDS]);
+    loop->queue = rd_kafka_queue_get_consumer(loop->consumer);
+    loop->messages = calloc(loop->in_flight, sizeof(rd_kafka_message_t *));
+    if (loop->messages == NULL) {
         die("out of memory", NULL);
     }
-    int64_t done = (int64_t)turn(consumer, queue, txn, &topics, messages, (size_t)in_flight);
-    while (done == 0) { /* until the group has settled */
-        done = (int64_t)turn(consumer, queue, txn, &topics, messages, (size_t)in_flight);
+}
+
+static void close_loop(struct loop *loop) {
+    free(loop->messages);
+    rd_kafka_queue_destroy(loop->queue);
+    rd_kafka_consumer_close(loop->consumer);
+    rd_kafka_destroy(loop->consumer);
+    log_txn_close(loop->txn);
+}
+
+static void run_backlog(struct loop *loop, const char *name, int64_t records) {
+    struct log_producer *producer = open_producer(loop->brokers, FILL_LINGER_MS);
+    for (int64_t i = 0; i < records; i++) {
+        send_one(producer, loop->topics.names[TOPIC_COMMANDS], (int32_t)(i % loop->shards));
     }
+    log_producer_close(producer, FILL_WAIT_MS);
+    open_loop(loop, name);
+    int64_t done = turn_with_some(loop); /* the group has settled */
     int64_t began_us = clock_boot_us(), began_at = done;
     while (done < records) {
-        done += (int64_t)turn(consumer, queue, txn, &topics, messages, (size_t)in_flight);
+        done += turn(loop);
     }
     double seconds = (double)(clock_boot_us() - began_us) / MICROS_PER_SECOND;
     printf("%.0f\n", (double)(done - began_at) / seconds);
-    free(messages);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_consumer_close(consumer);
-    rd_kafka_destroy(consumer);
-    log_txn_close(txn);
+}
+
+static int compare_times(const void *a, const void *b) {
+    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static void run_alone(struct loop *loop, const char *name, int64_t records) {
+    struct log_producer *producer = open_producer(loop->brokers, 0);
+    int64_t *times = calloc((size_t)records, sizeof *times);
+    if (times == NULL) {
+        die("out of memory", NULL);
+    }
+    open_loop(loop, name);
+    send_one(producer, loop->topics.names[TOPIC_COMMANDS], 0);
+    turn_with_some(loop); /* the group has settled, all topics are known */
+    for (int64_t i = 0; i < records; i++) {
+        int64_t began_us = clock_boot_us();
+        send_one(producer, loop->topics.names[TOPIC_COMMANDS], 0);
+        turn_with_some(loop);
+        times[i] = clock_boot_us() - began_us;
+    }
+    qsort(times, (size_t)records, sizeof *times, compare_times);
+    printf("%.3f\n", (double)times[records / 2] / MICROS_PER_MS);
+    free(times);
+    log_producer_close(producer, FILL_WAIT_MS);
+}
+
+static bool number_read(const char *text, int64_t most, int64_t *ret_number) {
+    return int64_read(str_of_cstr(text), ret_number) && *ret_number >= 1 && *ret_number <= most;
+}
+
+int main(int argc, char **argv) {
+    int64_t shards, records, in_flight = 1;
+    bool is_backlog = argc == 7 && strcmp(argv[4], "backlog") == 0;
+    bool is_alone = argc == 6 && strcmp(argv[4], "alone") == 0;
+    if (!(is_backlog || is_alone) || !number_read(argv[3], SHARDS_MAX, &shards) ||
+        !number_read(argv[5], INT32_MAX, &records) || (is_backlog && !number_read(argv[6], INT32_MAX, &in_flight))) {
+        fputs("usage: bare_loop BROKERS PREFIX SHARDS backlog RECORDS IN_FLIGHT\n"
+              "       bare_loop BROKERS PREFIX SHARDS alone RECORDS\n",
+              stderr);
+        return 2;
+    }
+    struct loop loop = {.brokers = argv[1], .shards = (int32_t)shards, .in_flight = (size_t)in_flight};
+    struct err_info info;
+    log_topics_name(&loop.topics, argv[2]);
+    if (log_topics_create(loop.brokers, &loop.topics, loop.shards, 1, &info) != ERR_NONE) {
+        die("creating topics", &info);
+    }
+    if (is_backlog) {
+        run_backlog(&loop, argv[2], records);
+    } else {
+        run_alone(&loop, argv[2], records);
+    }
+    close_loop(&loop);
     return 0;
 }

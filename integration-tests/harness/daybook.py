@@ -26,6 +26,16 @@ VIEWS = ("products", "stock", "carts", "orders", "payments")
 _numbers = itertools.count(1)
 
 
+def metrics_of(page):
+    """What the process that serves this page tells, by name and labels."""
+    figures = Counter()
+    for line in httpx.get(f"{page}/metrics", timeout=10).text.splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            figures[name] += float(value)
+    return figures
+
+
 class Daybook:
     """Installations on one stack do not see each other: topics, groups, transactional ids and the database are named
     after the installation.
@@ -135,10 +145,7 @@ class Daybook:
         """/metrics, each line's value by its name and labels; added up when several processes have it."""
         figures = Counter()
         for page in self.pages:
-            for line in httpx.get(f"{page}/metrics", timeout=10).text.splitlines():
-                if not line.startswith("#"):
-                    name, _, value = line.rpartition(" ")
-                    figures[name] += float(value)
+            figures.update(metrics_of(page))
         return figures
 
     def views_have_seen_all(self):

@@ -1,0 +1,70 @@
+"""make bench-compare: what differs between two runs of make bench beyond their noise.
+
+    python compare.py BEFORE.json NOW.json
+
+Each figure is divided by its limit of the same round where it has one, so that a slower machine is no regression. The
+rounds of both runs are then compared as two samples by the Mann-Whitney U test, exact for so few: a difference counts
+when p < 0.05 and the medians are 5 % apart. Fails when something became worse.
+"""
+
+import itertools
+import json
+import statistics
+import sys
+from pathlib import Path
+
+P_MOST = 0.05
+CHANGE_LEAST = 0.05
+
+
+def relative(rows: dict[str, dict], name: str) -> list[float]:
+    row = rows[name]
+    limit = rows.get(row["limit"])
+    return [a / b for a, b in zip(row["rounds"], limit["rounds"])] if limit else row["rounds"]
+
+
+def u_of(first: tuple[float, ...], second: tuple[float, ...]) -> float:
+    """In how many pairs the first is larger; half a one for a tie."""
+    return sum((a > b) + 0.5 * (a == b) for a in first for b in second)
+
+
+def p_value(first: list[float], second: list[float]) -> float:
+    """Two-sided, over all ways to deal the values out."""
+    pool, middle = first + second, len(first) * len(second) / 2
+    seen = abs(u_of(tuple(first), tuple(second)) - middle)
+    ways = as_far = 0
+    for chosen in itertools.combinations(range(len(pool)), len(first)):
+        taken = set(chosen)
+        u = u_of(tuple(pool[i] for i in chosen), tuple(v for i, v in enumerate(pool) if i not in taken))
+        ways += 1
+        as_far += abs(u - middle) >= seen
+    return as_far / ways
+
+
+def rows_of(path: str) -> dict[str, dict]:
+    return {row["name"]: row for row in json.loads(Path(path).read_text())["rows"] if row.get("rounds")}
+
+
+def main() -> None:
+    if len(sys.argv) != 3:
+        raise SystemExit("usage: compare.py BEFORE.json NOW.json")
+    before, now = rows_of(sys.argv[1]), rows_of(sys.argv[2])
+    worse = 0
+    print(f"{'figure (by its limit, where it has one)':60} {'before':>10} {'now':>10} {'change':>8} {'p':>6}")
+    for name in now:
+        if name not in before or name.startswith("limit:"):
+            continue
+        old, new = relative(before, name), relative(now, name)
+        change = statistics.median(new) / statistics.median(old) - 1 if statistics.median(old) else 0.0
+        p = p_value(old, new)
+        counts = p < P_MOST and abs(change) >= CHANGE_LEAST
+        is_worse = counts and (change > 0) == now[name]["small"]
+        worse += is_worse
+        verdict = "WORSE" if is_worse else "better" if counts else ""
+        print(f"{name:60} {statistics.median(old):10.3g} {statistics.median(new):10.3g} {change:+8.1%} {p:6.3f}  {verdict}")
+    if worse:
+        raise SystemExit(f"{worse} figures became worse")
+
+
+if __name__ == "__main__":
+    main()
