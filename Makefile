@@ -38,6 +38,8 @@ CPPFLAGS := -I. -Ibuild -D_GNU_SOURCE -isystem /usr/share/include/llhttp $(shell
 CFLAGS := -std=gnu17 -g $(if $(filter fuzz,$(MODE)),,$(WARNINGS)) $(MODE_$(MODE)) -pthread
 LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now $(filter -fsanitize=% --coverage,$(MODE_$(MODE)))
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+# Of the program alone: docs/performance.md says what it gives. Sanitizers bring a malloc of their own.
+ALLOCATOR := $(if $(filter release,$(MODE)),-lmimalloc)
 
 # ---- what is built from what -------------------------------------------------------------------------------------
 # The simulator defines what others call of the outside (librdkafka, libuv ...): it is linked into nothing else.
@@ -126,7 +128,7 @@ FORCE:
 
 $(BUILD)/daybook: $(call object,$(COMMANDS)) $(BUILD)/libdaybook.a
 	$(SAY) link $@
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(call object,$(COMMANDS)) $(BUILD)/libdaybook.a $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(call object,$(COMMANDS)) $(BUILD)/libdaybook.a $(ALLOCATOR) $(LDLIBS)
 
 # A subcommand's test has all subcommands at hand, but not their main.
 $(BUILD)/cmd/%_test: $(BUILD)/cmd/%_test.o $(call object,$(filter-out cmd/main.c,$(COMMANDS))) $(BUILD)/libdaybook.a

@@ -2,7 +2,6 @@
 #include "cmd/command.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -223,14 +222,6 @@ static void prepare_descriptors(const struct config *config, unsigned roles) {
     }
 }
 
-/* Memory that one thread takes and another frees stays with the taker's arena. By itself glibc makes eight of them a
- * core for our fifty threads, and each keeps what its busiest moment needed. */
-enum { MALLOC_ARENAS_MAX = 2 };
-
-static void bound_malloc(void) {
-    (void)mallopt(M_ARENA_MAX, MALLOC_ARENAS_MAX);
-}
-
 static void block_signals(sigset_t *signals) {
     sigemptyset(signals);
     sigaddset(signals, SIGINT);
@@ -246,7 +237,6 @@ static int run(const struct config *config, int argc, char **argv) {
     /* Blocked here, before any thread starts, so that all threads leave the signals to wait_for_end. */
     sigset_t signals;
     block_signals(&signals);
-    bound_malloc();
     prepare_descriptors(config, roles);
     forbid_core_files(config);
     if (roles & ROLE_GATEWAY) {

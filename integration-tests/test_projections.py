@@ -249,6 +249,14 @@ def test_an_event_that_comes_twice_is_projected_once(installed, log):
         wait_caught_up(installed, "stock")
     assert installed.sql.value("SELECT sum(on_hand_delta)::bigint FROM stock.movements") == 10
     assert installed.sql.value("SELECT on_hand FROM stock.stock") == 10
+    # And by a projector that remembers nothing, which takes a stream whose first event it is shown for a new one.
+    log.append("stock", delivery, log.received("COFFEE", 7, 7), delivery)
+    with projector(installed):
+        wait_caught_up(installed, "stock")
+    assert installed.sql.value("SELECT sum(on_hand_delta)::bigint FROM stock.movements") == 17
+    assert installed.sql.value("SELECT on_hand FROM stock.stock WHERE sku = 'COFFEE'") == 7
+    assert installed.sql.value("SELECT count(*) FROM stock.parked") == 0
+    assert_as_the_log_says(installed, "stock")
 
 
 def test_compare_names_the_rows_that_differ_and_a_rebuild_mends_them_under_a_running_projector(installed, log):

@@ -36,11 +36,48 @@ void arena_init(struct arena *arena, size_t max_bytes) {
     *arena = (struct arena){.max_bytes = max_bytes};
 }
 
+void arena_keep(struct arena *arena, size_t bytes) {
+    arena->keep_bytes = bytes;
+}
+
+static void blocks_free(struct arena_block *block) {
+    while (block != NULL) {
+        struct arena_block *older = block->older;
+        free(block);
+        block = older;
+    }
+}
+
+/* Takes a block out of use: into the spare ones while there is room for it. */
+static void block_give_back(struct arena *arena, struct arena_block *block) {
+    if (block->capacity > arena->keep_bytes || arena->spare_bytes > arena->keep_bytes - block->capacity) {
+        free(block);
+        return;
+    }
+    block->used = 0;
+    block->older = arena->spare;
+    arena->spare = block;
+    arena->spare_bytes += block->capacity;
+}
+
+/* A spare block that has room for `size`; NULL: there is none. */
+static struct arena_block *block_take_spare(struct arena *arena, size_t size) {
+    for (struct arena_block **at = &arena->spare; *at != NULL; at = &(*at)->older) {
+        struct arena_block *block = *at;
+        if (block->capacity >= size) {
+            *at = block->older;
+            arena->spare_bytes -= block->capacity;
+            return block;
+        }
+    }
+    return NULL;
+}
+
 void arena_reset(struct arena *arena) {
     while (arena->newest != NULL && arena->newest->older != NULL) {
         struct arena_block *block = arena->newest;
         arena->newest = block->older;
-        free(block);
+        block_give_back(arena, block);
     }
     if (arena->newest != NULL) {
         arena->newest->used = 0;
@@ -49,16 +86,18 @@ void arena_reset(struct arena *arena) {
 }
 
 void arena_release(struct arena *arena) {
-    arena_reset(arena);
-    free(arena->newest);
-    arena->newest = NULL;
+    blocks_free(arena->newest);
+    blocks_free(arena->spare);
+    arena->newest = arena->spare = NULL;
+    arena->used_bytes = arena->spare_bytes = 0;
 }
 
 size_t arena_left(const struct arena *arena) {
     return arena->max_bytes - arena->used_bytes;
 }
 
-void *arena_try(struct arena *arena, size_t size) {
+/* Memory with anything in it. */
+static void *take(struct arena *arena, size_t size) {
     if (size > arena_left(arena)) {
         return NULL;
     }
@@ -70,7 +109,8 @@ void *arena_try(struct arena *arena, size_t size) {
     if (block == NULL || block->capacity - block->used < rounded) {
         /* Each block is as large as all before it, so a large batch costs few mallocs. */
         size_t capacity = arena->used_bytes > ARENA_BLOCK_MIN_BYTES ? arena->used_bytes : ARENA_BLOCK_MIN_BYTES;
-        struct arena_block *fresh = block_create(capacity > rounded ? capacity : rounded);
+        struct arena_block *fresh = block_take_spare(arena, rounded);
+        fresh = fresh != NULL ? fresh : block_create(capacity > rounded ? capacity : rounded);
         fresh->older = block;
         arena->newest = fresh;
         block = fresh;
@@ -78,7 +118,12 @@ void *arena_try(struct arena *arena, size_t size) {
     void *piece = block->bytes + block->used;
     block->used += rounded;
     arena->used_bytes += rounded;
-    return memset(piece, 0, size);
+    return piece;
+}
+
+void *arena_try(struct arena *arena, size_t size) {
+    void *piece = take(arena, size);
+    return piece == NULL ? NULL : memset(piece, 0, size);
 }
 
 void *arena_alloc(struct arena *arena, size_t size) {
@@ -88,7 +133,7 @@ void *arena_alloc(struct arena *arena, size_t size) {
 }
 
 bool arena_str_try(struct arena *arena, struct str text, struct str *ret_copy) {
-    char *copy = arena_try(arena, text.len);
+    char *copy = take(arena, text.len);
     if (copy == NULL) {
         return false;
     }
@@ -106,15 +151,33 @@ struct str arena_str_copy(struct arena *arena, struct str text) {
     return copy;
 }
 
+struct str arena_join(struct arena *arena, struct str first, struct str second) {
+    char *text = take(arena, (size_t)first.len + second.len);
+    assert(text != NULL && "arena: its maximum is too small for what our own limits allow");
+    if (first.len > 0) {
+        memcpy(text, first.data, first.len);
+    }
+    if (second.len > 0) {
+        memcpy(text + first.len, second.data, second.len);
+    }
+    return str_of(text, first.len + second.len);
+}
+
 struct str arena_printf(struct arena *arena, const char *format, ...) {
+    char small[256]; /* most texts: they are made once, and copied */
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    int len = vsnprintf(small, sizeof small, format, args);
     va_end(args);
     assert(len >= 0);
-    char *text = arena_alloc(arena, (size_t)len + 1);
-    vsnprintf(text, (size_t)len + 1, format, again);
+    char *text = take(arena, (size_t)len + 1);
+    assert(text != NULL && "arena: its maximum is too small for what our own limits allow");
+    if ((size_t)len < sizeof small) {
+        memcpy(text, small, (size_t)len + 1);
+    } else {
+        vsnprintf(text, (size_t)len + 1, format, again);
+    }
     va_end(again);
     return str_of(text, (size_t)len);
 }

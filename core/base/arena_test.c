@@ -57,6 +57,38 @@ static void nothing_is_given_past_the_maximum(void **state) {
     assert_null(arena_try(arena, 1));
 }
 
+static void what_a_reset_keeps_is_given_again(void **state) {
+    struct arena *arena = *state;
+    arena_keep(arena, TEST_MAX_BYTES / 2);
+    for (int round = 0; round < 3; round++) {
+        while (arena_left(arena) >= 1000) { /* several blocks, each as large as all before it */
+            char *piece = arena_alloc(arena, 1000);
+            for (size_t i = 0; i < 1000; i++) {
+                assert_int_equal(piece[i], 0);
+            }
+            memset(piece, 1, 1000);
+        }
+        arena_reset(arena);
+        assert_int_equal(arena_left(arena), TEST_MAX_BYTES);
+        assert_in_range(arena->spare_bytes, 1, TEST_MAX_BYTES / 2);
+    }
+}
+
+static void texts_are_joined_and_printed(void **state) {
+    struct arena *arena = *state;
+    assert_true(str_equal(arena_join(arena, STR("cmd_"), STR("01J")), STR("cmd_01J")));
+    assert_true(str_equal(arena_join(arena, (struct str){0}, STR("a")), STR("a")));
+    struct str printed = arena_printf(arena, "%s-%d", "a", 7);
+    assert_true(str_equal(printed, STR("a-7")));
+    assert_int_equal(printed.data[printed.len], '\0');
+    for (int len = 250; len < 260; len++) { /* around what is printed once */
+        printed = arena_printf(arena, "%*d", len, 7);
+        assert_int_equal(printed.len, len);
+        assert_int_equal(printed.data[len - 1], '7');
+        assert_int_equal(printed.data[len], '\0');
+    }
+}
+
 static void a_reset_arena_gives_all_of_it_again(void **state) {
     struct arena *arena = *state;
     for (int round = 0; round < 3; round++) {
@@ -141,6 +173,8 @@ static void a_removed_item_leaves_the_others_in_their_order(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_a_reset_keeps_is_given_again, arena_setup, arena_teardown),
+        cmocka_unit_test_setup_teardown(texts_are_joined_and_printed, arena_setup, arena_teardown),
         cmocka_unit_test_setup_teardown(pieces_are_zeroed_and_aligned_and_stay_where_they_are, arena_setup,
                                         arena_teardown),
         cmocka_unit_test_setup_teardown(a_piece_larger_than_a_block_is_given, arena_setup, arena_teardown),

@@ -21,7 +21,7 @@ struct str payment_id(struct arena *arena, struct str order, int32_t number) {
 }
 
 struct str sku_stream(struct arena *arena, struct str sku) {
-    return arena_printf(arena, "sku_%.*s", STR_ARGS(sku));
+    return arena_join(arena, STR("sku_"), sku);
 }
 
 struct str sku_of_stream(struct str stream) {

@@ -27,9 +27,9 @@ enum { DECISIONS_PER_COMMAND_MAX = 1100 };
 
 #define BATCH_MAX_BYTES ((size_t)512 * 1024 * 1024)
 #define BATCH_FULL_BYTES ((size_t)48 * 1024 * 1024)
-#define KEPT_MAX_BYTES ((size_t)16 * 1024 * 1024)
+#define KEPT_MAX_BYTES ((size_t)32 * 1024 * 1024)
 
-enum { KEPT_BATCHES_MAX = 16 };
+enum { KEPT_BATCHES_MAX = 64 };
 
 struct engine_options {
     const struct aggregates *aggregates;

@@ -26,7 +26,7 @@ static void id_bytes(const char *tag, struct str cause, uint64_t number, uint8_t
 static struct str id_text(struct arena *arena, const char *prefix, const uint8_t bytes[ULID_BYTES]) {
     char text[ULID_TEXT_LEN];
     ulid_write(bytes, text);
-    return arena_printf(arena, "%s%.*s", prefix, ULID_TEXT_LEN, text);
+    return arena_join(arena, str_of_cstr(prefix), str_of(text, sizeof text));
 }
 
 struct str event_id_of(struct arena *arena, struct str command_id, uint32_t index) {

@@ -7,6 +7,7 @@ enum { DEAD_LETTER_HEADERS_MAX = 6 };
 void outbox_init(struct outbox *outbox, size_t max_bytes) {
     *outbox = (struct outbox){0};
     arena_init(&outbox->arena, max_bytes);
+    arena_keep(&outbox->arena, OUTBOX_KEEP_BYTES);
 }
 
 void outbox_clear(struct outbox *outbox) {

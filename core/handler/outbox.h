@@ -11,6 +11,9 @@
 #include "core/log/record.h"
 #include "core/log/topics.h"
 
+/* What the arena keeps from one time that it is cleared to the next. */
+#define OUTBOX_KEEP_BYTES ((size_t)64 * 1024 * 1024)
+
 struct out_record {
     enum log_topic topic;
     int32_t partition;

@@ -100,7 +100,7 @@ struct str command_id_of_hash(struct arena *arena, const uint8_t *hash) {
     bytes[0] &= (uint8_t)~COMMAND_AT_ONCE_BIT;
     char text[ULID_TEXT_LEN];
     ulid_write(bytes, text);
-    return arena_printf(arena, "cmd_%.*s", ULID_TEXT_LEN, text);
+    return arena_join(arena, STR("cmd_"), str_of(text, sizeof text));
 }
 
 void chain_hash(struct str value, uint8_t ret_hash[CHAIN_HASH_BYTES]) {
@@ -137,8 +137,7 @@ size_t event_headers(struct arena *arena, const struct event *event, struct str 
     size_t count = 0;
     ret_headers[count++] = (struct log_header){"ce_specversion", STR("1.0")};
     ret_headers[count++] = (struct log_header){"ce_id", event->meta.event_id};
-    ret_headers[count++] =
-        (struct log_header){"ce_type", arena_printf(arena, "daybook.%s.%s", info->family, info->name)};
+    ret_headers[count++] = (struct log_header){"ce_type", str_of_cstr(info->ce_type)};
     ret_headers[count++] = (struct log_header){"ce_source", source};
     ret_headers[count++] = (struct log_header){"ce_subject", event->meta.stream};
     ret_headers[count++] = (struct log_header){"ce_time", arena_str_copy(arena, str_of(time, time_len))};

@@ -8,7 +8,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 PACKAGES=(
     # the build
     gcc libc6-dev make pkg-config
-    librdkafka-dev libpq-dev libavro-dev libuv1-dev libjansson-dev liblmdb-dev libsodium-dev
+    librdkafka-dev libpq-dev libavro-dev libuv1-dev libjansson-dev liblmdb-dev libmimalloc-dev libsodium-dev
     libcurl4-openssl-dev libssl-dev node-llhttp
     # the servers
     postgresql-15 maven

@@ -18,6 +18,7 @@ void batch_init(struct view_batch *batch, const struct view *view) {
 void batch_begin(struct view_batch *batch, struct arena *arena) {
     batch->arena = arena;
     batch->record = NULL;
+    batch->stream_is_new = false;
     for (size_t i = 0; i < batch->view->table_count; i++) {
         batch->tables[i] = (struct table_changes){0};
         map_init(&batch->tables[i].by_key, arena);
@@ -78,7 +79,9 @@ static struct row_change *change_of_key(struct view_batch *batch, size_t table, 
     struct table_changes *changes = &batch->tables[table];
     void **place = map_at(&changes->by_key, key_of(batch, shape, values));
     if (*place == NULL) {
-        *place = add_change(batch, changes, shape->column_count);
+        struct row_change *change = add_change(batch, changes, shape->column_count);
+        change->is_new = batch->stream_is_new;
+        *place = change;
     }
     return *place;
 }
@@ -95,6 +98,7 @@ void view_upsert(struct view_batch *batch, size_t table, const struct view_value
         change->values[i].number += before;
     }
     changes->present_count += change->present ? 0 : 1;
+    changes->new_count += change->is_new && !change->present ? 1 : 0;
     change->present = true;
 }
 
@@ -110,6 +114,7 @@ void view_delete(struct view_batch *batch, size_t table, const struct view_value
         }
     }
     changes->present_count -= change->present ? 1 : 0;
+    changes->new_count -= change->is_new && change->present ? 1 : 0;
     changes->deleted_count += change->deleted ? 0 : 1;
     change->present = false;
     change->deleted = true;

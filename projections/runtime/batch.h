@@ -16,6 +16,7 @@ struct row_change {
     struct row_change *next;
     bool deleted; /* the row that was there before the batch goes */
     bool present; /* and this one is there afterwards */
+    bool is_new;  /* no row with its key can be there: its stream begins in this batch */
     struct view_value *values;
 };
 
@@ -24,6 +25,7 @@ struct table_changes {
     struct row_change *first, *last;
     size_t deleted_count;
     size_t present_count;
+    size_t new_count; /* of these */
 };
 
 struct view_batch {
@@ -31,6 +33,7 @@ struct view_batch {
     struct arena *arena;
     struct table_changes tables[VIEW_TABLES_MAX];
     const struct log_record *record; /* being projected */
+    bool stream_is_new;              /* of that record */
     struct buf scratch;
     struct buf key;
 };

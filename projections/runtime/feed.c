@@ -206,7 +206,9 @@ void feed_close(struct feed *feed) {
 /* ---- one batch ------------------------------------------------------------------------------------------------------
  */
 
-static enum err load_streams(struct feed *feed, struct fold *fold, struct err_info *info) {
+/* A stream whose first event comes is new, and needs no look into the table; `may_be_new` is false where PostgreSQL has
+ * just refused what was written under that belief. */
+static enum err load_streams(struct feed *feed, struct fold *fold, bool may_be_new, struct err_info *info) {
     for (uint32_t i = 0; i < fold->streams.count; i++) {
         struct fold_stream *stream = fold->streams.entries[i].value;
         const struct lru_entry *cached = lru_get(&feed->states, stream->name, stream->hash);
@@ -215,6 +217,8 @@ static enum err load_streams(struct feed *feed, struct fold *fold, struct err_in
             stream->parked = cached->mark != 0;
             stream->state = arena_str_copy(&feed->arena, cached->value);
             stream->loaded = true;
+        } else {
+            stream->is_new = may_be_new && stream->begins;
         }
     }
     return view_writer_load(feed->writer, fold, info);
@@ -274,20 +278,26 @@ static void committed(struct feed *feed, const struct fold *fold, size_t move_co
     count_fates(feed, fold, counts);
 }
 
-/* `refused` is empty, or why PostgreSQL would not have the batch's one event, which is then parked. `ret_refused` tells
- * that PostgreSQL would not have the data. */
-static enum err project_batch(struct feed *feed, const struct log_record *records, size_t count, struct str refused,
-                              struct feed_counts *counts, size_t *ret_taken, bool *ret_refused, struct err_info *info) {
+/* How a batch is tried. */
+struct attempt {
+    bool may_be_new;    /* see load_streams */
+    struct str refused; /* why PostgreSQL would not have its one event, which is then parked; else empty */
+};
+
+/* `ret_refused` tells that PostgreSQL would not have the data. */
+static enum err project_batch(struct feed *feed, const struct log_record *records, size_t count,
+                              const struct attempt *attempt, struct feed_counts *counts, size_t *ret_taken,
+                              bool *ret_refused, struct err_info *info) {
     arena_reset(&feed->arena);
     batch_begin(&feed->batch, &feed->arena);
     struct fold fold;
     fold_read(&fold, feed->view, &feed->arena, records, count);
-    enum err failure = load_streams(feed, &fold, info);
+    enum err failure = load_streams(feed, &fold, attempt->may_be_new, info);
     if (failure != ERR_NONE) {
         return failure;
     }
-    if (!str_is_empty(refused) && fold.items[0].stream != NULL) {
-        fold_park(&fold, refused);
+    if (!str_is_empty(attempt->refused) && fold.items[0].stream != NULL) {
+        fold_park(&fold, attempt->refused);
     } else {
         fold_plan(&fold);
         failure = fold_project(&fold, &feed->batch, info);
@@ -317,19 +327,23 @@ static size_t batch_size(const struct feed *feed, const struct log_record *recor
 static enum err project_all(struct feed *feed, const struct log_record *records, size_t count,
                             struct feed_counts *counts, struct err_info *info) {
     size_t done = 0;
+    bool may_be_new = true;
     bool park = false; /* the next event is to be parked: it was refused when it came alone */
     struct err_info refusal = {0};
     while (done < count) {
         size_t size = park ? 1 : batch_size(feed, records + done, count - done);
-        struct str why = park ? str_of_cstr(refusal.text) : STR("");
+        struct attempt attempt = {.may_be_new = may_be_new, .refused = park ? str_of_cstr(refusal.text) : STR("")};
         struct err_info trouble = {0};
         bool refused = false;
         size_t taken = 0;
-        enum err failure = project_batch(feed, records + done, size, why, counts, &taken, &refused, &trouble);
+        enum err failure = project_batch(feed, records + done, size, &attempt, counts, &taken, &refused, &trouble);
         if (failure == ERR_NONE) {
             done += taken;
             park = false;
+            may_be_new = true;
             feed->events_max = feed->events_max * 2 > FEED_EVENTS_MAX ? FEED_EVENTS_MAX : feed->events_max * 2;
+        } else if (refused && may_be_new) {
+            may_be_new = false; /* a repeat of a stream's first event, perhaps */
         } else if (refused && !park) {
             feed->events_max = size > 1 ? size / 2 : 1;
             park = size == 1;

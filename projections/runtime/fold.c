@@ -24,6 +24,7 @@ static struct fold_stream *stream_of(struct fold *fold, const struct event *even
         struct fold_stream *stream = arena_alloc(fold->arena, sizeof *stream);
         stream->name = event->meta.stream;
         stream->hash = (int64_t)stream_hash(stream->name, topic);
+        stream->begins = event->meta.version == 1;
         *place = stream;
     }
     return *place;
@@ -178,6 +179,7 @@ enum err fold_project(struct fold *fold, struct view_batch *batch, struct err_in
             evolve(fold, stream, &item->event);
         }
         batch->record = item->record;
+        batch->stream_is_new = stream->is_new && fold->view->fold != NULL;
         fold->view->project(batch, fold->arena, &item->event, stream->decoded, stream->last_item == i);
     }
     batch->record = NULL;

@@ -32,6 +32,8 @@ struct fold_stream {
     int64_t version;
     bool parked;
     bool loaded;
+    bool begins; /* its first event of the batch is its very first: unless that is a repeat, nothing is stored of it */
+    bool is_new; /* nothing is stored of it: its rows are inserted, and refused where there are some after all */
     struct str state; /* encoded: before the batch, and after fold_project that after it */
     bool changed;     /* version, parked or state are not as they were */
     size_t last_item; /* the last event to be applied */

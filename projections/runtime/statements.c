@@ -49,7 +49,7 @@ static void put_on_conflict(struct buf *sql, const struct view_table *shape) {
 
 /* The arrays are unnested in the select list, side by side: in FROM each would be written out and read again, which is
  * half of the statement's cost. */
-void statement_insert(struct buf *sql, const struct view_table *shape) {
+void statement_add(struct buf *sql, const struct view_table *shape) {
     buf_printf(sql, "INSERT INTO %s AS t (", shape->name);
     put_columns(sql, shape, false, "");
     buf_printf(sql, ") SELECT ");
@@ -58,6 +58,10 @@ void statement_insert(struct buf *sql, const struct view_table *shape) {
         buf_printf(sql, "%sunnest($%zu::%s)%s", i > 0 ? ", " : "", i + 1, array_type(column->type),
                    column->type == VIEW_TEXT_ARRAY ? "::text[]" : "");
     }
+}
+
+void statement_insert(struct buf *sql, const struct view_table *shape) {
+    statement_add(sql, shape);
     if (!shape->append_only) {
         put_on_conflict(sql, shape);
     }

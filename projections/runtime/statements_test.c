@@ -47,6 +47,13 @@ static void a_row_of_an_append_only_table_never_replaces_another(void **state) {
                  " unnest($3::json[])");
 }
 
+static void a_row_that_is_new_is_added(void **state) {
+    (void)state;
+    assert_makes(statement_add, &sums,
+                 "INSERT INTO sums AS t (a, b, n, tags) SELECT unnest($1::text[]), unnest($2::bigint[]),"
+                 " unnest($3::bigint[]), unnest($4::text[])::text[]");
+}
+
 static void rows_are_deleted_by_their_keys(void **state) {
     (void)state;
     assert_makes(statement_delete, &sums,
@@ -58,6 +65,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_that_is_there_is_replaced_and_its_additive_columns_are_added_to),
         cmocka_unit_test(a_row_of_an_append_only_table_never_replaces_another),
+        cmocka_unit_test(a_row_that_is_new_is_added),
         cmocka_unit_test(rows_are_deleted_by_their_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

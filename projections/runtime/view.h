@@ -7,7 +7,9 @@
  *          batch) and evolves it with the aggregate's own evolve: one fold, so a command's answer and a later GET say
  *          the same. (ADR 0007.)
  * Promise  `project` is pure: same rows for the same events, whatever the batches. Rows of one key are owned by one
- *          stream family; what sums over streams is added (`additive`), never set.
+ *          stream family; what sums over streams is added (`additive`), never set. In a view that folds, a row belongs
+ *          to the one stream whose events make it: before its first event there is none, and the row is inserted
+ *          without looking for one.
  * Thread   the projector's.      May use: log, pg, domain.
  */
 #pragma once

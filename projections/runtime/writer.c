@@ -23,6 +23,7 @@ enum {
 struct table_writer {
     const struct view_table *shape;
     char insert[NAME_MAX_BYTES];
+    char add[NAME_MAX_BYTES];
     char delete[NAME_MAX_BYTES];
 };
 
@@ -49,11 +50,16 @@ static enum err prepare_table(struct pg_session *session, struct table_writer *t
                               struct err_info *info) {
     *table = (struct table_writer){.shape = shape};
     snprintf(table->insert, sizeof table->insert, "insert_%s", shape->name);
+    snprintf(table->add, sizeof table->add, "add_%s", shape->name);
     snprintf(table->delete, sizeof table->delete, "delete_%s", shape->name);
     struct buf sql;
     buf_init(&sql, SQL_MAX_BYTES);
     statement_insert(&sql, shape);
     enum err failure = prepare(session, table->insert, &sql, info);
+    if (failure == ERR_NONE && !shape->append_only) {
+        statement_add(&sql, shape);
+        failure = prepare(session, table->add, &sql, info);
+    }
     if (failure == ERR_NONE && !shape->append_only) {
         statement_delete(&sql, shape);
         failure = prepare(session, table->delete, &sql, info);
@@ -211,19 +217,34 @@ static void send_arrays(struct view_writer *writer, struct pg_pipeline *pipeline
     pg_pipeline_send(pipeline, statement, params, count);
 }
 
-/* Either the rows that go (by their keys) or those that are there afterwards. A key is in `changes` once, so
- * ON CONFLICT never meets one twice. */
+/* Those that go, by their keys; those that are new; all others that are there afterwards. */
+enum row_kind { ROWS_GONE, ROWS_NEW, ROWS_SET };
+
+static bool is_of_kind(const struct row_change *change, enum row_kind kind) {
+    switch (kind) {
+    case ROWS_GONE:
+        return change->deleted;
+    case ROWS_NEW:
+        return change->present && change->is_new;
+    case ROWS_SET:
+        return change->present && !change->is_new;
+    }
+    assert(false);
+}
+
+/* A key is in `changes` once, so ON CONFLICT never meets one twice. */
 static void send_rows(struct view_writer *writer, struct pg_pipeline *pipeline, const struct table_writer *table,
-                      const struct table_changes *changes, bool gone) {
-    const char *statement = gone ? table->delete : table->insert;
-    int array_count = begin_piece(writer, table->shape, gone);
+                      const struct table_changes *changes, enum row_kind kind) {
+    const char *statement = kind == ROWS_GONE ? table->delete : kind == ROWS_NEW ? table->add : table->insert;
+    bool keys_only = kind == ROWS_GONE;
+    int array_count = begin_piece(writer, table->shape, keys_only);
     for (const struct row_change *change = changes->first; change != NULL; change = change->next) {
-        if (gone ? !change->deleted : !change->present) {
+        if (!is_of_kind(change, kind)) {
             continue;
         }
-        if (put_row(writer, table->shape, change->values, gone) >= PIECE_BYTES) {
+        if (put_row(writer, table->shape, change->values, keys_only) >= PIECE_BYTES) {
             send_arrays(writer, pipeline, statement, array_count);
-            begin_piece(writer, table->shape, gone);
+            begin_piece(writer, table->shape, keys_only);
         }
     }
     if (writer->arrays[0].count > 0) {
@@ -235,9 +256,11 @@ static void send_rows(struct view_writer *writer, struct pg_pipeline *pipeline, 
  */
 
 static void add_row(struct table_changes *changes, struct arena *arena, const struct view_value *values,
-                    size_t column_count) {
+                    size_t column_count, bool is_new) {
     struct row_change *change = arena_alloc(arena, sizeof *change);
     change->present = true;
+    change->is_new = is_new;
+    changes->new_count += is_new;
     change->values = arena_alloc(arena, column_count * sizeof *values);
     memcpy(change->values, values, column_count * sizeof *values);
     change->next = changes->first;
@@ -251,7 +274,7 @@ static void changed_streams(const struct fold *fold, struct table_changes *chang
         if (stream->changed) {
             struct view_value row[] = {view_text(stream->name), view_number(stream->hash), view_number(stream->version),
                                        view_number(stream->parked), view_text(stream->state)};
-            add_row(changes, fold->arena, row, ARRAY_LENGTH(row));
+            add_row(changes, fold->arena, row, ARRAY_LENGTH(row), stream->is_new);
         }
     }
 }
@@ -271,7 +294,7 @@ static void parked_events(const struct fold *fold, struct table_changes *changes
                                    version,
                                    view_number(item->record->timestamp_us),
                                    view_text(item->why)};
-        add_row(changes, fold->arena, row, ARRAY_LENGTH(row));
+        add_row(changes, fold->arena, row, ARRAY_LENGTH(row), false);
     }
 }
 
@@ -302,10 +325,13 @@ static void send_tables(struct view_writer *writer, struct pg_pipeline *pipeline
     for (size_t i = 0; i < writer->table_count; i++) {
         const struct table_changes *changes = i < of_view ? &batch->tables[i] : &own[i - of_view];
         if (changes->deleted_count > 0) {
-            send_rows(writer, pipeline, &writer->tables[i], changes, true);
+            send_rows(writer, pipeline, &writer->tables[i], changes, ROWS_GONE);
         }
-        if (changes->present_count > 0) {
-            send_rows(writer, pipeline, &writer->tables[i], changes, false);
+        if (changes->new_count > 0) {
+            send_rows(writer, pipeline, &writer->tables[i], changes, ROWS_NEW);
+        }
+        if (changes->present_count > changes->new_count) {
+            send_rows(writer, pipeline, &writer->tables[i], changes, ROWS_SET);
         }
     }
 }
@@ -366,7 +392,7 @@ enum err view_writer_load(struct view_writer *writer, struct fold *fold, struct 
     pg_array_begin(names, PG_ELEMENT_TEXT);
     for (uint32_t i = 0; i < fold->streams.count; i++) {
         const struct fold_stream *stream = fold->streams.entries[i].value;
-        if (!stream->loaded) {
+        if (!stream->loaded && !stream->is_new) {
             pg_array_bytes(names, stream->name);
         }
     }

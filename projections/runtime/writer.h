@@ -5,8 +5,8 @@
  *          rows stay locked until the commit, so two projectors never write one partition's rows at the same time.
  * How      two round trips a batch. BEGIN, the fence and all rows go out in one pipeline; their results are looked at;
  *          then COMMIT or ROLLBACK. A table's rows are one statement, prepared once, with an array a column: INSERT ...
- *          SELECT unnest(...), ON CONFLICT DO UPDATE unless the table is append-only, and a DELETE by keys before
- *          it. (Temporary staging tables cost more than the rows: each commit truncates them all.) The commit is
+ *          SELECT unnest(...), ON CONFLICT DO UPDATE unless the rows are new or the table is append-only, and a
+ *          DELETE by keys before it. (Temporary staging tables cost more than the rows: each commit truncates them all.) The commit is
  *          asynchronous (synchronous_commit off): rows and position go together, so a crash of the server only means
  *          projecting its last moments again.
  * Failure  ERR_MALFORMED: PostgreSQL refused the data (SQLSTATE class 22 or 23). After any failure the transaction is
@@ -37,5 +37,5 @@ MUST_CHECK enum err view_writer_write(struct view_writer *writer, struct view_ba
                                       const struct position_move *moves, size_t move_count, bool notify,
                                       struct err_info *info);
 
-/* Fills in what is stored of the fold's streams that are not `loaded` yet; states are copied into its arena. */
+/* Fills in what is stored of the fold's streams that are neither `loaded` nor new; states are copied into its arena. */
 MUST_CHECK enum err view_writer_load(struct view_writer *writer, struct fold *fold, struct err_info *info);

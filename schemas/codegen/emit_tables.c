@@ -39,6 +39,7 @@ static const char codec_top[] =
     "    const char *name; /* \"CartOpened\" */\n"
     "    const char *family;\n"
     "    uint32_t schema_id; /* of the newest version, which event_encode writes */\n"
+    "    const char *ce_type; /* the CloudEvents type: \"daybook.carts.CartOpened\" */\n"
     "};\n"
     "\n"
     "/* NULL for a type that is none. */\n"
@@ -144,8 +145,8 @@ static void emit_info_rows(struct emitter *emitter, struct buf *out, enum schema
     for (size_t s = 0; s < emitter->model->subject_count; s++) {
         const struct subject *subject = &emitter->model->subjects[s];
         if (subject->kind == kind) {
-            buf_printf(out, "    {%s, \"%s\", \"%s\", %u},\n", type_constant(emitter, subject), subject->name,
-                       subject->family, subject->newest->id);
+            buf_printf(out, "    {%s, \"%s\", \"%s\", %u, \"daybook.%s.%s\"},\n", type_constant(emitter, subject),
+                       subject->name, subject->family, subject->newest->id, subject->family, subject->name);
         }
     }
 }

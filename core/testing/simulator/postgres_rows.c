@@ -240,7 +240,8 @@ static enum run add_to(struct request *request, const struct view_table *shape, 
     return RUN_DONE;
 }
 
-static enum run insert_row(struct backend *backend, struct request *request, size_t table, struct str *cells) {
+static enum run insert_row(struct backend *backend, struct request *request, size_t table, struct str *cells,
+                           bool adds) {
     const struct view_table *shape = pg_store_table(table)->shape;
     enum run run = check_nulls(request, pg_store_table(table), cells);
     if (run != RUN_DONE) {
@@ -252,7 +253,7 @@ static enum run insert_row(struct backend *backend, struct request *request, siz
         return wait_for(backend, holder);
     }
     const struct stored_row *before = pg_store_find(&backend->txn, table, row->key);
-    if (before != NULL && shape->append_only) {
+    if (before != NULL && adds) {
         return refuse(request, REFUSED_DATA, "duplicate key value violates unique constraint \"%s_pkey\"", shape->name);
     }
     const struct pg_store_change *change = pg_store_changed(&backend->txn, table, row->key);
@@ -273,7 +274,7 @@ enum run run_insert_rows(struct backend *backend, struct request *request, struc
     size_t table, columns;
     enum run run = begin_rows(backend, request, statement, &table, &columns);
     for (; run == RUN_DONE && statement->row_at < statement->row_count; statement->row_at++) {
-        run = insert_row(backend, request, table, &statement->cells[statement->row_at * columns]);
+        run = insert_row(backend, request, table, &statement->cells[statement->row_at * columns], statement->sql.adds);
         if (run != RUN_DONE) {
             break;
         }

@@ -82,6 +82,7 @@ static bool read_made(struct str text, struct sql *sql) {
     if (take(&rest, "INSERT INTO ")) {
         sql->words[0] = take_word(&rest);
         sql->kind = SQL_INSERT_ROWS;
+        sql->adds = memmem(text.data, text.len, STR(" ON CONFLICT ").data, STR(" ON CONFLICT ").len) == NULL;
         return str_starts_with(rest, STR(" AS t ("));
     }
     if (take(&rest, "DELETE FROM ")) {
@@ -212,12 +213,12 @@ static void put_updates(struct buf *sql, const struct view_table *shape) {
     }
 }
 
-static void put_insert(struct buf *sql, const struct view_table *shape) {
+static void put_insert(struct buf *sql, const struct view_table *shape, bool adds) {
     buf_printf(sql, "INSERT INTO %s AS t (", shape->name);
     put_each(sql, shape, ALL, "#");
     buf_printf(sql, ") SELECT ");
     put_each(sql, shape, ALL, "unnest($%::^");
-    if (!shape->append_only) {
+    if (!shape->append_only && !adds) {
         buf_printf(sql, " ON CONFLICT (");
         put_each(sql, shape, KEYS, "#");
         buf_printf(sql, ") DO UPDATE SET ");
@@ -249,7 +250,7 @@ void sql_check_rows(const struct sql *sql, const struct view_table *shape) {
     struct buf expected;
     buf_init(&expected, UINT32_MAX);
     if (sql->kind == SQL_INSERT_ROWS) {
-        put_insert(&expected, shape);
+        put_insert(&expected, shape, sql->adds);
     } else if (sql->kind == SQL_DELETE_ROWS) {
         put_delete(&expected, shape);
     } else {

@@ -77,6 +77,7 @@ struct sql {
     enum sql_kind kind;
     struct str words[SQL_WORDS_MAX]; /* what stood for '@' and '~' */
     struct str text;
+    bool adds;               /* SQL_INSERT_ROWS: a row that is there is an error */
     const struct view *view; /* SQL_CREATE_VIEW */
 };
 
