@@ -80,6 +80,9 @@ void replay_begin(struct replay *replay, const struct replay_options *options,
                   const struct replay_range ranges[TOPIC_COUNT], bool *ret_fits) {
     *replay = (struct replay){.options = *options};
     arena_init(&replay->arena, REPLAY_ARENA_MAX_BYTES);
+    if (!options->is_endless) { /* it is over soon */
+        arena_keep(&replay->arena, 2 * REPLAY_PORTION_BYTES);
+    }
     *ret_fits = sources_begin(replay, ranges);
 }
 

@@ -13,7 +13,7 @@
 
 #include "core/handler/fold.h"
 
-#define REPLAY_PORTION_BYTES ((size_t)16 * 1024 * 1024)
+#define REPLAY_PORTION_BYTES ((size_t)48 * 1024 * 1024)
 #define REPLAY_ARENA_MAX_BYTES ((size_t)256 * 1024 * 1024)
 
 /* The log as replays need it. */

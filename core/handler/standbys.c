@@ -350,7 +350,7 @@ static void record_take(struct standbys *standbys, const struct log_record *reco
     } else {
         standbys->report.replayed += replay->replayed - replayed;
         standbys->folded_bytes += replay->arena.used_bytes - before;
-        if (standbys->folded_bytes > REPLAY_PORTION_BYTES) {
+        if (standbys->folded_bytes > STANDBYS_PORTION_BYTES) {
             open_write(standbys, now_us);
         }
     }

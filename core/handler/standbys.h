@@ -9,7 +9,7 @@
  *          takes the shard over looks for himself. What was taken and not written is forgotten, never written late.
  * Disk     a store that cannot be written, or any while less than a twentieth of the disk (1 GiB at most) is free, is
  *          thrown away, so that the stores of owned shards have the room. It is tried again with back-off.
- * Bounds   `most` stores; REPLAY_PORTION_BYTES of records folded and not yet written, over all of them together;
+ * Bounds   `most` stores; STANDBYS_PORTION_BYTES of records folded and not yet written, over all of them together;
  *          back-off from STANDBY_BACKOFF_MIN_S to STANDBY_BACKOFF_MAX_S.
  * Thread   claims, unclaims and reports: any, and they never wait for a broker. All else: one, the standbys' own.
  *          Times are of CLOCK_BOOTTIME.          May use: log, domain.
@@ -24,6 +24,8 @@ enum {
     STANDBY_BACKOFF_MAX_S = 1800,
     STANDBY_WRITE_EVERY_MS = 1000, /* at the latest: what is not written is read again after a claim */
 };
+
+#define STANDBYS_PORTION_BYTES ((size_t)16 * 1024 * 1024)
 
 struct standbys_options {
     const char *data_dir;

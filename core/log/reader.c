@@ -20,6 +20,7 @@ enum {
     FETCH_PARTITION_BYTES = 4 * 1024 * 1024,
     FETCH_BYTES = 16 * 1024 * 1024,
     FETCH_WAIT_MS = 50,
+    NUDGE_MS = 100,
 };
 
 struct log_reader {
@@ -34,6 +35,11 @@ struct log_reader {
 
     rd_kafka_topic_t *topics[TOPICS_MAX]; /* looked up ahead, and held so that they stay known */
     int topic_count;
+
+    /* What is assigned, and how much of it was taken since its leaders were asked something: see leaders_nudge. */
+    rd_kafka_topic_partition_list_t *assigned;
+    int64_t nudge_after_bytes;
+    int64_t taken_bytes;
 
     rd_kafka_message_t **lent; /* until the next poll */
     size_t lent_count;
@@ -100,6 +106,7 @@ enum err log_reader_open(const struct log_reader_options *options, struct log_re
     reader->fetch_min_bytes = options->fetch_min_bytes;
     reader->fetch_wait_ms = options->fetch_wait_ms > 0 ? options->fetch_wait_ms : FETCH_WAIT_MS;
     int64_t queue_max_bytes = options->queue_max_bytes > 0 ? options->queue_max_bytes : QUEUE_MAX_BYTES;
+    reader->nudge_after_bytes = queue_max_bytes / 2;
     enum err err = consumer_new(reader, options->isolation, queue_max_bytes, &reader->client, info);
     if (err != ERR_NONE) {
         log_reader_close(reader);
@@ -133,6 +140,9 @@ void log_reader_close(struct log_reader *reader) {
     drop_failed(reader);
     for (int i = 0; i < reader->topic_count; i++) {
         rd_kafka_topic_destroy(reader->topics[i]);
+    }
+    if (reader->assigned != NULL) {
+        rd_kafka_topic_partition_list_destroy(reader->assigned);
     }
     if (reader->client != NULL) {
         rd_kafka_queue_destroy(reader->queue);
@@ -187,7 +197,11 @@ enum err log_reader_assign(struct log_reader *reader, const struct log_partition
             partitions[i].offset;
     }
     rd_kafka_resp_err_t error = rd_kafka_assign(reader->client, list);
-    rd_kafka_topic_partition_list_destroy(list);
+    if (reader->assigned != NULL) {
+        rd_kafka_topic_partition_list_destroy(reader->assigned);
+    }
+    reader->assigned = list;
+    reader->taken_bytes = 0;
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return client_error(info, error, "assigning partitions");
     }
@@ -229,6 +243,20 @@ static struct log_record record_of(rd_kafka_message_t *message) {
     };
 }
 
+/* Whether its full queue has room again librdkafka 2.0.2 looks once a second, or when something else makes the thread
+ * of a partition's leader wake up (2.2 has fetch.queue.backoff.ms for it). A question does: it is asked each time that
+ * half the queue was taken, and its answer is not looked at. */
+static void leaders_nudge(struct log_reader *reader) {
+    if (reader->taken_bytes < reader->nudge_after_bytes) {
+        return;
+    }
+    reader->taken_bytes = 0;
+    for (int i = 0; i < reader->assigned->cnt; i++) {
+        reader->assigned->elems[i].offset = RD_KAFKA_OFFSET_END;
+    }
+    (void)rd_kafka_offsets_for_times(reader->client, reader->assigned, NUDGE_MS);
+}
+
 /* Fills `lent` from the client's queue: waits for the first, takes what else is there. (Asking for a batch with a
  * time-out would wait until the batch is full.) */
 static void fetch(struct log_reader *reader, int timeout_ms, size_t capacity) {
@@ -244,6 +272,10 @@ static void fetch(struct log_reader *reader, int timeout_ms, size_t capacity) {
     reader->lent[0] = first;
     ssize_t more = capacity > 1 ? rd_kafka_consume_batch_queue(reader->queue, 0, reader->lent + 1, capacity - 1) : 0;
     reader->lent_count = 1 + (more > 0 ? (size_t)more : 0);
+    for (size_t i = 0; i < reader->lent_count; i++) {
+        reader->taken_bytes += (int64_t)(reader->lent[i]->len + reader->lent[i]->key_len);
+    }
+    leaders_nudge(reader);
 }
 
 /* An error behind records is kept for the next poll; what came behind the error is kept out: a not retriable one ends

@@ -164,8 +164,8 @@ class Figures:
     # ---- reading
 
     def orders_by_id(self, connections: int) -> float:
-        """Different orders, in the order of their ids' hashes."""
-        rows = Sql(self.daybook.sql.connection_string).rows("SELECT id FROM orders.orders ORDER BY hashtext(id) LIMIT 10000")
+        """So many different orders in turn that none is asked for twice while a front keeps it."""
+        rows = Sql(self.daybook.sql.connection_string).rows("SELECT id FROM orders.orders ORDER BY hashtext(id) LIMIT 100000")
         script = self.folder / "orders.lua"
         paths = ",".join(f'"/v1/orders/{row["id"]}"' for row in rows)
         script.write_text(
@@ -193,6 +193,8 @@ class Figures:
                 "--duration", CROWD_S,
             )  # fmt: skip
         refused = sum(report["errors"].values()) + report["not_started"] + report["unknown"]
+        if refused > 0:
+            print(f"  errors {report['errors']}, not started {report['not_started']}, unknown {report['unknown']}", flush=True)
         return {
             "p99": report["latency_ms"]["update"]["p99"],
             "errors": refused,
@@ -200,7 +202,8 @@ class Figures:
         }
 
     def open_carts(self) -> float:
-        """Bytes that the service has grown by for each open cart."""
+        """Bytes that the service has grown by for each open cart, when its buffers have their size."""
+        self.carts(self.uniform, OPEN_CARTS // 2)[0].unlink()
         before_mib = self.daybook.service.memory_mib()
         self.carts(self.uniform, OPEN_CARTS)[0].unlink()
         return (self.daybook.service.memory_mib() - before_mib) * 1024 * 1024 / OPEN_CARTS
