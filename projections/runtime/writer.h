@@ -6,9 +6,9 @@
  * How      two round trips a batch. BEGIN, the fence and all rows go out in one pipeline; their results are looked at;
  *          then COMMIT or ROLLBACK. A table's rows are one statement, prepared once, with an array a column: INSERT ...
  *          SELECT unnest(...), ON CONFLICT DO UPDATE unless the rows are new or the table is append-only, and a
- *          DELETE by keys before it. (Temporary staging tables cost more than the rows: each commit truncates them all.) The commit is
- *          asynchronous (synchronous_commit off): rows and position go together, so a crash of the server only means
- *          projecting its last moments again.
+ *          DELETE by keys before it. (Temporary staging tables cost more than the rows: each commit truncates them
+ *          all.) The commit is asynchronous (synchronous_commit off): rows and position go together, so a crash of
+ *          the server only means projecting its last moments again.
  * Failure  ERR_MALFORMED: PostgreSQL refused the data (SQLSTATE class 22 or 23). After any failure the transaction is
  *          rolled back; whether a failed COMMIT happened is told by the position, which the caller loads again.
  * Thread   one at a time.        May use: pg.
