@@ -7,6 +7,7 @@ import io
 import json
 import random
 import struct
+import time
 from contextlib import contextmanager
 
 import fastavro
@@ -63,11 +64,11 @@ class Log:
         body = {"currency": currency, "lines": [], "total": euros(0)}
         return self.event("carts", "CartOpened", cart, body, version)
 
-    def cart_updated(self, cart, quantity, version=None):
+    def cart_updated(self, cart, quantity, version=None, title="Tea"):
         line = {
             "sku": "TEA",
             "product": "prod_1",
-            "title": "Tea",
+            "title": title,
             "quantity": quantity,
             "unit_price": euros(100),
             "total": euros(100 * quantity),
@@ -89,12 +90,12 @@ class Log:
     def _delivered(error, _):
         assert error is None, error
 
-    def carts(self, first, count, updates=4):
+    def carts(self, first, count, updates=4, title="Tea"):
         """`count` carts with `updates` changes each, over all shards, interleaved."""
         names = [f"cart_{number:026d}" for number in range(first, first + count)]
         for change in range(updates + 1):
             for number, name in enumerate(names):
-                value = self.cart_updated(name, change) if change else self.cart_opened(name)
+                value = self.cart_updated(name, change, title=title) if change else self.cart_opened(name)
                 self.producer.produce(self.daybook.topic("carts"), value, partition=number % 4)
             self.producer.poll(0)
         assert self.producer.flush(60) == 0
@@ -280,6 +281,15 @@ def test_compare_names_the_rows_that_differ_and_a_rebuild_mends_them_under_a_run
         wait_caught_up(installed, "carts", "stock")
     assert installed.sql.value("SELECT count(*) FROM carts.carts WHERE total_minor = 400") == 150
     assert_as_the_log_says(installed, "carts", "stock")
+
+
+def test_what_is_read_ahead_holds_up_no_rebuild(installed, log):
+    """40 MB, of which 2 MiB are read ahead: librdkafka by itself looks once a second whether there is room for more."""
+    log.carts(0, 1000, updates=10, title="Tea " * 1000)
+    began = time.monotonic()
+    installed.run("projection", "rebuild", "carts", "--switch")
+    assert time.monotonic() - began < 5
+    assert installed.sql.value("SELECT count(*) FROM carts.carts") == 1000
 
 
 def test_projection_list_tells_where_each_view_stands(installed, log):
