@@ -46,10 +46,10 @@ static int64_t version_wanted(const struct position *position, uint64_t hash) {
 }
 
 const struct lru_entry *page_cache_find(struct page_cache *cache, const struct page_question *question,
-                                        const struct position *position) {
+                                        const struct position *position, int64_t version_seen) {
     const struct lru_entry *page = lru_get(&cache->pages, question->stream, (int64_t)question->hash);
     bool is_good = page != NULL && question->asked_at - page->mark < (int64_t)PAGE_KEPT_MS * MICROS_PER_MS &&
-                   page->mark > cache->good_after[question->view] &&
+                   page->mark > cache->good_after[question->view] && page->version >= version_seen &&
                    page->version >= version_wanted(position, question->hash);
     cache->asked++;
     cache->found += is_good;
@@ -58,6 +58,10 @@ const struct lru_entry *page_cache_find(struct page_cache *cache, const struct p
 
 void page_cache_keep(struct page_cache *cache, const struct page_question *question, int64_t version,
                      struct str document) {
+    const struct lru_entry *before = lru_get(&cache->pages, question->stream, (int64_t)question->hash);
+    if (before != NULL && before->version < version) {
+        lru_drop(&cache->pages, (int64_t)question->hash); /* nobody goes back behind what is answered now */
+    }
     if (question->moves == cache->moves[question->view] && document.len <= CACHED_PAGE_MAX_BYTES) {
         lru_put(&cache->pages, &(struct lru_entry){.name = question->stream,
                                                    .hash = (int64_t)question->hash,

@@ -3,7 +3,7 @@
  *
  * Promise  a page is gone when its view has told that its stream changed, at the latest PAGE_KEPT_MS after it was read:
  *          so much may a notification be late, or lost. What was read while the view moved is not kept at all.
- *          Whoever brings a Daybook-Position is given no page that is older than it says.
+ *          Whoever says what he has seen, by a Daybook-Position or by If-None-Match, is given no older page.
  * Bounds   PAGES_MAX_BYTES a loop, CACHED_PAGE_MAX_BYTES a page; least recently used go first.
  * Thread   the loop's.          May use: base, projections' contracts.
  */
@@ -38,9 +38,10 @@ void page_cache_release(struct page_cache *cache);
 struct page_question page_cache_ask(const struct page_cache *cache, const char *view, enum log_topic topic,
                                     struct str stream, int64_t now_boot_us);
 
-/* NULL: ask the database. Valid until the next call; `version` is the stream's, `value` the document. */
+/* NULL: ask the database. `version_seen`: the client has that one, or a newer; 0: he does not say. Valid until the next
+ * call; `version` is the stream's, `value` the document. */
 const struct lru_entry *page_cache_find(struct page_cache *cache, const struct page_question *question,
-                                        const struct position *position);
+                                        const struct position *position, int64_t version_seen);
 
 /* What the database answered. */
 void page_cache_keep(struct page_cache *cache, const struct page_question *question, int64_t version,

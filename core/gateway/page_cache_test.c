@@ -38,7 +38,7 @@ static void keep(struct str order, int64_t version, int64_t ms) {
 
 static bool is_there(struct str order, int64_t ms) {
     struct page_question question = ask(order, ms);
-    return page_cache_find(&cache, &question, &nothing_seen) != NULL;
+    return page_cache_find(&cache, &question, &nothing_seen, 0) != NULL;
 }
 
 /* The view tells of a commit that changed this stream; an empty one: of one that names none. */
@@ -58,7 +58,7 @@ static void a_page_is_found_for_a_second(void **state) {
     assert_false(is_there(ORDER, 10));
     keep(ORDER, 3, 10);
     struct page_question question = ask(ORDER, 11);
-    const struct lru_entry *page = page_cache_find(&cache, &question, &nothing_seen);
+    const struct lru_entry *page = page_cache_find(&cache, &question, &nothing_seen, 0);
     assert_non_null(page);
     assert_int_equal(page->version, 3);
     assert_true(str_equal(page->value, STR("{}")));
@@ -83,7 +83,7 @@ static void a_notice_that_names_no_stream_ends_all_pages_of_its_view(void **stat
     keep(ORDER, 3, 10);
     moved("orders", STR(""), 11);
     assert_false(is_there(ORDER, 12));
-    assert_non_null(page_cache_find(&cache, &cart, &nothing_seen));
+    assert_non_null(page_cache_find(&cache, &cart, &nothing_seen, 0));
     keep(ORDER, 4, 13);
     assert_true(is_there(ORDER, 13));
     moved("tickets", STR(""), 14); /* a view that this release does not have */
@@ -109,9 +109,20 @@ static void who_has_seen_more_is_given_no_older_page(void **state) {
     struct position seen = {0};
     position_add(&seen, question.hash, 3);
     position_add(&seen, stream_hash(OTHER, TOPIC_ORDERS), 9); /* another stream's document */
-    assert_non_null(page_cache_find(&cache, &question, &seen));
+    assert_non_null(page_cache_find(&cache, &question, &seen, 0));
     position_add(&seen, question.hash, 4);
-    assert_null(page_cache_find(&cache, &question, &seen));
+    assert_null(page_cache_find(&cache, &question, &seen, 0));
+    assert_non_null(page_cache_find(&cache, &question, &nothing_seen, 3));
+    assert_null(page_cache_find(&cache, &question, &nothing_seen, 4));
+}
+
+static void a_newer_answer_ends_an_older_page(void **state) {
+    (void)state;
+    keep(ORDER, 3, 10);
+    struct page_question question = ask(ORDER, 11);
+    moved("orders", OTHER, 12); /* so what comes now is not kept */
+    page_cache_keep(&cache, &question, 4, STR("{}"));
+    assert_false(is_there(ORDER, 13));
 }
 
 static void missed_notices_end_all_pages(void **state) {
@@ -145,6 +156,7 @@ int main(void) {
         TEST(a_notice_that_names_no_stream_ends_all_pages_of_its_view),
         TEST(what_was_read_while_the_view_moved_is_not_kept),
         TEST(who_has_seen_more_is_given_no_older_page),
+        TEST(a_newer_answer_ends_an_older_page),
         TEST(missed_notices_end_all_pages),
         TEST(a_large_document_is_not_kept),
     };

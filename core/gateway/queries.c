@@ -93,9 +93,20 @@ struct by_id {
     enum log_topic topic; /* of that stream */
 };
 
+/* The version that If-None-Match says the client has, when it names one; else 0. */
+static int64_t version_seen(struct request *request) {
+    struct str etag = http_request_field(request->exchange, "if-none-match");
+    etag = str_starts_with(etag, STR("W/")) ? str_from(etag, 2) : etag;
+    int64_t version;
+    bool is_ours = etag.len > 2 && etag.data[0] == '"' && etag.data[etag.len - 1] == '"' &&
+                   int64_read(str_of(etag.data + 1, etag.len - 2), &version);
+    return is_ours ? version : 0;
+}
+
 static bool answer_from_page(struct query_run *run) {
     struct request *request = run->request;
-    const struct lru_entry *page = page_cache_find(&request->loop->pages, &run->page, &run->position);
+    const struct lru_entry *page =
+        page_cache_find(&request->loop->pages, &run->page, &run->position, version_seen(request));
     if (page != NULL) {
         answer_document(request, arena_printf(request_arena(request), "%lld", (long long)page->version), page->value);
     }

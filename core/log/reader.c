@@ -265,8 +265,10 @@ static void fetch(struct log_reader *reader, int timeout_ms, size_t capacity) {
         assert(reader->lent != NULL);
         reader->lent_capacity = capacity;
     }
+    leaders_nudge(reader); /* now, when the caller is done with what he took */
     rd_kafka_message_t *first = rd_kafka_consumer_poll(reader->client, timeout_ms);
     if (first == NULL) {
+        reader->taken_bytes = 0; /* the queue is empty */
         return;
     }
     reader->lent[0] = first;
@@ -275,7 +277,6 @@ static void fetch(struct log_reader *reader, int timeout_ms, size_t capacity) {
     for (size_t i = 0; i < reader->lent_count; i++) {
         reader->taken_bytes += (int64_t)(reader->lent[i]->len + reader->lent[i]->key_len);
     }
-    leaders_nudge(reader);
 }
 
 /* An error behind records is kept for the next poll; what came behind the error is kept out: a not retriable one ends

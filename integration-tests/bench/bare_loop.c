@@ -88,10 +88,15 @@ struct loop {
 static int64_t turn(struct loop *loop) {
     const char *from = loop->topics.names[TOPIC_COMMANDS], *to = loop->topics.names[TOPIC_ORDERS];
     struct err_info info;
-    ssize_t count = rd_kafka_consume_batch_queue(loop->queue, POLL_MS, loop->messages, loop->in_flight);
-    if (count <= 0) {
+    /* The first is waited for; asking for all with a time-out would wait until they are so many. */
+    loop->messages[0] = rd_kafka_consumer_poll(loop->consumer, POLL_MS);
+    if (loop->messages[0] == NULL) {
         return 0;
     }
+    ssize_t more = loop->in_flight == 1
+                       ? 0
+                       : rd_kafka_consume_batch_queue(loop->queue, 0, loop->messages + 1, loop->in_flight - 1);
+    ssize_t count = 1 + (more > 0 ? more : 0);
     if (log_txn_begin(loop->txn, &info) != ERR_NONE) {
         die("begin", &info);
     }

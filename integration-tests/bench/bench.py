@@ -64,7 +64,8 @@ class Round:
         self.measure("GET answered 304", figures.not_modified, CONNECTIONS)
         self.measure(table.COPY, limits.copy)
         self.measure("rebuild of the view of orders", figures.rebuild)
-        self.measure("state restored from the log", figures.restore)
+        if figures.daybook.settings["shards"] == 1:
+            self.measure("state restored from the log", figures.restore)
 
     def checkouts(self) -> None:
         name = "checkouts of two lines confirmed over HTTP"
@@ -83,7 +84,7 @@ class Round:
 
     def run_once(self) -> None:
         figures = self.figures
-        self.measure("memory for each open cart", figures.open_carts)
+        self.measure("memory of the service for each open cart", figures.open_carts)
         if self.wanted("10,000 shoppers connected, each acting every 5 s: p99"):
             crowd = figures.crowd()
             self.note("10,000 shoppers connected, each acting every 5 s: p99", crowd["p99"])

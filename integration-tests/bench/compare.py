@@ -4,11 +4,14 @@
 
 Each figure is divided by its limit of the same round where it has one, so that a slower machine is no regression. The
 rounds of both runs are then compared as two samples by the Mann-Whitney U test, exact for so few: a difference counts
-when p < 0.05 and the medians are 5 % apart. Fails when something became worse.
+when p < 0.05 and the medians are 5 % apart. Fails when something became worse, or is not there any more. What is measured
+once a run, or in too few rounds to tell (less than 4 beside 4), is shown and not judged; where nothing can be judged it fails
+as well. Something that was 0 and shall be small (errors) became worse with any other value.
 """
 
 import itertools
 import json
+import math
 import statistics
 import sys
 from pathlib import Path
@@ -49,7 +52,8 @@ def main() -> None:
     if len(sys.argv) != 3:
         raise SystemExit("usage: compare.py BEFORE.json NOW.json")
     before, now = rows_of(sys.argv[1]), rows_of(sys.argv[2])
-    worse = 0
+    worse = judged = 0
+    missing = sorted(before.keys() - now.keys())
     print(f"{'figure (by its limit, where it has one)':60} {'before':>10} {'now':>10} {'change':>8} {'p':>6}")
     for name in now:
         if name not in before or name.startswith("limit:"):
@@ -57,13 +61,20 @@ def main() -> None:
         old, new = relative(before, name), relative(now, name)
         change = statistics.median(new) / statistics.median(old) - 1 if statistics.median(old) else 0.0
         p = p_value(old, new)
-        counts = p < P_MOST and abs(change) >= CHANGE_LEAST
-        is_worse = counts and (change > 0) == now[name]["small"]
+        can_tell = 2 / math.comb(len(old) + len(new), len(old)) < P_MOST
+        judged += can_tell
+        counts = can_tell and p < P_MOST and abs(change) >= CHANGE_LEAST
+        appeared = now[name]["small"] and statistics.median(old) == 0 < statistics.median(new)
+        is_worse = appeared or (counts and (change > 0) == now[name]["small"])
         worse += is_worse
-        verdict = "WORSE" if is_worse else "better" if counts else ""
+        verdict = "WORSE" if is_worse else "better" if counts else "" if can_tell else "not judged"
         print(f"{name:60} {statistics.median(old):10.3g} {statistics.median(new):10.3g} {change:+8.1%} {p:6.3f}  {verdict}")
+    if missing:
+        raise SystemExit(f"not there any more: {', '.join(missing)}")
     if worse:
         raise SystemExit(f"{worse} figures became worse")
+    if not judged:
+        raise SystemExit("too few rounds to tell anything: 4 in each run at least")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ ROWS = (
     Row("GET answered 304", "requests/s", HELLO, ratio=0.6),
     Row("rebuild of the view of orders", "rows/s", COPY, ratio=0.4),
     Row("state restored from the log", "records/s", value=400_000),
-    Row("memory for each open cart", "bytes", value=1024, small=True),
+    Row("memory of the service for each open cart", "bytes", value=1024, small=True),
     Row("10,000 shoppers connected, each acting every 5 s: p99", "ms", value=100, small=True),
     Row("10,000 shoppers: errors", "errors", value=0, small=True),
     Row("10,000 shoppers: memory for each connection", "KiB", value=20, small=True),
