@@ -123,13 +123,8 @@ static void answer_by_id(struct request *request, const struct by_id *what) {
         return;
     }
     if (what->has_etag) {
-        if (!query_run_take_position(run)) {
-            return;
-        }
+        run->from_memory = answer_from_page;
         run->page = page_cache_ask(&request->loop->pages, what->views[0], what->topic, stream, clock_boot_us());
-        if (answer_from_page(run)) {
-            return;
-        }
     }
     query_run_start(run, what->views);
 }

@@ -65,20 +65,14 @@ static void on_lost(struct request *request) {
     } /* else the statement's answer comes first */
 }
 
-bool query_run_take_position(struct query_run *run) {
+void query_run_start(struct query_run *run, const char *const *views) {
     struct request *request = run->request;
     struct problem problem;
+    request->on_lost = on_lost;
+    request->waiting = run;
     if (!intake_position(request->exchange, &request->loop->gateway->secret, &run->position, &problem)) {
         request_problem(request, &problem);
-        return false;
-    }
-    return true;
-}
-
-void query_run_start(struct query_run *run, const char *const *views) {
-    run->request->on_lost = on_lost;
-    run->request->waiting = run;
-    if (query_run_take_position(run)) {
+    } else if (run->from_memory == NULL || !run->from_memory(run)) {
         run->views = views;
         wait_for_views(run); /* without a position there is nothing to wait for */
     }

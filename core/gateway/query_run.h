@@ -22,6 +22,7 @@ struct query_run {
     const struct pg_statement *statement;
     struct str parameters[QUERY_PARAMETERS_MAX];
     const struct str *values; /* the statement's parameters: those above, or what was put in their place */
+    bool (*from_memory)(struct query_run *run); /* answers without the database if it can; NULL: it never can */
     void (*on_rows)(struct query_run *run, const PGresult *result);
     bool is_list; /* it may take long, and then stands behind its like alone */
     /* By id: */
@@ -34,9 +35,6 @@ struct query_run {
 struct query_run *query_run_create(struct request *request, const struct pg_statement *statement);
 /* For one that stands inside something larger, which is zeroed. */
 void query_run_init(struct query_run *run, struct request *request, const struct pg_statement *statement);
-
-/* What the client has seen; when it is refused, the request is answered. query_run_start does it as well. */
-MUST_CHECK bool query_run_take_position(struct query_run *run);
 
 /* `views`: those that the statement reads; NULL-terminated. */
 void query_run_start(struct query_run *run, const char *const *views);

@@ -4,16 +4,12 @@
  *   backlog BROKERS PREFIX SHARDS CARTS UPDATES
  */
 #include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "core/base/shard.h"
-#include "core/base/text.h"
 #include "core/base/timestamp.h"
-#include "core/log/producer.h"
 #include "core/log/record.h"
 #include "core/log/topics.h"
+#include "integration-tests/bench/bench.h"
 
 enum { LINGER_MS = 5, WAIT_MS = 60000, COUNT_MAX = 10000000, LINES = 2, ARENA_BYTES = 1024 * 1024 };
 
@@ -25,18 +21,13 @@ struct backlog {
     struct buf record;
 };
 
-static void die(const char *what, const struct err_info *info) {
-    fprintf(stderr, "backlog: %s: %s\n", what, info != NULL ? info->text : "");
-    exit(EXIT_FAILURE);
-}
-
 static struct str random_id(struct arena *arena, const char *prefix) {
     uint8_t bytes[ULID_BYTES];
     char text[ULID_TEXT_LEN];
     randombytes_buf(bytes, sizeof bytes);
-    bytes[0] &= 0x7f; /* as in COMMAND_AT_ONCE_BIT: it goes through the log */
+    bytes[0] &= (uint8_t)~COMMAND_AT_ONCE_BIT; /* it goes through the log */
     ulid_write(bytes, text);
-    return arena_printf(arena, "%s%.*s", prefix, (int)sizeof text, text);
+    return arena_join(arena, str_of_cstr(prefix), str_of(text, sizeof text));
 }
 
 static void send_command(struct backlog *backlog, struct str cart, struct command *command) {
@@ -50,16 +41,8 @@ static void send_command(struct backlog *backlog, struct str cart, struct comman
     meta->reply_partition = -1;
     buf_clear(&backlog->record);
     command_record_write(&backlog->record, command);
-    struct err_info info;
-    enum err err;
-    do { /* the producer's queue is bounded: send on as it empties */
-        err = log_producer_send(backlog->producer, backlog->topics.names[TOPIC_COMMANDS],
-                                shard_of_stream(cart, backlog->shards), shard_key(cart), buf_text(&backlog->record),
-                                NULL, 0, NULL, NULL, &info);
-    } while (err != ERR_NONE && info.retriable);
-    if (err != ERR_NONE) {
-        die("sending a command", &info);
-    }
+    send_one(backlog->producer, backlog->topics.names[TOPIC_COMMANDS], shard_of_stream(cart, backlog->shards),
+             shard_key(cart), buf_text(&backlog->record));
     arena_reset(&backlog->arena);
 }
 
@@ -92,10 +75,6 @@ static void set_line(struct backlog *backlog, struct str cart, int64_t number) {
                                                    .quantity = number / LINES % 9 + 2,
                                                    .price_facts = {.items = &fact, .count = 1}}};
     send_command(backlog, cart, &command);
-}
-
-static bool number_read(const char *text, int64_t most, int64_t *ret_number) {
-    return int64_read(str_of_cstr(text), ret_number) && *ret_number >= 1 && *ret_number <= most;
 }
 
 int main(int argc, char **argv) {

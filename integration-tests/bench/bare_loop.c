@@ -10,22 +10,14 @@
  *       sending it to the answered commit
  */
 #include <librdkafka/rdkafka.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "core/base/text.h"
 #include "core/base/timestamp.h"
-#include "core/log/producer.h"
 #include "core/log/topics.h"
 #include "core/log/txn.h"
+#include "integration-tests/bench/bench.h"
 
 enum { RECORD_BYTES = 300, POLL_MS = 100, FILL_WAIT_MS = 60000, FILL_LINGER_MS = 5, SHARDS_MAX = 64 };
-
-static void die(const char *what, const struct err_info *info) {
-    fprintf(stderr, "bare_loop: %s: %s\n", what, info != NULL ? info->text : "");
-    exit(EXIT_FAILURE);
-}
 
 static struct log_producer *open_producer(const char *brokers, int linger_ms) {
     struct log_producer *producer;
@@ -38,20 +30,12 @@ static struct log_producer *open_producer(const char *brokers, int linger_ms) {
     return producer;
 }
 
-static void send_one(struct log_producer *producer, const char *topic, int32_t partition) {
+static void send_record(struct log_producer *producer, const char *topic, int32_t partition) {
     char value[RECORD_BYTES];
     for (int i = 0; i < RECORD_BYTES; i++) {
         value[i] = (char)('a' + i * 7 % 26);
     }
-    struct err_info info;
-    enum err err;
-    do { /* the producer's queue is bounded: send on as it empties */
-        err = log_producer_send(producer, topic, partition, STR("key"), str_of(value, sizeof value), NULL, 0, NULL,
-                                NULL, &info);
-    } while (err != ERR_NONE && info.retriable);
-    if (err != ERR_NONE) {
-        die("sending a record", &info);
-    }
+    send_one(producer, topic, partition, STR("key"), str_of(value, sizeof value));
 }
 
 static rd_kafka_t *join(const char *brokers, const char *group, const char *topic) {
@@ -162,7 +146,7 @@ static void close_loop(struct loop *loop) {
 static void run_backlog(struct loop *loop, const char *name, int64_t records) {
     struct log_producer *producer = open_producer(loop->brokers, FILL_LINGER_MS);
     for (int64_t i = 0; i < records; i++) {
-        send_one(producer, loop->topics.names[TOPIC_COMMANDS], (int32_t)(i % loop->shards));
+        send_record(producer, loop->topics.names[TOPIC_COMMANDS], (int32_t)(i % loop->shards));
     }
     log_producer_close(producer, FILL_WAIT_MS);
     open_loop(loop, name);
@@ -187,11 +171,11 @@ static void run_alone(struct loop *loop, const char *name, int64_t records) {
         die("out of memory", NULL);
     }
     open_loop(loop, name);
-    send_one(producer, loop->topics.names[TOPIC_COMMANDS], 0);
+    send_record(producer, loop->topics.names[TOPIC_COMMANDS], 0);
     turn_with_some(loop); /* the group has settled, all topics are known */
     for (int64_t i = 0; i < records; i++) {
         int64_t began_us = clock_boot_us();
-        send_one(producer, loop->topics.names[TOPIC_COMMANDS], 0);
+        send_record(producer, loop->topics.names[TOPIC_COMMANDS], 0);
         turn_with_some(loop);
         times[i] = clock_boot_us() - began_us;
     }
@@ -199,10 +183,6 @@ static void run_alone(struct loop *loop, const char *name, int64_t records) {
     printf("%.3f\n", (double)times[records / 2] / MICROS_PER_MS);
     free(times);
     log_producer_close(producer, FILL_WAIT_MS);
-}
-
-static bool number_read(const char *text, int64_t most, int64_t *ret_number) {
-    return int64_read(str_of_cstr(text), ret_number) && *ret_number >= 1 && *ret_number <= most;
 }
 
 int main(int argc, char **argv) {

@@ -106,10 +106,10 @@ class Figures:
 
     def carts(self, baskets: Path, count: int) -> tuple[Path, float]:
         """Carts for checkouts to come, and how many were made a second; the views have seen them."""
-        self.carts_made = self.folder / f"carts-{self.loads}.jsonl"
-        report = self.load("carts", baskets, "--closed", self.in_flight, "--max", count, "--journal", self.carts_made)
+        made = self.folder / f"carts-{self.loads}.jsonl"
+        report = self.load("carts", baskets, "--closed", self.in_flight, "--max", count, "--journal", made)
         wait_until(self.daybook.views_have_seen_all, "the views", 60)
-        return self.carts_made, report["rate_per_s"]
+        return made, report["rate_per_s"]
 
     def checkouts(self, baskets: Path, *pace, per_second: float = CARTS_PER_SECOND) -> tuple[dict, float]:
         """Checkouts of carts that stand there, as shoppers make them before they pay: the report, confirmed a second."""

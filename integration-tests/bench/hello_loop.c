@@ -5,12 +5,10 @@
  *   hello_loop PORT        until it is ended
  */
 #include <llhttp.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <uv.h>
 
 #include "core/base/macros.h"
-#include "core/base/text.h"
+#include "integration-tests/bench/bench.h"
 
 enum { BACKLOG = 1024, READ_BYTES = 64 * 1024 };
 
@@ -66,7 +64,7 @@ static void on_connection(uv_stream_t *server, int status) {
 
 int main(int argc, char **argv) {
     int64_t port;
-    if (argc != 2 || !int64_read(str_of_cstr(argv[1]), &port) || port < 1 || port > UINT16_MAX) {
+    if (argc != 2 || !number_read(argv[1], UINT16_MAX, &port)) {
         fputs("usage: hello_loop PORT\n", stderr);
         return 2;
     }
