@@ -497,7 +497,7 @@ void command_received(struct request *request) {
     size_t joined_count;
     if (in_flight(cr, &joined_count) == NULL) { /* who joins one adds nothing to what the shard has to decide */
         request->shard = submit_shard(request->loop, command_of(cr)->meta.stream);
-        request->is_admitted = admission_enter(&request->loop->admission, request->shard);
+        request->is_admitted = admission_enter(&request->loop->admission, request->shard, clock_boot_us());
         if (!request->is_admitted) {
             request_overloaded(request);
             return;

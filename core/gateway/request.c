@@ -23,7 +23,8 @@ static bool is_outcome(int status) {
 static void count(struct request *request, int status) {
     if (request->is_admitted) {
         request->is_admitted = false;
-        admission_leave(&request->loop->admission, request->shard, request->is_decided || is_outcome(status));
+        admission_leave(&request->loop->admission, request->shard, request->is_decided || is_outcome(status),
+                        clock_boot_us());
     }
     const struct route *route = request->match.route;
     size_t row = route == NULL ? METRICS_ROUTES_MAX - 1 : (size_t)(route - routes);

@@ -17,7 +17,7 @@ struct undecided {
 
 static void end(struct undecided *undecided, bool is_decided) {
     undecided->loop->undecided_count--;
-    admission_leave(&undecided->loop->admission, undecided->shard, is_decided);
+    admission_leave(&undecided->loop->admission, undecided->shard, is_decided, clock_boot_us());
     free(undecided);
 }
 
