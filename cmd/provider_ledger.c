@@ -319,17 +319,20 @@ const struct ledger_entry *ledger_find(const struct ledger *ledger, struct str i
     return map_get(&ledger->newest, intent);
 }
 
-json_t *ledger_json(const struct ledger *ledger) {
+json_t *ledger_json(const struct ledger *ledger, size_t from) {
     json_t *operations = json_array(), *payments = json_array();
-    for (size_t i = 0; i < ledger->effect_count; i++) {
+    size_t end = from + LEDGER_PAGE_MAX;
+    for (size_t i = from; i < ledger->effect_count && i < end; i++) {
         json_array_append_new(operations, ledger_entry_json(ledger->effects[i]));
     }
-    for (uint32_t i = 0; i < ledger->books.count; i++) {
+    for (size_t i = from; i < ledger->books.count && i < end; i++) {
         const struct payment_book *book = ledger->books.entries[i].value;
         json_array_append_new(payments, json_pack("{ss sI sI sI si sb}", "payment", book->payment, "authorized",
                                                   (json_int_t)book->authorized, "captured", (json_int_t)book->captured,
                                                   "refunded", (json_int_t)book->refunded, "charges", book->charges,
                                                   "voided", book->voided));
     }
-    return json_pack("{so so}", "operations", operations, "payments", payments);
+    bool is_more = end < ledger->effect_count || end < ledger->books.count;
+    return json_pack("{so so so}", "operations", operations, "payments", payments, "next",
+                     is_more ? json_integer((json_int_t)end) : json_null());
 }

@@ -51,6 +51,39 @@ static void charge(struct ledger *ledger, const char *intent) {
     assert_int_equal(try_to_charge(ledger, intent), ERR_NONE);
 }
 
+/* The number of a page's payments, the first of them, and where to go on; -1: nowhere. */
+static size_t page(const struct ledger *ledger, size_t from, char ret_first[64], long long *ret_next) {
+    json_t *told = ledger_json(ledger, from);
+    json_t *payments = json_object_get(told, "payments"), *next = json_object_get(told, "next");
+    size_t count = json_array_size(payments);
+    assert_int_equal(json_array_size(json_object_get(told, "operations")), count);
+    snprintf(ret_first, 64, "%s", json_string_value(json_object_get(json_array_get(payments, 0), "payment")));
+    *ret_next = json_is_null(next) ? -1 : json_integer_value(next);
+    json_decref(told);
+    return count;
+}
+
+static void a_long_ledger_is_told_in_pages(void **state) {
+    (void)state;
+    struct ledger *ledger;
+    struct err_info info = {0};
+    assert_int_equal(ledger_open(NULL, 0, &ledger, &info), ERR_NONE);
+    for (int i = 0; i < LEDGER_PAGE_MAX + 3; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i);
+        charge(ledger, name);
+    }
+    char first[64];
+    long long next;
+    assert_int_equal(page(ledger, 0, first, &next), LEDGER_PAGE_MAX);
+    assert_string_equal(first, "pay_0");
+    assert_int_equal(next, LEDGER_PAGE_MAX);
+    assert_int_equal(page(ledger, (size_t)next, first, &next), 3);
+    assert_string_equal(first, "pay_50000");
+    assert_int_equal(next, -1);
+    ledger_close(ledger);
+}
+
 static void what_follows_a_full_disk_is_read_back(void **state) {
     (void)state;
     struct ledger *ledger = opened();
@@ -94,6 +127,7 @@ static void what_follows_a_torn_line_is_read_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_long_ledger_is_told_in_pages),
         cmocka_unit_test_setup_teardown(what_follows_a_torn_line_is_read_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_follows_a_full_disk_is_read_back, set_up, tear_down),
     };

@@ -254,6 +254,18 @@ static void answer_charge(struct provider_double *self, struct http_exchange *ex
     answer_entry(self, exchange, entry);
 }
 
+static void on_ledger(struct provider_double *self, struct http_exchange *exchange) {
+    bool is_present;
+    struct str text;
+    int64_t from = 0;
+    if (!http_query_parameter(exchange, "from", &is_present, &text) ||
+        (is_present && (!int64_read(text, &from) || from < 0))) {
+        answer_problem(exchange, 400, "malformed_query", "`from` is the number of the first entry to be told.");
+        return;
+    }
+    answer_json(exchange, 200, ledger_json(self->ledger, (size_t)from));
+}
+
 static void on_operation(struct provider_double *self, struct http_exchange *exchange,
                          enum provider_operation operation) {
     struct ledger_entry request;
@@ -318,7 +330,7 @@ static void on_request(void *context, struct http_exchange *exchange) {
         on_lookup(self, exchange, str_from(path, STR("/operations/").len));
         return;
     } else if (exchange->method == HTTP_GET_ && str_equal(path, STR("/ledger"))) {
-        answer_json(exchange, 200, ledger_json(self->ledger));
+        on_ledger(self, exchange);
         return;
     } else if (exchange->method == HTTP_GET_ && str_equal(path, STR("/health"))) {
         http_answer(exchange, 200, "text/plain", STR("ok\n"));
@@ -473,6 +485,7 @@ const struct command_line test_provider_command = {
             "  authorize     only holds the money            late_success  refuses, but charges later all the same\n"
             "  action        waits for the shopper's step    refund_fails  charges; refunds fail\n"
             "  overcharge    charges one unit too much\n\n"
-            "GET /ledger shows all that it did: what Daybook's events are checked against.",
+            "GET /ledger shows all that it did: what Daybook's events are checked against, 50,000 entries at\n"
+            "a time: `next` in an answer is the `from` of the one that goes on (GET /ledger?from=50000).",
     .run = run,
 };

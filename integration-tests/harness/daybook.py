@@ -182,7 +182,7 @@ class Daybook:
         finally:
             self.provider.stop()
         self.kafka.delete_topics(f"{self.name}.")
-        wait_until(self._database_is_gone, f"the end of database {self.name}")
+        wait_until(self._database_is_gone, f"the end of database {self.name}", 120)
         shutil.rmtree(self.directory)
 
     def _database_is_gone(self):

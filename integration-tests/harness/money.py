@@ -12,9 +12,13 @@ from .schemas import decode
 
 def books(provider_url):
     """What the provider did, by payment."""
-    answer = httpx.get(f"{provider_url}/ledger", timeout=60)
-    assert answer.status_code == 200, answer.text
-    return {book["payment"]: book for book in answer.json()["payments"]}
+    found, place = {}, 0
+    while place is not None:
+        answer = httpx.get(f"{provider_url}/ledger", params={"from": place}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        found |= {book["payment"]: book for book in answer.json()["payments"]}
+        place = answer.json()["next"]
+    return found
 
 
 def paid_by_events(kafka, topic):
