@@ -75,8 +75,8 @@ static void overlays_begin(struct engine *engine) {
 }
 
 void engine_batch_begin(struct engine *engine) {
-    if (is_any_behind(engine)) {
-        assert(!engine->in_batch && "a batch cannot be dropped from above those that are kept");
+    if (is_any_behind(engine) || engine->sealed.is_there) {
+        assert(!engine->in_batch && "a batch cannot be dropped from above what the stores miss");
         outbox_next(&engine->outbox);
     } else {
         overlays_begin(engine);
@@ -545,12 +545,23 @@ enum err engine_fire_timers(struct engine *engine, int32_t shard, int64_t now_us
     return err;
 }
 
-/* ---- after the commit -------------------------------------------------------------------------------------------- */
+/* ---- the commit, and after it -------------------------------------------------------------------------------------------- */
+
+void engine_batch_seal(struct engine *engine) {
+    assert(engine->in_batch && !engine->sealed.is_there);
+    for (uint32_t i = 0; i < engine->options.policy->shard_count; i++) {
+        struct engine_shard *shard = &engine->shards[i];
+        shard->behind = shard->store != NULL && (shard->behind || shard->wrote || overlay_is_dirty(&shard->overlay));
+    }
+    engine->in_batch = false;
+    engine->kept_batches++;
+    engine->sealed = (struct sealed_batch){true, engine->outbox.records, engine->outbox.replies};
+}
 
 void engine_appended(struct engine *engine, enum log_topic topic, int32_t partition, int64_t offset) {
     bool is_folded = topic == TOPIC_OUTCOMES || topic >= TOPIC_FIRST_EVENTS;
-    for (uint32_t i = engine->outbox.records.count; is_folded && i > 0; i--) {
-        const struct out_record *record = &engine->outbox.records.items[i - 1];
+    for (uint32_t i = engine->sealed.records.count; is_folded && i > 0; i--) {
+        const struct out_record *record = &engine->sealed.records.items[i - 1];
         if (record->topic == topic && record->partition == partition) {
             struct store_applied *applied = &shard_at(engine, partition)->overlay.progress.topics[topic];
             applied->offset = offset;
@@ -560,13 +571,15 @@ void engine_appended(struct engine *engine, enum log_topic topic, int32_t partit
     }
 }
 
-void engine_batch_keep(struct engine *engine) {
+void engine_batch_landed(struct engine *engine) {
+    engine->sealed = (struct sealed_batch){0};
+}
+
+void engine_batch_failed(struct engine *engine) {
+    engine_batch_landed(engine);
     for (uint32_t i = 0; i < engine->options.policy->shard_count; i++) {
-        struct engine_shard *shard = &engine->shards[i];
-        shard->behind = shard->store != NULL && (shard->behind || shard->wrote || overlay_is_dirty(&shard->overlay));
+        engine->shards[i].failed = engine->shards[i].store != NULL;
     }
-    engine->in_batch = false;
-    engine->kept_batches++;
 }
 
 bool engine_apply_is_due(const struct engine *engine) {
@@ -579,7 +592,7 @@ enum err engine_apply(struct engine *engine, int32_t shard, struct err_info *inf
     if (!owned->behind) {
         return ERR_NONE;
     }
-    assert(!engine->in_batch);
+    assert(!engine->in_batch && !engine->sealed.is_there && !owned->failed);
     enum err err = overlay_write(&owned->overlay, engine->options.window_us, info);
     owned->behind = err != ERR_NONE;
     return err;

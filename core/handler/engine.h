@@ -1,11 +1,13 @@
 /* engine.h: deciding: commands and due timers in, records and replies out.
  *
  * Purpose  the whole of command processing save Kafka, threads and clocks: whoever runs it (a worker, or the simulator)
- *          hands it commands in the order of their log, writes the batch's records in one transaction, and then either
- *          keeps the batch or drops it.
+ *          hands it commands in the order of their log, seals the batch, writes its records in one transaction, and
+ *          then either says that it has landed or drops all.
  * Promise  the same stores and the same commands give the same batch. A batch that was dropped leaves no trace, save
  *          that retries it registered as askers stay registered.
- * Stores   follow behind: batches that are kept stay in memory, the next is decided on top of them, and engine_apply
+ * Pipeline while a sealed batch is on its way the next is decided on top of it; so there is one of each at most. When the
+ *          sealed one fails, so does what was decided on top of it.
+ * Stores   follow behind: batches that have landed stay in memory, the next is decided on top of them, and engine_apply
  *          writes several at once, so that a page of the store that each of them changes is written once. They are
  *          committed; what a crash forgets of them, a takeover reads from the log (docs/adr/0017).
  *          Every command gets at most one answer, and a repeated one the first answer again.
@@ -59,7 +61,8 @@ struct engine_shard {
     struct overlay overlay;
     struct askers askers;
     bool wrote;  /* the batch holds an event or outcome of it */
-    bool behind; /* its store, behind the batches that are kept */
+    bool behind; /* its store, behind the batches that are sealed */
+    bool failed; /* a batch that was sealed did not land: the shard must be disowned */
 };
 
 /* An answer that is being made; it is finished when all that follows at once from the command was decided. */
@@ -93,6 +96,13 @@ struct work_array {
     uint32_t count, capacity;
 };
 
+/* A batch in which no more is decided, until it has landed. Its texts stay where they are. */
+struct sealed_batch {
+    bool is_there;
+    struct out_record_array records;
+    struct out_reply_array replies;
+};
+
 struct engine {
     struct engine_options options;
     struct engine_shard *shards; /* policy->shard_count of them */
@@ -102,9 +112,10 @@ struct engine {
     struct map touched; /* correlation id -> struct touched, in this batch */
     struct draft_array drafts;
     struct work_array queue; /* follow-ups of the command in hand */
-    bool in_batch;           /* begun, not kept */
-    bool fired;              /* a timer has, since the stores were written */
-    uint32_t kept_batches;
+    bool in_batch;           /* begun, not sealed */
+    struct sealed_batch sealed;
+    bool fired;               /* a timer has, since the stores were written */
+    uint32_t kept_batches;    /* sealed since then */
     size_t batch_began_bytes; /* of the arena: what is kept lies below */
 };
 
@@ -119,12 +130,13 @@ struct engine_input {
 void engine_init(struct engine *engine, const struct engine_options *options);
 void engine_release(struct engine *engine);
 
-/* The store stays the caller's. Only between batches. What is kept and not written is forgotten with the shard. */
+/* The store stays the caller's. Only between batches, with none on its way; what landed and is not written is forgotten
+ * with the shard. */
 void engine_own(struct engine *engine, int32_t shard, struct store *store);
 void engine_disown(struct engine *engine, int32_t shard);
 
-/* Drops the batch before if it was not kept. While others are kept nothing can be dropped from above them: then every
- * shard must be disowned first, and taken over again. */
+/* Drops the batch before if it was not sealed. While stores are behind nothing can be dropped from above what they miss:
+ * then every shard must be disowned first, and taken over again. */
 void engine_batch_begin(struct engine *engine);
 bool engine_is_full(const struct engine *engine);
 
@@ -142,16 +154,22 @@ MUST_CHECK enum err engine_fire_timers(struct engine *engine, int32_t shard, int
 /* Whether the batch writes an event or outcome to the shard: its offset must go into the transaction. */
 bool engine_wrote(const struct engine *engine, int32_t shard);
 
-/* After the commit: the last record that the batch appended to this partition stands at `offset`. */
+/* The batch that was begun is complete: engine->sealed has its records and replies, and the next may be begun. */
+void engine_batch_seal(struct engine *engine);
+
+/* After its commit: the last record that the sealed batch appended to this partition stands at `offset`. */
 void engine_appended(struct engine *engine, enum log_topic topic, int32_t partition, int64_t offset);
 
-/* After that: the batch stands, and the next is decided on top of it. */
-void engine_batch_keep(struct engine *engine);
+/* After that. */
+void engine_batch_landed(struct engine *engine);
 
-/* Whether enough is kept to be written now: its bounds are reached, or a timer has fired, which the store still lists
+/* Instead: it does not stand in the log, or nobody knows. Every shard must be disowned, and taken over again. */
+void engine_batch_failed(struct engine *engine);
+
+/* Whether enough has landed to be written now: its bounds are reached, or a timer has fired, which the store still lists
  * as due. */
 bool engine_apply_is_due(const struct engine *engine);
 
-/* Between batches: writes what the batches that are kept changed of a shard to its store. Do so for all shards, or for
+/* Between batches, with none on its way: writes what they changed of a shard to its store. Do so for all shards, or for
  * none. ERR_CONFLICT, ERR_STORE: take the shard over again. */
 MUST_CHECK enum err engine_apply(struct engine *engine, int32_t shard, struct err_info *info);

@@ -250,6 +250,72 @@ static void a_batch_that_is_dropped_leaves_no_trace_and_decides_alike_again(void
     assert_int_equal(count, 0);
 }
 
+static void the_next_batch_is_decided_on_top_of_the_one_on_its_way(void **state) {
+    struct fake_log *log = *state;
+    struct str cart = fake_cart_on(log, 0);
+    struct command open = open_cart(log, cart, 1), set = set_line(log, cart, 2, 5);
+    int64_t next[FAKE_SHARDS];
+    struct err_info info;
+    fake_send(log, &open);
+    assert_int_equal(fake_decide(log, 0, next, &info), ERR_NONE);
+    fake_seal(log, next);
+    fake_send(log, &set);
+    assert_int_equal(fake_decide(log, 0, next, &info), ERR_NONE);
+    assert_int_equal(log->engine.sealed.replies.count, 1);
+    assert_int_equal(log->engine.outbox.replies.count, 1);
+    fake_land(log);
+    fake_land_replies(log);
+    assert_int_equal(log->reply.version, 1);
+    fake_seal(log, next);
+    fake_land(log);
+    fake_land_replies(log);
+    assert_int_equal(log->reply.version, 2);
+    fake_write(log);
+    assert_int_equal(store_progress(log->stores[0])->topics[TOPIC_CARTS].offset, 2); /* a marker lies between */
+}
+
+/* Nothing that the first batch brought out may be overwritten by the second, though it changed no store. */
+static void a_batch_on_its_way_keeps_its_texts_whatever_is_decided_next(void **state) {
+    struct fake_log *log = *state;
+    struct command set = set_line(log, fake_cart_on(log, 0), 1, 5); /* of no cart: refused, without a key */
+    set.meta.client_key = false;
+    int64_t next[FAKE_SHARDS];
+    struct err_info info;
+    fake_send(log, &set);
+    assert_int_equal(fake_decide(log, 0, next, &info), ERR_NONE);
+    fake_seal(log, next);
+    assert_int_equal(log->engine.sealed.records.count, 0);
+    for (uint32_t i = 0; i < 50; i++) {
+        struct command open = open_cart(log, fake_cart_on(log, 0), 2 + i);
+        fake_send(log, &open);
+    }
+    assert_int_equal(fake_decide(log, 0, next, &info), ERR_NONE);
+    fake_land(log);
+    fake_land_replies(log);
+    assert_str(log->reply.rejection, STR("unknown_cart"));
+}
+
+static void what_did_not_land_is_decided_again_by_whoever_takes_over(void **state) {
+    struct fake_log *log = *state;
+    struct command open = open_cart(log, fake_cart_on(log, 0), 1);
+    fake_send(log, &open);
+    int64_t next[FAKE_SHARDS];
+    int64_t before[FAKE_SHARDS];
+    memcpy(before, log->committed, sizeof before);
+    struct err_info info;
+    assert_int_equal(fake_decide(log, 0, next, &info), ERR_NONE);
+    fake_seal(log, next);
+    engine_batch_failed(&log->engine);
+    memcpy(log->committed, before, sizeof before);
+    for (int32_t shard = 0; shard < FAKE_SHARDS; shard++) {
+        engine_disown(&log->engine, shard);
+        engine_own(&log->engine, shard, log->stores[shard]);
+    }
+    fake_run(log);
+    assert_int_equal(log->reply.version, 1);
+    assert_int_equal(fake_count(log, TOPIC_CARTS), 1);
+}
+
 /* ---- what follows -------------------------------------------------------------------------------------------------
  */
 
@@ -674,6 +740,9 @@ int main(void) {
         TEST(a_command_older_than_the_window_is_refused),
         TEST(the_window_forgets_what_is_too_old_to_be_repeated),
         TEST(a_batch_that_is_dropped_leaves_no_trace_and_decides_alike_again),
+        TEST(the_next_batch_is_decided_on_top_of_the_one_on_its_way),
+        TEST(a_batch_on_its_way_keeps_its_texts_whatever_is_decided_next),
+        TEST(what_did_not_land_is_decided_again_by_whoever_takes_over),
         TEST(a_check_out_whose_streams_are_all_ours_is_one_batch),
         TEST(causes_are_carried_from_event_to_event),
         TEST(a_follow_up_for_anothers_shard_goes_through_the_log),

@@ -318,10 +318,17 @@ static inline enum err fake_decide(struct fake_log *log, int64_t timers_now_us, 
     return err;
 }
 
-static inline void fake_commit(struct fake_log *log, const int64_t next[FAKE_SHARDS]) {
+/* No more is decided in the batch; the next may be, on top of it. */
+static inline void fake_seal(struct fake_log *log, const int64_t next[FAKE_SHARDS]) {
+    engine_batch_seal(&log->engine);
+    memcpy(log->committed, next, sizeof log->committed);
+}
+
+/* The sealed batch stands in the log. */
+static inline void fake_land(struct fake_log *log) {
     int64_t last[TOPIC_COUNT][FAKE_SHARDS];
     memset(last, 0xff, sizeof last);
-    const struct out_record_array *records = &log->engine.outbox.records;
+    const struct out_record_array *records = &log->engine.sealed.records;
     for (uint32_t i = 0; i < records->count; i++) {
         const struct out_record *record = &records->items[i];
         last[record->topic][record->partition] =
@@ -336,7 +343,11 @@ static inline void fake_commit(struct fake_log *log, const int64_t next[FAKE_SHA
             }
         }
     }
-    memcpy(log->committed, next, sizeof log->committed);
+}
+
+static inline void fake_commit(struct fake_log *log, const int64_t next[FAKE_SHARDS]) {
+    fake_seal(log, next);
+    fake_land(log);
 }
 
 /* Brings the stores up to the log, as a worker does that has nothing to decide. */
@@ -348,14 +359,19 @@ static inline void fake_write(struct fake_log *log) {
     }
 }
 
-static inline void fake_keep(struct fake_log *log) {
-    const struct out_reply_array *replies = &log->engine.outbox.replies;
+/* Its replies are read, and it is over. */
+static inline void fake_land_replies(struct fake_log *log) {
+    const struct out_reply_array *replies = &log->engine.sealed.replies;
     for (uint32_t i = 0; i < replies->count; i++) {
         bool read = outcome_read(&log->arena, arena_str_copy(&log->arena, replies->items[i].value), &log->reply);
         assert(read);
     }
     log->replies += replies->count;
-    engine_batch_keep(&log->engine);
+    engine_batch_landed(&log->engine);
+}
+
+static inline void fake_keep(struct fake_log *log) {
+    fake_land_replies(log);
     if (!log->writes_late || engine_apply_is_due(&log->engine)) {
         fake_write(log);
     }

@@ -19,6 +19,7 @@ enum {
 
 struct group {
     rd_kafka_t *consumer;
+    rd_kafka_queue_t *queue; /* the consumer's */
     struct group_options options;
     uint64_t generation;
     int32_t *shards;
@@ -125,6 +126,7 @@ enum err group_open(const struct group_options *options, struct group **ret_grou
         free(group);
         return client_error(info, subscribed, "subscribing to the commands");
     }
+    group->queue = rd_kafka_queue_get_consumer(group->consumer);
     *ret_group = group;
     return ERR_NONE;
 }
@@ -134,6 +136,7 @@ void group_leave(struct group *group) {
         return;
     }
     (void)rd_kafka_consumer_close(group->consumer); /* calls on_rebalance once more; nothing is left to do on failure */
+    rd_kafka_queue_destroy(group->queue);
     rd_kafka_destroy(group->consumer);
     metadata_set(group, NULL);
     free(group->shards);
@@ -177,6 +180,10 @@ enum err group_poll(struct group *group, int timeout_ms, rd_kafka_message_t **re
     enum err err = client_error(info, message->err, "reading commands");
     rd_kafka_message_destroy(message);
     return err;
+}
+
+void group_wake(struct group *group) {
+    rd_kafka_queue_yield(group->queue);
 }
 
 uint64_t group_generation(const struct group *group) {

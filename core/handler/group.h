@@ -42,6 +42,9 @@ void group_leave(struct group *group);
 MUST_CHECK enum err group_poll(struct group *group, int timeout_ms, rd_kafka_message_t **ret_message,
                                struct err_info *info);
 
+/* A poll that waits, or else the next, answers soon, that nothing came. From any thread. */
+void group_wake(struct group *group);
+
 /* Rises with every assignment and revocation: what was read before belongs to an older one. */
 uint64_t group_generation(const struct group *group);
 /* The shards assigned now, ascending; lent until the next poll. */

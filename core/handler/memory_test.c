@@ -359,7 +359,7 @@ static enum ending runs_a_batch(void *context) {
     fake_commit(log, next);
     *one->committed = true;
     is_armed = calls_left > 0;
-    engine_batch_keep(&log->engine);
+    engine_batch_landed(&log->engine);
     enum err err = ERR_NONE;
     for (int32_t shard = 0; shard < FAKE_SHARDS && err == ERR_NONE; shard++) {
         err = engine_apply(&log->engine, shard, &info);

@@ -97,6 +97,7 @@ static enum err connect_all(struct worker *worker, struct err_info *info) {
 static enum err messages_read(struct worker *worker, struct err_info *info) {
     uint64_t generation = group_generation(worker->group);
     int timeout_ms = POLL_MS;
+    int64_t began_us = clock_boot_us();
     while (worker->message_count < worker->batch_most) {
         rd_kafka_message_t *message = NULL;
         enum err err = group_poll(worker->group, timeout_ms, &message, info);
@@ -104,8 +105,9 @@ static enum err messages_read(struct worker *worker, struct err_info *info) {
             return info->retriable ? ERR_NONE : err;
         }
         if (message == NULL) {
-            if (worker->message_count == 0) {
-                worker->idle_boot_us = clock_boot_us();
+            int64_t now_us = clock_boot_us();
+            if (worker->message_count == 0 && now_us - began_us >= WAITED_MS * (int64_t)MICROS_PER_MS) {
+                worker->idle_boot_us = now_us; /* else it was merely woken */
             }
             return ERR_NONE;
         }
@@ -124,27 +126,19 @@ static void batch_shrink(struct worker *worker) {
     worker->batch_most = worker->batch_most > 1 ? worker->batch_most / 2 : 1;
 }
 
-static void batch_grow(struct worker *worker) {
-    size_t most = (size_t)worker->options.config->batch_commands_max;
-    worker->batch_most = worker->batch_most < most / 2 ? worker->batch_most * 2 : most;
-}
-
 static enum err messages_run(struct worker *worker, struct err_info *info) {
-    size_t at = 0;
-    enum err err;
-    do {
-        size_t taken = 0;
-        err = batch_run(worker, at, &taken, info);
-        at += taken;
-    } while (err == ERR_NONE && at < worker->message_count && !worker->must_take_over);
+    enum err err = batches_run(worker, info);
     for (size_t i = 0; i < worker->message_count; i++) {
         rd_kafka_message_destroy(worker->messages[i]);
     }
     worker->message_count = 0;
-    if (err == ERR_NONE && at > 0) {
-        batch_grow(worker);
-    }
     return err;
+}
+
+/* Woken when the batch on its way moves on; the worker may be waiting for commands. Thread: the committer's. */
+static void on_committer(void *context) {
+    struct worker *worker = context;
+    group_wake(worker->group);
 }
 
 /* Waits for the group to assign something. */
@@ -173,7 +167,7 @@ static enum err round_run(struct worker *worker, struct err_info *info) {
         return shards_take_over(worker, info);
     }
     err = messages_read(worker, info);
-    if (worker->message_count == 0) {
+    if (worker->message_count == 0 && !worker->is_deciding && !batch_is_on_its_way(worker)) {
         stores_write(worker); /* there is time */
     }
     err = err == ERR_NONE && shards_are_settled(worker) ? messages_run(worker, info) : err;
@@ -268,7 +262,15 @@ enum err worker_start(const struct worker_options *options, struct worker **ret_
     engine_init(&worker->engine, &engine_options);
     pthread_mutex_init(&worker->report_lock, NULL);
     atomic_init(&worker->stopping, false);
+    char name[32];
+    (void)snprintf(name, sizeof name, "commit %d", options->number);
+    enum err err = committer_start(name, on_committer, worker, &worker->committer, info);
+    if (err != ERR_NONE) {
+        worker_free(worker);
+        return err;
+    }
     if (pthread_create(&worker->thread, NULL, worker_run, worker) != 0) {
+        committer_stop(worker->committer);
         worker_free(worker);
         return err_set(info, ERR_IO, "no thread could be made for a handler worker");
     }
@@ -283,6 +285,7 @@ void worker_stop(struct worker *worker) {
 void worker_join(struct worker *worker) {
     int failed = pthread_join(worker->thread, NULL);
     assert(failed == 0);
+    committer_stop(worker->committer);
     worker_free(worker);
 }
 

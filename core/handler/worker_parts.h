@@ -3,13 +3,16 @@
  * worker.c          the thread: connects, reads, runs batches, recovers.
  * worker_shards.c   which shards are ours, how they are given up and stopped.
  * worker_takeover.c how they are taken over.
- * worker_batch.c    one batch: decide, commit, reply; and now and then, what several have changed to the stores.
+ * worker_batch.c    deciding: what was read and due timers, into the open batch.
+ * worker_commit.c   a batch on its way into the log: sealed, committed by the committer, landed; replies; and now and
+ *                   then, what several have changed to the stores.
  */
 #pragma once
 
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "core/handler/committer.h"
 #include "core/handler/group.h"
 #include "core/handler/shard_clock.h"
 #include "core/handler/suspect.h"
@@ -21,7 +24,8 @@ enum {
     KAFKA_CALL_TIMEOUT_MS = 5000, /* for one question to the group's broker */
     TIMERS_PER_BATCH = 256,
     TIMER_CHECK_MS = 100,
-    POLL_MS = 100, /* how long an idle worker waits for a command before it looks at timers and at being stopped */
+    POLL_MS = 100,  /* how long an idle worker waits for a command before it looks at timers and at being stopped */
+    WAITED_MS = 90, /* less is no full wait: it was woken */
     NOTES_PAUSE_MS = 10000, /* at most this often are offsets committed without a batch */
     BARRIERS_MOST = 64,     /* partitions in one barrier's transaction */
     BACKOFF_MIN_MS = 100,
@@ -35,10 +39,9 @@ struct worker_shard {
     bool active;
     bool stopped;
     struct store *store;       /* while active */
-    int64_t next_offset;       /* of the command that is next */
-    int64_t committed_offset;  /* what the group knows of it; behind where only markers were passed since */
+    int64_t next_offset;       /* after all that is sealed: of the command that is next */
     int64_t taken_over_at;     /* the end of the commands at takeover: later ones were appended since */
-    int64_t batch_next_offset; /* after the batch in hand; -1: it consumed nothing here */
+    int64_t batch_next_offset; /* after the open batch; -1: it consumed nothing here */
     int64_t alone_until;       /* below it each command has a batch of its own; survives a takeover */
     struct suspect_note note;  /* that stands, or is to stand, beside next_offset */
     int64_t refuse_offset;     /* the command there is set aside undecided; -1: none. Survives a takeover */
@@ -46,6 +49,13 @@ struct worker_shard {
     int64_t past_end_told_us;  /* when that was said last */
     struct shard_clock clock;
     bool timers_stopped;
+};
+
+/* A sealed batch, in the committer's hands. engine.sealed has what it brought out. */
+struct batch_on_its_way {
+    rd_kafka_topic_partition_list_t *offsets; /* NULL: there is none */
+    size_t commands;
+    int64_t began_us;
 };
 
 struct worker {
@@ -58,6 +68,7 @@ struct worker {
     struct engine engine;
     struct group *group;
     struct log_txn *txn;
+    struct committer *committer;
     bool txn_in_doubt;           /* renew is due */
     struct worker_shard *shards; /* policy->shard_count */
     uint64_t settled_generation; /* the group's generation whose shards are taken over; 0: none */
@@ -65,12 +76,14 @@ struct worker {
 
     rd_kafka_message_t **messages; /* read, not yet decided: batch_commands_max places */
     size_t message_count;
-    size_t batch_commands; /* decided in the batch in hand */
+    bool is_deciding;      /* a batch is open */
+    size_t batch_commands; /* decided in it */
     size_t batch_produced; /* of its records: handed to the transaction */
-    size_t batch_most;     /* read for one batch: halved by each doubt, doubled by each commit */
-    size_t barriers_most;  /* in one transaction, likewise; BARRIERS_MOST at most */
-    bool must_take_over;   /* a store lags behind what was committed */
-    int64_t idle_boot_us;  /* when a poll last came back empty */
+    struct batch_on_its_way sealed;
+    size_t batch_most;    /* commands in one batch: halved by each doubt, doubled by each commit */
+    size_t barriers_most; /* in one transaction, likewise; BARRIERS_MOST at most */
+    bool must_take_over;  /* a store lags behind what was committed */
+    int64_t idle_boot_us; /* when a poll last came back empty */
     int64_t timers_checked_boot_us;
     int64_t noted_boot_us; /* when ends_note last committed */
 
@@ -114,6 +127,30 @@ MUST_CHECK enum err shards_take_over(struct worker *worker, struct err_info *inf
 
 /* ---- worker_batch.c ---- */
 
+/* Decides all that was read, and due timers: at most one batch is open and one on its way. */
+MUST_CHECK enum err batches_run(struct worker *worker, struct err_info *info);
+
+/* Sends what the open batch has brought out so far, unless the batch before it is not taken yet: the brokers can take
+ * it while the rest is being decided. */
+MUST_CHECK enum err records_produce(struct worker *worker, struct err_info *info);
+
+/* ---- worker_commit.c ---- */
+
+bool batch_is_on_its_way(const struct worker *worker);
+
+/* Ends the open batch and hands it to the committer; with none open, or an empty one, nothing is on its way after. */
+MUST_CHECK enum err batch_seal(struct worker *worker, struct err_info *info);
+
+/* Waits for the batch on its way, if there is one; it stands in the log then, and its replies are sent. Errors as of
+ * log_txn_finish: nothing that was decided since stands either. */
+MUST_CHECK enum err batch_land(struct worker *worker, struct err_info *info);
+
+/* What is on its way and then what is open, until both stand. */
+MUST_CHECK enum err batches_finish(struct worker *worker, struct err_info *info);
+
+/* Waits for what is on its way, and gives up what is open. For whoever gives all shards up. */
+MUST_CHECK enum err batches_drop(struct worker *worker, struct err_info *info);
+
 /* A copy of the note is the list's. */
 void offset_add(rd_kafka_topic_partition_list_t *list, const char *topic, int32_t partition, int64_t offset,
                 const char *note);
@@ -126,14 +163,11 @@ MUST_CHECK enum err offsets_commit(struct worker *worker, const rd_kafka_topic_p
  * tells the broker's time: no timer fires before it is known. */
 MUST_CHECK enum err notes_commit(struct worker *worker, struct err_info *info);
 
-/* With nothing read that is not decided: passes the markers that lie between the last command of a shard and its end.
- * Offsets that only this has moved go along with the next batch, or are committed now and then: else retention could
- * take the markers, and with them the place that the group's offset stands at. */
+/* With nothing read that is not decided: now and then passes the markers that lie between the last command of a shard
+ * and its end, and commits that: else retention could take the markers, and with them the place that the group's offset
+ * stands at. */
 MUST_CHECK enum err ends_note(struct worker *worker, struct err_info *info);
 
-/* Brings the stores up to what was committed; when one cannot be, worker->must_take_over. With nothing to write it does
- * nothing. */
+/* With no batch open or on its way: brings the stores up to what was committed; when one cannot be,
+ * worker->must_take_over. With nothing to write it does nothing. */
 void stores_write(struct worker *worker);
-
-/* Decides messages from `from` on, and due timers, in one transaction; *ret_taken of them are done with. */
-MUST_CHECK enum err batch_run(struct worker *worker, size_t from, size_t *ret_taken, struct err_info *info);

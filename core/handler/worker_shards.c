@@ -12,7 +12,19 @@ static void messages_drop(struct worker *worker) {
     worker->message_count = 0;
 }
 
+/* Nothing is open or on its way any more, whatever became of it. */
+static void batches_end(struct worker *worker) {
+    struct err_info info = {0};
+    enum err err = batches_drop(worker, &info);
+    if (err != ERR_NONE) {
+        worker->txn_in_doubt = worker->txn_in_doubt || err == ERR_IN_DOUBT;
+        log_line(LOG_WARN, "handler", "what was decided last is forgotten, and will be decided again",
+                 LOG_CSTR("worker", worker->name), LOG_CSTR("why", info.text));
+    }
+}
+
 void shards_release(struct worker *worker, bool synced) {
+    batches_end(worker);
     for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
         struct worker_shard *shard = &worker->shards[i];
         if (shard->active) {
@@ -28,23 +40,34 @@ void shards_release(struct worker *worker, bool synced) {
     shards_count(worker);
 }
 
-void shards_hand_over(struct worker *worker, bool is_last) {
+/* Notes for the next owners that the shards were left in good order. */
+static enum err hand_over_noted(struct worker *worker, struct err_info *info) {
     for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
         struct worker_shard *shard = &worker->shards[i];
         if (shard->note.kind == NOTE_OPEN) {
             shard->note.kind = NOTE_CLEAN; /* a suspect that was not reached yet stays one */
         }
     }
+    return notes_commit(worker, info);
+}
+
+void shards_hand_over(struct worker *worker, bool is_last) {
     struct err_info info = {0};
-    enum err err = worker->txn_in_doubt ? ERR_NONE : notes_commit(worker, &info);
+    enum err err = batches_finish(worker, &info);
+    bool stands = err == ERR_NONE; /* all that was decided; else it must not reach a store */
+    if (stands && !worker->txn_in_doubt) {
+        err = hand_over_noted(worker, &info);
+    }
     if (err != ERR_NONE) {
         /* Nothing is lost: the log of the next owner merely says that this one ended otherwise. */
-        worker->txn_in_doubt = err == ERR_IN_DOUBT;
+        worker->txn_in_doubt = worker->txn_in_doubt || err == ERR_IN_DOUBT;
         log_line(LOG_WARN, "handler", "handing over was not noted", LOG_CSTR("worker", worker->name),
                  LOG_CSTR("why", info.text));
     }
-    stores_write(worker);
-    if (is_last) {
+    if (stands) {
+        stores_write(worker);
+    }
+    if (is_last && stands) {
         messages_drop(worker);
     } else {
         shards_release(worker, false);

@@ -28,7 +28,6 @@ static void shard_activate(struct worker *worker, int32_t number, struct store *
         .active = true,
         .store = store,
         .next_offset = takeover->next_offset,
-        .committed_offset = takeover->next_offset,
         .taken_over_at = takeover->commands_high,
         .batch_next_offset = -1,
         .alone_until = shard->alone_until,

@@ -29,6 +29,7 @@ struct txn_producer {
     atomic_int end_txn_sent;             /* EndTxn requests written to a socket since begin; broker threads count */
     rd_kafka_resp_err_t failed_delivery; /* the first since begin */
     int64_t appended_us;                 /* the broker's time of the newest record since begin; 0: not told */
+    int64_t deadline_boot_us;            /* of its transaction */
     struct log_partition *written; /* the partitions of the open or last transaction, and their last known offsets */
     size_t written_count, written_capacity;
 };
@@ -39,15 +40,12 @@ struct log_txn {
     char *transactional_id;
     char *warm_up_topic;
     struct txn_producer producers[PRODUCERS];
-    int turn;                 /* the producer of the transaction that is open, or was last */
-    bool open;                /* between begin and its commit or abort */
-    bool in_doubt;            /* renew is due */
-    int64_t deadline_boot_us; /* of the open transaction */
+    int turn;                    /* the producer that began last */
+    struct txn_producer *open;   /* between begin and seal or abort; NULL: none */
+    struct txn_producer *sealed; /* between seal and settle: whoever calls finish has it; NULL: none */
+    struct txn_producer *ended;  /* the one whose transaction ended last, for what it wrote; NULL: none has */
+    bool in_doubt;               /* renew is due */
 };
-
-static struct txn_producer *current(struct log_txn *txn) {
-    return &txn->producers[txn->turn];
-}
 
 /* ---- one producer ------------------------------------------------------------------------------------------------ */
 
@@ -99,8 +97,7 @@ static enum err error_taken(struct err_info *info, rd_kafka_error_t *error, cons
     return err;
 }
 
-static enum err producer_new(struct log_txn *txn, int index, struct err_info *info) {
-    struct txn_producer *producer = &txn->producers[index];
+static enum err producer_new(const struct log_txn *txn, struct txn_producer *producer, struct err_info *info) {
     const struct client_setting settings[] = {
         CLIENT_NUMBER("transaction.timeout.ms", txn->options.transaction_timeout_ms),
         /* With the default of 100 ms a transaction that meets the markers of the one before, not yet written, waits
@@ -113,7 +110,7 @@ static enum err producer_new(struct log_txn *txn, int index, struct err_info *in
         CLIENT_NUMBER("queue.buffering.max.kbytes", QUEUE_MAX_BYTES / 1024),
     };
     char name[256];
-    int length = snprintf(name, sizeof name, "%s-%c", txn->transactional_id, 'a' + index);
+    int length = snprintf(name, sizeof name, "%s-%c", txn->transactional_id, 'a' + (int)(producer - txn->producers));
     if (length < 0 || (size_t)length >= sizeof name) {
         return err_set(info, ERR_CONFIG, "the transactional id is longer than %zu bytes", sizeof name - 3);
     }
@@ -154,7 +151,7 @@ static void producer_started(struct txn_producer *producer) {
 
 /* Looks up the topics that share the warm-up topic's prefix: the first record to a topic that librdkafka has not heard
  * of waits for up to a second. */
-static enum err topics_learnt(struct log_txn *txn, struct txn_producer *producer, struct err_info *info) {
+static enum err topics_learnt(const struct log_txn *txn, struct txn_producer *producer, struct err_info *info) {
     const rd_kafka_metadata_t *metadata;
     rd_kafka_resp_err_t error = rd_kafka_metadata(producer->client, 1, NULL, &metadata, METADATA_TIMEOUT_MS);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -176,7 +173,7 @@ static enum err topics_learnt(struct log_txn *txn, struct txn_producer *producer
 }
 
 /* One aborted record, so that connections, coordinator, producer id and metadata are there before the first batch. */
-static enum err producer_warm_up(struct log_txn *txn, struct txn_producer *producer, struct err_info *info) {
+static enum err producer_warm_up(const struct log_txn *txn, struct txn_producer *producer, struct err_info *info) {
     producer_started(producer);
     rd_kafka_error_t *error = rd_kafka_begin_transaction(producer->client);
     if (error != NULL) {
@@ -210,9 +207,8 @@ static void producers_destroy(struct log_txn *txn) {
 }
 
 /* From nothing to ready. Once init has answered, nothing that an older incarnation left in flight can take effect. */
-static enum err producer_make(struct log_txn *txn, int index, struct err_info *info) {
-    struct txn_producer *producer = &txn->producers[index];
-    enum err err = producer_new(txn, index, info);
+static enum err producer_make(const struct log_txn *txn, struct txn_producer *producer, struct err_info *info) {
+    enum err err = producer_new(txn, producer, info);
     if (err == ERR_NONE) {
         rd_kafka_error_t *error = rd_kafka_init_transactions(producer->client, INIT_TIMEOUT_MS);
         err = error == NULL ? ERR_NONE : error_taken(info, error, "initialising transactions");
@@ -233,7 +229,7 @@ static enum err producer_make(struct log_txn *txn, int index, struct err_info *i
 static enum err producers_make(struct log_txn *txn, struct err_info *info) {
     enum err err = ERR_NONE;
     for (int i = 0; i < PRODUCERS && err == ERR_NONE; i++) {
-        err = producer_make(txn, i, info);
+        err = producer_make(txn, &txn->producers[i], info);
     }
     if (err != ERR_NONE) {
         producers_destroy(txn);
@@ -279,8 +275,9 @@ void log_txn_close(struct log_txn *txn) {
 }
 
 enum err log_txn_renew(struct log_txn *txn, struct err_info *info) {
+    assert(txn->sealed == NULL);
     producers_destroy(txn);
-    txn->open = false;
+    txn->open = txn->ended = NULL;
     txn->in_doubt = true;
     enum err err = producers_make(txn, info);
     if (err == ERR_NONE) {
@@ -289,47 +286,49 @@ enum err log_txn_renew(struct log_txn *txn, struct err_info *info) {
     return err;
 }
 
-static enum err doubt(struct log_txn *txn, struct err_info *info, const char *what, const char *why) {
-    txn->in_doubt = true;
+static enum err doubt(const struct txn_producer *producer, struct err_info *info, const char *what, const char *why) {
     return err_set_retriable(info, ERR_IN_DOUBT, "%s: %s (EndTxn sent %d times)", what, why,
-                             atomic_load(&current(txn)->end_txn_sent));
+                             atomic_load(&producer->end_txn_sent));
 }
 
-static enum err doubt_taken(struct log_txn *txn, struct err_info *info, const char *what, rd_kafka_error_t *error) {
-    enum err err = doubt(txn, info, what, rd_kafka_error_string(error));
+static enum err doubt_taken(const struct txn_producer *producer, struct err_info *info, const char *what,
+                            rd_kafka_error_t *error) {
+    enum err err = doubt(producer, info, what, rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     return err;
 }
 
 enum err log_txn_begin(struct log_txn *txn, struct err_info *info) {
-    assert(!txn->open && !txn->in_doubt);
+    assert(txn->open == NULL && !txn->in_doubt);
     txn->turn = (txn->turn + 1) % PRODUCERS;
-    struct txn_producer *producer = current(txn);
+    struct txn_producer *producer = &txn->producers[txn->turn];
+    assert(producer != txn->sealed);
     producer_started(producer);
     rd_kafka_error_t *error = rd_kafka_begin_transaction(producer->client);
     if (error != NULL) {
         /* Nothing was begun, yet a producer that cannot begin is of no use any more. */
-        return doubt_taken(txn, info, "beginning a transaction", error);
+        txn->in_doubt = true;
+        return doubt_taken(producer, info, "beginning a transaction", error);
     }
-    txn->open = true;
-    txn->deadline_boot_us = clock_boot_us() + (int64_t)txn->options.transaction_timeout_ms * MICROS_PER_MS;
+    txn->open = producer;
+    producer->deadline_boot_us = clock_boot_us() + (int64_t)txn->options.transaction_timeout_ms * MICROS_PER_MS;
     return ERR_NONE;
 }
 
 bool log_txn_is_open(const struct log_txn *txn) {
-    return txn->open;
+    return txn->open != NULL;
 }
 
-static int time_left_ms(const struct log_txn *txn) {
-    int64_t left_us = txn->deadline_boot_us - clock_boot_us();
+static int time_left_ms(const struct txn_producer *producer) {
+    int64_t left_us = producer->deadline_boot_us - clock_boot_us();
     return left_us > 0 ? (int)(left_us / MICROS_PER_MS) : 0;
 }
 
 /* How long commit and abort may wait. librdkafka advises -1, "the rest of the transaction's time", because after any
  * other time-out its state may not be the broker's; but 2.0.2 does not hold itself to that time: without a broker it
  * asks for ever. Here a time-out is a doubt, which ends the producer, so that nothing is left to disagree. */
-static int end_timeout_ms(const struct log_txn *txn) {
-    return time_left_ms(txn) + END_GRACE_MS;
+static int end_timeout_ms(const struct txn_producer *producer) {
+    return time_left_ms(producer) + END_GRACE_MS;
 }
 
 /* The place of a partition in `written`, made when it is new. A transaction touches few. */
@@ -350,20 +349,19 @@ static size_t written_place(struct txn_producer *producer, const char *topic, in
 }
 
 const struct log_partition *log_txn_written(const struct log_txn *txn, size_t *ret_count) {
-    const struct txn_producer *producer = &txn->producers[txn->turn];
-    *ret_count = producer->written_count;
-    return producer->written;
+    *ret_count = txn->ended->written_count;
+    return txn->ended->written;
 }
 
 int64_t log_txn_appended_us(const struct log_txn *txn) {
-    return txn->producers[txn->turn].appended_us;
+    return txn->ended->appended_us;
 }
 
 enum err log_txn_produce(struct log_txn *txn, const char *topic, int32_t partition, struct str key, struct str value,
                          const struct log_header *headers, size_t header_count, struct err_info *info) {
-    assert(txn->open);
-    rd_kafka_t *client = current(txn)->client;
-    void *opaque = (void *)(uintptr_t)(written_place(current(txn), topic, partition) + 1);
+    struct txn_producer *producer = txn->open;
+    rd_kafka_t *client = producer->client;
+    void *opaque = (void *)(uintptr_t)(written_place(producer, topic, partition) + 1);
     for (;;) {
         rd_kafka_headers_t *list = client_headers(headers, header_count);
         rd_kafka_resp_err_t error = rd_kafka_producev(
@@ -382,7 +380,7 @@ enum err log_txn_produce(struct log_txn *txn, const char *topic, int32_t partiti
         if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
             return client_error(info, error, topic);
         }
-        if (rd_kafka_flush(client, time_left_ms(txn)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        if (rd_kafka_flush(client, time_left_ms(producer)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
             return err_set_retriable(info, ERR_TIMEOUT, "%s: the records of a transaction were not taken in time",
                                      topic);
         }
@@ -397,61 +395,69 @@ static enum err class_of_refusal(rd_kafka_resp_err_t code) {
 }
 
 /* Sends the offsets; a passing trouble is tried again until the transaction's time is over. */
-static rd_kafka_error_t *offsets_sent(struct log_txn *txn, const rd_kafka_topic_partition_list_t *offsets,
+static rd_kafka_error_t *offsets_sent(const struct txn_producer *producer,
+                                      const rd_kafka_topic_partition_list_t *offsets,
                                       const rd_kafka_consumer_group_metadata_t *group) {
-    rd_kafka_t *client = current(txn)->client;
     for (;;) {
-        int left_ms = time_left_ms(txn);
-        rd_kafka_error_t *error = rd_kafka_send_offsets_to_transaction(client, offsets, group, left_ms);
-        if (error == NULL || !rd_kafka_error_is_retriable(error) || time_left_ms(txn) <= RETRY_PAUSE_MS) {
+        int left_ms = time_left_ms(producer);
+        rd_kafka_error_t *error = rd_kafka_send_offsets_to_transaction(producer->client, offsets, group, left_ms);
+        if (error == NULL || !rd_kafka_error_is_retriable(error) || time_left_ms(producer) <= RETRY_PAUSE_MS) {
             return error;
         }
         rd_kafka_error_destroy(error);
-        rd_kafka_poll(client, RETRY_PAUSE_MS); /* a pause that still serves delivery reports */
+        rd_kafka_poll(producer->client, RETRY_PAUSE_MS); /* a pause that still serves delivery reports */
     }
 }
 
 /* Commits. A time-out is never tried again: it is in doubt. */
-static rd_kafka_error_t *committed(struct log_txn *txn) {
-    rd_kafka_t *client = current(txn)->client;
+static rd_kafka_error_t *committed(const struct txn_producer *producer) {
     for (;;) {
-        rd_kafka_error_t *error = rd_kafka_commit_transaction(client, end_timeout_ms(txn));
+        rd_kafka_error_t *error = rd_kafka_commit_transaction(producer->client, end_timeout_ms(producer));
         if (error == NULL || !rd_kafka_error_is_retriable(error) ||
-            rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT || time_left_ms(txn) <= RETRY_PAUSE_MS) {
+            rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__TIMED_OUT || time_left_ms(producer) <= RETRY_PAUSE_MS) {
             return error;
         }
         rd_kafka_error_destroy(error);
-        rd_kafka_poll(client, RETRY_PAUSE_MS);
+        rd_kafka_poll(producer->client, RETRY_PAUSE_MS);
     }
 }
 
-enum err log_txn_abort(struct log_txn *txn, struct err_info *info) {
-    assert(txn->open);
-    txn->open = false;
-    struct txn_producer *producer = current(txn);
-    rd_kafka_error_t *error = rd_kafka_abort_transaction(producer->client, end_timeout_ms(txn));
+static enum err producer_abort(struct txn_producer *producer, struct err_info *info) {
+    rd_kafka_error_t *error = rd_kafka_abort_transaction(producer->client, end_timeout_ms(producer));
     if (error != NULL) {
-        return doubt_taken(txn, info, "aborting a transaction", error);
+        return doubt_taken(producer, info, "aborting a transaction", error);
     }
     /* With a commit's EndTxn before it, or a second try of its own, one of them may still be on its way. */
     if (atomic_load(&producer->end_txn_sent) > 1) {
-        return doubt(txn, info, "aborting a transaction", "it was answered, but asked for more than once");
+        return doubt(producer, info, "aborting a transaction", "it was answered, but asked for more than once");
     }
     return ERR_NONE;
 }
 
+/* The open transaction has ended so. */
+static enum err open_ended(struct log_txn *txn, enum err err) {
+    txn->in_doubt = txn->in_doubt || err == ERR_IN_DOUBT;
+    txn->ended = txn->open;
+    txn->open = NULL;
+    return err;
+}
+
+enum err log_txn_abort(struct log_txn *txn, struct err_info *info) {
+    assert(txn->open != NULL);
+    return open_ended(txn, producer_abort(txn->open, info));
+}
+
 /* Aborts, and makes the producer again when one of its records could not be delivered, for which *ret_delivery then has
  * the reason. */
-static enum err aborted(struct log_txn *txn, const char *what, rd_kafka_resp_err_t *ret_delivery,
-                        struct err_info *info) {
-    enum err err = log_txn_abort(txn, info);
-    *ret_delivery = current(txn)->failed_delivery; /* the abort takes the last delivery reports in */
+static enum err aborted(const struct log_txn *txn, struct txn_producer *producer, const char *what,
+                        rd_kafka_resp_err_t *ret_delivery, struct err_info *info) {
+    enum err err = producer_abort(producer, info);
+    *ret_delivery = producer->failed_delivery; /* the abort takes the last delivery reports in */
     if (err == ERR_NONE && *ret_delivery != RD_KAFKA_RESP_ERR_NO_ERROR) {
         /* librdkafka has yet to close the gap in its sequence numbers, and would refuse a later transaction for it. */
-        producer_destroy(current(txn));
-        err = producer_make(txn, txn->turn, info);
+        producer_destroy(producer);
+        err = producer_make(txn, producer, info);
         if (err != ERR_NONE) {
-            txn->in_doubt = true;
             err = err_set_retriable(info, ERR_IN_DOUBT, "%s: aborted, and the producer could not be made again", what);
         }
     }
@@ -459,10 +465,11 @@ static enum err aborted(struct log_txn *txn, const char *what, rd_kafka_resp_err
 }
 
 /* The transaction cannot be committed, as `error` (consumed) says: abort it and tell the caller why. */
-static enum err refused(struct log_txn *txn, struct err_info *info, const char *what, rd_kafka_error_t *error) {
+static enum err refused(const struct log_txn *txn, struct txn_producer *producer, struct err_info *info,
+                        const char *what, rd_kafka_error_t *error) {
     enum err class = class_of_refusal(rd_kafka_error_code(error));
     rd_kafka_resp_err_t delivery;
-    enum err err = aborted(txn, what, &delivery, info);
+    enum err err = aborted(txn, producer, what, &delivery, info);
     if (err == ERR_NONE) {
         bool failed = delivery != RD_KAFKA_RESP_ERR_NO_ERROR;
         const char *words = failed ? rd_kafka_err2str(delivery) : rd_kafka_error_string(error);
@@ -474,40 +481,60 @@ static enum err refused(struct log_txn *txn, struct err_info *info, const char *
     return err;
 }
 
-enum err log_txn_commit(struct log_txn *txn, const rd_kafka_topic_partition_list_t *offsets,
-                        const rd_kafka_consumer_group_metadata_t *group, struct err_info *info) {
-    assert(txn->open);
-    assert(offsets->cnt > 0);
-    for (int i = 0; i < offsets->cnt; i++) {
-        assert(offsets->elems[i].offset >= 0); /* others are skipped in silence, and fence nothing */
+void log_txn_seal(struct log_txn *txn) {
+    assert(txn->open != NULL && txn->sealed == NULL);
+    txn->sealed = txn->open;
+    txn->open = NULL;
+}
+
+enum err log_txn_finish(const struct log_txn *txn, const struct log_txn_end *end, struct err_info *info) {
+    struct txn_producer *producer = txn->sealed;
+    assert(end->offsets->cnt > 0);
+    for (int i = 0; i < end->offsets->cnt; i++) {
+        assert(end->offsets->elems[i].offset >= 0); /* others are skipped in silence, and fence nothing */
     }
-    rd_kafka_error_t *error = offsets_sent(txn, offsets, group);
+    rd_kafka_error_t *error = offsets_sent(producer, end->offsets, end->group);
     if (error != NULL) {
         /* Offsets that no broker answered (librdkafka's own codes are negative) may still be on their way, and would
          * count for this producer's next transaction. Erroneous state means that they were not sent: the transaction
          * had failed before. */
         rd_kafka_resp_err_t code = rd_kafka_error_code(error);
         bool unanswered = code < RD_KAFKA_RESP_ERR_NO_ERROR && code != RD_KAFKA_RESP_ERR__STATE &&
-                          current(txn)->failed_delivery == RD_KAFKA_RESP_ERR_NO_ERROR;
+                          producer->failed_delivery == RD_KAFKA_RESP_ERR_NO_ERROR;
         if (rd_kafka_error_is_fatal(error) || unanswered) {
-            txn->open = false;
-            return doubt_taken(txn, info, "sending offsets", error);
+            return doubt_taken(producer, info, "sending offsets", error);
         }
-        return refused(txn, info, "sending offsets", error);
+        return refused(txn, producer, info, "sending offsets", error);
     }
-    error = committed(txn);
+    /* A time-out is told by the commit, which waits for the same. */
+    if (rd_kafka_flush(producer->client, time_left_ms(producer)) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+        end->on_taken != NULL) {
+        end->on_taken(end->context);
+    }
+    error = committed(producer);
     if (error != NULL) {
-        if (rd_kafka_error_txn_requires_abort(error)) {
-            return refused(txn, info, "committing", error);
-        }
-        txn->open = false;
-        return doubt_taken(txn, info, "committing", error);
+        return rd_kafka_error_txn_requires_abort(error) ? refused(txn, producer, info, "committing", error)
+                                                        : doubt_taken(producer, info, "committing", error);
     }
-    txn->open = false;
-    if (atomic_load(&current(txn)->end_txn_sent) != 1) {
-        return doubt(txn, info, "committing", "it was answered, but not asked for exactly once");
+    if (atomic_load(&producer->end_txn_sent) != 1) {
+        return doubt(producer, info, "committing", "it was answered, but not asked for exactly once");
     }
     return ERR_NONE;
+}
+
+void log_txn_settle(struct log_txn *txn, enum err finished) {
+    assert(txn->sealed != NULL);
+    txn->in_doubt = txn->in_doubt || finished == ERR_IN_DOUBT;
+    txn->ended = txn->sealed;
+    txn->sealed = NULL;
+}
+
+enum err log_txn_commit(struct log_txn *txn, const rd_kafka_topic_partition_list_t *offsets,
+                        const rd_kafka_consumer_group_metadata_t *group, struct err_info *info) {
+    log_txn_seal(txn);
+    enum err err = log_txn_finish(txn, &(struct log_txn_end){.offsets = offsets, .group = group}, info);
+    log_txn_settle(txn, err);
+    return err;
 }
 
 /* ---- a barrier --------------------------------------------------------------------------------------------------- */
@@ -520,7 +547,7 @@ static enum err barrier_written(struct log_txn *txn, const struct log_partition 
         err = log_txn_produce(txn, partitions[i].topic, partitions[i].partition, STR("barrier"), (struct str){0}, NULL,
                               0, info);
     }
-    if (err == ERR_NONE && rd_kafka_flush(current(txn)->client, time_left_ms(txn)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (err == ERR_NONE && rd_kafka_flush(txn->open->client, time_left_ms(txn->open)) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         err = err_set_retriable(info, ERR_TIMEOUT, "a barrier was not acknowledged in time");
     }
     return err;
@@ -534,7 +561,7 @@ enum err log_txn_barrier(struct log_txn *txn, struct log_partition *partitions, 
     struct err_info abort_info = {0};
     rd_kafka_resp_err_t delivery;
     err = barrier_written(txn, partitions, count, info);
-    enum err abort_err = aborted(txn, "a barrier", &delivery, &abort_info);
+    enum err abort_err = open_ended(txn, aborted(txn, txn->open, "a barrier", &delivery, &abort_info));
     if (abort_err != ERR_NONE) {
         *info = abort_info;
         return abort_err;

@@ -1,14 +1,19 @@
 /* txn.h: a worker's transactional writer: events, outcomes, follow-ups and consumed offsets in one Kafka transaction.
  *
- * Purpose  two transactional producers used in turn: the second begins after the first's commit was answered, which
- *          hides the time in which the first's markers are written. To the caller it is one writer.
+ * Purpose  two transactional producers used in turn, which hides the time in which a transaction's markers are written;
+ *          and while one commits (`seal`, then `finish` on another thread), the next may already be written to the
+ *          other. To the caller it is one writer.
  * Promise  log_txn_commit answers ERR_NONE only when the commit was answered and took a single EndTxn request
  *          (counted by an on_request_sent interceptor, ApiKey 26). A commit that timed out or was sent more than once
  *          is ERR_IN_DOUBT: a delayed EndTxn v1 could hit the next transaction (librdkafka has no KIP-890 part 2), so
  * both producers are destroyed and made again, whose init bumps the epochs and fences what is still in flight; the
  *          caller drops its overlay and takes its shards over again. ERR_FENCED (a stale generation, a rebalance):
  *          the transaction was aborted with a single answered EndTxn, and the writer lives on; else IN_DOUBT as well.
- * Threads  one, the worker's. Calls block. May use: base.
+ * Order    the next transaction stands above the one before: its records may be sent once all of that one's were
+ *          acknowledged (`on_taken`; two producers have two connections, and records of one partition must keep their
+ *          order), and it may be sealed once that one was committed.
+ * Threads  one, the worker's; log_txn_finish may be called by a second while the first uses the rest. Calls block.
+ *          May use: base.
  */
 #pragma once
 
@@ -47,21 +52,38 @@ MUST_CHECK enum err log_txn_produce(struct log_txn *txn, const char *topic, int3
                                     struct str value, const struct log_header *headers, size_t header_count,
                                     struct err_info *info);
 
-/* Sends `offsets` (never empty: an empty list fences nothing) under the group's live metadata, then commits. After an
- * error the transaction is over: ERR_FENCED and ERR_KAFKA mean that it was aborted and the writer lives on,
- * ERR_IN_DOUBT that log_txn_renew is due. */
+/* How a transaction is to end. */
+struct log_txn_end {
+    const rd_kafka_topic_partition_list_t *offsets;  /* never empty: an empty list fences nothing */
+    const rd_kafka_consumer_group_metadata_t *group; /* as of the assignment that was decided under */
+    void (*on_taken)(void *context); /* NULL: nobody asks. Each of its records has been acknowledged (or has failed) */
+    void *context;
+};
+
+/* No more records: the open transaction is to be finished, and the next may be begun. One at a time. */
+void log_txn_seal(struct log_txn *txn);
+
+/* Sends the offsets of the sealed transaction, then commits it. After an error it is over: ERR_FENCED and ERR_KAFKA mean
+ * that it was aborted and its producer lives on, ERR_IN_DOUBT that log_txn_renew is due. What was begun above it must
+ * then be aborted too. */
+MUST_CHECK enum err log_txn_finish(const struct log_txn *txn, const struct log_txn_end *end, struct err_info *info);
+
+/* Tells the writer what finish answered. */
+void log_txn_settle(struct log_txn *txn, enum err finished);
+
+/* The three at once. */
 MUST_CHECK enum err log_txn_commit(struct log_txn *txn, const rd_kafka_topic_partition_list_t *offsets,
                                    const rd_kafka_consumer_group_metadata_t *group, struct err_info *info);
 
-/* After log_txn_commit answered ERR_NONE: the offset of the last record it appended to each partition; -1 where the
- * broker did not say (a request sent again that it had taken before). Lent until the next begin. */
+/* After a transaction was committed: the offset of the last record it appended to each partition; -1 where the broker
+ * did not say (a request sent again that it had taken before). Lent until the next begin. */
 const struct log_partition *log_txn_written(const struct log_txn *txn, size_t *ret_count);
 
 /* Likewise: the broker's time (LogAppendTime) of the newest record it appended; 0 when there was none, or the broker
  * did not say. */
 int64_t log_txn_appended_us(const struct log_txn *txn);
 
-/* Gives the transaction up. ERR_IN_DOUBT as above. */
+/* Gives the open transaction up. ERR_IN_DOUBT as above. */
 MUST_CHECK enum err log_txn_abort(struct log_txn *txn, struct err_info *info);
 
 /* Writes a record to each of these partitions, in a transaction of its own that is aborted, and sets their offsets to
@@ -71,5 +93,6 @@ MUST_CHECK enum err log_txn_abort(struct log_txn *txn, struct err_info *info);
 MUST_CHECK enum err log_txn_barrier(struct log_txn *txn, struct log_partition *partitions, size_t count,
                                     struct err_info *info);
 
-/* After ERR_IN_DOUBT: destroys both producers and makes them again. Blocks; may be tried again when retriable. */
+/* After ERR_IN_DOUBT, with none sealed: destroys both producers and makes them again, by which an open transaction is
+ * aborted. Blocks; may be tried again when retriable. */
 MUST_CHECK enum err log_txn_renew(struct log_txn *txn, struct err_info *info);

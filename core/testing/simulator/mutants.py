@@ -20,6 +20,7 @@ COPIED = ("core", "cmd", "projections", "schemas", "Makefile")
 BUILT = ("gen", "codegen", "release")
 
 BATCH = "core/handler/worker_batch.c"
+COMMIT = "core/handler/worker_commit.c"
 ORDER = "core/domain/order/order.c"
 TAKEOVER = "core/handler/takeover.c"
 REPLAY = "core/handler/replay.c"
@@ -37,12 +38,13 @@ MUTANTS = {
     "an-old-leaders-end-is-believed": [WITHOUT_BARRIER],
     "offsets-of-the-shards-read-from-alone": [
         (
-            BATCH,
+            COMMIT,
             "(shard->batch_next_offset >= 0 || engine_wrote(&worker->engine, (int32_t)i))",
             "shard->batch_next_offset >= 0",
         ),
-        (BATCH, "bool is_empty = offsets->cnt == 0;", "bool is_empty = offsets->cnt == 0 && !log_txn_is_open(worker->txn);"),
-        ("core/log/txn.c", "    assert(offsets->cnt > 0);\n", ""),
+        (COMMIT, "    if (offsets->cnt > 0) {\n        err = log_txn_is_open", "    if (true) {\n        err = log_txn_is_open"),
+        (COMMIT, "if (err != ERR_NONE || offsets->cnt == 0) {", "if (err != ERR_NONE) {"),
+        ("core/log/txn.c", "    assert(end->offsets->cnt > 0);\n", ""),
     ],
     "a-store-ahead-of-a-truncated-log": [
         (REPLAY, "        fits = false; /* past the end */\n", "        source->begin = range.high;\n"),
@@ -59,21 +61,34 @@ MUTANTS = {
         ),
     ],
     "reply-before-commit": [
-        (
-            BATCH,
-            "        err = is_empty ? ERR_NONE : batch_commit(worker, offsets, info);\n",
-            "        if (!is_empty) {\n            batch_reply_all(worker);\n        }\n"
-            "        err = is_empty ? ERR_NONE : batch_commit(worker, offsets, info);\n",
-        ),
+        (COMMIT, "    log_txn_seal(worker->txn);\n", "    (void)replies_send(worker);\n    log_txn_seal(worker->txn);\n"),
     ],
     "store-written-before-commit": [
         (
-            BATCH,
-            "        err = is_empty ? ERR_NONE : batch_commit(worker, offsets, info);\n",
-            "        if (!is_empty) {\n            engine_batch_keep(&worker->engine);\n            stores_write(worker);\n        }\n"
-            "        err = is_empty ? ERR_NONE : batch_commit(worker, offsets, info);\n",
+            COMMIT,
+            "    log_txn_seal(worker->txn);\n",
+            "    struct sealed_batch sealed = worker->engine.sealed;\n"
+            "    engine_batch_landed(&worker->engine);\n"
+            "    stores_write(worker);\n"
+            "    worker->engine.sealed = sealed;\n"
+            "    log_txn_seal(worker->txn);\n",
         ),
-        (BATCH, "    engine_batch_keep(&worker->engine);\n}\n", "}\n"),
+        (BATCH, "        if (is_full || committer_stage(", "        if (true || committer_stage("),
+    ],
+    "next-batch-sent-before-the-last-is-taken": [
+        (BATCH, "    return !batch_is_on_its_way(worker) || committer_stage(", "    return true || committer_stage("),
+    ],
+    "next-batch-goes-on-when-the-last-has-failed": [
+        (
+            COMMIT,
+            "    worker->sealed = (struct batch_on_its_way){0};\n    return err;\n",
+            "    worker->sealed = (struct batch_on_its_way){0};\n    return err == ERR_IN_DOUBT ? err : ERR_NONE;\n",
+        ),
+        (COMMIT, "        engine_batch_failed(&worker->engine);\n    }\n    rd_kafka", "        engine_batch_landed(&worker->engine);\n    }\n    rd_kafka"),
+    ],
+    "hand-over-writes-what-did-not-land": [
+        ("core/handler/worker_shards.c", "bool stands = err == ERR_NONE;", "bool stands = true;"),
+        ("core/handler/engine.c", " && !owned->failed);", ");"),
     ],
     "release-twice": [
         (
@@ -121,8 +136,8 @@ MUTANTS = {
     "commit-sent-twice-is-no-doubt": [
         (
             "core/log/txn.c",
-            "    if (atomic_load(&current(txn)->end_txn_sent) != 1) {\n        return doubt(",
-            "    if (atomic_load(&current(txn)->end_txn_sent) == 0) {\n        return doubt(",
+            "    if (atomic_load(&producer->end_txn_sent) != 1) {\n        return doubt(",
+            "    if (atomic_load(&producer->end_txn_sent) == 0) {\n        return doubt(",
         ),
     ],
     "timer-does-not-look-again": [

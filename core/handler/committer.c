@@ -1,0 +1,125 @@
+#include "core/handler/committer.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "core/base/thread_name.h"
+
+enum { NAME_MAX = 16 };
+
+struct committer {
+    pthread_t thread;
+    char name[NAME_MAX];
+    void (*wake)(void *context);
+    void *context;
+    pthread_mutex_t lock;
+    pthread_cond_t changed; /* the stage, or is_stopping */
+    bool is_stopping;
+    atomic_int stage; /* changed under the lock */
+    const struct log_txn *txn;
+    struct log_txn_end end;
+    enum err result;
+    struct err_info info;
+};
+
+static void stage_set(struct committer *committer, enum committer_stage stage) {
+    atomic_store(&committer->stage, stage);
+    pthread_cond_broadcast(&committer->changed);
+}
+
+/* Wakes under the lock: once committer_wait has answered, whoever was to be woken may be gone. */
+static void stage_tell(struct committer *committer, enum committer_stage stage) {
+    pthread_mutex_lock(&committer->lock);
+    stage_set(committer, stage);
+    committer->wake(committer->context);
+    pthread_mutex_unlock(&committer->lock);
+}
+
+static void on_taken(void *context) {
+    stage_tell(context, COMMITTER_TAKEN);
+}
+
+static void *committer_run(void *context) {
+    struct committer *committer = context;
+    thread_name("%s", committer->name);
+    pthread_mutex_lock(&committer->lock);
+    while (!committer->is_stopping) {
+        if (atomic_load(&committer->stage) != COMMITTER_SENDING) {
+            pthread_cond_wait(&committer->changed, &committer->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&committer->lock);
+        committer->result = log_txn_finish(committer->txn, &committer->end, &committer->info);
+        stage_tell(committer, COMMITTER_OVER);
+        pthread_mutex_lock(&committer->lock);
+    }
+    pthread_mutex_unlock(&committer->lock);
+    return NULL;
+}
+
+static void committer_free(struct committer *committer) {
+    pthread_cond_destroy(&committer->changed);
+    pthread_mutex_destroy(&committer->lock);
+    free(committer);
+}
+
+enum err committer_start(const char *name, void (*wake)(void *context), void *context, struct committer **ret_committer,
+                         struct err_info *info) {
+    struct committer *committer = calloc(1, sizeof *committer);
+    assert(committer != NULL);
+    (void)snprintf(committer->name, sizeof committer->name, "%s", name);
+    committer->wake = wake;
+    committer->context = context;
+    pthread_mutex_init(&committer->lock, NULL);
+    pthread_cond_init(&committer->changed, NULL);
+    atomic_init(&committer->stage, COMMITTER_FREE);
+    if (pthread_create(&committer->thread, NULL, committer_run, committer) != 0) {
+        committer_free(committer);
+        return err_set(info, ERR_IO, "no thread could be made to commit a worker's transactions");
+    }
+    *ret_committer = committer;
+    return ERR_NONE;
+}
+
+void committer_stop(struct committer *committer) {
+    pthread_mutex_lock(&committer->lock);
+    assert(atomic_load(&committer->stage) == COMMITTER_FREE);
+    committer->is_stopping = true;
+    pthread_cond_broadcast(&committer->changed);
+    pthread_mutex_unlock(&committer->lock);
+    int failed = pthread_join(committer->thread, NULL);
+    assert(failed == 0);
+    committer_free(committer);
+}
+
+void committer_give(struct committer *committer, const struct log_txn *txn,
+                    const rd_kafka_topic_partition_list_t *offsets, const rd_kafka_consumer_group_metadata_t *group) {
+    pthread_mutex_lock(&committer->lock);
+    assert(atomic_load(&committer->stage) == COMMITTER_FREE);
+    committer->txn = txn;
+    committer->end =
+        (struct log_txn_end){.offsets = offsets, .group = group, .on_taken = on_taken, .context = committer};
+    stage_set(committer, COMMITTER_SENDING);
+    pthread_mutex_unlock(&committer->lock);
+}
+
+enum committer_stage committer_stage(const struct committer *committer) {
+    return atomic_load(&committer->stage);
+}
+
+enum err committer_wait(struct committer *committer, struct err_info *info) {
+    pthread_mutex_lock(&committer->lock);
+    assert(atomic_load(&committer->stage) != COMMITTER_FREE);
+    while (atomic_load(&committer->stage) != COMMITTER_OVER) {
+        pthread_cond_wait(&committer->changed, &committer->lock);
+    }
+    atomic_store(&committer->stage, COMMITTER_FREE);
+    enum err result = committer->result;
+    if (result != ERR_NONE) {
+        *info = committer->info;
+    }
+    pthread_mutex_unlock(&committer->lock);
+    return result;
+}
