@@ -43,9 +43,9 @@ const struct ledger_entry *ledger_find(const struct ledger *ledger, struct str i
 
 enum { LEDGER_PAGE_MAX = 50000 };
 
-/* {"operations": [...], "payments": [{payment, authorized, captured, refunded, charges}], "next": N}: LEDGER_PAGE_MAX of
- * each from their number `from` on, in the order in which they were heard of; "next" is where to go on, null at the end.
- * The caller owns it. */
+/* {"operations": [...], "payments": [{payment, authorized, captured, refunded, charges}], "next": N}: LEDGER_PAGE_MAX
+ * of each from their number `from` on, in the order in which they were heard of; "next" is where to go on, null at the
+ * end. The caller owns it. */
 json_t *ledger_json(const struct ledger *ledger, size_t from);
 
 /* An entry as the provider answers it; the caller owns it. */

@@ -276,6 +276,18 @@ static bool is_note_due(const struct worker *worker) {
     return is_due;
 }
 
+void ends_pass(struct worker *worker) {
+    assert(worker->message_count == 0 && !worker->is_deciding);
+    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
+        struct worker_shard *shard = &worker->shards[i];
+        int64_t end = markers_end(worker, (int32_t)i);
+        if (end >= 0) {
+            shard->next_offset = end;
+            shard->note = suspect_note_after(shard->note, end);
+        }
+    }
+}
+
 enum err ends_note(struct worker *worker, struct err_info *info) {
     int64_t boot_us = clock_boot_us();
     if (boot_us - worker->noted_boot_us < NOTES_PAUSE_MS * MICROS_PER_MS || !is_note_due(worker)) {
@@ -285,14 +297,7 @@ enum err ends_note(struct worker *worker, struct err_info *info) {
     if (err != ERR_NONE || worker->must_take_over) {
         return err;
     }
-    for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
-        struct worker_shard *shard = &worker->shards[i];
-        int64_t end = markers_end(worker, (int32_t)i);
-        if (end >= 0) {
-            shard->next_offset = end;
-            shard->note = suspect_note_after(shard->note, end);
-        }
-    }
+    ends_pass(worker);
     worker->noted_boot_us = boot_us;
     return notes_commit(worker, info);
 }

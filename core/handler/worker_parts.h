@@ -163,6 +163,10 @@ MUST_CHECK enum err offsets_commit(struct worker *worker, const rd_kafka_topic_p
  * tells the broker's time: no timer fires before it is known. */
 MUST_CHECK enum err notes_commit(struct worker *worker, struct err_info *info);
 
+/* With nothing read that is not decided, and no batch open: the shards' next offsets pass the markers behind their last
+ * commands. */
+void ends_pass(struct worker *worker);
+
 /* With nothing read that is not decided: now and then passes the markers that lie between the last command of a shard
  * and its end, and commits that: else retention could take the markers, and with them the place that the group's offset
  * stands at. */

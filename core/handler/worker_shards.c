@@ -42,6 +42,9 @@ void shards_release(struct worker *worker, bool synced) {
 
 /* Notes for the next owners that the shards were left in good order. */
 static enum err hand_over_noted(struct worker *worker, struct err_info *info) {
+    if (worker->message_count == 0) {
+        ends_pass(worker);
+    }
     for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
         struct worker_shard *shard = &worker->shards[i];
         if (shard->note.kind == NOTE_OPEN) {

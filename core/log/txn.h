@@ -63,9 +63,9 @@ struct log_txn_end {
 /* No more records: the open transaction is to be finished, and the next may be begun. One at a time. */
 void log_txn_seal(struct log_txn *txn);
 
-/* Sends the offsets of the sealed transaction, then commits it. After an error it is over: ERR_FENCED and ERR_KAFKA mean
- * that it was aborted and its producer lives on, ERR_IN_DOUBT that log_txn_renew is due. What was begun above it must
- * then be aborted too. */
+/* Sends the offsets of the sealed transaction, then commits it. After an error it is over: ERR_FENCED and ERR_KAFKA
+ * mean that it was aborted and its producer lives on, ERR_IN_DOUBT that log_txn_renew is due. What was begun above it
+ * must then be aborted too. */
 MUST_CHECK enum err log_txn_finish(const struct log_txn *txn, const struct log_txn_end *end, struct err_info *info);
 
 /* Tells the writer what finish answered. */

@@ -431,6 +431,24 @@ static void queries_are_answered_in_their_order_and_one_that_fails_harms_no_othe
     pool_teardown(&test);
 }
 
+static void those_that_share_a_sync_with_one_that_fails_are_answered_all_the_same(void **state) {
+    (void)state;
+    struct pool_test test;
+    pool_setup(&test, 0, 0);
+    ask(&test, &echo, STR("a"));
+    ask(&test, &divide, STR("5"));
+    run_until(&test, "a 2 "); /* both are prepared: from here on one turn is one group */
+    ask(&test, &echo, STR("b"));
+    ask(&test, &divide, STR("0"));
+    ask(&test, &echo, STR("c"));
+    ask(&test, &divide, STR("0"));
+    ask(&test, &divide, STR("2"));
+    run_until(&test, "a 2 b wrong c wrong 5 ");
+    ask(&test, &echo, STR("d"));
+    run_until(&test, "a 2 b wrong c wrong 5 d ");
+    pool_teardown(&test);
+}
+
 static void a_parameter_with_a_nul_byte_is_refused(void **state) {
     (void)state;
     struct pool_test test;
@@ -542,6 +560,7 @@ int main(void) {
         cmocka_unit_test(a_parameter_with_a_nul_byte_is_refused),
         cmocka_unit_test(a_query_that_cannot_be_sent_fails_the_others_only_when_its_caller_has_returned),
         cmocka_unit_test(a_notification_reaches_its_listener),
+        cmocka_unit_test(those_that_share_a_sync_with_one_that_fails_are_answered_all_the_same),
         cmocka_unit_test(past_its_bound_the_pool_refuses_at_once),
         cmocka_unit_test(a_query_that_takes_too_long_is_cancelled_and_the_next_is_answered),
         cmocka_unit_test(a_killed_server_fails_what_is_in_flight_and_is_used_again_when_it_is_back),

@@ -14,26 +14,32 @@ enum {
     BACKOFF_MAX_MS = 5000,
     TICK_MS = 100,
     STATEMENTS_MAX = 64, /* prepared on one connection; the front has about 20 */
+    GROUP_MAX = 64,      /* queries before a sync */
 };
 
 enum pool_status { POOL_DOWN, POOL_CONNECTING, POOL_UP, POOL_CLOSING };
 
-/* One query in flight, from PQsendQueryPrepared to its pipeline sync. */
+/* One query in flight. Those of one turn of the loop are a group and share a sync, which costs either side a system call
+ * or two; a query that fails takes those behind it in its group along, and they are sent again. */
 struct query {
     struct query *next;
     const struct pg_statement *statement; /* NULL for our own SET and LISTEN */
+    char **texts;                         /* of its parameters, for another time */
     pg_result_cb *on_result;
     void *context;
     uint64_t sent_ms;
     bool answered;    /* timed out; its result is awaited only to keep the order */
-    bool preparing;   /* a Parse went ahead of it, whose result comes first */
-    PGresult *result; /* kept until the sync that ends the query */
+    bool preparing;   /* a Parse goes ahead of it, whose result comes first */
+    bool is_last;     /* of its group: a sync follows */
+    bool has_part;    /* a result has come since the last NULL, which ends the results of a Parse or of the query */
+    PGresult *result; /* kept until the query is over */
 };
 
 struct pg_pool {
     uv_loop_t *loop;
-    uv_timer_t timer; /* reconnecting while down, time-outs while up */
-    uv_poll_t *poll;  /* of the connection's present socket */
+    uv_timer_t timer;     /* reconnecting while down, time-outs while up */
+    uv_prepare_t prepare; /* ends the group of the loop's turn */
+    uv_poll_t *poll;      /* of the connection's present socket */
     PGconn *connection;
     enum pool_status status;
     int backoff_ms;
@@ -47,6 +53,7 @@ struct pg_pool {
 
     struct query *first, *last;
     int in_flight;
+    int group_count; /* the last so many queries are not followed by a sync yet */
     const struct pg_statement *prepared[STATEMENTS_MAX];
     size_t prepared_count;
     uint64_t connecting_since_ms;
@@ -75,14 +82,18 @@ static void answer(struct query *query, const PGresult *result, const struct err
     }
 }
 
-static struct query *queue_push(struct pg_pool *pool, const struct pg_statement *statement, pg_result_cb *on_result,
-                                void *context) {
+static struct query *query_make(const struct pg_statement *statement, pg_result_cb *on_result, void *context) {
     struct query *query = calloc(1, sizeof *query);
     if (query == NULL) {
         abort();
     }
-    *query = (struct query){
-        .statement = statement, .on_result = on_result, .context = context, .sent_ms = uv_now(pool->loop)};
+    *query = (struct query){.statement = statement, .on_result = on_result, .context = context};
+    return query;
+}
+
+static void queue_push(struct pg_pool *pool, struct query *query) {
+    query->sent_ms = uv_now(pool->loop);
+    query->next = NULL;
     if (pool->last == NULL) {
         pool->first = query;
     } else {
@@ -90,7 +101,6 @@ static struct query *queue_push(struct pg_pool *pool, const struct pg_statement 
     }
     pool->last = query;
     pool->in_flight++;
-    return query;
 }
 
 static struct query *queue_pop(struct pg_pool *pool) {
@@ -105,6 +115,7 @@ static struct query *queue_pop(struct pg_pool *pool) {
 
 static void query_free(struct query *query) {
     PQclear(query->result);
+    free(query->texts);
     free(query);
 }
 
@@ -205,17 +216,63 @@ static bool texts_make(const struct str *parameters, int count, char ***ret_bloc
     return true;
 }
 
-/* One of our own, whose failure fails the connection (see query_done). */
-static bool send_own(struct pg_pool *pool, const char *sql) {
-    queue_push(pool, NULL, NULL, NULL);
-    return PQsendQueryParams(pool->connection, sql, 0, NULL, NULL, NULL, NULL, 0) == 1 &&
-           PQpipelineSync(pool->connection) == 1;
+/* No more queries in the group; what libpq has is sent. */
+static bool group_end(struct pg_pool *pool) {
+    if (pool->group_count == 0) {
+        return true;
+    }
+    pool->group_count = 0;
+    pool->last->is_last = true;
+    return PQpipelineSync(pool->connection) == 1 && flush(pool);
 }
 
-static bool send_query(struct pg_pool *pool, const struct pg_statement *statement, const char *const *texts) {
+/* One of our own, whose failure fails the connection (see query_done). */
+static bool send_own(struct pg_pool *pool, const char *sql) {
+    queue_push(pool, query_make(NULL, NULL, NULL));
+    pool->group_count = 1;
+    return PQsendQueryParams(pool->connection, sql, 0, NULL, NULL, NULL, NULL, 0) == 1 && group_end(pool);
+}
+
+/* Its results, and with them those of a Parse, are sent by the server with the group's. */
+static bool query_write(struct pg_pool *pool, struct query *query) {
+    const struct pg_statement *statement = query->statement;
     int count = statement->parameter_count;
-    return (statement->once ? PQsendQueryParams(pool->connection, statement->sql, count, NULL, texts, NULL, NULL, 0)
-                            : PQsendQueryPrepared(pool->connection, statement->name, count, texts, NULL, NULL, 0)) == 1;
+    const char *const *texts = (const char *const *)query->texts;
+    if (statement->once) {
+        return PQsendQueryParams(pool->connection, statement->sql, count, NULL, texts, NULL, NULL, 0) == 1;
+    }
+    query->preparing = !is_prepared(pool, statement);
+    if (query->preparing) {
+        assert(pool->prepared_count < STATEMENTS_MAX);
+        pool->prepared[pool->prepared_count++] = statement;
+        if (PQsendPrepare(pool->connection, statement->name, statement->sql, 0, NULL) != 1) {
+            return false;
+        }
+    }
+    return PQsendQueryPrepared(pool->connection, statement->name, count, texts, NULL, NULL, 0) == 1;
+}
+
+/* Alone in its group is what may take long, for which the others would wait, and the first of its statement: those that
+ * follow rely on its Parse, which nobody's failure may take along. */
+static void query_send(struct pg_pool *pool, struct query *query) {
+    bool alone = query->statement->once || !is_prepared(pool, query->statement);
+    bool sent = !alone || group_end(pool);
+    queue_push(pool, query);
+    pool->group_count++;
+    sent = sent && query_write(pool, query);
+    if (sent && (alone || pool->group_count >= GROUP_MAX)) {
+        sent = group_end(pool);
+    }
+    if (!sent) {
+        fail_next_turn(pool);
+    }
+}
+
+static void on_prepare(uv_prepare_t *prepare) {
+    struct pg_pool *pool = prepare->data;
+    if (pool->status == POOL_UP && !pool->failing && !group_end(pool)) {
+        fail_next_turn(pool);
+    }
 }
 
 void pg_pool_query(struct pg_pool *pool, const struct pg_statement *statement, const struct str *parameters,
@@ -237,21 +294,9 @@ void pg_pool_query(struct pg_pool *pool, const struct pg_statement *statement, c
         on_result(context, NULL, &error);
         return;
     }
-    struct query *query = queue_push(pool, statement, on_result, context);
-    bool sent = true;
-    if (!statement->once && !is_prepared(pool, statement)) {
-        assert(pool->prepared_count < STATEMENTS_MAX);
-        pool->prepared[pool->prepared_count++] = statement;
-        query->preparing = true;
-        sent = PQsendPrepare(pool->connection, statement->name, statement->sql, 0, NULL) == 1;
-    }
-    sent = sent && send_query(pool, statement, (const char *const *)texts);
-    /* A sync for each query: one that fails does not take its neighbours with it. */
-    sent = sent && PQpipelineSync(pool->connection) == 1 && flush(pool);
-    free(texts);
-    if (!sent) {
-        fail_next_turn(pool);
-    }
+    struct query *query = query_make(statement, on_result, context);
+    query->texts = texts;
+    query_send(pool, query);
 }
 
 /* ---- receiving ----------------------------------------------------------------------------------------------------
@@ -261,14 +306,19 @@ void pg_pool_query(struct pg_pool *pool, const struct pg_statement *statement, c
 static void query_done(struct pg_pool *pool) {
     struct query *query = queue_pop(pool);
     ExecStatusType status = query->result == NULL ? PGRES_FATAL_ERROR : PQresultStatus(query->result);
-    if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
+    if (status == PGRES_PIPELINE_ABORTED && query->statement != NULL) {
+        if (!query->answered) {
+            PQclear(query->result);
+            query->result = NULL;
+            query->is_last = false;
+            query_send(pool, query); /* one before it in its group has failed */
+            return;
+        }
+    } else if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
         answer(query, query->result, NULL);
     } else if (query->statement == NULL) {
         pool->failing = true;
     } else {
-        if (query->preparing) {
-            forget_prepared(pool, query->statement);
-        }
         struct err_info error;
         (void)pg_failure(query->result, pool->connection, query->statement->name, &error);
         answer(query, NULL, &error);
@@ -284,11 +334,7 @@ static void take_result(struct pg_pool *pool, PGresult *result) {
         query_done(pool);
         return;
     }
-    if (query->preparing && status == PGRES_COMMAND_OK) {
-        query->preparing = false; /* that was the Parse */
-        PQclear(result);
-        return;
-    }
+    query->has_part = true;
     /* The first failure says why; what follows it before the sync is only "aborted". */
     bool failed_before = query->result != NULL && PQresultStatus(query->result) == PGRES_FATAL_ERROR;
     if (failed_before) {
@@ -297,6 +343,24 @@ static void take_result(struct pg_pool *pool, PGresult *result) {
     }
     PQclear(query->result);
     query->result = result;
+}
+
+/* The results of a Parse are over, or those of a query; the last of a group ends with the sync, which comes next. */
+static void take_null(struct pg_pool *pool) {
+    struct query *query = pool->first;
+    if (!query->has_part) {
+        return;
+    }
+    query->has_part = false;
+    if (query->preparing) {
+        bool was_prepared = PQresultStatus(query->result) == PGRES_COMMAND_OK;
+        query->preparing = false;
+        if (!was_prepared) {
+            forget_prepared(pool, query->statement);
+        }
+    } else if (!query->is_last) {
+        query_done(pool);
+    }
 }
 
 static void take_notifications(struct pg_pool *pool) {
@@ -316,8 +380,10 @@ static void work(struct pg_pool *pool, int events) {
     }
     while (!pool->failing && pool->first != NULL && PQisBusy(pool->connection) == 0) {
         PGresult *result = PQgetResult(pool->connection);
-        if (result != NULL) { /* NULL stands between two queries */
+        if (result != NULL) {
             take_result(pool, result);
+        } else {
+            take_null(pool);
         }
     }
     take_notifications(pool);
@@ -340,6 +406,7 @@ static void connection_drop(struct pg_pool *pool) {
     PQfinish(pool->connection);
     pool->connection = NULL;
     pool->prepared_count = 0;
+    pool->group_count = 0;
     pool->failing = false;
 }
 
@@ -495,12 +562,15 @@ enum err pg_pool_open(uv_loop_t *loop, const struct pg_pool_options *options, st
     };
     uv_timer_init(loop, &pool->timer);
     pool->timer.data = pool;
+    uv_prepare_init(loop, &pool->prepare);
+    pool->prepare.data = pool;
+    uv_prepare_start(&pool->prepare, on_prepare);
     *ret_pool = pool;
     connect_start(pool);
     return ERR_NONE;
 }
 
-static void on_timer_closed(uv_handle_t *handle) {
+static void on_prepare_closed(uv_handle_t *handle) {
     struct pg_pool *pool = handle->data;
     void (*on_closed)(void *context) = pool->on_closed;
     void *context = pool->on_closed_context;
@@ -509,6 +579,11 @@ static void on_timer_closed(uv_handle_t *handle) {
     if (on_closed != NULL) {
         on_closed(context);
     }
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+    struct pg_pool *pool = handle->data;
+    uv_close((uv_handle_t *)&pool->prepare, on_prepare_closed);
 }
 
 void pg_pool_close(struct pg_pool *pool, void (*on_closed)(void *context), void *context) {

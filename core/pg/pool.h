@@ -1,8 +1,9 @@
 /* pool.h: PostgreSQL queries from a libuv loop, pipelined over one connection.
  *
  * Purpose  the front's reads: each loop has one connection in libpq pipeline mode; statements are prepared once.
- * Promise  every query's callback is called exactly once, in the order of sending, on the loop's thread: with rows, or
- *          with an error (retriable when the connection was lost). A lost connection is made again with backoff
+ * Promise  every query's callback is called exactly once, on the loop's thread: with rows, or with an error (retriable
+ *          when the connection was lost). In the order of sending, save that what one that fails takes along is sent
+ *          again behind the others. A lost connection is made again with backoff
  *          (100 ms to 5 s); meanwhile pg_pool_query answers an error at once, during the call: the front says 503.
  * Bounds   queries_max in flight (past it: an error at once), each answered within timeout_ms or failed.
  *          The server's statement_timeout is timeout_ms too; a server silent for twice that is given up.
@@ -49,7 +50,7 @@ MUST_CHECK enum err pg_pool_open(uv_loop_t *loop, const struct pg_pool_options *
 void pg_pool_close(struct pg_pool *pool, void (*on_closed)(void *context), void *context);
 bool pg_pool_is_up(const struct pg_pool *pool);
 
-/* Parameters are copied; a NULL data pointer is SQL NULL. */
+/* Parameters are copied; a NULL data pointer is SQL NULL. It is on its way when the loop's turn ends. */
 void pg_pool_query(struct pg_pool *pool, const struct pg_statement *statement, const struct str *parameters,
                    pg_result_cb *on_result, void *context);
 
