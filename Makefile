@@ -75,7 +75,7 @@ SIM_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED))
 SIM := $(BUILD)/simulator
 HISTORIES := build/histories/histories
 
-.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench bench-compare asan ubsan tsan fuzz cover lint format retail clean registry
+.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench bench-compare flames asan ubsan tsan fuzz cover lint format retail clean registry
 
 help: ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -249,6 +249,10 @@ bench: $(BUILD)/daybook $(BENCH_PROGRAMS) ## Daybook beside the limits of what i
 
 bench-compare: ## what differs between two runs of make bench beyond their noise: BASE=before.json, and build/bench.json
 	python3 integration-tests/bench/compare.py $(BASE) $(or $(NOW),build/bench.json)
+
+flames: $(BUILD)/daybook ## a flame graph of each role while shoppers check out, into docs/flames; needs perf and inferno
+	deploy/local/deps.sh
+	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/python integration-tests/bench/flames.py $(ARGS)
 
 retail: $(BUILD)/daybook ## a year of real retail through the front, compared with the data set; ARGS="--sample 2000"
 	deploy/local/deps.sh

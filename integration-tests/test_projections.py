@@ -283,6 +283,20 @@ def test_compare_names_the_rows_that_differ_and_a_rebuild_mends_them_under_a_run
     assert_as_the_log_says(installed, "carts", "stock")
 
 
+def indexes(installed):
+    rows = installed.sql.rows("SELECT schemaname, indexname, indexdef FROM pg_indexes WHERE schemaname = ANY (%s)", [list(VIEWS)])
+    return {(row["schemaname"], row["indexname"], row["indexdef"]) for row in rows}
+
+
+def test_a_rebuilt_view_has_the_indexes_that_a_new_one_has(installed, log):
+    before = indexes(installed)
+    log.carts(0, 5)
+    for view in VIEWS:
+        installed.run("projection", "rebuild", view, "--switch")
+    assert len(before) > 30
+    assert indexes(installed) == before
+
+
 def test_what_is_read_ahead_holds_up_no_rebuild(installed, log):
     """40 MB, of which 2 MiB are read ahead: librdkafka by itself looks once a second whether there is room for more."""
     log.carts(0, 1000, updates=10, title="Tea " * 1000)

@@ -9,6 +9,8 @@
 
 enum { NAME_MAX = 16 };
 
+enum stage { STAGE_FREE, STAGE_SENDING, STAGE_TAKEN, STAGE_OVER };
+
 struct committer {
     pthread_t thread;
     char name[NAME_MAX];
@@ -17,28 +19,35 @@ struct committer {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* the stage, or is_stopping */
     bool is_stopping;
-    atomic_int stage; /* changed under the lock */
+    atomic_int stage;       /* changed under the lock */
+    atomic_bool asks_taken; /* the worker waits for STAGE_TAKEN */
     const struct log_txn *txn;
     struct log_txn_end end;
     enum err result;
     struct err_info info;
 };
 
-static void stage_set(struct committer *committer, enum committer_stage stage) {
+static void stage_set(struct committer *committer, enum stage stage) {
     atomic_store(&committer->stage, stage);
     pthread_cond_broadcast(&committer->changed);
 }
 
-/* Wakes under the lock: once committer_wait has answered, whoever was to be woken may be gone. */
-static void stage_tell(struct committer *committer, enum committer_stage stage) {
+static void on_taken(void *context) {
+    struct committer *committer = context;
     pthread_mutex_lock(&committer->lock);
-    stage_set(committer, stage);
-    committer->wake(committer->context);
+    stage_set(committer, STAGE_TAKEN);
+    if (atomic_load(&committer->asks_taken)) {
+        committer->wake(committer->context);
+    }
     pthread_mutex_unlock(&committer->lock);
 }
 
-static void on_taken(void *context) {
-    stage_tell(context, COMMITTER_TAKEN);
+/* Wakes under the lock: once committer_wait has answered, whoever was to be woken may be gone. */
+static void is_over(struct committer *committer) {
+    pthread_mutex_lock(&committer->lock);
+    stage_set(committer, STAGE_OVER);
+    committer->wake(committer->context);
+    pthread_mutex_unlock(&committer->lock);
 }
 
 static void *committer_run(void *context) {
@@ -46,13 +55,13 @@ static void *committer_run(void *context) {
     thread_name("%s", committer->name);
     pthread_mutex_lock(&committer->lock);
     while (!committer->is_stopping) {
-        if (atomic_load(&committer->stage) != COMMITTER_SENDING) {
+        if (atomic_load(&committer->stage) != STAGE_SENDING) {
             pthread_cond_wait(&committer->changed, &committer->lock);
             continue;
         }
         pthread_mutex_unlock(&committer->lock);
         committer->result = log_txn_finish(committer->txn, &committer->end, &committer->info);
-        stage_tell(committer, COMMITTER_OVER);
+        is_over(committer);
         pthread_mutex_lock(&committer->lock);
     }
     pthread_mutex_unlock(&committer->lock);
@@ -74,7 +83,7 @@ enum err committer_start(const char *name, void (*wake)(void *context), void *co
     committer->context = context;
     pthread_mutex_init(&committer->lock, NULL);
     pthread_cond_init(&committer->changed, NULL);
-    atomic_init(&committer->stage, COMMITTER_FREE);
+    atomic_init(&committer->stage, STAGE_FREE);
     if (pthread_create(&committer->thread, NULL, committer_run, committer) != 0) {
         committer_free(committer);
         return err_set(info, ERR_IO, "no thread could be made to commit a worker's transactions");
@@ -85,7 +94,7 @@ enum err committer_start(const char *name, void (*wake)(void *context), void *co
 
 void committer_stop(struct committer *committer) {
     pthread_mutex_lock(&committer->lock);
-    assert(atomic_load(&committer->stage) == COMMITTER_FREE);
+    assert(atomic_load(&committer->stage) == STAGE_FREE);
     committer->is_stopping = true;
     pthread_cond_broadcast(&committer->changed);
     pthread_mutex_unlock(&committer->lock);
@@ -97,25 +106,33 @@ void committer_stop(struct committer *committer) {
 void committer_give(struct committer *committer, const struct log_txn *txn,
                     const rd_kafka_topic_partition_list_t *offsets, const rd_kafka_consumer_group_metadata_t *group) {
     pthread_mutex_lock(&committer->lock);
-    assert(atomic_load(&committer->stage) == COMMITTER_FREE);
+    assert(atomic_load(&committer->stage) == STAGE_FREE);
     committer->txn = txn;
     committer->end =
         (struct log_txn_end){.offsets = offsets, .group = group, .on_taken = on_taken, .context = committer};
-    stage_set(committer, COMMITTER_SENDING);
+    atomic_store(&committer->asks_taken, false);
+    stage_set(committer, STAGE_SENDING);
     pthread_mutex_unlock(&committer->lock);
 }
 
-enum committer_stage committer_stage(const struct committer *committer) {
-    return atomic_load(&committer->stage);
+bool committer_is_taken(struct committer *committer) {
+    if (atomic_load(&committer->stage) < STAGE_TAKEN) {
+        atomic_store(&committer->asks_taken, true);
+    }
+    return atomic_load(&committer->stage) >= STAGE_TAKEN; /* looked at after asking: none of both is missed */
+}
+
+bool committer_is_over(const struct committer *committer) {
+    return atomic_load(&committer->stage) == STAGE_OVER;
 }
 
 enum err committer_wait(struct committer *committer, struct err_info *info) {
     pthread_mutex_lock(&committer->lock);
-    assert(atomic_load(&committer->stage) != COMMITTER_FREE);
-    while (atomic_load(&committer->stage) != COMMITTER_OVER) {
+    assert(atomic_load(&committer->stage) != STAGE_FREE);
+    while (atomic_load(&committer->stage) != STAGE_OVER) {
         pthread_cond_wait(&committer->changed, &committer->lock);
     }
-    atomic_store(&committer->stage, COMMITTER_FREE);
+    atomic_store(&committer->stage, STAGE_FREE);
     enum err result = committer->result;
     if (result != ERR_NONE) {
         *info = committer->info;

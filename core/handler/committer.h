@@ -2,8 +2,8 @@
  *
  * Purpose  sending offsets and committing is waiting for brokers; a worker that waits itself decides nothing meanwhile.
  * Promise  one transaction at a time, and each is waited for: after committer_give, committer_wait answers once.
- *          `wake` is called when its records have been acknowledged and when it is over, never after committer_wait has
- *          answered.
+ *          `wake` is called when it is over, and when its records have been acknowledged and somebody has asked for
+ *          that; never after committer_wait has answered.
  * Bounds   as long as log_txn_finish takes: the transaction's time-out and a second, twice when it is aborted.
  * Threads  its own; all calls are the worker's. `wake` is called on its own.      May use: log, librdkafka.
  */
@@ -12,13 +12,6 @@
 #include <librdkafka/rdkafka.h>
 
 #include "core/log/txn.h"
-
-enum committer_stage {
-    COMMITTER_FREE,
-    COMMITTER_SENDING,
-    COMMITTER_TAKEN, /* all its records are acknowledged: those of the next transaction may be sent */
-    COMMITTER_OVER,  /* committer_wait answers at once */
-};
 
 struct committer;
 
@@ -32,7 +25,12 @@ void committer_stop(struct committer *committer);
 void committer_give(struct committer *committer, const struct log_txn *txn,
                     const rd_kafka_topic_partition_list_t *offsets, const rd_kafka_consumer_group_metadata_t *group);
 
-enum committer_stage committer_stage(const struct committer *committer);
+/* Whether all its records are acknowledged, so that those of the next transaction may be sent; if not, `wake` is called
+ * when they are. */
+bool committer_is_taken(struct committer *committer);
+
+/* Whether committer_wait answers at once. */
+bool committer_is_over(const struct committer *committer);
 
 /* Waits until it is over. What log_txn_finish answered. */
 MUST_CHECK enum err committer_wait(struct committer *committer, struct err_info *info);

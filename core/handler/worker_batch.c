@@ -69,7 +69,7 @@ static bool is_enough(const struct worker *worker, const rd_kafka_message_t *nex
 
 /* Two producers have a connection each, and records of one partition must keep their order. */
 static bool may_produce(const struct worker *worker) {
-    return !batch_is_on_its_way(worker) || committer_stage(worker->committer) >= COMMITTER_TAKEN;
+    return !batch_is_on_its_way(worker) || committer_is_taken(worker->committer);
 }
 
 enum err records_produce(struct worker *worker, struct err_info *info) {
@@ -190,7 +190,7 @@ enum err batches_run(struct worker *worker, struct err_info *info) {
     enum err err = ERR_NONE;
     bool is_full = false; /* the open batch takes no more, and another is on its way */
     do {
-        if (is_full || committer_stage(worker->committer) == COMMITTER_OVER) {
+        if (is_full || committer_is_over(worker->committer)) {
             err = batch_land(worker, info);
         }
         if (err == ERR_NONE && engine_apply_is_due(&worker->engine)) {

@@ -1,5 +1,6 @@
 """What Daybook stands on, measured without it: Kafka's transactions, PostgreSQL's statements, one event loop."""
 
+import os
 import re
 import struct
 import subprocess
@@ -76,10 +77,11 @@ class Limits:
 
     # ---- PostgreSQL
 
-    def _pgbench(self, clients: int, *arguments) -> float:
+    def _pgbench(self, clients: int, *arguments, waits: bool = True) -> float:
+        """`waits`: a commit is answered when it is on the disk; else as the broker's acknowledgement, before it is."""
         said = output(
             PG_BIN / "pgbench", "-n", "-M", "prepared", f"-c{clients}", "-j2", f"-T{self.seconds}", *arguments,
-            *self.address, DATABASE,
+            *self.address, DATABASE, env=os.environ | {"PGOPTIONS": f"-c synchronous_commit={'on' if waits else 'off'}"},
         )  # fmt: skip
         return float(re.search(r"tps = ([\d.]+)", said)[1])
 
@@ -87,11 +89,11 @@ class Limits:
         """Rows read by their key, a second."""
         return self._pgbench(8, "-S")
 
-    def checkouts(self) -> float:
-        return self._pgbench(16, "-f", HERE / "uniform.pgbench")
+    def checkouts(self, waits: bool = True) -> float:
+        return self._pgbench(16, "-f", HERE / "uniform.pgbench", waits=waits)
 
-    def hot_checkouts(self) -> float:
-        return self._pgbench(64, "-f", HERE / "hot.pgbench")
+    def hot_checkouts(self, waits: bool = True) -> float:
+        return self._pgbench(64, "-f", HERE / "hot.pgbench", waits=waits)
 
     def _write_copy_file(self) -> None:
         """PostgreSQL's binary COPY format: its manual, "COPY", "Binary Format"."""

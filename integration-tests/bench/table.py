@@ -24,6 +24,8 @@ BARE_256 = "limit: bare loop, 256 in flight"
 BARE_4096 = "limit: bare loop, 4,096 in flight"
 PLAIN = "limit: PostgreSQL alone, checkouts of two lines, 16 clients"
 PLAIN_HOT = "limit: PostgreSQL alone, all want one SKU, 64 clients"
+PLAIN_ASYNC = "limit: PostgreSQL alone, synchronous_commit off, 16 clients"
+PLAIN_HOT_ASYNC = "limit: PostgreSQL alone, synchronous_commit off, one SKU"
 SELECT = "limit: pgbench -S prepared, 8 clients"
 COPY = "limit: binary COPY of orders"
 HELLO = "limit: hello world, one loop, 64 connections"
@@ -34,6 +36,8 @@ ROWS = (
     Row(BARE_4096, "records/s"),
     Row(PLAIN, "checkouts/s"),
     Row(PLAIN_HOT, "checkouts/s"),
+    Row(PLAIN_ASYNC, "checkouts/s"),
+    Row(PLAIN_HOT_ASYNC, "checkouts/s"),
     Row(SELECT, "reads/s"),
     Row(COPY, "rows/s"),
     Row(HELLO, "requests/s"),

@@ -25,17 +25,13 @@ static void *allocate(size_t count, size_t size) {
     return memory;
 }
 
-static enum err make_schema(const struct rebuild_options *options, const char *schema, struct err_info *info) {
-    struct pg_session *session = NULL;
-    enum err failure = pg_session_open(options->config->postgres, "daybook-rebuild", &session, info);
-    if (failure == ERR_NONE) {
-        failure = pg_session_execf(session, info, "DROP SCHEMA IF EXISTS %s CASCADE", schema);
-    }
+static enum err make_schema(const struct rebuild_options *options, struct pg_session *session, const char *schema,
+                            PGresult **ret_indexes, struct err_info *info) {
+    enum err failure = pg_session_execf(session, info, "DROP SCHEMA IF EXISTS %s CASCADE", schema);
     if (failure == ERR_NONE) {
         failure = view_schema_migrate(session, options->view, schema, NULL, info);
     }
-    pg_session_close(session);
-    return failure;
+    return failure == ERR_NONE ? view_schema_drop_indexes(session, schema, ret_indexes, info) : failure;
 }
 
 static int64_t passed(const struct feed_partition *partition) {
@@ -108,10 +104,19 @@ enum err view_rebuild(const struct rebuild_options *options, struct feed_counts 
     char schema[SCHEMA_NAME_MAX];
     rebuild_schema_name(options->view, schema);
     struct feed_counts counts = {0};
-    enum err failure = make_schema(options, schema, info);
+    struct pg_session *session = NULL;
+    CLEANUP(pg_result_clear) PGresult *indexes = NULL;
+    enum err failure = pg_session_open(options->config->postgres, "daybook-rebuild", &session, info);
+    if (failure == ERR_NONE) {
+        failure = make_schema(options, session, schema, &indexes, info);
+    }
     if (failure == ERR_NONE) {
         failure = fill(options, schema, options->until, &counts, info);
     }
+    if (failure == ERR_NONE) {
+        failure = view_schema_make_indexes(session, indexes, info);
+    }
+    pg_session_close(session);
     if (failure == ERR_NONE) {
         *ret_counts = counts;
     }

@@ -26,7 +26,7 @@ struct rebuild_options {
 
 void rebuild_schema_name(const struct view *view, char ret_name[SCHEMA_NAME_MAX]);
 
-/* Drops what an earlier one left, and fills the side schema. */
+/* Drops what an earlier one left, fills the side schema, and then makes its indexes. */
 MUST_CHECK enum err view_rebuild(const struct rebuild_options *options, struct feed_counts *ret_counts,
                                  struct err_info *info);
 

@@ -21,6 +21,32 @@ enum err view_schema_migrate(struct pg_session *session, const struct view *view
     return failure;
 }
 
+enum { INDEX_NAME, INDEX_DEFINITION };
+
+enum err view_schema_drop_indexes(struct pg_session *session, const char *schema, PGresult **ret_indexes,
+                                  struct err_info *info) {
+    static const char find[] = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = $1"
+                               " AND indexdef NOT LIKE 'CREATE UNIQUE %' ORDER BY indexname";
+    CLEANUP(pg_result_clear) PGresult *found = NULL;
+    enum err failure = pg_session_query(session, find, &PG_TEXT(str_of_cstr(schema)), 1, false, &found, info);
+    for (int i = 0; failure == ERR_NONE && i < PQntuples(found); i++) {
+        failure = pg_session_execf(session, info, "DROP INDEX %s.%s", schema, PQgetvalue(found, i, INDEX_NAME));
+    }
+    if (failure == ERR_NONE) {
+        *ret_indexes = found;
+        found = NULL;
+    }
+    return failure;
+}
+
+enum err view_schema_make_indexes(struct pg_session *session, const PGresult *indexes, struct err_info *info) {
+    enum err failure = pg_session_exec(session, "SET maintenance_work_mem TO '256MB'", info);
+    for (int i = 0; failure == ERR_NONE && i < PQntuples(indexes); i++) {
+        failure = pg_session_exec(session, PQgetvalue(indexes, i, INDEX_DEFINITION), info);
+    }
+    return failure;
+}
+
 static enum err position_of(struct pg_session *session, const char *schema, struct feed_partition *partition,
                             struct err_info *info) {
     char sql[SCHEMA_NAME_MAX + 128];

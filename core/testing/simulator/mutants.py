@@ -73,10 +73,10 @@ MUTANTS = {
             "    worker->engine.sealed = sealed;\n"
             "    log_txn_seal(worker->txn);\n",
         ),
-        (BATCH, "        if (is_full || committer_stage(", "        if (true || committer_stage("),
+        (BATCH, "        if (is_full || committer_is_over(", "        if (true || committer_is_over("),
     ],
     "next-batch-sent-before-the-last-is-taken": [
-        (BATCH, "    return !batch_is_on_its_way(worker) || committer_stage(", "    return true || committer_stage("),
+        (BATCH, "    return !batch_is_on_its_way(worker) || committer_is_taken(", "    return true || committer_is_taken("),
     ],
     "next-batch-goes-on-when-the-last-has-failed": [
         (

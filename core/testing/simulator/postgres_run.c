@@ -243,6 +243,13 @@ static enum run run_find_about(struct backend *backend, struct request *request,
     return RUN_DONE;
 }
 
+/* It keeps none. */
+static enum run run_find_indexes(struct backend *backend, struct request *request, struct statement *statement) {
+    (void)backend;
+    result_begin(request, statement, 2);
+    return RUN_DONE;
+}
+
 static enum run run_select_format(struct backend *backend, struct request *request, struct statement *statement) {
     return select_columns(backend, request, statement, STR("about"), 1);
 }
@@ -334,6 +341,8 @@ static run_fn *const runs[SQL_KINDS] = {
     [SQL_LOCK_POSITION] = run_lock_position,
     [SQL_SELECT_POSITION] = run_select_position,
     [SQL_FIND_ABOUT] = run_find_about,
+    [SQL_FIND_INDEXES] = run_find_indexes,
+    [SQL_MAINTENANCE_WORK_MEM] = run_nothing,
     [SQL_SELECT_FORMAT] = run_select_format,
     [SQL_ADD_POSITION] = run_add_position,
     [SQL_SELECT_POSITIONS] = run_select_positions,

@@ -39,6 +39,9 @@
     ROW(DROP_SCHEMA, "DROP SCHEMA @ CASCADE")                                                                          \
     ROW(RENAME_SCHEMA, "ALTER SCHEMA @ RENAME TO @")                                                                   \
     ROW(LOCK_POSITION, "LOCK TABLE @.position IN EXCLUSIVE MODE")                                                      \
+    ROW(FIND_INDEXES, "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = $1"                               \
+                      " AND indexdef NOT LIKE 'CREATE UNIQUE %' ORDER BY indexname")                                   \
+    ROW(MAINTENANCE_WORK_MEM, "SET maintenance_work_mem TO '~'")                                                       \
     ROW(SELECT_POSITION, "SELECT next_offset FROM @.position WHERE topic = $1 AND shard = $2::bigint")                 \
     /* feed.c */                                                                                                       \
     ROW(FIND_ABOUT, "SELECT FROM information_schema.tables WHERE table_schema = $1 AND table_name = 'about'")          \
