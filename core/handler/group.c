@@ -135,8 +135,8 @@ void group_leave(struct group *group) {
     if (group == NULL) {
         return;
     }
+    rd_kafka_queue_destroy(group->queue);           /* librdkafka wants it gone before */
     (void)rd_kafka_consumer_close(group->consumer); /* calls on_rebalance once more; nothing is left to do on failure */
-    rd_kafka_queue_destroy(group->queue);
     rd_kafka_destroy(group->consumer);
     metadata_set(group, NULL);
     free(group->shards);

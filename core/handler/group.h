@@ -42,7 +42,8 @@ void group_leave(struct group *group);
 MUST_CHECK enum err group_poll(struct group *group, int timeout_ms, rd_kafka_message_t **ret_message,
                                struct err_info *info);
 
-/* A poll that waits, or else the next, answers soon, that nothing came. From any thread. */
+/* A poll that waits, or else the next, answers soon, that nothing came. From any thread, but not while group_leave goes
+ * on: librdkafka 2.0.2 would take it for the end of the closing. */
 void group_wake(struct group *group);
 
 /* Rises with every assignment and revocation: what was read before belongs to an older one. */

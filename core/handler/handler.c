@@ -231,7 +231,7 @@ static void reports_sum(const struct handler *handler, struct worker_report *sum
 static void metrics_of_commits(struct buf *out, const struct histogram *commit_us) {
     static const char *const quantiles[] = {"0.5", "0.9", "0.99", "0.999"};
     static const double shares[] = {0.5, 0.9, 0.99, 0.999};
-    buf_printf(out, "# HELP daybook_handler_commit_seconds Time from begin to an answered commit.\n"
+    buf_printf(out, "# HELP daybook_handler_commit_seconds Time from the seal of a batch to its answered commit.\n"
                     "# TYPE daybook_handler_commit_seconds summary\n");
     for (size_t i = 0; i < ARRAY_LENGTH(quantiles); i++) {
         buf_printf(out, "daybook_handler_commit_seconds{quantile=\"%s\"} %.6f\n", quantiles[i],

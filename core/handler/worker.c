@@ -121,11 +121,6 @@ static enum err messages_read(struct worker *worker, struct err_info *info) {
     return ERR_NONE;
 }
 
-/* A batch that could not be committed in its time, because a disk is slow, would fail again as it is. */
-static void batch_shrink(struct worker *worker) {
-    worker->batch_most = worker->batch_most > 1 ? worker->batch_most / 2 : 1;
-}
-
 static enum err messages_run(struct worker *worker, struct err_info *info) {
     enum err err = batches_run(worker, info);
     for (size_t i = 0; i < worker->message_count; i++) {
@@ -166,8 +161,9 @@ static enum err round_run(struct worker *worker, struct err_info *info) {
     if (!shards_are_settled(worker)) {
         return shards_take_over(worker, info);
     }
+    int64_t idle_before_us = worker->idle_boot_us;
     err = messages_read(worker, info);
-    if (worker->message_count == 0 && !worker->is_deciding && !batch_is_on_its_way(worker)) {
+    if (worker->idle_boot_us != idle_before_us && worker->message_count == 0 && !worker->is_deciding && !batch_is_on_its_way(worker)) {
         stores_write(worker); /* there is time */
     }
     err = err == ERR_NONE && shards_are_settled(worker) ? messages_run(worker, info) : err;
@@ -177,17 +173,20 @@ static enum err round_run(struct worker *worker, struct err_info *info) {
 /* A round failed: what it held is forgotten, and the shards are taken over again. */
 static void recover(struct worker *worker, enum err err, const struct err_info *info, int *backoff_ms) {
     tell_trouble(worker, err, info);
-    pthread_mutex_lock(&worker->report_lock);
-    worker->report.commits_in_doubt += err == ERR_IN_DOUBT;
-    worker->report.commits_fenced += err == ERR_FENCED;
-    worker->report.commits_failed += err == ERR_KAFKA;
-    pthread_mutex_unlock(&worker->report_lock);
-    worker->txn_in_doubt = worker->txn_in_doubt || err == ERR_IN_DOUBT;
-    if (err == ERR_IN_DOUBT) {
-        batch_shrink(worker);
-    }
+    trouble_count(worker, err);
     shards_release(worker, false);
     back_off(worker, backoff_ms);
+}
+
+/* Before the group is left: while that goes on nothing may wake its consumer, so nothing may be on its way. */
+static void last_batches_land(struct worker *worker) {
+    struct err_info info = {0};
+    enum err err = batches_finish(worker, &info);
+    if (err != ERR_NONE) {
+        tell_trouble(worker, err, &info);
+        trouble_count(worker, err);
+        shards_release(worker, false);
+    }
 }
 
 /* ---- the thread -------------------------------------------------------------------------------------------------- */
@@ -211,6 +210,7 @@ static void *worker_run(void *context) {
             backoff_ms = BACKOFF_MIN_MS;
         }
     }
+    last_batches_land(worker);
     group_leave(worker->group); /* hands the shards over through on_revoked */
     worker->group = NULL;
     shards_release(worker, true);

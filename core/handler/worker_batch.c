@@ -62,6 +62,9 @@ static bool is_stale(const struct worker *worker, const rd_kafka_message_t *mess
 
 /* Where the batch ends: it is full, or its commands went past a bound the last time. */
 static bool is_enough(const struct worker *worker, const rd_kafka_message_t *next) {
+    if (!worker->is_deciding) {
+        return false;
+    }
     bool alone = next->offset < worker->shards[next->partition].alone_until;
     return (alone && worker->batch_commands > 0) || worker->batch_commands >= worker->batch_most ||
            engine_is_full(&worker->engine);
@@ -103,9 +106,11 @@ static void batch_open(struct worker *worker) {
     }
 }
 
+/* Ends early as well when the batch on its way is over: its replies are waited for. */
 static enum err messages_decide(struct worker *worker, size_t *at, struct err_info *info) {
     enum err err = ERR_NONE;
-    while (*at < worker->message_count && err == ERR_NONE && !is_enough(worker, worker->messages[*at])) {
+    while (*at < worker->message_count && err == ERR_NONE && !is_enough(worker, worker->messages[*at]) &&
+           !committer_is_over(worker->committer)) {
         const rd_kafka_message_t *message = worker->messages[*at];
         if (!is_stale(worker, message)) {
             batch_open(worker);
@@ -160,16 +165,18 @@ static enum err timers_decide(struct worker *worker, struct err_info *info) {
 /* A bound was passed, by a batch that is dropped; `at` is the message in hand. A command that did so alone is set aside
  * the next time; else the next time each is alone. */
 static void batch_too_large(struct worker *worker, size_t at) {
-    bool was_alone = worker->batch_commands == 1;
+    bool was_alone = worker->batch_commands == 1, was_decided = false;
     for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
         struct worker_shard *shard = &worker->shards[i];
+        was_decided = was_decided || shard->batch_next_offset >= 0;
         if (was_alone && shard->batch_next_offset >= 0) {
             shard->refuse_offset = shard->batch_next_offset - 1;
         } else if (shard->batch_next_offset > shard->alone_until) {
             shard->alone_until = shard->batch_next_offset;
         }
     }
-    if (was_alone && at < worker->message_count) {
+    /* Found out while it was decided; else the message in hand is the next one. */
+    if (was_alone && !was_decided && at < worker->message_count) {
         worker->shards[worker->messages[at]->partition].refuse_offset = worker->messages[at]->offset;
     }
     for (size_t i = at; i < worker->message_count && !was_alone; i++) {
@@ -202,7 +209,7 @@ enum err batches_run(struct worker *worker, struct err_info *info) {
         if (err == ERR_NONE && !worker->must_take_over) {
             size_t before = at;
             err = batch_step(worker, &at, info);
-            is_full = at == before;
+            is_full = at == before && worker->is_deciding;
         }
     } while (err == ERR_NONE && at < worker->message_count && !worker->must_take_over);
     if (err == ERR_TOO_LARGE && worker->is_deciding && worker->batch_commands > 0) {

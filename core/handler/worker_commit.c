@@ -66,6 +66,19 @@ enum err offsets_commit(struct worker *worker, const rd_kafka_topic_partition_li
     return err;
 }
 
+void trouble_count(struct worker *worker, enum err err) {
+    pthread_mutex_lock(&worker->report_lock);
+    worker->report.commits_in_doubt += err == ERR_IN_DOUBT;
+    worker->report.commits_fenced += err == ERR_FENCED;
+    worker->report.commits_failed += err == ERR_KAFKA;
+    pthread_mutex_unlock(&worker->report_lock);
+    worker->txn_in_doubt = worker->txn_in_doubt || err == ERR_IN_DOUBT;
+    if (err == ERR_IN_DOUBT) {
+        /* A batch that could not be committed in its time, because a disk is slow, would fail again as it is. */
+        worker->batch_most = worker->batch_most > 1 ? worker->batch_most / 2 : 1;
+    }
+}
+
 /* ---- after a commit ---------------------------------------------------------------------------------------------- */
 
 /* The engine learns where its last records stand. A shard of which the broker did not say must be taken over again. */
@@ -170,12 +183,23 @@ static rd_kafka_topic_partition_list_t *batch_offsets(struct worker *worker) {
     return offsets;
 }
 
+/* The transaction of the open batch may have begun long ago, while the commit before it was slow: what is left of its
+ * time would not do, and it would end in doubt. Its records are sent again in another. */
+static enum err transaction_renew(struct worker *worker, struct err_info *info) {
+    if (!log_txn_is_open(worker->txn) || log_txn_has_time(worker->txn)) {
+        return ERR_NONE;
+    }
+    worker->batch_produced = 0;
+    return log_txn_abort(worker->txn, info);
+}
+
 enum err batch_seal(struct worker *worker, struct err_info *info) {
     assert(!batch_is_on_its_way(worker));
     if (!worker->is_deciding) {
         return ERR_NONE;
     }
-    enum err err = records_produce(worker, info);
+    enum err err = transaction_renew(worker, info);
+    err = err == ERR_NONE ? records_produce(worker, info) : err;
     if (err != ERR_NONE) {
         return err;
     }

@@ -136,6 +136,9 @@ MUST_CHECK enum err records_produce(struct worker *worker, struct err_info *info
 
 /* ---- worker_commit.c ---- */
 
+/* A transaction failed so: counts it; after a doubt the writer is to be renewed, and batches are smaller. */
+void trouble_count(struct worker *worker, enum err err);
+
 bool batch_is_on_its_way(const struct worker *worker);
 
 /* Ends the open batch and hands it to the committer; with none open, or an empty one, nothing is on its way after. */

@@ -17,7 +17,7 @@ static void batches_end(struct worker *worker) {
     struct err_info info = {0};
     enum err err = batches_drop(worker, &info);
     if (err != ERR_NONE) {
-        worker->txn_in_doubt = worker->txn_in_doubt || err == ERR_IN_DOUBT;
+        trouble_count(worker, err);
         log_line(LOG_WARN, "handler", "what was decided last is forgotten, and will be decided again",
                  LOG_CSTR("worker", worker->name), LOG_CSTR("why", info.text));
     }
@@ -63,7 +63,7 @@ void shards_hand_over(struct worker *worker, bool is_last) {
     }
     if (err != ERR_NONE) {
         /* Nothing is lost: the log of the next owner merely says that this one ended otherwise. */
-        worker->txn_in_doubt = worker->txn_in_doubt || err == ERR_IN_DOUBT;
+        trouble_count(worker, err);
         log_line(LOG_WARN, "handler", "handing over was not noted", LOG_CSTR("worker", worker->name),
                  LOG_CSTR("why", info.text));
     }

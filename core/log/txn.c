@@ -68,7 +68,7 @@ static rd_kafka_resp_err_t on_new(rd_kafka_t *client, const rd_kafka_conf_t *con
     return rd_kafka_interceptor_add_on_request_sent(client, "daybook", on_request_sent, context);
 }
 
-/* Thread: the worker's, within produce, commit and abort. librdkafka counts failed deliveries itself and refuses the
+/* Thread: the caller's, within produce, finish and abort. librdkafka counts failed deliveries itself and refuses the
  * commit; this only keeps the reason. What an abort drops from the queue is no failure. */
 static void on_report(rd_kafka_t *client, const rd_kafka_message_t *message, void *context) {
     (void)client;
@@ -319,6 +319,11 @@ bool log_txn_is_open(const struct log_txn *txn) {
     return txn->open != NULL;
 }
 
+bool log_txn_has_time(const struct log_txn *txn) {
+    return txn->open->deadline_boot_us - clock_boot_us() >=
+           (int64_t)txn->options.transaction_timeout_ms * MICROS_PER_MS / 2;
+}
+
 static int time_left_ms(const struct txn_producer *producer) {
     int64_t left_us = producer->deadline_boot_us - clock_boot_us();
     return left_us > 0 ? (int)(left_us / MICROS_PER_MS) : 0;
@@ -442,11 +447,6 @@ static enum err open_ended(struct log_txn *txn, enum err err) {
     return err;
 }
 
-enum err log_txn_abort(struct log_txn *txn, struct err_info *info) {
-    assert(txn->open != NULL);
-    return open_ended(txn, producer_abort(txn->open, info));
-}
-
 /* Aborts, and makes the producer again when one of its records could not be delivered, for which *ret_delivery then has
  * the reason. */
 static enum err aborted(const struct log_txn *txn, struct txn_producer *producer, const char *what,
@@ -462,6 +462,12 @@ static enum err aborted(const struct log_txn *txn, struct txn_producer *producer
         }
     }
     return err;
+}
+
+enum err log_txn_abort(struct log_txn *txn, struct err_info *info) {
+    assert(txn->open != NULL);
+    rd_kafka_resp_err_t delivery;
+    return open_ended(txn, aborted(txn, txn->open, "giving up", &delivery, info));
 }
 
 /* The transaction cannot be committed, as `error` (consumed) says: abort it and tell the caller why. */
@@ -481,6 +487,16 @@ static enum err refused(const struct log_txn *txn, struct txn_producer *producer
     return err;
 }
 
+/* Waits for the acknowledgements, and tells when all are there. What is late or has failed, the commit tells. */
+static bool all_taken(const struct txn_producer *producer, const struct log_txn_end *end, int timeout_ms) {
+    bool are_taken = rd_kafka_flush(producer->client, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                     producer->failed_delivery == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (are_taken && end->on_taken != NULL) {
+        end->on_taken(end->context);
+    }
+    return are_taken;
+}
+
 void log_txn_seal(struct log_txn *txn) {
     assert(txn->open != NULL && txn->sealed == NULL);
     txn->sealed = txn->open;
@@ -493,6 +509,7 @@ enum err log_txn_finish(const struct log_txn *txn, const struct log_txn_end *end
     for (int i = 0; i < end->offsets->cnt; i++) {
         assert(end->offsets->elems[i].offset >= 0); /* others are skipped in silence, and fence nothing */
     }
+    bool are_taken = all_taken(producer, end, 0); /* perhaps long before; else the offsets need not wait for that */
     rd_kafka_error_t *error = offsets_sent(producer, end->offsets, end->group);
     if (error != NULL) {
         /* Offsets that no broker answered (librdkafka's own codes are negative) may still be on their way, and would
@@ -506,10 +523,8 @@ enum err log_txn_finish(const struct log_txn *txn, const struct log_txn_end *end
         }
         return refused(txn, producer, info, "sending offsets", error);
     }
-    /* A time-out is told by the commit, which waits for the same. */
-    if (rd_kafka_flush(producer->client, time_left_ms(producer)) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-        end->on_taken != NULL) {
-        end->on_taken(end->context);
+    if (!are_taken) {
+        (void)all_taken(producer, end, time_left_ms(producer));
     }
     error = committed(producer);
     if (error != NULL) {

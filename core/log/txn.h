@@ -28,7 +28,7 @@ struct log_txn;
 
 struct log_txn_options {
     const char *brokers;
-    const char *transactional_id; /* "-a" and "-b" are added for the two */
+    const char *transactional_id; /* "-a", "-b" are added for its producers */
     const char *warm_up_topic;    /* a producer's first transaction takes about 1 s; one aborted record goes there, and
                                    * the topics of the same prefix (up to the last dot) are looked up ahead */
     int transaction_timeout_ms;   /* 0: 4000 */
@@ -43,8 +43,11 @@ void log_txn_close(struct log_txn *txn);
 /* ERR_IN_DOUBT: nothing was begun, and log_txn_renew is due. */
 MUST_CHECK enum err log_txn_begin(struct log_txn *txn, struct err_info *info);
 
-/* Whether one was begun, and neither committed nor given up. */
+/* Whether one was begun, and neither sealed nor given up. */
 bool log_txn_is_open(const struct log_txn *txn);
+
+/* Whether the open one has half of its time left, which begins with begin. */
+bool log_txn_has_time(const struct log_txn *txn);
 
 /* Copies key, value and headers. A full local queue is waited on (bounded by the transaction's time-out). After an
  * error the transaction is still open: abort it. ERR_TOO_LARGE: this record can never be sent. */
@@ -56,7 +59,8 @@ MUST_CHECK enum err log_txn_produce(struct log_txn *txn, const char *topic, int3
 struct log_txn_end {
     const rd_kafka_topic_partition_list_t *offsets;  /* never empty: an empty list fences nothing */
     const rd_kafka_consumer_group_metadata_t *group; /* as of the assignment that was decided under */
-    void (*on_taken)(void *context); /* NULL: nobody asks. Each of its records has been acknowledged (or has failed) */
+    void (*on_taken)(
+        void *context); /* all its records are acknowledged; not called when one fails. NULL: nobody asks */
     void *context;
 };
 

@@ -1,7 +1,7 @@
 /* bare_loop.c: the limit that Kafka sets: consume, transform, produce in transactions, and nothing else.
  *
  * Reads records of 300 bytes in a group and writes one for each into another topic, by the same transactional writer
- * that the handler uses, which has two producers in turn.
+ * that the handler uses, with its two producers in turn; but one transaction ends before the next is begun.
  *
  *   bare_loop BROKERS PREFIX SHARDS backlog RECORDS IN_FLIGHT
  *       a filled topic, with at most IN_FLIGHT records a transaction: prints records a second

@@ -344,6 +344,7 @@ void rd_kafka_queue_destroy(rd_kafka_queue_t *queue) {
 }
 
 void rd_kafka_queue_yield(rd_kafka_queue_t *queue) {
+    assert(!queue->client->is_closing);
     queue->client->is_yielded = true;
     sim_wake(queue->client);
 }

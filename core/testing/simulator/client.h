@@ -119,7 +119,8 @@ struct rd_kafka_s {
     bool is_destroyed;
     struct message_queue queue; /* what the application polls */
     bool is_yielded;
-    int event_fd; /* -1: none */
+    bool is_closing; /* of a consumer: librdkafka 2.0.2 takes a yield then for the end of the closing */
+    int event_fd;    /* -1: none */
     rd_kafka_t *next;
 
     /* a producer's */

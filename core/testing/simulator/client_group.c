@@ -331,6 +331,7 @@ void member_leave(rd_kafka_t *client) {
 
 rd_kafka_resp_err_t rd_kafka_consumer_close(rd_kafka_t *client) {
     struct client_member *member = &client->member;
+    client->is_closing = true;
     if (member->topic != NULL && !member->is_closed) {
         if (member->has_assignment) {
             revoke_tell(client);
