@@ -315,11 +315,13 @@ static void write_row(struct buf *out, const struct route *route) {
 void openapi_page(struct request *request) {
     struct buf page;
     buf_init(&page, DOCUMENT_MAX_BYTES);
-    buf_str(&page, STR("<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Daybook</title>\n"
-                       "<style>body{font:16px/1.5 system-ui;margin:2rem auto;max-width:64rem;padding:0 1rem}"
-                       "td{padding:.2rem .8rem .2rem 0;vertical-align:top}</style>\n<h1>Daybook</h1>\n"
-                       "<p>Machines read <a href=\"/openapi.json\">/openapi.json</a>. Roles: P public, C customer, "
-                       "V vendor, A admin, S service key, U auditor.\n<table>\n"));
+    buf_str(&page,
+            STR("<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Daybook</title>\n"
+                "<style>body{font:16px/1.5 system-ui;margin:2rem auto;max-width:64rem;padding:0 1rem}"
+                "td{padding:.2rem .8rem .2rem 0;vertical-align:top}</style>\n<h1>Daybook</h1>\n"
+                "<p>Machines read <a href=\"/openapi.json\">/openapi.json</a>, "
+                "and of the event streams <a href=\"/asyncapi.json\">/asyncapi.json</a>. Roles: P public, C customer, "
+                "V vendor, A admin, S service key, U auditor.\n<table>\n"));
     for (size_t i = 0; i < route_count; i++) {
         write_row(&page, &routes[i]);
     }

@@ -1,5 +1,6 @@
 #include "core/gateway/router.h"
 
+#include "core/gateway/asyncapi.h"
 #include "core/gateway/commands.h"
 #include "core/gateway/health.h"
 #include "core/gateway/lists.h"
