@@ -4,8 +4,8 @@
  * Promise  one transaction at a time, and each is waited for: after committer_give, committer_wait answers once.
  *          `wake` is called when it is over, and when its records have been acknowledged and somebody has asked for
  *          that; never after committer_wait has answered.
- * Bounds   as long as log_txn_finish takes: the transaction's time-out and a second, twice when it is aborted, and half a
- *          minute more when its producer is to be made again.
+ * Bounds   as long as log_txn_finish takes: the transaction's time-out and a second, twice when it is aborted, and half
+ *          a minute more when its producer is to be made again.
  * Threads  its own; all calls are the worker's. `wake` is called on its own.      May use: log, librdkafka.
  */
 #pragma once

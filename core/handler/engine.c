@@ -545,7 +545,7 @@ enum err engine_fire_timers(struct engine *engine, int32_t shard, int64_t now_us
     return err;
 }
 
-/* ---- the commit, and after it -------------------------------------------------------------------------------------------- */
+/* ---- the commit, and after it ------------------------------------------------------------------------------------ */
 
 void engine_batch_seal(struct engine *engine) {
     assert(engine->in_batch && !engine->sealed.is_there);

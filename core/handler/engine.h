@@ -5,8 +5,8 @@
  *          then either says that it has landed or drops all.
  * Promise  the same stores and the same commands give the same batch. A batch that was dropped leaves no trace, save
  *          that retries it registered as askers stay registered.
- * Pipeline while a sealed batch is on its way the next is decided on top of it; so there is one of each at most. When the
- *          sealed one fails, so does what was decided on top of it.
+ * Pipeline while a sealed batch is on its way the next is decided on top of it; so there is one of each at most. When
+ *          the sealed one fails, so does what was decided on top of it.
  * Stores   follow behind: batches that have landed stay in memory, the next is decided on top of them, and engine_apply
  *          writes several at once, so that a page of the store that each of them changes is written once. They are
  *          committed; what a crash forgets of them, a takeover reads from the log (docs/adr/0017).
@@ -130,8 +130,8 @@ struct engine_input {
 void engine_init(struct engine *engine, const struct engine_options *options);
 void engine_release(struct engine *engine);
 
-/* The store stays the caller's. Only between batches, with none on its way; what landed and is not written is forgotten
- * with the shard. */
+/* The store stays the caller's. Only between batches, with none on its way; what landed and is not written is
+ * forgotten with the shard. */
 void engine_own(struct engine *engine, int32_t shard, struct store *store);
 void engine_disown(struct engine *engine, int32_t shard);
 
@@ -166,8 +166,8 @@ void engine_batch_landed(struct engine *engine);
 /* Instead: it does not stand in the log, or nobody knows. Every shard must be disowned, and taken over again. */
 void engine_batch_failed(struct engine *engine);
 
-/* Whether enough has landed to be written now: its bounds are reached, or a timer has fired, which the store still lists
- * as due. */
+/* Whether enough has landed to be written now: its bounds are reached, or a timer has fired, which the store still
+ * lists as due. */
 bool engine_apply_is_due(const struct engine *engine);
 
 /* Between batches, with none on its way: writes what they changed of a shard to its store. Do so for all shards, or for

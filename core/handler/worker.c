@@ -163,8 +163,9 @@ static enum err round_run(struct worker *worker, struct err_info *info) {
     }
     int64_t idle_before_us = worker->idle_boot_us;
     err = messages_read(worker, info);
-    if (worker->idle_boot_us != idle_before_us && worker->message_count == 0 && !worker->is_deciding && !batch_is_on_its_way(worker)) {
-        stores_write(worker); /* there is time */
+    bool is_at_rest = worker->message_count == 0 && !worker->is_deciding && !batch_is_on_its_way(worker);
+    if (is_at_rest && worker->idle_boot_us != idle_before_us) {
+        stores_write(worker); /* nothing came for a while: there is time */
     }
     err = err == ERR_NONE && shards_are_settled(worker) ? messages_run(worker, info) : err;
     return err == ERR_NONE && shards_are_settled(worker) ? ends_note(worker, info) : err;

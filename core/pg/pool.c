@@ -1,6 +1,7 @@
 #include "core/pg/pool.h"
 
 #include "core/pg/failure.h"
+#include "core/pg/texts.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -19,8 +20,8 @@ enum {
 
 enum pool_status { POOL_DOWN, POOL_CONNECTING, POOL_UP, POOL_CLOSING };
 
-/* One query in flight. Those of one turn of the loop are a group and share a sync, which costs either side a system call
- * or two; a query that fails takes those behind it in its group along, and they are sent again. */
+/* One query in flight. Those of one turn of the loop are a group and share a sync, which costs either side a system
+ * call or two; a query that fails takes those behind it in its group along, and they are sent again. */
 struct query {
     struct query *next;
     const struct pg_statement *statement; /* NULL for our own SET and LISTEN */
@@ -188,34 +189,6 @@ static void forget_prepared(struct pg_pool *pool, const struct pg_statement *sta
     }
 }
 
-/* libpq wants each text to end in NUL: `ret_block` holds the pointers and behind them the texts. */
-static bool texts_make(const struct str *parameters, int count, char ***ret_block) {
-    size_t size = (size_t)count * sizeof(char *);
-    for (int i = 0; i < count; i++) {
-        if (parameters[i].data != NULL && str_find(parameters[i], '\0') != parameters[i].len) {
-            return false;
-        }
-        size += (size_t)parameters[i].len + 1;
-    }
-    char **texts = malloc(size + 1);
-    if (texts == NULL) {
-        abort();
-    }
-    char *at = (char *)(texts + count);
-    for (int i = 0; i < count; i++) {
-        if (parameters[i].data == NULL) {
-            texts[i] = NULL;
-            continue;
-        }
-        memcpy(at, parameters[i].data, parameters[i].len);
-        at[parameters[i].len] = '\0';
-        texts[i] = at;
-        at += parameters[i].len + 1;
-    }
-    *ret_block = texts;
-    return true;
-}
-
 /* No more queries in the group; what libpq has is sent. */
 static bool group_end(struct pg_pool *pool) {
     if (pool->group_count == 0) {
@@ -289,7 +262,7 @@ void pg_pool_query(struct pg_pool *pool, const struct pg_statement *statement, c
         return;
     }
     char **texts = NULL;
-    if (!texts_make(parameters, statement->parameter_count, &texts)) {
+    if (!pg_texts_make(parameters, statement->parameter_count, &texts)) {
         err_set(&error, ERR_MALFORMED, "%s: a parameter holds a NUL byte", statement->name);
         on_result(context, NULL, &error);
         return;
