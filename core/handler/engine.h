@@ -135,8 +135,8 @@ void engine_release(struct engine *engine);
 void engine_own(struct engine *engine, int32_t shard, struct store *store);
 void engine_disown(struct engine *engine, int32_t shard);
 
-/* Drops the batch before if it was not sealed. While stores are behind nothing can be dropped from above what they miss:
- * then every shard must be disowned first, and taken over again. */
+/* Drops the batch before if it was not sealed. While stores are behind nothing can be dropped from above what they
+ * miss: then every shard must be disowned first, and taken over again. */
 void engine_batch_begin(struct engine *engine);
 bool engine_is_full(const struct engine *engine);
 
