@@ -42,8 +42,8 @@ MUTANTS = {
             "(shard->batch_next_offset >= 0 || engine_wrote(&worker->engine, (int32_t)i))",
             "shard->batch_next_offset >= 0",
         ),
-        (COMMIT, "    if (offsets->cnt > 0) {\n        err = log_txn_is_open", "    if (true) {\n        err = log_txn_is_open"),
-        (COMMIT, "if (err != ERR_NONE || offsets->cnt == 0) {", "if (err != ERR_NONE) {"),
+        (COMMIT, "    if (offsets->cnt > 0) {\n        err = log_txn_is_open", "    if (offsets->cnt > 0 || log_txn_is_open(worker->txn)) {\n        err = log_txn_is_open"),
+        (COMMIT, "if (err != ERR_NONE || offsets->cnt == 0) {", "if (err != ERR_NONE || !log_txn_is_open(worker->txn)) {"),
         ("core/log/txn.c", "    assert(end->offsets->cnt > 0);\n", ""),
     ],
     "a-store-ahead-of-a-truncated-log": [
