@@ -6,6 +6,7 @@
 
 #include "core/base/timestamp.h"
 #include "core/log/client.h"
+#include "core/log/fetch_nudge.h"
 
 enum {
     SESSION_TIMEOUT_MS = 6000,
@@ -21,6 +22,7 @@ struct group {
     rd_kafka_t *consumer;
     rd_kafka_queue_t *queue; /* the consumer's */
     struct group_options options;
+    struct fetch_nudge nudge;
     uint64_t generation;
     int32_t *shards;
     int64_t *ends; /* of each of `shards`: see group_end */
@@ -82,6 +84,7 @@ static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t what, rd_kafk
     }
     bool is_lost = what != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS || rd_kafka_assignment_lost(consumer);
     group->options.on_revoked(group->options.context, is_lost);
+    fetch_nudge_assigned(&group->nudge, NULL);
     shards_set(group, NULL);
     metadata_set(group, NULL);
     (void)rd_kafka_assign(consumer, NULL);
@@ -108,6 +111,7 @@ enum err group_open(const struct group_options *options, struct group **ret_grou
     struct group *group = calloc(1, sizeof *group);
     assert(group != NULL);
     group->options = *options;
+    fetch_nudge_init(&group->nudge, QUEUED_MAX_KBYTES * (int64_t)1024);
     rd_kafka_conf_t *conf = client_conf(options->brokers, options->client_id, settings, ARRAY_LENGTH(settings));
     rd_kafka_conf_set_opaque(conf, group);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
@@ -139,6 +143,7 @@ void group_leave(struct group *group) {
     (void)rd_kafka_consumer_close(group->consumer); /* calls on_rebalance once more; nothing is left to do on failure */
     rd_kafka_destroy(group->consumer);
     metadata_set(group, NULL);
+    fetch_nudge_release(&group->nudge);
     free(group->shards);
     free(group->ends);
     free(group);
@@ -168,12 +173,14 @@ static bool end_taken(struct group *group, rd_kafka_message_t *message) {
 
 enum err group_poll(struct group *group, int timeout_ms, rd_kafka_message_t **ret_message, struct err_info *info) {
     int64_t until_us = clock_boot_us() + (int64_t)timeout_ms * MICROS_PER_MS;
+    fetch_nudge_ask(&group->nudge, group->consumer);
     rd_kafka_message_t *message = rd_kafka_consumer_poll(group->consumer, timeout_ms);
     while (end_taken(group, message)) {
         int64_t left_us = until_us - clock_boot_us();
         message = rd_kafka_consumer_poll(group->consumer, left_us > 0 ? (int)(left_us / MICROS_PER_MS) : 0);
     }
     if (message == NULL || message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        fetch_nudge_took(&group->nudge, message);
         *ret_message = message;
         return ERR_NONE;
     }
@@ -213,6 +220,7 @@ enum err group_read_from(struct group *group, const struct group_position *posit
         rd_kafka_topic_partition_list_add(list, group->options.topic, positions[i].shard)->offset = positions[i].offset;
     }
     rd_kafka_resp_err_t error = rd_kafka_assign(group->consumer, list);
+    fetch_nudge_assigned(&group->nudge, count == 0 ? NULL : list);
     rd_kafka_topic_partition_list_destroy(list);
     ends_forget(group); /* librdkafka drops what it had queued of the assignment before, ends included */
     return error == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : client_error(info, error, "beginning to read commands");

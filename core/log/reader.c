@@ -9,6 +9,7 @@
 
 #include "core/base/timestamp.h"
 #include "core/log/client.h"
+#include "core/log/fetch_nudge.h"
 
 enum {
     TOPICS_MAX = 64,
@@ -20,7 +21,6 @@ enum {
     FETCH_PARTITION_BYTES = 4 * 1024 * 1024,
     FETCH_BYTES = 16 * 1024 * 1024,
     FETCH_WAIT_MS = 50,
-    NUDGE_MS = 100,
 };
 
 struct log_reader {
@@ -36,10 +36,7 @@ struct log_reader {
     rd_kafka_topic_t *topics[TOPICS_MAX]; /* looked up ahead, and held so that they stay known */
     int topic_count;
 
-    /* What is assigned, and how much of it was taken since its leaders were asked something: see leaders_nudge. */
-    rd_kafka_topic_partition_list_t *assigned;
-    int64_t nudge_after_bytes;
-    int64_t taken_bytes;
+    struct fetch_nudge nudge;
 
     rd_kafka_message_t **lent; /* until the next poll */
     size_t lent_count;
@@ -106,7 +103,7 @@ enum err log_reader_open(const struct log_reader_options *options, struct log_re
     reader->fetch_min_bytes = options->fetch_min_bytes;
     reader->fetch_wait_ms = options->fetch_wait_ms > 0 ? options->fetch_wait_ms : FETCH_WAIT_MS;
     int64_t queue_max_bytes = options->queue_max_bytes > 0 ? options->queue_max_bytes : QUEUE_MAX_BYTES;
-    reader->nudge_after_bytes = queue_max_bytes / 2;
+    fetch_nudge_init(&reader->nudge, queue_max_bytes);
     enum err err = consumer_new(reader, options->isolation, queue_max_bytes, &reader->client, info);
     if (err != ERR_NONE) {
         log_reader_close(reader);
@@ -141,9 +138,7 @@ void log_reader_close(struct log_reader *reader) {
     for (int i = 0; i < reader->topic_count; i++) {
         rd_kafka_topic_destroy(reader->topics[i]);
     }
-    if (reader->assigned != NULL) {
-        rd_kafka_topic_partition_list_destroy(reader->assigned);
-    }
+    fetch_nudge_release(&reader->nudge);
     if (reader->client != NULL) {
         rd_kafka_queue_destroy(reader->queue);
         rd_kafka_consumer_close(reader->client);
@@ -197,11 +192,8 @@ enum err log_reader_assign(struct log_reader *reader, const struct log_partition
             partitions[i].offset;
     }
     rd_kafka_resp_err_t error = rd_kafka_assign(reader->client, list);
-    if (reader->assigned != NULL) {
-        rd_kafka_topic_partition_list_destroy(reader->assigned);
-    }
-    reader->assigned = list;
-    reader->taken_bytes = 0;
+    fetch_nudge_assigned(&reader->nudge, list);
+    rd_kafka_topic_partition_list_destroy(list);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return client_error(info, error, "assigning partitions");
     }
@@ -243,20 +235,6 @@ static struct log_record record_of(rd_kafka_message_t *message) {
     };
 }
 
-/* Whether its full queue has room again librdkafka 2.0.2 looks once a second, or when something else makes the thread
- * of a partition's leader wake up (2.2 has fetch.queue.backoff.ms for it). A question does: it is asked each time that
- * half the queue was taken, and its answer is not looked at. */
-static void leaders_nudge(struct log_reader *reader) {
-    if (reader->taken_bytes < reader->nudge_after_bytes) {
-        return;
-    }
-    reader->taken_bytes = 0;
-    for (int i = 0; i < reader->assigned->cnt; i++) {
-        reader->assigned->elems[i].offset = RD_KAFKA_OFFSET_END;
-    }
-    (void)rd_kafka_offsets_for_times(reader->client, reader->assigned, NUDGE_MS);
-}
-
 /* Fills `lent` from the client's queue: waits for the first, takes what else is there. (Asking for a batch with a
  * time-out would wait until the batch is full.) */
 static void fetch(struct log_reader *reader, int timeout_ms, size_t capacity) {
@@ -265,17 +243,17 @@ static void fetch(struct log_reader *reader, int timeout_ms, size_t capacity) {
         assert(reader->lent != NULL);
         reader->lent_capacity = capacity;
     }
-    leaders_nudge(reader); /* now, when the caller is done with what he took */
+    fetch_nudge_ask(&reader->nudge, reader->client); /* now, when the caller is done with what he took */
     rd_kafka_message_t *first = rd_kafka_consumer_poll(reader->client, timeout_ms);
     if (first == NULL) {
-        reader->taken_bytes = 0; /* the queue is empty */
+        fetch_nudge_took(&reader->nudge, NULL);
         return;
     }
     reader->lent[0] = first;
     ssize_t more = capacity > 1 ? rd_kafka_consume_batch_queue(reader->queue, 0, reader->lent + 1, capacity - 1) : 0;
     reader->lent_count = 1 + (more > 0 ? (size_t)more : 0);
     for (size_t i = 0; i < reader->lent_count; i++) {
-        reader->taken_bytes += (int64_t)(reader->lent[i]->len + reader->lent[i]->key_len);
+        fetch_nudge_took(&reader->nudge, reader->lent[i]);
     }
 }
 

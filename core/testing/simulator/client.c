@@ -470,6 +470,16 @@ rd_kafka_topic_partition_t *rd_kafka_topic_partition_list_add(rd_kafka_topic_par
     return added;
 }
 
+rd_kafka_topic_partition_list_t *rd_kafka_topic_partition_list_copy(const rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_topic_partition_list_t *copy = rd_kafka_topic_partition_list_new(list->cnt);
+    for (int i = 0; i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *place = &list->elems[i];
+        assert(place->metadata == NULL && "notes are not copied yet");
+        rd_kafka_topic_partition_list_add(copy, place->topic, place->partition)->offset = place->offset;
+    }
+    return copy;
+}
+
 void rd_kafka_topic_partition_list_destroy(rd_kafka_topic_partition_list_t *list) {
     for (int i = 0; i < list->cnt; i++) {
         free(list->elems[i].topic);
