@@ -1,6 +1,7 @@
 #include "core/handler/overlay.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 #include "gen/codec.h"
 
@@ -211,23 +212,82 @@ static enum err sub_write(struct filling *filling, struct store_writer *writer, 
 
 static enum err item_write(struct filling *filling, struct store_writer *writer, const struct window_item *item,
                            struct err_info *info) {
+    buf_clear(&filling->bytes);
+    window_entry_encode(&filling->bytes, &item->entry);
+    struct str id = str_of((const char *)item->id, ULID_BYTES);
+    return buf_ok(&filling->bytes) ? store_put(writer, STORE_WINDOW, id, buf_text(&filling->bytes), info)
+                                   : err_set(info, ERR_TOO_LARGE, "an entry of the window has grown past its bound");
+}
+
+static enum err item_time_write(struct store_writer *writer, const struct window_item *item, struct err_info *info) {
     char key[STORE_TIME_KEY_MAX];
     struct str id = str_of((const char *)item->id, ULID_BYTES);
     enum err err = ERR_NONE;
     if (item->stored_seen_at_us > 0 && item->stored_seen_at_us != item->entry.seen_at) {
         err = store_delete(writer, STORE_WINDOW_TIMES, store_time_key(item->stored_seen_at_us, id, key), info);
     }
-    buf_clear(&filling->bytes);
-    window_entry_encode(&filling->bytes, &item->entry);
-    if (err == ERR_NONE && !buf_ok(&filling->bytes)) {
-        return err_set(info, ERR_TOO_LARGE, "an entry of the window has grown past its bound");
+    return err == ERR_NONE ? store_put(writer, STORE_WINDOW_TIMES, store_time_key(item->entry.seen_at, id, key),
+                                       (struct str){0}, info)
+                           : err;
+}
+
+/* ---- in the order of their keys: rows that share a page are written one after the other ---------------------------- */
+
+static int by_key(const void *a, const void *b) {
+    return str_compare((*(const struct map_entry *const *)a)->key, (*(const struct map_entry *const *)b)->key);
+}
+
+static int by_time(const void *a, const void *b) {
+    int64_t left = ((const struct window_item *)(*(const struct map_entry *const *)a)->value)->entry.seen_at;
+    int64_t right = ((const struct window_item *)(*(const struct map_entry *const *)b)->value)->entry.seen_at;
+    return left != right ? (left > right) - (left < right) : by_key(a, b);
+}
+
+/* The map's entries in that order; the list lives in the overlay's arena. */
+static const struct map_entry **entries_of(const struct overlay *overlay, const struct map *map,
+                                           int (*order)(const void *, const void *)) {
+    const struct map_entry **entries = arena_alloc(overlay->arena, (map->count + 1) * sizeof *entries);
+    for (uint32_t i = 0; i < map->count; i++) {
+        entries[i] = &map->entries[i];
     }
-    if (err == ERR_NONE) {
-        err = store_put(writer, STORE_WINDOW, id, buf_text(&filling->bytes), info);
+    qsort(entries, map->count, sizeof *entries, order);
+    return entries;
+}
+
+static enum err streams_write(struct filling *filling, struct store_writer *writer, struct err_info *info) {
+    const struct map *streams = &filling->overlay->streams;
+    const struct map_entry **entries = entries_of(filling->overlay, streams, by_key);
+    enum err err = ERR_NONE;
+    for (uint32_t i = 0; i < streams->count && err == ERR_NONE; i++) {
+        const struct live_stream *stream = entries[i]->value;
+        err = stream->dirty ? stream_write(filling, writer, stream, info) : ERR_NONE;
     }
-    if (err == ERR_NONE) {
-        err =
-            store_put(writer, STORE_WINDOW_TIMES, store_time_key(item->entry.seen_at, id, key), (struct str){0}, info);
+    return err;
+}
+
+static enum err subs_write(struct filling *filling, struct store_writer *writer, struct err_info *info) {
+    const struct map *subs = &filling->overlay->subs;
+    const struct map_entry **entries = entries_of(filling->overlay, subs, by_key);
+    enum err err = ERR_NONE;
+    for (uint32_t i = 0; i < subs->count && err == ERR_NONE; i++) {
+        const struct live_sub *sub = entries[i]->value;
+        err = sub->dirty ? sub_write(filling, writer, entries[i]->key, sub, info) : ERR_NONE;
+    }
+    return err;
+}
+
+static enum err window_write(struct filling *filling, struct store_writer *writer, struct err_info *info) {
+    const struct map *window = &filling->overlay->window;
+    const struct map_entry **entries = entries_of(filling->overlay, window, by_key);
+    enum err err = ERR_NONE;
+    for (uint32_t i = 0; i < window->count && err == ERR_NONE; i++) {
+        const struct window_item *item = entries[i]->value;
+        err = item->dirty ? item_write(filling, writer, item, info) : ERR_NONE;
+    }
+    qsort(entries, window->count, sizeof *entries, by_time);
+    for (uint32_t i = 0; i < window->count && err == ERR_NONE; i++) {
+        const struct window_item *item = entries[i]->value;
+        err = item->dirty ? item_time_write(writer, item, info) : ERR_NONE;
     }
     return err;
 }
@@ -235,19 +295,9 @@ static enum err item_write(struct filling *filling, struct store_writer *writer,
 static enum err overlay_fill(struct store_writer *writer, void *context, struct err_info *info) {
     struct filling *filling = context;
     const struct overlay *overlay = filling->overlay;
-    enum err err = ERR_NONE;
-    for (uint32_t i = 0; i < overlay->streams.count && err == ERR_NONE; i++) {
-        const struct live_stream *stream = overlay->streams.entries[i].value;
-        err = stream->dirty ? stream_write(filling, writer, stream, info) : ERR_NONE;
-    }
-    for (uint32_t i = 0; i < overlay->subs.count && err == ERR_NONE; i++) {
-        const struct live_sub *sub = overlay->subs.entries[i].value;
-        err = sub->dirty ? sub_write(filling, writer, overlay->subs.entries[i].key, sub, info) : ERR_NONE;
-    }
-    for (uint32_t i = 0; i < overlay->window.count && err == ERR_NONE; i++) {
-        const struct window_item *item = overlay->window.entries[i].value;
-        err = item->dirty ? item_write(filling, writer, item, info) : ERR_NONE;
-    }
+    enum err err = streams_write(filling, writer, info);
+    err = err == ERR_NONE ? subs_write(filling, writer, info) : err;
+    err = err == ERR_NONE ? window_write(filling, writer, info) : err;
     if (err == ERR_NONE) {
         int64_t horizon_us = overlay->progress.log_time_us - filling->window_us - WINDOW_SLACK_S * 1000000LL;
         err = store_prune_window(writer, horizon_us, overlay->window.count + PRUNED_MORE_THAN_ADDED, info);

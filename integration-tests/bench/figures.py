@@ -139,8 +139,8 @@ class Figures:
 
     def _handler_rate(self, commands: int, in_flight: int) -> float:
         with self._handler(batch_commands_max=in_flight) as handler:
-            began = wait_until(lambda: handler.passed(BACKLOG_CARTS + commands // 10), "the first commands", 60, pause=0.01)
-            ended = wait_until(lambda: handler.passed(commands), "the last command", 120, pause=0.01)
+            began = wait_until(lambda: handler.passed(BACKLOG_CARTS + commands // 10), "the first commands", 60, pause=0.1)
+            ended = wait_until(lambda: handler.passed(commands), "the last command", 120, pause=0.1)
         return (ended[1] - began[1]) / (ended[0] - began[0])
 
     def _handler(self, **settings) -> "HandlerAlone":
