@@ -96,7 +96,7 @@ static enum err connect_all(struct worker *worker, struct err_info *info) {
  * the consumer's to overcome; whether we may still write, the commit tells. */
 static enum err messages_read(struct worker *worker, struct err_info *info) {
     uint64_t generation = group_generation(worker->group);
-    int timeout_ms = POLL_MS;
+    int timeout_ms = worker->is_deciding && !batch_is_on_its_way(worker) ? batch_wait_ms(worker) : POLL_MS;
     int64_t began_us = clock_boot_us();
     while (worker->message_count < worker->batch_most) {
         rd_kafka_message_t *message = NULL;

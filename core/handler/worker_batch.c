@@ -184,12 +184,26 @@ static void batch_too_large(struct worker *worker, size_t at) {
     }
 }
 
-/* One step of the pipeline: decides into the open batch what fits, and seals it when none is on its way. */
+int batch_wait_ms(const struct worker *worker) {
+    size_t commands =
+        worker->batch_commands > worker->sealed_commands ? worker->batch_commands : worker->sealed_commands;
+    if (!worker->is_deciding || commands < PACED_FROM || worker->batch_commands >= worker->batch_most ||
+        engine_is_full(&worker->engine)) {
+        return 0;
+    }
+    int64_t left_us = worker->sealed_boot_us + PACE_MS * (int64_t)MICROS_PER_MS - clock_boot_us();
+    return left_us > 0 ? (int)(left_us / MICROS_PER_MS) + 1 : 0;
+}
+
+/* One step of the pipeline: decides into the open batch what fits, and seals it when none is on its way and its time has
+ * come. */
 static enum err batch_step(struct worker *worker, size_t *at, struct err_info *info) {
     enum err err = messages_decide(worker, at, info);
     err = err == ERR_NONE ? timers_decide(worker, info) : err;
     err = err == ERR_NONE ? records_produce(worker, info) : err;
-    return err == ERR_NONE && !batch_is_on_its_way(worker) ? batch_seal(worker, info) : err;
+    bool are_left = *at < worker->message_count; /* which it does not take */
+    bool is_time = !batch_is_on_its_way(worker) && (are_left || batch_wait_ms(worker) == 0);
+    return err == ERR_NONE && is_time ? batch_seal(worker, info) : err;
 }
 
 enum err batches_run(struct worker *worker, struct err_info *info) {

@@ -223,6 +223,8 @@ enum err batch_seal(struct worker *worker, struct err_info *info) {
     }
     worker->sealed =
         (struct batch_on_its_way){.offsets = offsets, .commands = worker->batch_commands, .began_us = clock_boot_us()};
+    worker->sealed_commands = worker->batch_commands;
+    worker->sealed_boot_us = worker->sealed.began_us;
     log_txn_seal(worker->txn);
     committer_give(worker->committer, worker->txn, offsets, group);
     return ERR_NONE;

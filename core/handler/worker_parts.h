@@ -26,6 +26,8 @@ enum {
     TIMER_CHECK_MS = 100,
     POLL_MS = 100,  /* how long an idle worker waits for a command before it looks at timers and at being stopped */
     WAITED_MS = 90, /* less is no full wait: it was woken */
+    PACE_MS = 10,
+    PACED_FROM = 8,         /* commands in a batch: who is alone, or nearly so, is not held up */
     NOTES_PAUSE_MS = 10000, /* at most this often are offsets committed without a batch */
     BARRIERS_MOST = 64,     /* partitions in one barrier's transaction */
     BACKOFF_MIN_MS = 100,
@@ -80,10 +82,12 @@ struct worker {
     size_t batch_commands; /* decided in it */
     size_t batch_produced; /* of its records: handed to the transaction */
     struct batch_on_its_way sealed;
-    size_t batch_most;    /* commands in one batch: halved by each doubt, doubled by each commit */
-    size_t barriers_most; /* in one transaction, likewise; BARRIERS_MOST at most */
-    bool must_take_over;  /* a store lags behind what was committed */
-    int64_t idle_boot_us; /* when a poll last came back empty */
+    size_t sealed_commands; /* of the batch that was sealed last */
+    int64_t sealed_boot_us; /* and when that was */
+    size_t batch_most;      /* commands in one batch: halved by each doubt, doubled by each commit */
+    size_t barriers_most;   /* in one transaction, likewise; BARRIERS_MOST at most */
+    bool must_take_over;    /* a store lags behind what was committed */
+    int64_t idle_boot_us;   /* when a poll last came back empty */
     int64_t timers_checked_boot_us;
     int64_t noted_boot_us; /* when ends_note last committed */
 
@@ -129,6 +133,10 @@ MUST_CHECK enum err shards_take_over(struct worker *worker, struct err_info *inf
 
 /* Decides all that was read, and due timers: at most one batch is open and one on its way. */
 MUST_CHECK enum err batches_run(struct worker *worker, struct err_info *info);
+
+/* For how long the open batch is to gather more before it is sealed: where many ask, seals are PACE_MS apart. A commit
+ * costs broker and clients some milliseconds of processor time, however much it holds. 0: it is time. */
+int batch_wait_ms(const struct worker *worker);
 
 /* Sends what the open batch has brought out so far, unless the batch before it is not taken yet: the brokers can take
  * it while the rest is being decided. */
