@@ -231,7 +231,7 @@ static enum err item_time_write(struct store_writer *writer, const struct window
                            : err;
 }
 
-/* ---- in the order of their keys: rows that share a page are written one after the other ---------------------------- */
+/* ---- in the order of their keys: rows that share a page are written one after the other -------------------------- */
 
 static int by_key(const void *a, const void *b) {
     return str_compare((*(const struct map_entry *const *)a)->key, (*(const struct map_entry *const *)b)->key);

@@ -195,8 +195,8 @@ int batch_wait_ms(const struct worker *worker) {
     return left_us > 0 ? (int)(left_us / MICROS_PER_MS) + 1 : 0;
 }
 
-/* One step of the pipeline: decides into the open batch what fits, and seals it when none is on its way and its time has
- * come. */
+/* One step of the pipeline: decides into the open batch what fits, and seals it when none is on its way and its time
+ * has come. */
 static enum err batch_step(struct worker *worker, size_t *at, struct err_info *info) {
     enum err err = messages_decide(worker, at, info);
     err = err == ERR_NONE ? timers_decide(worker, info) : err;
