@@ -1,7 +1,7 @@
 /* fetch_nudge.h: a consumer whose queue was full reads on at once.
  *
  * Purpose  whether its full queue (queued.max.messages.kbytes) has room again librdkafka 2.0.2 looks once a second, or
- *          when something else makes the thread of a partition's leader wake up (2.2 has fetch.queue.backoff.ms for it).
+ *          when something else makes the thread of a partition's leader wake up (2.2 has fetch.queue.backoff.ms).
  *          A question does: it is asked each time that half the queue was taken, and its answer is not looked at.
  *          Without it nobody reads more than his queue's bytes a second.
  * Bounds   the question blocks for its answer, 100 ms at most.

@@ -11,7 +11,7 @@ import pytest
 from harness.daybook import BINARY, VIEWS, Daybook
 from harness.processes import Process
 from harness.shop import Shop
-from harness.waiting import wait_until
+from harness.waiting import Overdue, wait_until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -86,7 +86,11 @@ def test_a_projector_stopped_before_its_commit_is_let_go_and_another_one_goes_on
             (session,) = wait_until(lambda: at_the_gate(installation), "the projector writing its rows")
             first.signal(signal.SIGSTOP)
         idle = f"pid = {session} AND state = 'idle in transaction'"
-        wait_until(lambda: sessions(installation, idle), "the rows, without a COMMIT")
+        try:
+            wait_until(lambda: sessions(installation, idle), "the rows, without a COMMIT")
+        except Overdue:
+            print(installation.sql.rows("SELECT pid, state, wait_event, query FROM pg_stat_activity WHERE datname = current_database()"))
+            raise
         second = projector("second")
         assert not has_cart(installation, held)
         # PostgreSQL ends it after 30 s.
