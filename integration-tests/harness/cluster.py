@@ -57,6 +57,10 @@ class Cluster(Stack):
     def pid(self, node):
         return int((self.folder(node) / "kafka.pid").read_text())
 
+    def kafka_pids(self):
+        """Of all nodes, controllers too."""
+        return [self.pid(node) for node in (*NODES, *CONTROLLERS)]
+
     def start_broker(self, node):
         """Returns when it answers."""
         roles = "controller" if node in CONTROLLERS else "broker,controller"

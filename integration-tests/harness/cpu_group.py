@@ -22,14 +22,14 @@ def family(pid):
 
 
 def cpu_seconds(pids):
-    """The processor time that they used so far."""
+    """The processor time that they used so far, and that of their children that have ended."""
     ticks = 0
     for pid in pids:
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except FileNotFoundError:
             continue
-        ticks += int(fields[11]) + int(fields[12])
+        ticks += sum(map(int, fields[11:15]))
     return ticks / os.sysconf("SC_CLK_TCK")
 
 

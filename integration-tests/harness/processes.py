@@ -83,11 +83,11 @@ class Process:
     def signal(self, number):
         self._child.send_signal(number)
 
-    def memory_mib(self):
-        """What the process holds itself, without the pages of files (LMDB's) that the kernel caches for it."""
+    def memory_mib(self, kind="RssAnon"):
+        """What the process holds itself; "VmRSS" is with the pages of files (LMDB's) that the kernel caches for it."""
         with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as status:
             fields = dict(line.split(":", 1) for line in status if ":" in line)
-        return int(fields["RssAnon"].split()[0]) // 1024
+        return int(fields[kind].split()[0]) // 1024
 
     def stop(self, seconds=30.0):
         """SIGTERM, and the exit code. A process that does not end in time is killed, and that is a failure."""

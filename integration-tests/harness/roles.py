@@ -16,11 +16,11 @@ from .waiting import wait_until
 
 
 @contextmanager
-def installed_apart(stack, name, handlers=("handler",), roles=None, **settings):
+def installed_apart(stack, name, handlers=("handler",), roles=None, gateways=("gateway",), **settings):
     """A new installation on these servers with its roles apart, none running yet; all is removed at the end."""
     daybook = Daybook(stack, name=name, **settings)
     try:
-        split = SplitRoles(daybook.install(), handlers, roles)
+        split = SplitRoles(daybook.install(), handlers, roles, gateways)
         try:
             yield split
         finally:
@@ -49,19 +49,25 @@ def installed_behind_proxy(name, handlers=("handler",), **settings):
 
 class RoleProcess(Process):
     """One or more roles ("gateway,connector"). `name` tells it from others of the same: it names its folder, and a
-    handler's producers. `settings` are more settings of this process alone."""
+    handler's producers. `settings` are more settings of this process alone. A front has the installation's own port, unless
+    it is given another."""
 
-    def __init__(self, daybook, roles, name, settings=None):
+    def __init__(self, daybook, roles, name, settings=None, port=None):
         has_front = "gateway" in roles.split(",")
-        self.port = daybook.port if has_front else free_port()
+        self.port = port or (daybook.port if has_front else free_port())
         self.data_dir = daybook.directory / name
-        own = {"handler_name": f"{daybook.name}_{name}", "data_dir": self.data_dir, "admin_port": self.port}
+        own = {"handler_name": f"{daybook.name}_{name}", "data_dir": self.data_dir}
+        own["http_port" if has_front else "admin_port"] = self.port
         command = [BINARY, "serve", "--role", roles]
         environment = daybook.environment(own | (settings or {}))
         super().__init__(name, command, daybook.directory / f"{name}.log", environment)
 
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
     def get(self, path):
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
+        return httpx.get(f"{self.url}{path}", timeout=5)
 
     def is_ready(self):
         return self.get("/health/ready").status_code == 200
@@ -78,26 +84,33 @@ class RoleProcess(Process):
 
 
 class SplitRoles:
-    """Gateway, projector and connector once, handlers as many as named.
+    """Projector and connector once, gateways and handlers as many as named.
 
-    `handlers` are names; each is a handler_name and has a folder. `settings` are more settings by process: the role, or the
-    handler's name. The installation's own metrics are from then on those of all processes together.
+    `handlers` are names; each is a handler_name and has a folder. The first of the `gateways` has the installation's own port.
+    `settings` are more settings by process: the role, or the handler's name. The installation's own metrics are from then on
+    those of all processes together.
     """
 
-    def __init__(self, daybook: Daybook, handlers=("handler",), settings=None):
+    def __init__(self, daybook: Daybook, handlers=("handler",), settings=None, gateways=("gateway",)):
         self.daybook = daybook
         self.settings = settings or {}
         self.processes = {}
         self.handlers = list(handlers)
-        for name in ("gateway", *handlers, "projector", "connector"):
+        self.gateways = list(gateways)
+        for name in (*gateways, *handlers, "projector", "connector"):
             self.add(name)
-        daybook.pages = [f"http://127.0.0.1:{process.port}" for process in self.processes.values()]
+        self.count_pages()
 
     def add(self, name):
         """A process that is not running yet; what is no other role's name is a handler's."""
-        role = name if name in ("gateway", "projector", "connector") else "handler"
-        self.processes[name] = RoleProcess(self.daybook, role, name, self.settings.get(name))
+        role = "gateway" if name in self.gateways else name if name in ("projector", "connector") else "handler"
+        port = free_port() if name in self.gateways[1:] else None
+        self.processes[name] = RoleProcess(self.daybook, role, name, self.settings.get(name), port)
         return self.processes[name]
+
+    def count_pages(self, *names):
+        """The installation's metrics are those of the processes named, or of all."""
+        self.daybook.pages = [self.processes[name].url for name in names or self.processes]
 
     def __getitem__(self, name):
         return self.processes[name]
@@ -126,6 +139,10 @@ class SplitRoles:
             return 0
         values = [line.split()[1] for line in page.splitlines() if line.startswith("daybook_handler_shards_active ")]
         return sum(int(float(value)) for value in values)
+
+    def shares(self):
+        """The shards of each handler that runs."""
+        return {name: self.active_shards(name) for name in self.handlers if self.processes[name].is_running()}
 
     def wait_shared_out(self, seconds=60.0):
         """Until each handler has shards, and all together have all: groups take a while to agree."""

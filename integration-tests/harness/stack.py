@@ -92,6 +92,9 @@ class Stack:
     def kafka_pid(self):
         return int((self.directory / "kafka" / "kafka.pid").read_text())
 
+    def kafka_pids(self):
+        return [self.kafka_pid()]
+
     def postgres_pid(self):
         return int((self.directory / "postgres.pid").read_text())
 
