@@ -75,7 +75,7 @@ SIM_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED))
 SIM := $(BUILD)/simulator
 HISTORIES := build/histories/histories
 
-.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench bench-compare flames asan ubsan tsan fuzz cover lint format retail clean registry
+.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench bench-compare growth scale-out flames asan ubsan tsan fuzz cover lint format retail clean registry
 
 help: ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -253,6 +253,14 @@ bench-compare: ## what differs between two runs of make bench beyond their noise
 flames: $(BUILD)/daybook ## a flame graph of each role while shoppers check out, into docs/flames; needs perf and inferno
 	deploy/local/deps.sh
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/python integration-tests/bench/flames.py $(ARGS)
+
+growth: $(BUILD)/daybook ## what an order costs with 10^4, 10^5 and 10^6 of them in the log, into build/growth.json; ARGS="--sizes 10000,100000"
+	deploy/local/deps.sh
+	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/python integration-tests/bench/growth.py $(ARGS)
+
+scale-out: $(BUILD)/daybook ## what each further process costs, and members that come and go, into build/scale_out.json; ARGS="--only members"
+	deploy/local/deps.sh
+	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/python integration-tests/bench/scale_out.py $(ARGS)
 
 retail: $(BUILD)/daybook ## a year of real retail through the front, compared with the data set; ARGS="--sample 2000"
 	deploy/local/deps.sh

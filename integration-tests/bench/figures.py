@@ -1,5 +1,6 @@
 """What Daybook does, through its front as its users meet it."""
 
+import itertools
 import json
 import random
 import shutil
@@ -66,16 +67,17 @@ class Sampler:
 class Figures:
     def __init__(self, daybook: Daybook, folder: Path, seconds: int, in_flight: int):
         self.daybook, self.folder, self.seconds, self.in_flight = daybook, folder, seconds, in_flight
-        self.loads = 0
+        self._numbers = itertools.count()
 
     # ---- traffic
 
-    def load(self, kind: str, file: Path, *more) -> dict:
-        self.loads += 1
-        report = self.folder / "report.json"
+    def load(self, kind: str, file: Path, *more, url: str | None = None) -> dict:
+        """Several may go on at once, from threads. `url` is another front's."""
+        number = next(self._numbers)
+        report = self.folder / f"report-{number}.json"
         output(
-            BINARY, "load", file, "--kind", kind, "--url", self.daybook.url, "--report", report,
-            "--salt", f"load-{self.loads}", *more, env=clean_environment(self.daybook.environment()),
+            BINARY, "load", file, "--kind", kind, "--url", url or self.daybook.url, "--report", report,
+            "--salt", f"load-{number}", *more, env=clean_environment(self.daybook.environment()),
         )  # fmt: skip
         return json.loads(report.read_text())
 
@@ -106,7 +108,7 @@ class Figures:
 
     def carts(self, baskets: Path, count: int) -> tuple[Path, float]:
         """Carts for checkouts to come, and how many were made a second; the views have seen them."""
-        made = self.folder / f"carts-{self.loads}.jsonl"
+        made = self.folder / f"carts-{next(self._numbers)}.jsonl"
         report = self.load("carts", baskets, "--closed", self.in_flight, "--max", count, "--journal", made)
         wait_until(self.daybook.views_have_seen_all, "the views", 60)
         return made, report["rate_per_s"]
@@ -147,29 +149,35 @@ class Figures:
         return HandlerAlone(self.daybook, self.folder, settings)
 
     def restore(self) -> float:
-        """Records a second that a takeover folds when there is no state store; of one shard, whose time alone is told."""
+        """Records a second."""
+        records, took_s = self.restored()
+        return records / took_s
+
+    def restored(self, seconds: float = 300) -> tuple[float, float]:
+        """A takeover without a state store, of one shard, whose time alone is told: the records that it folds, and how long."""
         assert self.daybook.settings["shards"] == 1
         self.daybook.stop()
         shutil.rmtree(self.daybook.settings["data_dir"])
         with self._handler() as handler:
-            wait_until(handler.has_taken_over, "the takeover", 300)
+            wait_until(handler.has_taken_over, "the takeover", seconds)
             figures = handler.metrics()
         self.daybook.start()
-        return figures["daybook_handler_replayed_total"] / (figures["daybook_handler_takeover_last_us"] / 1e6)
+        return figures["daybook_handler_replayed_total"], figures["daybook_handler_takeover_last_us"] / 1e6
 
     # ---- views
 
     def rebuild(self) -> float:
-        """Rows a second of a view that is filled anew beside the live one and takes its place."""
-        took_s = self._timed_rebuild()
-        tables = ("orders", "order_lines", "order_history")  # and, not counted, the states of its streams
-        rows = sum(self.daybook.sql.value(f"SELECT count(*) FROM {REBUILT_VIEW}.{table}") for table in tables)
+        """Rows a second."""
+        rows, took_s = self.rebuilt()
         return rows / took_s
 
-    def _timed_rebuild(self) -> float:
+    def rebuilt(self, seconds: float = 600) -> tuple[int, float]:
+        """A view is filled anew beside the live one and takes its place: its rows, and how long that took."""
         began = time.monotonic()
-        self.daybook.run("projection", "rebuild", REBUILT_VIEW, "--switch", seconds=600)
-        return time.monotonic() - began
+        self.daybook.run("projection", "rebuild", REBUILT_VIEW, "--switch", seconds=seconds)
+        took_s = time.monotonic() - began
+        tables = ("orders", "order_lines", "order_history")  # and, not counted, the states of its streams
+        return sum(self.daybook.sql.value(f"SELECT count(*) FROM {REBUILT_VIEW}.{table}") for table in tables), took_s
 
     # ---- reading
 
