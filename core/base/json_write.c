@@ -144,6 +144,25 @@ void json_field_int(struct json_writer *writer, const char *name, int64_t value)
     json_int(writer, value);
 }
 
+void json_field_cstr(struct json_writer *writer, const char *name, const char *text) {
+    json_field_string(writer, name, str_of_cstr(text));
+}
+
+void json_field_object(struct json_writer *writer, const char *name) {
+    json_name(writer, str_of_cstr(name));
+    json_object_begin(writer);
+}
+
+void json_field_array(struct json_writer *writer, const char *name) {
+    json_name(writer, str_of_cstr(name));
+    json_array_begin(writer);
+}
+
+void json_field_raw(struct json_writer *writer, const char *name, const char *json) {
+    json_name(writer, str_of_cstr(name));
+    json_raw(writer, str_of_cstr(json));
+}
+
 void json_field_bool(struct json_writer *writer, const char *name, bool value) {
     json_name(writer, str_of_cstr(name));
     json_bool(writer, value);

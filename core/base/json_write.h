@@ -36,6 +36,10 @@ void json_raw(struct json_writer *writer, struct str json);
 
 /* json_name, then a value. */
 void json_field_string(struct json_writer *writer, const char *name, struct str text);
+void json_field_cstr(struct json_writer *writer, const char *name, const char *text);
+void json_field_object(struct json_writer *writer, const char *name); /* begun */
+void json_field_array(struct json_writer *writer, const char *name);  /* begun */
+void json_field_raw(struct json_writer *writer, const char *name, const char *json);
 void json_field_int(struct json_writer *writer, const char *name, int64_t value);
 void json_field_bool(struct json_writer *writer, const char *name, bool value);
 void json_field_time(struct json_writer *writer, const char *name, int64_t time_us);

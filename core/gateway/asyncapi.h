@@ -8,11 +8,6 @@
  */
 #pragma once
 
-#include "core/base/buf.h"
-
 struct request;
 
 void asyncapi_document(struct request *request);
-
-/* The document, appended; for the tests as well. */
-void asyncapi_write(struct buf *out, const char *topic_prefix, int shards);

@@ -18,19 +18,6 @@
 
 enum { DOCUMENT_MAX_BYTES = 4 * 1024 * 1024 };
 
-static void release_json(json_t **json) {
-    json_decref(*json);
-}
-
-static void field(struct json_writer *writer, const char *name, const char *text) {
-    json_field_string(writer, name, str_of_cstr(text));
-}
-
-static void object(struct json_writer *writer, const char *name) {
-    json_name(writer, str_of_cstr(name));
-    json_object_begin(writer);
-}
-
 static bool is(const char *text, const char *expected) {
     return strcmp(text, expected) == 0;
 }
@@ -62,7 +49,7 @@ static bool is_internal_command(const char *name) {
 
 /* A file is one object with a schema a member. */
 static void write_schemas_of(struct json_writer *writer, const char *file) {
-    CLEANUP(release_json) json_t *file_schemas = json_loads(file, JSON_REJECT_DUPLICATES, NULL);
+    json_auto_t *file_schemas = json_loads(file, JSON_REJECT_DUPLICATES, NULL);
     assert(file_schemas != NULL);
     const char *name;
     json_t *schema;
@@ -89,12 +76,12 @@ static json_t *record_of_command(uint16_t type) {
 }
 
 static void write_problem_schema(struct json_writer *writer) {
-    object(writer, "Problem");
-    field(writer, "type", "object");
-    object(writer, "properties");
+    json_field_object(writer, "Problem");
+    json_field_cstr(writer, "type", "object");
+    json_field_object(writer, "properties");
     json_name(writer, STR("code"));
     json_object_begin(writer);
-    field(writer, "type", "string");
+    json_field_cstr(writer, "type", "string");
     json_name(writer, STR("examples"));
     json_array_begin(writer);
     for (enum rejection rejection = ACCEPTED + 1; rejection < REJECTION_COUNT; rejection++) {
@@ -122,7 +109,7 @@ static void write_parameter(struct json_writer *writer, const char *in, struct s
                             const char *schema) {
     json_object_begin(writer);
     json_field_string(writer, "name", name);
-    field(writer, "in", in);
+    json_field_cstr(writer, "in", in);
     json_field_bool(writer, "required", is_required_);
     json_name(writer, STR("schema"));
     json_raw(writer, str_of_cstr(schema));
@@ -169,10 +156,10 @@ static void write_parameters(struct json_writer *writer, const struct route *rou
 
 static void write_body(struct json_writer *writer, const struct route *route) {
     const struct schema *schema = schema_of_command(route->command_type);
-    object(writer, "requestBody");
-    object(writer, "content");
-    object(writer, "application/json");
-    object(writer, "schema");
+    json_field_object(writer, "requestBody");
+    json_field_object(writer, "content");
+    json_field_object(writer, "application/json");
+    json_field_object(writer, "schema");
     json_name(writer, STR("$ref"));
     buf_printf(writer->out, "\"#/components/schemas/%s\"", schema->name);
     json_object_end(writer);
@@ -184,12 +171,12 @@ static void write_body(struct json_writer *writer, const struct route *route) {
 /* One of the components; NULL: the answer is described by its sentence alone. */
 static void write_response(struct json_writer *writer, const char *status, const char *description,
                            const char *media_type, const char *schema) {
-    object(writer, status);
-    field(writer, "description", description);
+    json_field_object(writer, status);
+    json_field_cstr(writer, "description", description);
     if (schema != NULL) {
-        object(writer, "content");
-        object(writer, media_type);
-        object(writer, "schema");
+        json_field_object(writer, "content");
+        json_field_object(writer, media_type);
+        json_field_object(writer, "schema");
         json_name(writer, STR("$ref"));
         buf_printf(writer->out, "\"#/components/schemas/%s\"", schema);
         json_object_end(writer);
@@ -200,7 +187,7 @@ static void write_response(struct json_writer *writer, const char *status, const
 }
 
 static void write_responses(struct json_writer *writer, const struct route *route) {
-    object(writer, "responses");
+    json_field_object(writer, "responses");
     write_response(writer, route->status == 201 ? "201" : "200", "Done.", "application/json", route->answer_schema);
     if (route->command_type != 0 || route->answer == query_command) {
         write_response(writer, "202", "Not decided yet; ask at Location.", "application/json", "PendingCommand");
@@ -225,9 +212,9 @@ static void write_operation(struct json_writer *writer, const struct route *rout
     json_name(writer, method_in_lower_case(route, method));
     json_object_begin(writer);
     if (route->command_type != 0) {
-        field(writer, "operationId", command_name(route->command_type));
+        json_field_cstr(writer, "operationId", command_name(route->command_type));
     }
-    field(writer, "x-roles", route->roles);
+    json_field_cstr(writer, "x-roles", route->roles);
     write_parameters(writer, route);
     if (route->command_type != 0) {
         write_body(writer, route);
@@ -247,12 +234,12 @@ static bool is_first_of_path(size_t row) {
 }
 
 static void write_paths(struct json_writer *writer) {
-    object(writer, "paths");
+    json_field_object(writer, "paths");
     for (size_t row = 0; row < route_count; row++) {
         if (!is_first_of_path(row)) {
             continue;
         }
-        object(writer, routes[row].pattern);
+        json_field_object(writer, routes[row].pattern);
         for (size_t i = row; i < route_count; i++) {
             if (is(routes[i].pattern, routes[row].pattern)) {
                 write_operation(writer, &routes[i]);
@@ -266,13 +253,13 @@ static void write_paths(struct json_writer *writer) {
 void openapi_write(struct buf *out) {
     struct json_writer writer = json_writer_of(out);
     json_object_begin(&writer);
-    field(&writer, "openapi", "3.1.0");
+    json_field_cstr(&writer, "openapi", "3.1.0");
     json_name(&writer, STR("info"));
     json_raw(&writer, STR("{\"title\":\"Daybook\",\"version\":\"1\",\"description\":\"An event-sourced order and "
                           "inventory system. The conventions are in docs/http.md.\"}"));
     write_paths(&writer);
-    object(&writer, "components");
-    object(&writer, "schemas");
+    json_field_object(&writer, "components");
+    json_field_object(&writer, "schemas");
     write_problem_schema(&writer);
     for (size_t i = 0; i < ARRAY_LENGTH(schema_files); i++) {
         write_schemas_of(&writer, schema_files[i]);
@@ -303,7 +290,7 @@ void openapi_document(struct request *request) {
 static void write_row(struct buf *out, const struct route *route) {
     buf_printf(out, "<tr><td>%s<td><code>%s</code><td>%s<td>", route->method_name, route->pattern, route->roles);
     if (route->command_type != 0) {
-        CLEANUP(release_json) json_t *record = record_of_command(route->command_type);
+        json_auto_t *record = record_of_command(route->command_type);
         buf_printf(out, "%s%s", json_string_value(json_object_get(record, "doc")),
                    route->key_required ? " <b>Idempotency-Key required.</b>" : "");
     } else if (route->query != NULL && *route->query != '\0') {

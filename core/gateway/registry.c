@@ -14,10 +14,13 @@
 
 enum { PAGE_MAX_BYTES = 1024 * 1024 };
 
+const char *registry_subject_tail(const struct schema *schema) {
+    return schema->subject + sizeof DEFAULT_PREFIX - 1;
+}
+
 /* The generated subject begins with the default prefix; ours with the configured one. */
 static struct str subject_of(const struct request *request, struct arena *arena, const struct schema *schema) {
-    return arena_printf(arena, "%s%s", request->loop->gateway->config->topic_prefix,
-                        schema->subject + sizeof DEFAULT_PREFIX - 1);
+    return arena_printf(arena, "%s%s", request->loop->gateway->config->topic_prefix, registry_subject_tail(schema));
 }
 
 static void refuse(struct request *request, int status, int code, const char *message) {

@@ -7,6 +7,10 @@
 #pragma once
 
 struct request;
+struct schema;
+
+/* What follows the prefix of the topics in the schema's subject. */
+const char *registry_subject_tail(const struct schema *schema);
 
 void registry_schema(struct request *request);
 void registry_subjects(struct request *request);

@@ -59,8 +59,8 @@ MUST_CHECK enum err log_txn_produce(struct log_txn *txn, const char *topic, int3
 struct log_txn_end {
     const rd_kafka_topic_partition_list_t *offsets;  /* never empty: an empty list fences nothing */
     const rd_kafka_consumer_group_metadata_t *group; /* as of the assignment that was decided under */
-    void (*on_taken)(
-        void *context); /* all its records are acknowledged; not called when one fails. NULL: nobody asks */
+    /* All its records are acknowledged; not called when one fails. NULL: nobody asks. */
+    void (*on_taken)(void *context);
     void *context;
 };
 
