@@ -1,7 +1,6 @@
 /* dead_letters.c: `daybook dead-letters`: what was set aside, and how it is sent again once its cause is mended. */
 #include "cmd/command.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 
 #include "cmd/installation.h"
+#include "core/base/memory.h"
 #include "core/base/shard.h"
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
@@ -65,8 +65,7 @@ static bool on_listed(void *context, const struct log_record *record) {
 
 static int list(struct letters *letters) {
     size_t count = (size_t)letters->config->shards;
-    struct log_partition *partitions = calloc(count, sizeof *partitions);
-    assert(partitions != NULL);
+    struct log_partition *partitions = calloc_or_end(count, sizeof *partitions);
     for (size_t i = 0; i < count; i++) {
         partitions[i] = (struct log_partition){letters->topics.names[TOPIC_DEAD_LETTERS], (int32_t)i, WALK_FROM_FIRST};
     }

@@ -96,10 +96,6 @@ static int run(const struct config *config, int argc, char **argv) {
     (void)descriptors_raise(); /* every item in flight has a connection */
     struct load_report *report =
         load_report_create(&options, load_kind_rules(options.kind)->item_name, clock_boot_us());
-    if (report == NULL) {
-        fputs("daybook load: out of memory\n", stderr);
-        return EXIT_WORLD_FAILED;
-    }
     enum err err = load(&options, report, &info);
     int code = EXIT_DONE;
     if (err != ERR_NONE) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cmd/load_source.h"
+#include "core/base/memory.h"
 
 enum { LINE_NUMBER_MAX = 1 << 30 };
 
@@ -16,10 +17,7 @@ static enum err mark(struct load_journal *journal, int64_t line_number, struct e
     size_t byte = (size_t)line_number / 8;
     if (byte >= journal->decided_bytes) {
         size_t wanted = byte * 2 + 1024;
-        uint8_t *grown = realloc(journal->decided, wanted);
-        if (grown == NULL) {
-            return err_set(info, ERR_IO, "out of memory for the journal");
-        }
+        uint8_t *grown = realloc_or_end(journal->decided, wanted);
         memset(grown + journal->decided_bytes, 0, wanted - journal->decided_bytes);
         journal->decided = grown;
         journal->decided_bytes = wanted;

@@ -6,19 +6,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 
 enum { BAR_CELLS = 24, TERMINAL_PERIOD_US = 500 * 1000, LINE_PERIOD_US = 5 * 1000 * 1000 };
 
 struct load_report *load_report_create(const struct load_options *options, const char *item_name, int64_t now_us) {
-    struct load_report *report = calloc(1, sizeof *report);
-    if (report != NULL) {
-        report->options = options;
-        report->item_name = item_name;
-        report->is_terminal = isatty(STDERR_FILENO) == 1;
-        report->started_us = report->printed_us = now_us;
-        report->item.name = item_name;
-    }
+    struct load_report *report = calloc_or_end(1, sizeof *report);
+    report->options = options;
+    report->item_name = item_name;
+    report->is_terminal = isatty(STDERR_FILENO) == 1;
+    report->started_us = report->printed_us = now_us;
+    report->item.name = item_name;
     return report;
 }
 
@@ -201,15 +200,13 @@ static json_t *report_json(const struct load_report *report) {
 enum err load_report_write(const struct load_report *report, const char *path, struct err_info *info) {
     json_t *json = report_json(report);
     size_t len = strlen(path);
-    char *beside = malloc(len + 5);
-    bool is_written = false;
-    errno = ENOMEM;
-    if (json != NULL && beside != NULL) {
-        memcpy(beside, path, len);
-        memcpy(beside + len, ".new", 5);
-        is_written = json_dump_file(json, beside, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6)) == 0 &&
-                     rename(beside, path) == 0;
-    }
+    char *beside = malloc_or_end(len + 5);
+    memcpy(beside, path, len);
+    memcpy(beside + len, ".new", 5);
+    errno = EIO; /* for a failure of jansson's own, which sets none */
+    bool is_written =
+        json_dump_file(json, beside, JSON_INDENT(2) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6)) == 0 &&
+        rename(beside, path) == 0;
     int why = errno;
     json_decref(json);
     free(beside);

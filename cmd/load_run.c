@@ -6,6 +6,7 @@
 #include "cmd/load_kinds.h"
 #include "cmd/load_schedule.h"
 #include "cmd/load_source.h"
+#include "core/base/memory.h"
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "core/http/client.h"
@@ -452,12 +453,9 @@ static void on_progress(uv_timer_t *timer) {
     start_items(run); /* the end of the duration is seen here when everything is busy or waiting */
 }
 
-static bool create_slots(struct load_run *run) {
+static void create_slots(struct load_run *run) {
     size_t count = (size_t)run->options->in_flight;
-    run->slots = calloc(count, sizeof *run->slots);
-    if (run->slots == NULL) {
-        return false;
-    }
+    run->slots = calloc_or_end(count, sizeof *run->slots);
     for (size_t i = count; i-- > 0;) {
         struct slot *slot = &run->slots[i];
         slot->run = run;
@@ -467,7 +465,6 @@ static bool create_slots(struct load_run *run) {
         slot->timer.data = slot;
         put_free(slot);
     }
-    return true;
 }
 
 static void start_timers(struct load_run *run) {
@@ -490,10 +487,7 @@ static struct load_schedule schedule_of(const struct load_options *options) {
 
 enum err load_run_start(uv_loop_t *loop, const struct load_options *options, struct load_report *report,
                         struct load_journal *journal, struct load_run **ret_run, struct err_info *info) {
-    struct load_run *run = calloc(1, sizeof *run);
-    if (run == NULL) {
-        return err_set(info, ERR_IO, "out of memory");
-    }
+    struct load_run *run = calloc_or_end(1, sizeof *run);
     run->loop = loop;
     run->options = options;
     run->rules = load_kind_rules(options->kind);
@@ -512,15 +506,12 @@ enum err load_run_start(uv_loop_t *loop, const struct load_options *options, str
     if (err == ERR_NONE) {
         err = http_client_open(loop, &client, &run->client, info);
     }
-    if (err == ERR_NONE && !create_slots(run)) {
-        http_client_close(run->client, NULL, NULL);
-        err = err_set(info, ERR_IO, "out of memory for %lld items in flight", (long long)options->in_flight);
-    }
     if (err != ERR_NONE) {
         load_source_close(&run->source);
         free(run);
         return err;
     }
+    create_slots(run);
     run->schedule = schedule_of(options);
     start_timers(run);
     *ret_run = run;

@@ -4,16 +4,14 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "core/base/memory.h"
+
 enum err load_source_open(struct load_source *source, const char *path, struct err_info *info) {
     FILE *file = fopen(path, "re");
     if (file == NULL) {
         return err_set(info, ERR_IO, "cannot open %s: %s", path, strerror(errno));
     }
-    char *line = malloc(LOAD_LINE_MAX_BYTES + 2);
-    if (line == NULL) {
-        fclose(file);
-        return err_set(info, ERR_IO, "out of memory for a line");
-    }
+    char *line = malloc_or_end(LOAD_LINE_MAX_BYTES + 2);
     struct stat stat;
     bool is_plain = fstat(fileno(file), &stat) == 0 && S_ISREG(stat.st_mode);
     *source = (struct load_source){.file = file, .line = line, .bytes_total = is_plain ? stat.st_size : 0};

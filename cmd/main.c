@@ -2,12 +2,15 @@
 #include "cmd/command.h"
 
 #include <assert.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/logger.h"
 #include "core/base/macros.h"
+#include "core/base/memory.h"
 
 static const struct command_line *const command_lines[] = {
     &serve_command,  &topics_command,       &migrate_command, &projection_command,    &replay_command, &verify_command,
@@ -108,6 +111,8 @@ static int run_command(int argc, char **argv) {
     log_set_level(log_level_of(config.log_level));
     /* A peer that closes its socket is an error of that write, not the end of the process. */
     signal(SIGPIPE, SIG_IGN);
+    /* jansson says no more than "not JSON" when it gets no memory: a client would be told that of a good body. */
+    json_set_alloc_funcs(malloc_or_end, free);
     int code = command->run(&config, argc - at, argv + at);
     config_release(&config);
     return code;

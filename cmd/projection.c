@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/macros.h"
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/log/reader.h"
 #include "projections/runtime/compare.h"
@@ -42,10 +43,7 @@ static enum err sum_positions(const struct config *config, const struct view *vi
     struct log_topics topics;
     log_topics_name(&topics, config->topic_prefix);
     size_t count = feed_partition_count(view, config);
-    struct feed_partition *partitions = calloc(count, sizeof *partitions);
-    if (partitions == NULL) {
-        abort();
-    }
+    struct feed_partition *partitions = calloc_or_end(count, sizeof *partitions);
     feed_name_partitions(view, config, &topics, partitions);
     enum err failure = view_schema_positions(session, view->name, partitions, count, info);
     *ret_position = *ret_end = 0;

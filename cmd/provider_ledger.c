@@ -9,6 +9,7 @@
 #include "core/base/arena.h"
 #include "core/base/buf.h"
 #include "core/base/map.h"
+#include "core/base/memory.h"
 
 enum { LINE_MAX_BYTES = 64 * 1024 };
 
@@ -59,11 +60,7 @@ static void book_entry(struct ledger *ledger, const struct ledger_entry *from) {
     *entry = *from;
     if (ledger->effect_count == ledger->effect_capacity) {
         ledger->effect_capacity = ledger->effect_capacity == 0 ? 256 : ledger->effect_capacity * 2;
-        ledger->effects = realloc(ledger->effects, ledger->effect_capacity * sizeof *ledger->effects);
-        if (ledger->effects == NULL) {
-            fputs("daybook: out of memory (the test provider's ledger)\n", stderr);
-            exit(EXIT_FAILURE);
-        }
+        ledger->effects = realloc_or_end(ledger->effects, ledger->effect_capacity * sizeof *ledger->effects);
     }
     ledger->effects[ledger->effect_count++] = entry;
     *map_at(&ledger->newest, str_of_cstr(entry->intent)) = entry;
@@ -142,10 +139,7 @@ static enum err read_back(struct ledger *ledger, const char *path, bool *ret_is_
 }
 
 enum err ledger_open(const char *path, int64_t forget_after_us, struct ledger **ret_ledger, struct err_info *info) {
-    struct ledger *ledger = calloc(1, sizeof *ledger);
-    if (ledger == NULL) {
-        return err_set(info, ERR_IO, "out of memory for the ledger");
-    }
+    struct ledger *ledger = calloc_or_end(1, sizeof *ledger);
     arena_init(&ledger->arena, (size_t)8 << 30);
     map_init(&ledger->newest, &ledger->arena);
     map_init(&ledger->books, &ledger->arena);

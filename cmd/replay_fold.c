@@ -1,8 +1,8 @@
 #include "cmd/replay_fold.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/log/record.h"
 
 enum {
@@ -113,8 +113,7 @@ static void keep_sub_state(struct replay_fold *fold, struct str key, const void 
     bool is_new;
     struct sub_state_bytes *bytes = digest_map_at(&fold->sub_states, digest_of(key, STR("")), &is_new);
     free(bytes->data);
-    bytes->data = malloc(fold->scratch.len + 1); /* never NULL, as an empty one would be */
-    assert(bytes->data != NULL);
+    bytes->data = malloc_or_end(fold->scratch.len + 1); /* never NULL, as an empty one would be */
     memcpy(bytes->data, fold->scratch.data, fold->scratch.len);
     bytes->len = (uint32_t)fold->scratch.len;
 }

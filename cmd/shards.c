@@ -1,13 +1,13 @@
 /* shards.c: `daybook shards`: where the handlers stand in each shard's commands, and how a person sets that. */
 #include "cmd/command.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/installation.h"
+#include "core/base/memory.h"
 #include "core/base/text.h"
 #include "core/handler/places.h"
 
@@ -27,8 +27,7 @@ static const char *verdict_of(const struct place *place) {
 }
 
 static int list(const struct config *config) {
-    struct place *places = calloc((size_t)config->shards, sizeof *places);
-    assert(places != NULL);
+    struct place *places = calloc_or_end((size_t)config->shards, sizeof *places);
     struct err_info info = {0};
     enum err err = places_read(config, places, &info);
     if (err == ERR_NONE) {

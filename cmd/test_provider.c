@@ -16,6 +16,7 @@
 #include "cmd/provider_ledger.h"
 #include "core/base/logger.h"
 #include "core/base/macros.h"
+#include "core/base/memory.h"
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "core/connect/http_calls.h"
@@ -106,11 +107,7 @@ static void later_done(struct later *later) {
 }
 
 static struct later *later_create(struct provider_double *self, const char *intent) {
-    struct later *later = calloc(1, sizeof *later);
-    if (later == NULL) {
-        fputs("daybook: out of memory (the test provider)\n", stderr);
-        exit(EXIT_FAILURE);
-    }
+    struct later *later = calloc_or_end(1, sizeof *later);
     later->self = self;
     snprintf(later->intent, sizeof later->intent, "%s", intent);
     uv_timer_init(&self->loop, &later->timer);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/log/topics.h"
 #include "core/log/verify.h"
@@ -62,8 +63,7 @@ static void on_progress(void *context, int64_t done, int64_t total) {
 
 /* All partitions of the event topics and of outcomes. The caller frees them. */
 static struct log_partition *partitions_of(const struct audit *audit, int32_t shards, size_t *ret_count) {
-    struct log_partition *partitions = calloc(TOPIC_COUNT * (size_t)shards, sizeof *partitions);
-    assert(partitions != NULL);
+    struct log_partition *partitions = calloc_or_end(TOPIC_COUNT * (size_t)shards, sizeof *partitions);
     size_t count = 0;
     for (enum log_topic topic = 0; topic < TOPIC_COUNT; topic++) {
         for (int32_t shard = 0; shard < shards && (topic == TOPIC_OUTCOMES || topic >= TOPIC_FIRST_EVENTS); shard++) {

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
+
 enum { ARENA_BLOCK_MIN_BYTES = 64 * 1024 };
 
 struct arena_block {
@@ -16,11 +18,7 @@ struct arena_block {
 };
 
 static struct arena_block *block_create(size_t capacity) {
-    struct arena_block *block = malloc(sizeof *block + capacity);
-    if (block == NULL) {
-        fprintf(stderr, "daybook: out of memory (%zu bytes for an arena)\n", capacity);
-        exit(EXIT_FAILURE);
-    }
+    struct arena_block *block = malloc_or_end(sizeof *block + capacity);
     block->older = NULL;
     block->capacity = capacity;
     block->used = 0;

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
+
 enum { BUF_FIRST_BYTES = 512 };
 
 void buf_init(struct buf *buf, size_t max_bytes) {
@@ -27,11 +29,7 @@ static void grow(struct buf *buf, size_t needed) {
     while (capacity < needed) {
         capacity *= 2;
     }
-    char *data = realloc(buf->data, capacity);
-    if (data == NULL) {
-        fprintf(stderr, "daybook: out of memory (%zu bytes for a buffer)\n", capacity);
-        exit(EXIT_FAILURE);
-    }
+    char *data = realloc_or_end(buf->data, capacity);
     buf->data = data;
     buf->capacity = capacity;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/base/memory.h"
 #include "core/base/text.h"
 
 enum { CONFIG_FILE_MAX_BYTES = 256 * 1024 };
@@ -90,8 +91,7 @@ static bool *flag_of(struct config *config, const struct setting *setting) {
 static void set_text(struct config *config, const struct setting *setting, struct str value) {
     char *copy = strndup(value.data, value.len);
     if (copy == NULL) {
-        fputs("daybook: out of memory (for the configuration)\n", stderr);
-        exit(EXIT_FAILURE);
+        out_of_memory("a setting");
     }
     const char **field = text_of(config, setting);
     free((char *)*field);

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
+
 enum { SLOTS_MIN = 1024 };
 
 static size_t size_of(const struct lru_entry *entry) {
@@ -14,11 +16,7 @@ static struct lru_entry **slot_of(const struct lru *lru, int64_t hash) {
 }
 
 static struct lru_entry **slots_make(size_t count) {
-    struct lru_entry **slots = calloc(count, sizeof(struct lru_entry *));
-    if (slots == NULL) {
-        abort();
-    }
-    return slots;
+    return calloc_or_end(count, sizeof(struct lru_entry *));
 }
 
 void lru_init(struct lru *lru, size_t max_bytes) {
@@ -113,10 +111,7 @@ static void grow(struct lru *lru) {
 
 /* One piece of memory: the entry, its value, its name. */
 static struct lru_entry *entry_copy(const struct lru_entry *from) {
-    struct lru_entry *entry = malloc(sizeof *entry + from->name.len + from->value.len);
-    if (entry == NULL) {
-        abort();
-    }
+    struct lru_entry *entry = malloc_or_end(sizeof *entry + from->name.len + from->value.len);
     char *texts = (char *)(entry + 1);
     *entry = (struct lru_entry){
         .name = str_of(texts + from->value.len, from->name.len),

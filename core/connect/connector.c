@@ -8,7 +8,6 @@
  */
 #include "core/connect/connector.h"
 
-#include <assert.h>
 #include <librdkafka/rdkafka.h>
 #include <pthread.h>
 #include <sodium.h>
@@ -20,6 +19,7 @@
 #include <uv.h>
 
 #include "core/base/logger.h"
+#include "core/base/memory.h"
 #include "core/base/shard.h"
 #include "core/base/text.h"
 #include "core/base/thread_name.h"
@@ -254,11 +254,7 @@ static bool is_slow(const struct intent *intent) {
 }
 
 static void start_task(struct connector *connector, struct intent *intent, bool asks_first) {
-    struct task *task = calloc(1, sizeof *task);
-    if (task == NULL) {
-        fputs("daybook: out of memory (a payment task)\n", stderr);
-        exit(EXIT_FAILURE);
-    }
+    struct task *task = calloc_or_end(1, sizeof *task);
     *task = (struct task){.connector = connector, .intent = intent, .asks_first = asks_first};
     intent->call = task;
     if (is_slow(intent)) { /* there may be thousands, all of them new to us */
@@ -574,13 +570,8 @@ static enum err watch_kafka(struct connector *connector, struct err_info *info) 
 }
 
 enum err connector_start(const struct config *config, struct connector **ret_connector, struct err_info *info) {
-    struct connector *connector = calloc(1, sizeof *connector);
-    struct shard *shards = calloc((size_t)config->shards, sizeof *shards);
-    if (connector == NULL || shards == NULL) {
-        free(connector);
-        free(shards);
-        return err_set(info, ERR_IO, "out of memory for the connector");
-    }
+    struct connector *connector = calloc_or_end(1, sizeof *connector);
+    struct shard *shards = calloc_or_end((size_t)config->shards, sizeof *shards);
     connector->config = config;
     connector->shards = shards;
     log_topics_name(&connector->topics, config->topic_prefix);

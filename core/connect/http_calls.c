@@ -2,10 +2,10 @@
 
 #include <assert.h>
 #include <curl/curl.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/buf.h"
+#include "core/base/memory.h"
 
 enum { ANSWER_MAX_BYTES = 1024 * 1024, CONNECT_TIMEOUT_MS = 3000 };
 
@@ -131,8 +131,8 @@ static void on_watch_closed(uv_handle_t *handle) {
 }
 
 static struct watch *watch_create(struct http_calls *calls, curl_socket_t socket) {
-    struct watch *watch = calloc(1, sizeof *watch);
-    if (watch == NULL || uv_poll_init_socket(calls->loop, &watch->poll, socket) != 0) {
+    struct watch *watch = calloc_or_end(1, sizeof *watch);
+    if (uv_poll_init_socket(calls->loop, &watch->poll, socket) != 0) {
         free(watch);
         return NULL;
     }
@@ -176,8 +176,9 @@ static void on_timer_closed(uv_handle_t *handle) {
 }
 
 enum err http_calls_open(uv_loop_t *loop, int calls_max, struct http_calls **ret_calls, struct err_info *info) {
-    struct http_calls *calls = calloc(1, sizeof *calls);
-    if (calls == NULL || (calls->multi = curl_multi_init()) == NULL) {
+    struct http_calls *calls = calloc_or_end(1, sizeof *calls);
+    calls->multi = curl_multi_init();
+    if (calls->multi == NULL) {
         free(calls);
         return err_set(info, ERR_IO, "cannot make a libcurl multi handle");
     }
@@ -236,8 +237,9 @@ enum err http_call(struct http_calls *calls, const struct http_call_request *req
     if (calls->in_flight >= calls->calls_max) {
         return err_set_retriable(info, ERR_TOO_LARGE, "%d calls are in flight", calls->in_flight);
     }
-    struct call *call = calloc(1, sizeof *call);
-    if (call == NULL || (call->easy = curl_easy_init()) == NULL) {
+    struct call *call = calloc_or_end(1, sizeof *call);
+    call->easy = curl_easy_init();
+    if (call->easy == NULL) {
         free(call);
         return err_set_retriable(info, ERR_IO, "cannot make a libcurl handle");
     }

@@ -1,12 +1,12 @@
 #include "core/connect/http_provider.h"
 
-#include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/buf.h"
 #include "core/base/json_write.h"
+#include "core/base/memory.h"
 
 enum { URL_MAX = 1024, REQUEST_MAX_BYTES = 16 * 1024 };
 
@@ -99,10 +99,7 @@ static void on_done(void *context, const struct http_call_result *result) {
 static enum err send_request(struct http_provider *provider, const struct intent *intent, bool is_lookup,
                              struct http_call_request request, provider_outcome_cb *on_outcome, void *context,
                              struct err_info *info) {
-    struct exchange *exchange = calloc(1, sizeof *exchange);
-    if (exchange == NULL) {
-        return err_set_retriable(info, ERR_IO, "out of memory for a provider call");
-    }
+    struct exchange *exchange = calloc_or_end(1, sizeof *exchange);
     *exchange =
         (struct exchange){.kind = intent->kind, .is_lookup = is_lookup, .on_outcome = on_outcome, .context = context};
     enum err err = http_call(provider->calls, &request, on_done, exchange, info);
@@ -151,11 +148,7 @@ static enum err lookup(struct provider *self, const struct intent *intent, provi
 }
 
 struct http_provider *http_provider_create(struct http_calls *calls, const char *url, int timeout_ms) {
-    struct http_provider *provider = calloc(1, sizeof *provider);
-    if (provider == NULL) {
-        fputs("daybook: out of memory (a payment provider)\n", stderr);
-        exit(EXIT_FAILURE);
-    }
+    struct http_provider *provider = calloc_or_end(1, sizeof *provider);
     *provider = (struct http_provider){
         .port = {.call = call, .lookup = lookup}, .calls = calls, .url = url, .timeout_ms = timeout_ms};
     return provider;

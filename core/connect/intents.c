@@ -1,9 +1,9 @@
 #include "core/connect/intents.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 
 /* Open intents are few (what providers are working on right now), but they come and go by the thousand a second, so a
@@ -61,11 +61,7 @@ int64_t intent_lookup_interval_us(const struct intent *intent, int64_t now_us) {
 }
 
 struct intents *intents_create(uint32_t intents_max) {
-    struct intents *intents = calloc(1, sizeof *intents);
-    if (intents == NULL) {
-        fputs("daybook: out of memory (payment intents)\n", stderr);
-        exit(EXIT_FAILURE);
-    }
+    struct intents *intents = calloc_or_end(1, sizeof *intents);
     intents->intents_max = intents_max;
     intents->applied_offset = -1;
     intents->passed_over = -1;
@@ -162,11 +158,7 @@ static struct intent *open_intent(struct intents *intents, int64_t offset, const
         intents->passed_over = intents->passed_over >= 0 ? intents->passed_over : offset;
         return NULL;
     }
-    struct link *link = calloc(1, sizeof *link);
-    if (link == NULL) {
-        fputs("daybook: out of memory (a payment intent)\n", stderr);
-        exit(EXIT_FAILURE);
-    }
+    struct link *link = calloc_or_end(1, sizeof *link);
     struct intent *intent = &link->intent;
     intent->offset = offset;
     intent->kind = kind;

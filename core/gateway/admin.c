@@ -1,10 +1,10 @@
 #include "core/gateway/admin.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "core/base/logger.h"
+#include "core/base/memory.h"
 #include "core/base/thread_name.h"
 #include "core/http/problem.h"
 
@@ -96,8 +96,7 @@ static void *admin_run(void *context) {
 /* When one of these fails the process ends; nothing is undone. */
 enum err admin_start(const struct config *config, const struct gateway_peer *peers, size_t peer_count,
                      struct admin **ret_admin, struct err_info *info) {
-    struct admin *admin = calloc(1, sizeof *admin);
-    assert(admin != NULL);
+    struct admin *admin = calloc_or_end(1, sizeof *admin);
     admin->peers = peers;
     admin->peer_count = peer_count;
     admin->stop.data = admin;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 
 enum { LOOK_US = 100 * 1000, SMOOTHED_OVER_US = 1000 * 1000 };
@@ -10,13 +11,12 @@ enum { LOOK_US = 100 * 1000, SMOOTHED_OVER_US = 1000 * 1000 };
 void admission_init(struct admission *admission, uint32_t shard_count, int64_t wait_ms, int64_t now_boot_us) {
     uint32_t share = ADMISSION_LEAST_OF_ALL_SHARDS / shard_count;
     *admission = (struct admission){
-        .shards = calloc(shard_count, sizeof *admission->shards),
+        .shards = calloc_or_end(shard_count, sizeof *admission->shards),
         .shard_count = shard_count,
         .least = share > ADMISSION_LEAST ? share : ADMISSION_LEAST,
         .wait_s = (double)wait_ms / 1000,
         .looked_boot_us = now_boot_us,
     };
-    assert(admission->shards != NULL);
 }
 
 void admission_release(struct admission *admission) {

@@ -1,9 +1,9 @@
 #include "core/gateway/facts.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "core/base/array.h"
+#include "core/base/memory.h"
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "projections/carts/query.h"
@@ -23,8 +23,7 @@ struct cached_fact {
 };
 
 void facts_cache_init(struct facts_cache *cache) {
-    *cache = (struct facts_cache){.places = calloc(FACTS_CACHE_PLACES, sizeof *cache->places)};
-    assert(cache->places != NULL);
+    *cache = (struct facts_cache){.places = calloc_or_end(FACTS_CACHE_PLACES, sizeof *cache->places)};
 }
 
 void facts_cache_release(struct facts_cache *cache) {
@@ -59,8 +58,7 @@ static struct str put_text(char **at, struct str text) {
 
 static void remember(struct facts_cache *cache, const struct price_fact *fact, uint64_t generation) {
     size_t size = (size_t)fact->sku.len + fact->product.len + fact->title.len + fact->price.currency.len;
-    struct cached_fact *cached = malloc(sizeof *cached + size);
-    assert(cached != NULL);
+    struct cached_fact *cached = malloc_or_end(sizeof *cached + size);
     char *at = cached->texts;
     cached->generation = generation;
     cached->kept_until_boot_us = clock_boot_us() + (int64_t)FACTS_KEPT_S * MICROS_PER_SECOND;

@@ -1,11 +1,11 @@
 #include "core/gateway/gateway.h"
 
-#include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/logger.h"
+#include "core/base/memory.h"
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/loop.h"
@@ -37,8 +37,7 @@ static enum err open_producer(struct gateway *gateway, struct err_info *info) {
 
 static enum err open_loops(struct gateway *gateway, struct err_info *info) {
     size_t count = (size_t)gateway->config->http_threads;
-    gateway->loops = calloc(count, sizeof *gateway->loops);
-    assert(gateway->loops != NULL);
+    gateway->loops = calloc_or_end(count, sizeof *gateway->loops);
     int port = (int)gateway->config->http_port;
     for (size_t i = 0; i < count; i++) {
         enum err err = loop_open(&gateway->loops[i], gateway, (unsigned)i, port, info);

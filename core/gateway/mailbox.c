@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
+
 struct letter {
     struct letter *next;
     enum letter_kind kind;
@@ -70,8 +72,7 @@ void mailbox_release(struct mailbox *mailbox) {
 }
 
 bool mailbox_post(struct mailbox *mailbox, enum letter_kind kind, struct str bytes) {
-    struct letter *letter = malloc(sizeof *letter + bytes.len);
-    assert(letter != NULL);
+    struct letter *letter = malloc_or_end(sizeof *letter + bytes.len);
     letter->next = NULL;
     letter->kind = kind;
     letter->len = bytes.len;

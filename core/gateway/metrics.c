@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/loop.h"
 #include "core/gateway/replies.h"
@@ -185,8 +186,7 @@ static void write_page(struct buf *out, struct gateway *gateway, const struct me
 
 void metrics_page(struct request *request) {
     struct gateway *gateway = request->loop->gateway;
-    struct metrics *sum = calloc(1, sizeof *sum);
-    assert(sum != NULL);
+    struct metrics *sum = calloc_or_end(1, sizeof *sum);
     for (size_t i = 0; i < gateway->loop_count; i++) {
         add(sum, &gateway->loops[i].metrics);
     }

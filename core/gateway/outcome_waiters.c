@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/base/map.h"
+#include "core/base/memory.h"
 
 void outcome_waiters_init(struct outcome_waiters *waiters, size_t waiters_max) {
     size_t slot_count = 64;
@@ -11,8 +12,7 @@ void outcome_waiters_init(struct outcome_waiters *waiters, size_t waiters_max) {
         slot_count *= 2;
     }
     *waiters = (struct outcome_waiters){.slot_count = slot_count, .waiters_max = waiters_max};
-    waiters->slots = calloc(slot_count, sizeof *waiters->slots);
-    assert(waiters->slots != NULL);
+    waiters->slots = calloc_or_end(slot_count, sizeof *waiters->slots);
 }
 
 void outcome_waiters_release(struct outcome_waiters *waiters) {

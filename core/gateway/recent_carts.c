@@ -1,9 +1,9 @@
 #include "core/gateway/recent_carts.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include "core/base/array.h"
+#include "core/base/memory.h"
 
 /* The cart's id and its SKUs, each ended by NUL, which neither holds. */
 struct recent_cart {
@@ -12,8 +12,7 @@ struct recent_cart {
 };
 
 void recent_carts_init(struct recent_carts *carts) {
-    carts->places = calloc(RECENT_CARTS, sizeof *carts->places);
-    assert(carts->places != NULL);
+    carts->places = calloc_or_end(RECENT_CARTS, sizeof *carts->places);
     pthread_mutex_init(&carts->lock, NULL);
 }
 
@@ -49,8 +48,7 @@ static struct recent_cart *make_note(struct str cart, const struct cart_line_arr
     for (uint32_t i = 0; i < lines->count; i++) {
         size += lines->items[i].sku.len + 1;
     }
-    struct recent_cart *noted = malloc(sizeof *noted + size);
-    assert(noted != NULL);
+    struct recent_cart *noted = malloc_or_end(sizeof *noted + size);
     noted->len = (uint32_t)size;
     char *at = put(noted->text, cart);
     for (uint32_t i = 0; i < lines->count; i++) {

@@ -1,8 +1,8 @@
 #include "core/gateway/recent_outcomes.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/domain/rejection.h"
 
 /* The command's id, then the record. */
@@ -12,8 +12,7 @@ struct recent_outcome {
 };
 
 void recent_outcomes_init(struct recent_outcomes *outcomes) {
-    outcomes->places = calloc(RECENT_OUTCOMES, sizeof *outcomes->places);
-    assert(outcomes->places != NULL);
+    outcomes->places = calloc_or_end(RECENT_OUTCOMES, sizeof *outcomes->places);
     pthread_mutex_init(&outcomes->lock, NULL);
 }
 
@@ -50,8 +49,7 @@ void recent_outcomes_note(struct recent_outcomes *outcomes, const struct outcome
     if (!is_final(outcome) || value.len > RECENT_OUTCOME_BYTES) {
         return;
     }
-    struct recent_outcome *noted = malloc(sizeof *noted + outcome->command_id.len + value.len);
-    assert(noted != NULL);
+    struct recent_outcome *noted = malloc_or_end(sizeof *noted + outcome->command_id.len + value.len);
     noted->id_len = outcome->command_id.len;
     noted->value_len = value.len;
     memcpy(noted->bytes, outcome->command_id.data, noted->id_len);

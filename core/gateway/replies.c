@@ -1,11 +1,11 @@
 #include "core/gateway/replies.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "core/base/logger.h"
+#include "core/base/memory.h"
 #include "core/base/text.h"
 #include "core/base/thread_name.h"
 #include "core/base/timestamp.h"
@@ -211,8 +211,7 @@ static void *replies_run(void *context) {
  */
 
 enum err replies_start(struct gateway *gateway, struct replies **ret_replies, struct err_info *info) {
-    struct replies *replies = calloc(1, sizeof *replies);
-    assert(replies != NULL);
+    struct replies *replies = calloc_or_end(1, sizeof *replies);
     replies->gateway = gateway;
     replies->next_offset = -1;
     arena_init(&replies->arena, OUTCOME_ARENA_BYTES);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/shard.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/identity.h"
@@ -59,8 +60,8 @@ static enum submitted send_record(struct gateway_loop *loop, const struct comman
     if (!buf_ok(&loop->scratch) || loop->scratch.len > RECORD_MAX_BYTES) {
         return SUBMIT_TOO_LARGE;
     }
-    struct delivery_note *note = malloc(sizeof *note);
-    assert(note != NULL && command->meta.command_id.len == COMMAND_ID_LEN);
+    struct delivery_note *note = malloc_or_end(sizeof *note);
+    assert(command->meta.command_id.len == COMMAND_ID_LEN);
     *note =
         (struct delivery_note){.mailbox = &loop->mailbox, .tells_success = tells_delivery, .submission.number = number};
     memcpy(note->submission.command_id, command->meta.command_id.data, COMMAND_ID_LEN);

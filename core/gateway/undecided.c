@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/identity.h"
 #include "core/gateway/loop.h"
@@ -48,8 +49,8 @@ void undecided_keep(struct request *request, struct str command_id, bool is_in_d
         return;
     }
     int kept_ms = is_in_doubt ? UNDECIDED_IN_DOUBT_KEPT_MS : UNDECIDED_KEPT_MS;
-    struct undecided *undecided = calloc(1, sizeof *undecided);
-    assert(undecided != NULL && command_id.len <= sizeof undecided->command_id);
+    struct undecided *undecided = calloc_or_end(1, sizeof *undecided);
+    assert(command_id.len <= sizeof undecided->command_id);
     memcpy(undecided->command_id, command_id.data, command_id.len);
     undecided->loop = request->loop;
     undecided->shard = request->shard;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "projections/runtime/behind.h"
@@ -101,8 +102,7 @@ static bool has_reached(const struct view_wait *wait, const struct position_pair
 /* *ret_reached is to be freed. */
 static size_t read_rows(const PGresult *result, struct position_pair **ret_reached) {
     size_t rows = (size_t)PQntuples(result), count = 0;
-    struct position_pair *reached = calloc(rows + 1, sizeof *reached);
-    assert(reached != NULL);
+    struct position_pair *reached = calloc_or_end(rows + 1, sizeof *reached);
     for (size_t row = 0; row < rows; row++) {
         int64_t hash, version;
         if (int64_read(pg_value(result, (int)row, COLUMN_HASH), &hash) &&

@@ -1,7 +1,8 @@
 #include "core/handler/askers.h"
 
-#include <assert.h>
 #include <stdlib.h>
+
+#include "core/base/memory.h"
 
 static bool waits_for(const struct asker *asker, const uint8_t command_id[ULID_BYTES]) {
     return asker->instance_len > 0 && memcmp(asker->command_id, command_id, ULID_BYTES) == 0;
@@ -21,8 +22,7 @@ void askers_add(struct askers *askers, const uint8_t command_id[ULID_BYTES], int
         return;
     }
     if (askers->places == NULL) {
-        askers->places = calloc(ASKERS_MAX, sizeof *askers->places);
-        assert(askers->places != NULL);
+        askers->places = calloc_or_end(ASKERS_MAX, sizeof *askers->places);
     }
     for (uint32_t i = 0; askers->count > 0 && i < ASKERS_MAX; i++) {
         const struct asker *at = &askers->places[i];

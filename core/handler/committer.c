@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/thread_name.h"
 
 enum { NAME_MAX = 16 };
@@ -76,8 +77,7 @@ static void committer_free(struct committer *committer) {
 
 enum err committer_start(const char *name, void (*wake)(void *context), void *context, struct committer **ret_committer,
                          struct err_info *info) {
-    struct committer *committer = calloc(1, sizeof *committer);
-    assert(committer != NULL);
+    struct committer *committer = calloc_or_end(1, sizeof *committer);
     (void)snprintf(committer->name, sizeof committer->name, "%s", name);
     committer->wake = wake;
     committer->context = context;

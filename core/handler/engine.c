@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/shard.h"
 #include "core/handler/answers.h"
 #include "core/handler/ids.h"
@@ -19,8 +20,7 @@ void engine_init(struct engine *engine, const struct engine_options *options) {
     if (engine->options.decisions_per_command == 0) {
         engine->options.decisions_per_command = DECISIONS_PER_COMMAND_MAX;
     }
-    engine->shards = calloc(options->policy->shard_count, sizeof *engine->shards);
-    assert(engine->shards != NULL);
+    engine->shards = calloc_or_end(options->policy->shard_count, sizeof *engine->shards);
     outbox_init(&engine->outbox, BATCH_MAX_BYTES);
     buf_init(&engine->scratch, RECORD_MAX_BYTES);
 }

@@ -1,9 +1,9 @@
 #include "core/handler/group.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/log/client.h"
 #include "core/log/fetch_nudge.h"
@@ -43,9 +43,8 @@ static void shards_set(struct group *group, const rd_kafka_topic_partition_list_
     free(group->shards);
     free(group->ends);
     group->shard_count = partitions == NULL ? 0 : (size_t)partitions->cnt;
-    group->shards = calloc(group->shard_count + 1, sizeof *group->shards);
-    group->ends = calloc(group->shard_count + 1, sizeof *group->ends);
-    assert(group->shards != NULL && group->ends != NULL);
+    group->shards = calloc_or_end(group->shard_count + 1, sizeof *group->shards);
+    group->ends = calloc_or_end(group->shard_count + 1, sizeof *group->ends);
     for (size_t i = 0; i < group->shard_count; i++) {
         group->shards[i] = partitions->elems[i].partition;
         group->ends[i] = -1;
@@ -108,8 +107,7 @@ enum err group_open(const struct group_options *options, struct group **ret_grou
         /* A coordinator of before that goes on answering gives no reason to look for another. */
         CLIENT_NUMBER("coordinator.query.interval.ms", 10000),
     };
-    struct group *group = calloc(1, sizeof *group);
-    assert(group != NULL);
+    struct group *group = calloc_or_end(1, sizeof *group);
     group->options = *options;
     fetch_nudge_init(&group->nudge, QUEUED_MAX_KBYTES * (int64_t)1024);
     rd_kafka_conf_t *conf = client_conf(options->brokers, options->client_id, settings, ARRAY_LENGTH(settings));

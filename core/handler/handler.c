@@ -1,10 +1,10 @@
 #include "core/handler/handler.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/handler/data_dir.h"
 #include "core/handler/standby_thread.h"
@@ -92,16 +92,14 @@ static enum err standbys_start(struct handler *handler, const struct config *con
 
 enum err handler_start(const struct config *config, struct local_replies *local, struct handler **ret_handler,
                        struct err_info *info) {
-    struct handler *handler = calloc(1, sizeof *handler);
-    assert(handler != NULL);
+    struct handler *handler = calloc_or_end(1, sizeof *handler);
     handler->policy = (struct policy){
         .payment_deadline_us = config->payment_deadline_s * MICROS_PER_SECOND,
         .shard_count = (uint32_t)config->shards,
     };
     handler->lock = -1;
     log_topics_name(&handler->topics, config->topic_prefix);
-    handler->workers = calloc((size_t)config->handler_workers, sizeof(struct worker *));
-    assert(handler->workers != NULL);
+    handler->workers = calloc_or_end((size_t)config->handler_workers, sizeof(struct worker *));
     const struct log_producer_options options = {
         .brokers = config->kafka_brokers,
         .client_id = "daybook-handler-replies",
@@ -128,8 +126,7 @@ void handler_stop(struct handler *handler) {
 }
 
 bool handler_is_ready(const struct handler *handler) {
-    struct worker_report *report = malloc(sizeof *report); /* it holds a histogram */
-    assert(report != NULL);
+    struct worker_report *report = malloc_or_end(sizeof *report); /* it holds a histogram */
     bool ready = true;
     for (int i = 0; i < handler->worker_count; i++) {
         worker_report(handler->workers[i], report);
@@ -184,8 +181,7 @@ static void metric(struct buf *out, const char *name, const char *type, const ch
 
 /* The reports of all workers, added up. */
 static void reports_sum(const struct handler *handler, struct worker_report *sum) {
-    struct worker_report *one = malloc(sizeof *one);
-    assert(one != NULL);
+    struct worker_report *one = malloc_or_end(sizeof *one);
     for (int i = 0; i < handler->worker_count; i++) {
         worker_report(handler->workers[i], one);
 #define ADD(field) sum->field += one->field
@@ -290,8 +286,7 @@ static void metrics_of_standbys(const struct handler *handler, struct buf *out) 
 }
 
 void handler_metrics(const struct handler *handler, struct buf *out) {
-    struct worker_report *sum = calloc(1, sizeof *sum);
-    assert(sum != NULL);
+    struct worker_report *sum = calloc_or_end(1, sizeof *sum);
     reports_sum(handler, sum);
     const struct engine_stats *engine = &sum->engine;
     const struct {

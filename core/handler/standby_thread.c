@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/base/logger.h"
+#include "core/base/memory.h"
 #include "core/base/thread_name.h"
 #include "core/base/timestamp.h"
 #include "core/handler/replay_reader.h"
@@ -111,8 +112,7 @@ static void *thread_run(void *context) {
 
 enum err standby_thread_start(struct standbys *standbys, const char *brokers, struct standby_thread **ret_thread,
                               struct err_info *info) {
-    struct standby_thread *thread = calloc(1, sizeof *thread);
-    assert(thread != NULL);
+    struct standby_thread *thread = calloc_or_end(1, sizeof *thread);
     thread->standbys = standbys;
     thread->brokers = brokers;
     atomic_init(&thread->stopping, false);

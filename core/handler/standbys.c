@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 
 #include "core/base/logger.h"
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 
 enum { POLL_RECORDS = 512 };
@@ -50,11 +51,9 @@ static struct standby *standby_of(struct standbys *standbys, int32_t shard) {
 }
 
 struct standbys *standbys_new(const struct standbys_options *options, int64_t now_us) {
-    struct standbys *standbys = calloc(1, sizeof *standbys);
-    assert(standbys != NULL);
+    struct standbys *standbys = calloc_or_end(1, sizeof *standbys);
     standbys->options = *options;
-    standbys->shards = calloc(options->shard_count, sizeof *standbys->shards);
-    assert(standbys->shards != NULL);
+    standbys->shards = calloc_or_end(options->shard_count, sizeof *standbys->shards);
     for (uint32_t i = 0; i < options->shard_count; i++) {
         standbys->shards[i].rests_until_us = now_us + REST_US;
     }
@@ -146,8 +145,7 @@ static void standby_open(struct standbys *standbys, int32_t shard, const char *c
     standbys->report.open++;
     standbys->must_assign = true;
     standby->lag = -1;
-    standby->replay = malloc(sizeof *standby->replay);
-    assert(standby->replay != NULL);
+    standby->replay = malloc_or_end(sizeof *standby->replay);
     const struct replay_options replay_options = {
         .topics = options->topics,
         .aggregates = options->aggregates,
@@ -200,8 +198,7 @@ static void choose(struct standbys *standbys, int64_t now_us) {
         }
         return;
     }
-    uint32_t *distances = malloc(count * sizeof *distances);
-    assert(distances != NULL);
+    uint32_t *distances = malloc_or_end(count * sizeof *distances);
     distances_set(standbys, now_us, distances);
     for (uint32_t i = 0; i < count; i++) {
         standbys->shards[i].is_chosen = false;
@@ -285,8 +282,7 @@ static enum err due_open(struct standbys *standbys, const struct replay_log *log
 static struct log_partition *partitions_of_open(struct standbys *standbys, size_t *ret_count) {
     size_t count = 0;
     struct log_partition *partitions =
-        calloc((size_t)standbys->report.open * TOPIC_COUNT + 1, sizeof *partitions); /* one at least, for malloc */
-    assert(partitions != NULL);
+        calloc_or_end((size_t)standbys->report.open * TOPIC_COUNT + 1, sizeof *partitions);
     for (uint32_t i = 0; i < standbys->options.shard_count; i++) {
         if (standbys->shards[i].store != NULL) {
             count += replay_partitions(standbys->shards[i].replay, partitions + count);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "core/base/array.h"
+#include "core/base/memory.h"
 #include "core/handler/store_folder.h"
 
 enum { TIME_KEY_BYTES = 8, READERS_MAX = 8 };
@@ -167,8 +168,7 @@ static enum err origin_check(struct store *store, bool *ret_fits, struct err_inf
 
 enum err store_open(const struct store_options *options, struct store **ret_store, const char **ret_why_discarded,
                     struct err_info *info) {
-    struct store *store = calloc(1, sizeof *store);
-    assert(store != NULL);
+    struct store *store = calloc_or_end(1, sizeof *store);
     int len = snprintf(store->cluster_id, sizeof store->cluster_id, "%s", options->cluster_id);
     assert(len >= 0);
     store->map_initial_bytes = options->map_initial_bytes > 0 ? options->map_initial_bytes : STORE_MAP_INITIAL_BYTES;

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "core/base/logger.h"
+#include "core/base/memory.h"
 #include "core/base/thread_name.h"
 #include "core/base/timestamp.h"
 #include "core/handler/worker_parts.h"
@@ -239,17 +240,15 @@ static void worker_free(struct worker *worker) {
 }
 
 enum err worker_start(const struct worker_options *options, struct worker **ret_worker, struct err_info *info) {
-    struct worker *worker = calloc(1, sizeof *worker);
-    assert(worker != NULL);
+    struct worker *worker = calloc_or_end(1, sizeof *worker);
     worker->options = *options;
     names_set(worker);
     worker->batch_most = (size_t)options->config->batch_commands_max;
     worker->barriers_most = BARRIERS_MOST;
     uint32_t shard_count = options->policy->shard_count;
-    worker->shards = calloc(shard_count, sizeof *worker->shards);
-    worker->messages = calloc((size_t)options->config->batch_commands_max, sizeof(rd_kafka_message_t *));
-    worker->stops = calloc(shard_count, sizeof *worker->stops);
-    assert(worker->shards != NULL && worker->messages != NULL && worker->stops != NULL);
+    worker->shards = calloc_or_end(shard_count, sizeof *worker->shards);
+    worker->messages = calloc_or_end((size_t)options->config->batch_commands_max, sizeof(rd_kafka_message_t *));
+    worker->stops = calloc_or_end(shard_count, sizeof *worker->stops);
     for (uint32_t i = 0; i < shard_count; i++) {
         worker->shards[i].refuse_offset = -1;
     }

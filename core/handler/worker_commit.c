@@ -1,8 +1,8 @@
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/logger.h"
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/handler/worker_parts.h"
 
@@ -13,8 +13,7 @@ void offset_add(rd_kafka_topic_partition_list_t *list, const char *topic, int32_
     rd_kafka_topic_partition_t *place = rd_kafka_topic_partition_list_add(list, topic, partition);
     place->offset = offset;
     place->metadata_size = strlen(note);
-    place->metadata = strdup(note); /* the list frees it */
-    assert(place->metadata != NULL);
+    place->metadata = strdup_or_end(note); /* the list frees it */
 }
 
 static void command_offset_add(const struct worker *worker, rd_kafka_topic_partition_list_t *list, int32_t shard,

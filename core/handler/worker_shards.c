@@ -1,7 +1,7 @@
-#include <assert.h>
 #include <stdlib.h>
 
 #include "core/base/logger.h"
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/handler/worker_parts.h"
 
@@ -81,8 +81,7 @@ void shard_stop(struct worker *worker, int32_t shard, const struct err_info *why
     worker->shards[shard].stopped = true;
     log_line(LOG_ERROR, "handler", "shard stopped: nothing is decided on it until a person has looked",
              LOG_INT("shard", shard), LOG_CSTR("why", why->text));
-    struct err_info *stop = malloc(sizeof *stop);
-    assert(stop != NULL);
+    struct err_info *stop = malloc_or_end(sizeof *stop);
     *stop = *why;
     pthread_mutex_lock(&worker->report_lock);
     free(worker->stops[shard]);

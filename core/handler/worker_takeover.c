@@ -1,10 +1,10 @@
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/logger.h"
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/handler/replay_reader.h"
 #include "core/handler/worker_parts.h"
@@ -168,8 +168,7 @@ static enum err barriers_write(struct worker *worker, struct log_partition *barr
 
 /* Barriers in all that is read of these shards. */
 static enum err barriers_learn(struct worker *worker, struct shard_end *ends, size_t count, struct err_info *info) {
-    struct log_partition *barriers = calloc(count * TOPIC_COUNT + 1, sizeof *barriers);
-    assert(barriers != NULL);
+    struct log_partition *barriers = calloc_or_end(count * TOPIC_COUNT + 1, sizeof *barriers);
     size_t barrier_count = 0;
     for (size_t i = 0; i < count; i++) {
         for (int topic = 0; topic < TOPIC_COUNT; topic++) {
@@ -207,8 +206,7 @@ static enum err nonce_commit(struct worker *worker, struct group_offset *nonce, 
 /* The group's offsets of these shards, as they are after all that was committed before. */
 static enum err offsets_learn(struct worker *worker, struct shard_end *ends, size_t count, struct err_info *info) {
     const struct log_topics *topics = worker->options.topics;
-    struct group_offset *offsets = calloc(count + 1, sizeof *offsets);
-    assert(offsets != NULL);
+    struct group_offset *offsets = calloc_or_end(count + 1, sizeof *offsets);
     for (size_t i = 0; i < count; i++) {
         offsets[i] = (struct group_offset){.topic = topics->names[TOPIC_COMMANDS], .partition = ends[i].shard};
     }
@@ -311,8 +309,7 @@ static enum err shard_take_over(struct worker *worker, const struct shard_end *e
 /* All assigned shards, one after the other, until one fails or the assignment changes. */
 static enum err each_taken_over(struct worker *worker, const struct replay_log *log, struct err_info *info) {
     uint64_t generation = group_generation(worker->group);
-    struct shard_end *ends = calloc(worker_shard_count(worker), sizeof *ends);
-    assert(ends != NULL);
+    struct shard_end *ends = calloc_or_end(worker_shard_count(worker), sizeof *ends);
     size_t count;
     enum err err = ends_learn(worker, ends, &count, info);
     bool called_off = is_called_off(worker, generation);
@@ -353,8 +350,7 @@ static void deaths_counted(struct worker *worker) {
 }
 
 static enum err reading_begin(struct worker *worker, struct err_info *info) {
-    struct group_position *positions = calloc(worker_shard_count(worker) + 1, sizeof *positions);
-    assert(positions != NULL);
+    struct group_position *positions = calloc_or_end(worker_shard_count(worker) + 1, sizeof *positions);
     size_t count = 0;
     for (uint32_t i = 0; i < worker_shard_count(worker); i++) {
         if (worker->shards[i].active) {

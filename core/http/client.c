@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/http/deadline.h"
 
 enum {
@@ -401,17 +402,10 @@ enum err http_client_open(uv_loop_t *loop, const struct http_client_options *opt
     if (failed != 0) {
         return err_set(info, ERR_CONFIG, "cannot find %s: %s", options->host, uv_strerror(failed));
     }
-    struct http_client *client = calloc(1, sizeof *client);
-    struct link *links = calloc(options->connections_max, sizeof *links);
+    struct http_client *client = calloc_or_end(1, sizeof *client);
+    struct link *links = calloc_or_end(options->connections_max, sizeof *links);
     int host_len = snprintf(NULL, 0, "%s:%d", options->host, options->port);
-    char *host_field = malloc((size_t)host_len + 1);
-    if (client == NULL || links == NULL || host_field == NULL) {
-        free(client);
-        free(links);
-        free(host_field);
-        uv_freeaddrinfo(lookup.addrinfo);
-        return err_set(info, ERR_IO, "out of memory for %zu connections", options->connections_max);
-    }
+    char *host_field = malloc_or_end((size_t)host_len + 1);
     snprintf(host_field, (size_t)host_len + 1, "%s:%d", options->host, options->port);
     client->loop = loop;
     client->options = *options;

@@ -1,9 +1,9 @@
 #include "core/http/connection.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/http/answer.h"
 #include "core/http/problem.h"
@@ -483,11 +483,7 @@ void connection_close_soon(struct connection *connection) {
 /* ---- beginning ----------------------------------------------------------------------------------------------- */
 
 static struct connection *connection_create(struct http_server *server) {
-    struct connection *connection = calloc(1, sizeof *connection);
-    if (connection == NULL) {
-        fprintf(stderr, "daybook: out of memory (an HTTP connection)\n");
-        exit(EXIT_FAILURE);
-    }
+    struct connection *connection = calloc_or_end(1, sizeof *connection);
     connection->server = server;
     request_reader_init(&connection->reader, &server->pool);
     buf_init(&connection->output, OUTPUT_MAX_BYTES);

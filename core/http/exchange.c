@@ -1,8 +1,9 @@
 #include "core/http/exchange.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
+
+#include "core/base/memory.h"
 
 enum { ANSWER_MAX_BYTES = 64 * 1024 * 1024 };
 
@@ -12,11 +13,7 @@ struct exchange *exchange_create(struct exchange_pool *pool) {
         pool->kept = exchange->next;
         pool->kept_count--;
     } else {
-        exchange = calloc(1, sizeof *exchange);
-        if (exchange == NULL) {
-            fprintf(stderr, "daybook: out of memory (an HTTP exchange)\n");
-            exit(EXIT_FAILURE);
-        }
+        exchange = calloc_or_end(1, sizeof *exchange);
         arena_init(&exchange->public.arena, HTTP_ARENA_BYTES + 8 * pool->body_max_bytes);
         buf_init(&exchange->body, pool->body_max_bytes);
         buf_init(&exchange->answer, ANSWER_MAX_BYTES);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/http/connection.h"
 
 enum {
@@ -153,10 +154,7 @@ enum err http_server_open(uv_loop_t *loop, const struct http_server_options *opt
     if (err != ERR_NONE) {
         return err;
     }
-    struct http_server *server = calloc(1, sizeof *server);
-    if (server == NULL) {
-        return err_set(info, ERR_IO, "out of memory for an HTTP server");
-    }
+    struct http_server *server = calloc_or_end(1, sizeof *server);
     server->options = *options;
     server->options.answers_max_bytes = options->answers_max_bytes > 0 ? options->answers_max_bytes : ANSWERS_MAX_BYTES;
     server->loop = loop;

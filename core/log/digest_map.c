@@ -4,6 +4,8 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
+
 enum { FIRST_SLOTS = 1024 };
 
 static const uint8_t free_slot[DIGEST_BYTES]; /* a digest of zeros does not occur */
@@ -45,8 +47,7 @@ static uint8_t *slot_of(const struct digest_map *map, struct digest key) {
 static void grow(struct digest_map *map) {
     struct digest_map old = *map;
     map->slot_count = old.slot_count == 0 ? FIRST_SLOTS : old.slot_count * 2;
-    map->slots = calloc(map->slot_count, map->slot_bytes);
-    assert(map->slots != NULL);
+    map->slots = calloc_or_end(map->slot_count, map->slot_bytes);
     for (size_t i = 0; i < old.slot_count; i++) {
         const uint8_t *slot = old.slots + i * old.slot_bytes;
         if (memcmp(slot, free_slot, DIGEST_BYTES) != 0) {

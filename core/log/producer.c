@@ -1,11 +1,11 @@
 #include "core/log/producer.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/memory.h"
 #include "core/base/thread_name.h"
 #include "core/log/client.h"
 
@@ -171,12 +171,10 @@ enum err log_producer_open(const struct log_producer_options *options, struct lo
     if (err != ERR_NONE) {
         return err;
     }
-    struct log_producer *producer = calloc(1, sizeof *producer);
-    assert(producer != NULL);
+    struct log_producer *producer = calloc_or_end(1, sizeof *producer);
     producer->options = *options;
-    producer->options.brokers = strdup(options->brokers);
-    producer->options.client_id = strdup(options->client_id);
-    assert(producer->options.brokers != NULL && producer->options.client_id != NULL);
+    producer->options.brokers = strdup_or_end(options->brokers);
+    producer->options.client_id = strdup_or_end(options->client_id);
     producer->client = client;
     producer->main_queue = rd_kafka_queue_get_main(client);
     pthread_mutex_init(&producer->topics_lock, NULL);
@@ -238,8 +236,7 @@ enum err log_producer_send(struct log_producer *producer, const char *topic, int
                            log_delivered_cb *on_delivered, void *context, struct err_info *info) {
     struct delivery *delivery = NULL;
     if (on_delivered != NULL) {
-        delivery = malloc(sizeof *delivery);
-        assert(delivery != NULL);
+        delivery = malloc_or_end(sizeof *delivery);
         *delivery = (struct delivery){on_delivered, context};
     }
     pthread_rwlock_rdlock(&producer->client_lock);

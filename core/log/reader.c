@@ -7,6 +7,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/log/client.h"
 #include "core/log/fetch_nudge.h"
@@ -94,11 +95,9 @@ static enum err consumer_new(struct log_reader *reader, enum log_isolation isola
 
 enum err log_reader_open(const struct log_reader_options *options, struct log_reader **ret_reader,
                          struct err_info *info) {
-    struct log_reader *reader = calloc(1, sizeof *reader);
-    assert(reader != NULL);
-    reader->brokers = strdup(options->brokers);
-    reader->client_id = strdup(options->client_id);
-    assert(reader->brokers != NULL && reader->client_id != NULL);
+    struct log_reader *reader = calloc_or_end(1, sizeof *reader);
+    reader->brokers = strdup_or_end(options->brokers);
+    reader->client_id = strdup_or_end(options->client_id);
     reader->isolation = options->isolation;
     reader->fetch_min_bytes = options->fetch_min_bytes;
     reader->fetch_wait_ms = options->fetch_wait_ms > 0 ? options->fetch_wait_ms : FETCH_WAIT_MS;
@@ -239,8 +238,7 @@ static struct log_record record_of(rd_kafka_message_t *message) {
  * time-out would wait until the batch is full.) */
 static void fetch(struct log_reader *reader, int timeout_ms, size_t capacity) {
     if (reader->lent_capacity < capacity) {
-        reader->lent = realloc(reader->lent, capacity * sizeof *reader->lent);
-        assert(reader->lent != NULL);
+        reader->lent = realloc_or_end(reader->lent, capacity * sizeof *reader->lent);
         reader->lent_capacity = capacity;
     }
     fetch_nudge_ask(&reader->nudge, reader->client); /* now, when the caller is done with what he took */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/log/client.h"
 
@@ -239,18 +240,11 @@ static enum err producers_make(struct log_txn *txn, struct err_info *info) {
 
 /* ---- the writer -------------------------------------------------------------------------------------------------- */
 
-static char *copied(const char *text) {
-    char *copy = strdup(text);
-    assert(copy != NULL);
-    return copy;
-}
-
 enum err log_txn_open(const struct log_txn_options *options, struct log_txn **ret_txn, struct err_info *info) {
-    struct log_txn *txn = calloc(1, sizeof *txn);
-    assert(txn != NULL);
-    txn->brokers = copied(options->brokers);
-    txn->transactional_id = copied(options->transactional_id);
-    txn->warm_up_topic = copied(options->warm_up_topic);
+    struct log_txn *txn = calloc_or_end(1, sizeof *txn);
+    txn->brokers = strdup_or_end(options->brokers);
+    txn->transactional_id = strdup_or_end(options->transactional_id);
+    txn->warm_up_topic = strdup_or_end(options->warm_up_topic);
     txn->options.transaction_timeout_ms =
         options->transaction_timeout_ms > 0 ? options->transaction_timeout_ms : TRANSACTION_TIMEOUT_MS;
     txn->turn = PRODUCERS - 1;
@@ -346,8 +340,7 @@ static size_t written_place(struct txn_producer *producer, const char *topic, in
     }
     if (producer->written_count == producer->written_capacity) {
         producer->written_capacity = producer->written_capacity == 0 ? 64 : producer->written_capacity * 2;
-        producer->written = realloc(producer->written, producer->written_capacity * sizeof *producer->written);
-        assert(producer->written != NULL);
+        producer->written = realloc_or_end(producer->written, producer->written_capacity * sizeof *producer->written);
     }
     producer->written[producer->written_count] = (struct log_partition){topic, partition, -1};
     return producer->written_count++;

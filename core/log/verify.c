@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/shard.h"
 #include "core/log/record.h"
 #include "core/log/verify_parts.h"
@@ -22,8 +23,7 @@ struct stream_record {
 };
 
 struct verify *verify_new(uint32_t shard_count, verify_violation_cb *on_violation, void *context) {
-    struct verify *verify = calloc(1, sizeof *verify);
-    assert(verify != NULL);
+    struct verify *verify = calloc_or_end(1, sizeof *verify);
     verify->shard_count = shard_count;
     verify->on_violation = on_violation;
     verify->context = context;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 
 enum {
@@ -154,8 +155,7 @@ static enum err read_all(struct state *state, struct log_reader *reader, struct 
 
 /* A finished or empty leg is not read, so that it does not queue up what comes behind its end. */
 static enum err begin(struct state *state, struct log_reader *reader, struct err_info *info) {
-    struct log_partition *open = calloc(state->count, sizeof *open);
-    assert(open != NULL);
+    struct log_partition *open = calloc_or_end(state->count, sizeof *open);
     size_t count = 0;
     for (size_t i = 0; i < state->count; i++) {
         if (!state->legs[i].done) {
@@ -178,8 +178,7 @@ enum err log_walk(const struct log_walk *walk, struct log_partition *partitions,
         return err;
     }
     struct state state = {.walk = walk, .partitions = partitions, .count = count};
-    state.legs = calloc(count, sizeof *state.legs);
-    assert(state.legs != NULL || count == 0);
+    state.legs = calloc_or_end(count, sizeof *state.legs);
     err = measure(&state, reader, info);
     if (err == ERR_NONE && state.open > 0) {
         err = begin(&state, reader, info);

@@ -1,5 +1,6 @@
 #include "core/pg/pool.h"
 
+#include "core/base/memory.h"
 #include "core/pg/failure.h"
 #include "core/pg/texts.h"
 
@@ -84,10 +85,7 @@ static void answer(struct query *query, const PGresult *result, const struct err
 }
 
 static struct query *query_make(const struct pg_statement *statement, pg_result_cb *on_result, void *context) {
-    struct query *query = calloc(1, sizeof *query);
-    if (query == NULL) {
-        abort();
-    }
+    struct query *query = calloc_or_end(1, sizeof *query);
     *query = (struct query){.statement = statement, .on_result = on_result, .context = context};
     return query;
 }
@@ -138,10 +136,7 @@ static void poll_drop(struct pg_pool *pool) {
 
 static bool poll_make(struct pg_pool *pool) {
     poll_drop(pool);
-    uv_poll_t *poll = calloc(1, sizeof *poll);
-    if (poll == NULL) {
-        abort();
-    }
+    uv_poll_t *poll = calloc_or_end(1, sizeof *poll);
     if (uv_poll_init(pool->loop, poll, PQsocket(pool->connection)) != 0) {
         free(poll);
         return false;
@@ -450,7 +445,7 @@ static void connect_start(struct pg_pool *pool) {
     pool->connecting_since_ms = uv_now(pool->loop);
     pool->connection = PQconnectStartParams(names, values, 1);
     if (pool->connection == NULL) {
-        abort();
+        out_of_memory("a connection to PostgreSQL");
     }
     PQsetNoticeReceiver(pool->connection, notice_ignore, NULL);
     /* libpq: after PQconnectStart behave as if PQconnectPoll had answered WRITING. */
@@ -518,11 +513,8 @@ enum err pg_pool_open(uv_loop_t *loop, const struct pg_pool_options *options, st
         return ERR_CONFIG;
     }
     PQconninfoFree(parsed);
-    struct pg_pool *pool = calloc(1, sizeof *pool);
-    char *conninfo = strdup(options->conninfo);
-    if (pool == NULL || conninfo == NULL) {
-        abort();
-    }
+    struct pg_pool *pool = calloc_or_end(1, sizeof *pool);
+    char *conninfo = strdup_or_end(options->conninfo);
     *pool = (struct pg_pool){
         .loop = loop,
         .conninfo = conninfo,

@@ -1,5 +1,6 @@
 #include "core/pg/session.h"
 
+#include "core/base/memory.h"
 #include "core/pg/failure.h"
 
 #include <assert.h>
@@ -27,10 +28,10 @@ enum err pg_session_open(const char *conninfo, const char *application_name, str
                                  "keepalives_interval", "keepalives_count", "tcp_user_timeout",
                                  "client_encoding",     "dbname",           NULL};
     const char *const values[] = {application_name, "5", "5", "3", "3", "15000", "UTF8", conninfo, NULL};
-    struct pg_session *session = calloc(1, sizeof *session);
+    struct pg_session *session = calloc_or_end(1, sizeof *session);
     PGconn *connection = PQconnectdbParams(names, values, 1);
-    if (session == NULL || connection == NULL) {
-        abort();
+    if (connection == NULL) {
+        out_of_memory("a connection to PostgreSQL");
     }
     if (PQstatus(connection) != CONNECTION_OK) {
         enum err failure = pg_failure(NULL, connection, "connecting to PostgreSQL", info);

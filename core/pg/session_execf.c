@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/pg/session.h"
 
 enum err pg_session_execf(struct pg_session *session, struct err_info *info, const char *format, ...) {
@@ -12,7 +13,7 @@ enum err pg_session_execf(struct pg_session *session, struct err_info *info, con
     int length = vasprintf(&sql, format, args);
     va_end(args);
     if (length < 0) {
-        abort();
+        out_of_memory("a statement");
     }
     enum err result = pg_session_exec(session, sql, info);
     free(sql);

@@ -1,7 +1,8 @@
 #include "core/pg/texts.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "core/base/memory.h"
 
 bool pg_texts_make(const struct str *parameters, int count, char ***ret_block) {
     size_t size = (size_t)count * sizeof(char *);
@@ -11,10 +12,7 @@ bool pg_texts_make(const struct str *parameters, int count, char ***ret_block) {
         }
         size += (size_t)parameters[i].len + 1;
     }
-    char **texts = malloc(size + 1);
-    if (texts == NULL) {
-        abort();
-    }
+    char **texts = malloc_or_end(size + 1);
     char *at = (char *)(texts + count);
     for (int i = 0; i < count; i++) {
         if (parameters[i].data == NULL) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/memory.h"
 #include "core/base/text.h"
 
 _Static_assert((int)VAULT_KEY_BYTES == (int)crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "the cipher's key");
@@ -58,8 +59,7 @@ struct key_request {
 };
 
 struct vault *vault_open(struct pg_pool *pg, const struct secret *secret) {
-    struct vault *vault = calloc(1, sizeof *vault);
-    assert(vault != NULL);
+    struct vault *vault = calloc_or_end(1, sizeof *vault);
     vault->pg = pg;
     vault->secret = secret;
     vault->cache = sodium_allocarray(VAULT_CACHE_KEYS, sizeof *vault->cache);
@@ -190,8 +190,7 @@ void vault_key_of(struct vault *vault, struct str key_id, void (*on_key)(void *c
         tell(&now, place->bytes);
         return;
     }
-    struct key_request *request = malloc(sizeof *request);
-    assert(request != NULL);
+    struct key_request *request = malloc_or_end(sizeof *request);
     *request = now;
     find_key(request);
 }

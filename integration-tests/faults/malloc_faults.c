@@ -3,7 +3,10 @@
  * The file that FAULT_MALLOC names is mapped: its first eight bytes are how many allocations still succeed, and
  * the one that takes the number from 1 to 0 fails. 0: none fails. The test writes a number while the program runs, and
  * sees in it whether the fault has happened.
+ *
+ * The others come from the next allocator in the order of the program's libraries, whose free() takes them back.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -13,11 +16,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-/* glibc's own, by the names under which it exports them for this purpose. */
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *old, size_t size);
 
 static _Atomic int64_t *countdown;
 
@@ -40,14 +38,35 @@ static bool is_the_one(void) {
     return true;
 }
 
+/* Looked up at the first call, which may come before any constructor. dlsym itself allocates only when it fails. */
+static void *next(const char *name) {
+    void *function = dlsym(RTLD_NEXT, name);
+    if (function == NULL) {
+        abort();
+    }
+    return function;
+}
+
 void *malloc(size_t size) {
-    return is_the_one() ? NULL : __libc_malloc(size);
+    static void *(*_Atomic next_malloc)(size_t);
+    if (next_malloc == NULL) {
+        next_malloc = (void *(*)(size_t))next("malloc");
+    }
+    return is_the_one() ? NULL : next_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-    return is_the_one() ? NULL : __libc_calloc(count, size);
+    static void *(*_Atomic next_calloc)(size_t, size_t);
+    if (next_calloc == NULL) {
+        next_calloc = (void *(*)(size_t, size_t))next("calloc");
+    }
+    return is_the_one() ? NULL : next_calloc(count, size);
 }
 
 void *realloc(void *old, size_t size) {
-    return is_the_one() ? NULL : __libc_realloc(old, size);
+    static void *(*_Atomic next_realloc)(void *, size_t);
+    if (next_realloc == NULL) {
+        next_realloc = (void *(*)(void *, size_t))next("realloc");
+    }
+    return is_the_one() ? NULL : next_realloc(old, size);
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "projections/runtime/tables.h"
 
 enum { FETCH_ROWS = 10000, SQL_MAX_BYTES = 16 * 1024 };
@@ -125,10 +126,7 @@ static enum err live_positions(struct side *live, const struct rebuild_options *
     struct log_topics topics;
     log_topics_name(&topics, options->config->topic_prefix);
     size_t count = feed_partition_count(options->view, options->config);
-    struct feed_partition *partitions = calloc(count, sizeof *partitions);
-    if (partitions == NULL) {
-        abort();
-    }
+    struct feed_partition *partitions = calloc_or_end(count, sizeof *partitions);
     feed_name_partitions(options->view, options->config, &topics, partitions);
     enum err failure = view_schema_positions(live->session, options->view->name, partitions, count, info);
     for (size_t i = 0; i < count && failure == ERR_NONE; i++) {
@@ -140,10 +138,7 @@ static enum err live_positions(struct side *live, const struct rebuild_options *
 
 static enum err compare_all(struct comparison *work, struct rebuild_options *options, const char *side_schema,
                             struct err_info *info) {
-    int64_t *until = calloc(feed_partition_count(options->view, options->config), sizeof *until);
-    if (until == NULL) {
-        abort();
-    }
+    int64_t *until = calloc_or_end(feed_partition_count(options->view, options->config), sizeof *until);
     enum err failure = open_side(&work->live, options->config, options->view->name, info);
     failure = failure != ERR_NONE ? failure : live_positions(&work->live, options, until, info);
     struct feed_counts counts;

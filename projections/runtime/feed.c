@@ -1,6 +1,7 @@
 #include "projections/runtime/feed.h"
 
 #include "core/base/lru.h"
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/log/reader.h"
 #include "projections/runtime/fold.h"
@@ -60,10 +61,7 @@ void feed_name_partitions(const struct view *view, const struct config *config, 
 
 static void *allocate(size_t count, size_t size) {
     assert(count > 0);
-    void *memory = calloc(count, size);
-    if (memory == NULL) {
-        abort();
-    }
+    void *memory = calloc_or_end(count, size);
     return memory;
 }
 

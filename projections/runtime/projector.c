@@ -1,6 +1,7 @@
 #include "projections/runtime/projector.h"
 
 #include "core/base/logger.h"
+#include "core/base/memory.h"
 #include "core/base/thread_name.h"
 #include "core/base/timestamp.h"
 #include "core/log/reader.h"
@@ -281,14 +282,6 @@ static void *watcher_main(void *argument) {
 /* ---- life -----------------------------------------------------------------------------------------------------------
  */
 
-static void *allocate(size_t count, size_t size) {
-    void *memory = calloc(count, size);
-    if (memory == NULL) {
-        abort();
-    }
-    return memory;
-}
-
 static void worker_init(struct view_worker *worker, struct projector *projector, const struct view *view) {
     worker->projector = projector;
     worker->view = view;
@@ -301,16 +294,16 @@ static void worker_init(struct view_worker *worker, struct projector *projector,
     pthread_mutex_init(&worker->lock, NULL);
     size_t count = feed_partition_count(view, projector->config);
     worker->partition_count = count;
-    worker->partitions = allocate(count, sizeof *worker->partitions);
-    worker->ends = allocate(count, sizeof *worker->ends);
-    worker->targets = allocate(count, sizeof *worker->targets);
+    worker->partitions = calloc_or_end(count, sizeof *worker->partitions);
+    worker->ends = calloc_or_end(count, sizeof *worker->ends);
+    worker->targets = calloc_or_end(count, sizeof *worker->targets);
     feed_name_partitions(view, projector->config, &projector->topics, worker->partitions);
 }
 
 enum err projector_start(const struct config *config, struct projector **ret_projector, struct err_info *info) {
-    struct projector *projector = allocate(1, sizeof *projector);
+    struct projector *projector = calloc_or_end(1, sizeof *projector);
     projector->config = config;
-    projector->workers = allocate(view_count, sizeof *projector->workers);
+    projector->workers = calloc_or_end(view_count, sizeof *projector->workers);
     log_topics_name(&projector->topics, config->topic_prefix);
     for (size_t i = 0; i < view_count; i++) {
         worker_init(&projector->workers[i], projector, views[i]);

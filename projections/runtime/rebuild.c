@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "projections/runtime/behind.h"
 
@@ -15,14 +16,6 @@ enum {
 
 void rebuild_schema_name(const struct view *view, char ret_name[SCHEMA_NAME_MAX]) {
     snprintf(ret_name, SCHEMA_NAME_MAX, "%s_rebuild", view->name);
-}
-
-static void *allocate(size_t count, size_t size) {
-    void *memory = calloc(count, size);
-    if (memory == NULL) {
-        abort();
-    }
-    return memory;
 }
 
 static enum err make_schema(const struct rebuild_options *options, struct pg_session *session, const char *schema,
@@ -85,7 +78,7 @@ static enum err fill(const struct rebuild_options *options, const char *schema, 
     }
     size_t count;
     struct feed_partition *partitions = feed_partitions(feed, &count);
-    int64_t *ends = allocate(count, sizeof *ends);
+    int64_t *ends = calloc_or_end(count, sizeof *ends);
     if (until == NULL) {
         failure = feed_watermarks(feed, WATERMARK_TIMEOUT_MS, ends, info);
     }
@@ -167,7 +160,7 @@ static enum err try_switch(struct switching *work, bool *ret_switched, struct er
 }
 
 static enum err catch_up(struct switching *work, struct err_info *info) {
-    int64_t *until = allocate(work->count, sizeof *until);
+    int64_t *until = calloc_or_end(work->count, sizeof *until);
     for (size_t i = 0; i < work->count; i++) {
         int64_t side = work->side[i].next_offset, live = work->live[i].next_offset;
         until[i] = side > live ? side : live;
@@ -183,8 +176,8 @@ enum err view_switch(const struct rebuild_options *options, struct err_info *inf
     log_topics_name(&topics, options->config->topic_prefix);
     struct switching work = {.options = options, .count = feed_partition_count(options->view, options->config)};
     rebuild_schema_name(options->view, work.side_schema);
-    work.live = allocate(work.count, sizeof *work.live);
-    work.side = allocate(work.count, sizeof *work.side);
+    work.live = calloc_or_end(work.count, sizeof *work.live);
+    work.side = calloc_or_end(work.count, sizeof *work.side);
     feed_name_partitions(options->view, options->config, &topics, work.live);
     feed_name_partitions(options->view, options->config, &topics, work.side);
     enum err failure = pg_session_open(options->config->postgres, "daybook-rebuild", &work.session, info);

@@ -4,6 +4,7 @@
 #include "projections/runtime/statements.h"
 #include "projections/runtime/tables.h"
 
+#include "core/base/memory.h"
 #include "core/pg/array.h"
 
 #include <assert.h>
@@ -102,10 +103,7 @@ static const char session_settings[] =
 
 enum err view_writer_open(struct pg_session *session, const struct view *view, const char *schema,
                           struct view_writer **ret_writer, struct err_info *info) {
-    struct view_writer *writer = calloc(1, sizeof *writer);
-    if (writer == NULL) {
-        abort();
-    }
+    struct view_writer *writer = calloc_or_end(1, sizeof *writer);
     *writer = (struct view_writer){.session = session, .view = view};
     for (size_t i = 0; i < ARRAY_LENGTH(writer->arrays); i++) {
         pg_array_init(&writer->arrays[i], ARRAY_MAX_BYTES);
