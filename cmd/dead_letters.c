@@ -87,7 +87,7 @@ static int list(struct letters *letters) {
  */
 
 /* The same letter always gets the same id, so that sending it twice has one effect. */
-static struct str resent_id(struct arena *arena, const struct log_record *letter) {
+static struct str resent_id(struct arena *arena, struct str stream, const struct log_record *letter) {
     struct str text = arena_printf(arena, "resent|%d|%" PRId64, letter->partition, letter->offset);
     uint8_t hash[ULID_BYTES];
     crypto_generichash_state state;
@@ -95,7 +95,7 @@ static struct str resent_id(struct arena *arena, const struct log_record *letter
     crypto_generichash_update(&state, (const uint8_t *)text.data, text.len);
     crypto_generichash_update(&state, (const uint8_t *)letter->value.data, letter->value.len);
     crypto_generichash_final(&state, hash, sizeof hash);
-    return command_id_of_hash(arena, hash);
+    return command_id_of_hash(arena, stream, hash);
 }
 
 /* What it was, under a new id and of now: under its own it is refused already. */
@@ -109,7 +109,7 @@ static bool command_made(struct letters *letters, const struct log_record *lette
         return false;
     }
     struct command_meta *meta = &command->meta;
-    meta->command_id = resent_id(&letters->arena, letter);
+    meta->command_id = resent_id(&letters->arena, meta->stream, letter);
     meta->issued_at = clock_wall_us();
     meta->client_key = true; /* its outcome is kept, so that it can be asked for */
     meta->reply_partition = -1;

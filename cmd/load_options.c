@@ -104,6 +104,7 @@ enum option_id {
     OPTION_REPORT,
     OPTION_SALT,
     OPTION_PAYMENT,
+    OPTION_KEYLESS_CARTS,
 };
 
 static const struct option OPTIONS[] = {
@@ -123,6 +124,7 @@ static const struct option OPTIONS[] = {
     {"report", required_argument, NULL, OPTION_REPORT},
     {"salt", required_argument, NULL, OPTION_SALT},
     {"payment", required_argument, NULL, OPTION_PAYMENT},
+    {"keyless-carts", no_argument, NULL, OPTION_KEYLESS_CARTS},
     {0},
 };
 
@@ -166,6 +168,9 @@ static enum err take_option(int id, char *value, struct load_options *options, i
         return ERR_NONE;
     case OPTION_PAYMENT:
         return read_payment(value, options, info);
+    case OPTION_KEYLESS_CARTS:
+        options->keyless_carts = true;
+        return ERR_NONE;
     }
     assert(!"every option returns above");
     return ERR_CONFIG;
@@ -193,6 +198,11 @@ static enum err check_together(struct load_options *options, int64_t closed, str
     }
     if (options->resumes && options->journal == NULL) {
         return err_set(info, ERR_CONFIG, "--resume goes on from a journal: give --journal");
+    }
+    if (options->keyless_carts && (options->resumes || options->comes_again)) {
+        return err_set(info, ERR_CONFIG,
+                       "--keyless-carts: a basket that comes again would open another cart and buy twice; without "
+                       "--resume and --again");
     }
     if (options->comes_again && options->journal == NULL) {
         return err_set(info, ERR_CONFIG, "--again looks into the journal for what has no answer: give --journal");

@@ -34,6 +34,7 @@ struct load_options {
     const char *salt;     /* part of every Idempotency-Key: another salt makes the same file new requests */
     const char *provider; /* of baskets that name no payment */
     const char *method;
+    bool keyless_carts;
     bool resumes;
     bool comes_again; /* lines without a final answer, at the file's end */
 };

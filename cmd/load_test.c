@@ -115,6 +115,8 @@ static void options_have_defaults_and_ranges(void **state) {
     assert_false(options.rotates);
     assert_int_equal(read_options("f --rate 9 --rotate", &options, &info), ERR_NONE);
     assert_true(options.rotates);
+    assert_int_equal(read_options("f --keyless-carts --journal j", &options, &info), ERR_NONE);
+    assert_true(options.keyless_carts);
     static const char *const BAD[] = {
         "",
         "f g",
@@ -127,6 +129,8 @@ static void options_have_defaults_and_ranges(void **state) {
         "f --url http://",
         "f --url http://a:0",
         "f --resume",
+        "f --keyless-carts --journal j --resume",
+        "f --keyless-carts --journal j --max 9 --again",
         "f --kind reads",
         "f --what",
         "f --closed",
@@ -459,6 +463,26 @@ static void carts_are_made_first_and_checked_out_later(void **state) {
     shop_release(&shop);
 }
 
+static void carts_may_be_opened_without_keys_and_checkouts_never(void **state) {
+    (void)state;
+    struct shop shop;
+    struct test_server server;
+    write_baskets(BASKETS);
+    shop_opens(&shop, &server);
+    struct load_options options = {.kind = LOAD_CARTS, .in_flight = 16, .retry_s = 30, .keyless_carts = true};
+    struct load_report *report = run_load(options, server.port, false);
+    assert_int_equal(report->items_finished, BASKETS);
+    assert_true(shop.without_key >= BASKETS);
+    free(report);
+    shop.without_key = 0;
+    options.kind = LOAD_BASKETS;
+    free(run_load(options, server.port, false));
+    test_server_stop(&server);
+    assert_int_equal(shop.orders.count, BASKETS);
+    assert_true(shop.without_key >= BASKETS && shop.without_key < 2 * BASKETS);
+    shop_release(&shop);
+}
+
 struct restarts {
     struct shop *shop;
     struct test_server *server;
@@ -608,6 +632,7 @@ int main(void) {
         cmocka_unit_test(keys_differ_by_every_part_and_repeat_for_the_same),
         cmocka_unit_test(each_basket_becomes_one_order_though_the_shop_fails_and_dawdles),
         cmocka_unit_test(carts_are_made_first_and_checked_out_later),
+        cmocka_unit_test(carts_may_be_opened_without_keys_and_checkouts_never),
         cmocka_unit_test(each_basket_becomes_one_order_though_the_shop_is_killed_meanwhile),
         cmocka_unit_test(what_is_never_answered_ends_as_unknown_and_is_tried_again_by_resume),
         cmocka_unit_test(what_was_refused_for_now_comes_again_at_the_end_of_the_file),

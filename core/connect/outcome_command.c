@@ -16,7 +16,7 @@ static struct str outcome_command_id(struct arena *arena, const struct intent *i
                                    STR_ARGS(currency_of(intent, outcome)), STR_ARGS(outcome->provider_ref));
     uint8_t hash[ULID_BYTES];
     crypto_generichash(hash, sizeof hash, (const uint8_t *)text.data, text.len, NULL, 0);
-    return command_id_of_hash(arena, hash);
+    return command_id_of_hash(arena, str_of_cstr(intent->payment), hash);
 }
 
 /* The caller has checked `result` against the known ones. */

@@ -4,6 +4,7 @@
 #include <sodium.h>
 
 #include "core/base/text.h"
+#include "core/log/record.h"
 
 static struct str ulid_text(struct arena *arena, const char *prefix, const uint8_t bytes[ULID_BYTES]) {
     char text[ULID_TEXT_LEN];
@@ -11,11 +12,16 @@ static struct str ulid_text(struct arena *arena, const char *prefix, const uint8
     return arena_printf(arena, "%s%.*s", prefix, ULID_TEXT_LEN, text);
 }
 
-/* An id of 16 bytes of the keyed hash; 128 bits are enough that no two requests ever meet. */
-static struct str derived_id(struct arena *arena, const struct secret *secret, const char *prefix, const char *label,
-                             const struct str *parts, size_t part_count) {
+/* An id of 16 bytes of the keyed hash, which begins as `near` does unless that is empty. The 80 bits that are left are
+ * enough that no two requests of one cart ever meet, nor two carts of a millisecond. */
+static struct str derived_id(struct arena *arena, const struct secret *secret, const char *prefix, struct str near,
+                             const char *label, const struct str *parts, size_t part_count) {
     uint8_t hash[SECRET_HASH_BYTES];
     secret_hash(secret, label, parts, part_count, hash);
+    hash[0] &= (uint8_t)~COMMAND_AT_ONCE_BIT;
+    if (!str_is_empty(near)) {
+        id_lead(near, hash);
+    }
     return ulid_text(arena, prefix, hash);
 }
 
@@ -45,35 +51,38 @@ struct str identity_cart_token(struct arena *arena, const struct secret *secret,
 }
 
 struct str identity_command(struct arena *arena, const struct secret *secret, struct str principal, struct str method,
-                            struct str path, struct str key) {
+                            struct str path, struct str key, struct str stream) {
     const struct str parts[] = {principal, method, path, key};
-    return derived_id(arena, secret, "cmd_", "command", parts, 4);
+    return derived_id(arena, secret, "cmd_", stream, "command", parts, 4);
 }
 
-struct str identity_fresh(struct arena *arena, int64_t now_us) {
+struct str identity_fresh(struct arena *arena, struct str stream, int64_t now_us) {
     uint8_t bytes[ULID_BYTES];
     uint64_t now_ms = (uint64_t)now_us / 1000;
-    for (int i = 0; i < 6; i++) {
-        bytes[i] = (uint8_t)(now_ms >> (8 * (5 - i)));
+    for (int i = 0; i < ID_LEAD_BYTES; i++) {
+        bytes[i] = (uint8_t)(now_ms >> (8 * (ID_LEAD_BYTES - 1 - i)));
     }
-    randombytes_buf(bytes + 6, sizeof bytes - 6);
+    if (!str_is_empty(stream)) {
+        id_lead(stream, bytes);
+    }
+    randombytes_buf(bytes + ID_LEAD_BYTES, sizeof bytes - ID_LEAD_BYTES);
     return ulid_text(arena, "cmd_", bytes);
 }
 
 struct str identity_second_try(struct arena *arena, const struct secret *secret, struct str command_id) {
-    return derived_id(arena, secret, "cmd_", "second try", &command_id, 1);
+    return derived_id(arena, secret, "cmd_", command_id, "second try", &command_id, 1);
 }
 
 struct str identity_provider_outcome(struct arena *arena, const struct secret *secret, struct str intent,
                                      struct str result, struct money amount, struct str provider_ref) {
     struct str amount_text = arena_printf(arena, "%lld", (long long)amount.amount);
     const struct str parts[] = {intent, result, amount_text, amount.currency, provider_ref};
-    return derived_id(arena, secret, "cmd_", "provider outcome", parts, ARRAY_LENGTH(parts));
+    return derived_id(arena, secret, "cmd_", intent, "provider outcome", parts, ARRAY_LENGTH(parts));
 }
 
 struct str identity_stream(struct arena *arena, const struct secret *secret, struct str prefix, struct str command_id) {
     const struct str parts[] = {prefix, command_id};
-    struct str bare = derived_id(arena, secret, "", "stream", parts, 2);
+    struct str bare = derived_id(arena, secret, "", command_id, "stream", parts, 2);
     return arena_printf(arena, "%.*s%.*s", STR_ARGS(prefix), STR_ARGS(bare));
 }
 

@@ -2,9 +2,11 @@
  *
  * Purpose  a request with an Idempotency-Key always becomes the same command, and the stream it creates always has
  *          the same id: so a retry reaches the same shard and the same stream, whatever process takes it.
+ * Order    an id begins as its stream does (id_lead): what belongs to a cart lies near it wherever ids are sorted, and
+ *          carts that were opened without a key in the order of time.
  * Scope    the key counts within principal, method and path; the secret keeps outsiders from computing ids.
  * Memory   results live in the arena.
- * Thread   pure, save identity_fresh (random); any.          May use: base, vault.
+ * Thread   pure, save identity_fresh (random); any.          May use: base, log, vault.
  */
 #pragma once
 
@@ -27,10 +29,11 @@ struct str identity_principal(struct arena *arena, const struct secret *secret, 
 /* The token that lets a guest speak for a cart, to be sent as Daybook-Cart-Token. */
 struct str identity_cart_token(struct arena *arena, const struct secret *secret, struct str cart);
 
+/* Of a command at `stream`; empty: it creates one. */
 struct str identity_command(struct arena *arena, const struct secret *secret, struct str principal, struct str method,
-                            struct str path, struct str key);
-/* Another one, in the order of time: 48 bits of milliseconds, 80 of chance. */
-struct str identity_fresh(struct arena *arena, int64_t now_us);
+                            struct str path, struct str key, struct str stream);
+/* One that nobody asks for again: chance, and for a stream that it creates the time in milliseconds before it. */
+struct str identity_fresh(struct arena *arena, struct str stream, int64_t now_us);
 /* The command with which `command_id` is tried once more: see core/gateway/commands.h. */
 struct str identity_second_try(struct arena *arena, const struct secret *secret, struct str command_id);
 /* Of what a provider said: the same words twice are one command. */

@@ -10,6 +10,7 @@
 #include "core/gateway/cursor.h"
 #include "core/gateway/position.h"
 #include "core/gateway/trace.h"
+#include "core/log/record.h"
 
 static const struct secret secret = {{1, 2, 3}};
 static const struct secret other_secret = {{4, 5, 6}};
@@ -30,7 +31,7 @@ static int tear_down(void **state) {
 static struct str command(const struct secret *with, const char *principal, const char *method, const char *path,
                           const char *key) {
     return identity_command(&arena, with, str_of_cstr(principal), str_of_cstr(method), str_of_cstr(path),
-                            str_of_cstr(key));
+                            str_of_cstr(key), STR(""));
 }
 
 /* ---- ids ---- */
@@ -62,10 +63,42 @@ static void parts_do_not_run_into_one_another(void **state) {
 
 static void fresh_ids_differ_and_sort_by_time(void **state) {
     (void)state;
-    struct str early = identity_fresh(&arena, 1000000000000000);
-    struct str late = identity_fresh(&arena, 1700000000000000);
+    struct str early = identity_fresh(&arena, STR(""), 1000000000000000);
+    struct str late = identity_fresh(&arena, STR(""), 1700000000000000);
     assert_true(str_compare(early, late) < 0);
-    assert_false(str_equal(identity_fresh(&arena, 1), identity_fresh(&arena, 1)));
+    assert_false(str_equal(identity_fresh(&arena, STR(""), 1), identity_fresh(&arena, STR(""), 1)));
+}
+
+static struct str lead_of(struct str id) {
+    uint8_t *lead = arena_alloc(&arena, ID_LEAD_BYTES);
+    id_lead(id, lead);
+    return str_of((const char *)lead, ID_LEAD_BYTES);
+}
+
+static void what_belongs_to_a_cart_begins_as_the_cart_does(void **state) {
+    (void)state;
+    struct str opened = identity_fresh(&arena, STR(""), 1700000000000000);
+    struct str cart = identity_stream(&arena, &secret, STR("cart_"), opened);
+    struct str order = arena_printf(&arena, "ord_%.*s.1", STR_ARGS(str_from(cart, 5)));
+    const struct money amount = {1000, STR("EUR")};
+    struct str checked_out =
+        identity_command(&arena, &secret, STR("guest:x"), STR("POST"), STR("/v1/carts/x/checkout"), STR("k"), cart);
+    const struct str ids[] = {
+        cart,
+        identity_fresh(&arena, cart, 1800000000000000),
+        checked_out,
+        identity_second_try(&arena, &secret, checked_out),
+        identity_provider_outcome(&arena, &secret, order, STR("captured"), amount, STR("ch_1")),
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(ids); i++) {
+        assert_true(str_equal(lead_of(ids[i]), lead_of(opened)));
+    }
+    /* The key still makes the difference. */
+    assert_false(str_equal(checked_out, identity_command(&arena, &secret, STR("guest:x"), STR("POST"),
+                                                         STR("/v1/carts/x/checkout"), STR("l"), cart)));
+    /* Two carts of one millisecond are two. */
+    assert_false(str_equal(
+        cart, identity_stream(&arena, &secret, STR("cart_"), identity_fresh(&arena, STR(""), 1700000000000000))));
 }
 
 static void the_second_try_is_another_command_but_always_the_same_one(void **state) {
@@ -245,6 +278,7 @@ int main(void) {
         cmocka_unit_test(any_part_of_the_scope_makes_another_command),
         cmocka_unit_test(parts_do_not_run_into_one_another),
         cmocka_unit_test(fresh_ids_differ_and_sort_by_time),
+        cmocka_unit_test(what_belongs_to_a_cart_begins_as_the_cart_does),
         cmocka_unit_test(the_second_try_is_another_command_but_always_the_same_one),
         cmocka_unit_test(a_corrected_outcome_of_a_provider_is_another_command),
         cmocka_unit_test(a_token_is_not_in_the_principal),

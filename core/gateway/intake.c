@@ -211,11 +211,13 @@ static bool read_body(const struct intake_source *source, struct command *comman
 static void name_command(const struct intake_source *source, struct str key, struct command_meta *meta) {
     struct arena *arena = &source->exchange->arena;
     meta->client_key = !str_is_empty(key);
+    bool creates = source->match->route->created_prefix != NULL;
+    struct str stream = creates ? (struct str){0} : meta->stream;
     meta->command_id = meta->client_key ? identity_command(arena, source->secret, source->principal,
                                                            str_of_cstr(source->match->route->method_name),
-                                                           route_path(arena, source->match), key)
-                                        : identity_fresh(arena, source->now_us);
-    if (source->match->route->created_prefix != NULL) {
+                                                           route_path(arena, source->match), key, stream)
+                                        : identity_fresh(arena, stream, source->now_us);
+    if (creates) {
         meta->stream =
             identity_stream(arena, source->secret, str_of_cstr(source->match->route->created_prefix), meta->command_id);
     }

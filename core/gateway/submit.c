@@ -92,7 +92,7 @@ enum submitted submit_outcome_ask(struct gateway_loop *loop, struct arena *arena
                                   struct str traceparent) {
     int64_t now_us = clock_wall_us();
     struct command ask = {.type = COMMAND_ASK_OUTCOME};
-    ask.meta.command_id = identity_fresh(arena, now_us);
+    ask.meta.command_id = identity_fresh(arena, command_id, now_us);
     ask.meta.correlation_id = ask.meta.command_id;
     ask.meta.causation_id = ask.meta.command_id;
     ask.meta.actor = STR("system");

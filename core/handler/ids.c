@@ -5,7 +5,7 @@
 
 #include "core/log/record.h"
 
-/* BLAKE2b-128 of tag, cause (length first, so that no two causes run into one) and number. */
+/* As its cause begins, then BLAKE2b of tag, cause (length first, so that no two causes run into one) and number. */
 static void id_bytes(const char *tag, struct str cause, uint64_t number, uint8_t ret_bytes[ULID_BYTES]) {
     uint8_t head[12];
     for (int i = 0; i < 4; i++) {
@@ -21,6 +21,7 @@ static void id_bytes(const char *tag, struct str cause, uint64_t number, uint8_t
     failed |= crypto_generichash_update(&state, (const uint8_t *)cause.data, cause.len);
     failed |= crypto_generichash_final(&state, ret_bytes, ULID_BYTES);
     assert(failed == 0);
+    id_lead(cause, ret_bytes);
 }
 
 static struct str id_text(struct arena *arena, const char *prefix, const uint8_t bytes[ULID_BYTES]) {
@@ -38,7 +39,7 @@ struct str event_id_of(struct arena *arena, struct str command_id, uint32_t inde
 struct str follow_up_id_of(struct arena *arena, struct str event_id, uint32_t index, bool at_once) {
     uint8_t bytes[ULID_BYTES];
     id_bytes("follow-up", event_id, index, bytes);
-    bytes[0] = (uint8_t)(at_once ? bytes[0] | COMMAND_AT_ONCE_BIT : bytes[0] & ~COMMAND_AT_ONCE_BIT);
+    bytes[0] |= at_once ? COMMAND_AT_ONCE_BIT : 0;
     return id_text(arena, "cmd_", bytes);
 }
 

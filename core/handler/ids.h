@@ -1,7 +1,8 @@
 /* ids.h: ids that follow from their cause, so that a decision made again names everything as it did before.
  *
- * Promise  event id = BLAKE2b-128 of its command's id and its index; a follow-up command's id of its causing event's id
- *          and its index; a timer's command of its stream and deadline. Each kind has a tag of its own inside the hash.
+ * Promise  event id = BLAKE2b of its command's id and its index; a follow-up command's id of its causing event's id and
+ *          its index; a timer's command of its stream and deadline. Each kind has a tag of its own inside the hash. An
+ *          id begins as its cause does (id_lead), the other 80 bits are the hash.
  * Memory   texts live in the arena.
  * Thread   pure; any.            May use: base, log, libsodium.
  */

@@ -62,14 +62,16 @@ enum err overlay_stream(struct overlay *overlay, struct str id, struct live_stre
     if (aggregate == NULL || id.len > STREAM_ID_MAX) {
         return err_set(info, ERR_NOT_FOUND, "nothing has streams named like %.*s", STR_ARGS(str_first(id, 100)));
     }
+    char space[STORE_KEY_MAX];
     stream = arena_alloc(overlay->arena, sizeof *stream);
     stream->id = arena_str_copy(overlay->arena, id);
     stream->aggregate = aggregate;
     stream->topic = log_topic_of_family(str_of_cstr(aggregate->family));
     stream->state = arena_alloc(overlay->arena, aggregate->state_size);
+    stream->store_key = arena_str_copy(overlay->arena, store_stream_key(stream->id, space));
     bool found;
     struct str bytes;
-    enum err err = stored_copy(overlay, STORE_STREAMS, stream->id, &found, &bytes, info);
+    enum err err = stored_copy(overlay, STORE_STREAMS, stream->store_key, &found, &bytes, info);
     if (err == ERR_NONE && found) {
         err = state_read(overlay, stream, bytes, info);
     }
@@ -92,12 +94,14 @@ enum err overlay_sub(struct overlay *overlay, const struct live_stream *stream, 
                        SUB_KEY_MAX);
     }
     assert(stream->aggregate->sub_state_size > 0);
-    struct str key = arena_printf(overlay->arena, "%.*s%c%.*s", STR_ARGS(stream->id), 0, STR_ARGS(sub_key));
+    char space[STORE_KEY_MAX];
+    struct str key = store_sub_key(stream->id, sub_key, space);
     struct live_sub *sub = map_get(&overlay->subs, key);
     if (sub != NULL) {
         *ret_sub = sub;
         return ERR_NONE;
     }
+    key = arena_str_copy(overlay->arena, key);
     sub = arena_alloc(overlay->arena, sizeof *sub);
     sub->aggregate = stream->aggregate;
     sub->state = arena_alloc(overlay->arena, stream->aggregate->sub_state_size);
@@ -198,7 +202,7 @@ static enum err stream_write(struct filling *filling, struct store_writer *write
     if (!buf_ok(&filling->inner) || !buf_ok(&filling->bytes)) {
         return err_set(info, ERR_TOO_LARGE, "the state of %.*s has grown past its bound", STR_ARGS(stream->id));
     }
-    enum err err = store_put(writer, STORE_STREAMS, stream->id, buf_text(&filling->bytes), info);
+    enum err err = store_put(writer, STORE_STREAMS, stream->store_key, buf_text(&filling->bytes), info);
     return err == ERR_NONE ? timer_write(writer, stream, info) : err;
 }
 
@@ -237,6 +241,12 @@ static int by_key(const void *a, const void *b) {
     return str_compare((*(const struct map_entry *const *)a)->key, (*(const struct map_entry *const *)b)->key);
 }
 
+static int by_store_key(const void *a, const void *b) {
+    const struct live_stream *left = (*(const struct map_entry *const *)a)->value;
+    const struct live_stream *right = (*(const struct map_entry *const *)b)->value;
+    return str_compare(left->store_key, right->store_key);
+}
+
 static int by_time(const void *a, const void *b) {
     int64_t left = ((const struct window_item *)(*(const struct map_entry *const *)a)->value)->entry.seen_at;
     int64_t right = ((const struct window_item *)(*(const struct map_entry *const *)b)->value)->entry.seen_at;
@@ -256,7 +266,7 @@ static const struct map_entry **entries_of(const struct overlay *overlay, const 
 
 static enum err streams_write(struct filling *filling, struct store_writer *writer, struct err_info *info) {
     const struct map *streams = &filling->overlay->streams;
-    const struct map_entry **entries = entries_of(filling->overlay, streams, by_key);
+    const struct map_entry **entries = entries_of(filling->overlay, streams, by_store_key);
     enum err err = ERR_NONE;
     for (uint32_t i = 0; i < streams->count && err == ERR_NONE; i++) {
         const struct live_stream *stream = entries[i]->value;

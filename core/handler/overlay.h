@@ -19,7 +19,7 @@
 
 enum {
     STREAM_ID_MAX = 128,
-    SUB_KEY_MAX = 255,                         /* with its stream and a NUL it fits STORE_KEY_MAX */
+    SUB_KEY_MAX = 255,                         /* with its stream and the NULs between it fits STORE_KEY_MAX */
     OVERLAY_VALUE_MAX_BYTES = 8 * 1024 * 1024, /* of one stored state: far beyond what the domain allows */
 };
 
@@ -31,6 +31,7 @@ struct aggregates {
 
 struct live_stream {
     struct str id;
+    struct str store_key;
     const struct aggregate *aggregate;
     enum log_topic topic;
     void *state;

@@ -99,11 +99,12 @@ static struct takeover moved_here(struct two_processes *two) {
 }
 
 static int64_t version_of(struct fake_log *log, struct store *store, struct str cart) {
+    char key[STORE_KEY_MAX];
     bool found;
     struct str bytes;
     struct err_info info;
     struct stored_stream stream;
-    assert_int_equal(store_get(store, STORE_STREAMS, cart, &found, &bytes, &info), ERR_NONE);
+    assert_int_equal(store_get(store, STORE_STREAMS, store_stream_key(cart, key), &found, &bytes, &info), ERR_NONE);
     return found && stored_stream_decode(&log->arena, arena_str_copy(&log->arena, bytes), &stream) ? stream.version : 0;
 }
 

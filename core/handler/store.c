@@ -7,6 +7,7 @@
 
 #include "core/base/array.h"
 #include "core/base/memory.h"
+#include "core/base/shard.h"
 #include "core/handler/store_folder.h"
 
 enum { TIME_KEY_BYTES = 8, READERS_MAX = 8 };
@@ -66,6 +67,29 @@ struct str store_time_key(int64_t time_us, struct str rest, char ret_key[STORE_T
     }
     memcpy(ret_key + TIME_KEY_BYTES, rest.data, rest.len);
     return str_of(ret_key, TIME_KEY_BYTES + rest.len);
+}
+
+/* What ids have in common first, then what stands before and behind it. No part holds a NUL. */
+static struct str apart(struct str id, struct str rest, char ret_key[STORE_KEY_MAX]) {
+    struct str common = shard_key(id);
+    uint32_t before = (uint32_t)(common.data - id.data);
+    const struct str parts[] = {common, str_first(id, before), str_from(id, before + common.len), rest};
+    uint32_t len = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
+        assert(len + parts[i].len < STORE_KEY_MAX);
+        memcpy(ret_key + len, parts[i].data, parts[i].len);
+        len += parts[i].len;
+        ret_key[len++] = '\0';
+    }
+    return str_of(ret_key, len - 1);
+}
+
+struct str store_stream_key(struct str stream, char ret_key[STORE_KEY_MAX]) {
+    return apart(stream, STR(""), ret_key);
+}
+
+struct str store_sub_key(struct str stream, struct str sub_key, char ret_key[STORE_KEY_MAX]) {
+    return apart(sub_key, stream, ret_key);
 }
 
 static int64_t time_of_key(struct str key) {

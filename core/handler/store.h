@@ -23,7 +23,7 @@
 
 enum {
     STORE_KEY_MAX = 511, /* LMDB's default */
-    STORE_FORMAT = 1,    /* raise it when what is stored changes its form: older stores are then discarded */
+    STORE_FORMAT = 2,    /* raise it when what is stored changes its form: older stores are then discarded */
     STORE_HASH_BYTES = 32,
     STORE_CLUSTER_MAX = 64,
 };
@@ -32,8 +32,8 @@ enum {
 #define STORE_MAP_MAX_BYTES ((size_t)1024 * 1024 * 1024 * 1024)
 
 enum store_table {
-    STORE_STREAMS,      /* stream id -> StoredStream */
-    STORE_SUBS,         /* stream id, NUL, sub-key -> sub-state */
+    STORE_STREAMS,      /* store_stream_key -> StoredStream */
+    STORE_SUBS,         /* store_sub_key -> sub-state */
     STORE_WINDOW,       /* 16 bytes of command id -> WindowEntry */
     STORE_WINDOW_TIMES, /* seen_at, command id -> nothing */
     STORE_TIMERS,       /* deadline, stream id -> nothing */
@@ -115,6 +115,12 @@ MUST_CHECK enum err store_delete(struct store_writer *writer, enum store_table t
 /* Forgets commands of the window seen before horizon_us, at most `most`. */
 MUST_CHECK enum err store_prune_window(struct store_writer *writer, int64_t horizon_us, uint32_t most,
                                        struct err_info *info);
+
+/* Keys under which rows lie near each other that are written together: a cart, its order and the payment, by what their
+ * ids have in common (shard_key); an order's reservations, whatever the SKU. Of a SKU's own rows: by its code. An id
+ * has at most 128 bytes, a sub-key 255. */
+struct str store_stream_key(struct str stream, char ret_key[STORE_KEY_MAX]);
+struct str store_sub_key(struct str stream, struct str sub_key, char ret_key[STORE_KEY_MAX]);
 
 /* Keys that sort by time: 8 bytes big-endian, then the rest. Negative times are our bug. */
 enum { STORE_TIME_KEY_MAX = STORE_KEY_MAX };

@@ -302,6 +302,43 @@ static void timers_are_due_in_the_order_of_their_deadlines(void **state) {
     store_close(store, false);
 }
 
+/* Keys that lie beside each other in a table, whatever else is in it: by what they begin with. */
+static void rows_of_one_purchase_lie_near_each_other(void **state) {
+    (void)state;
+    static const char *const streams[] = {"cart_01ARZ3NDEKTSV4RRFFQ69G5FAV", "ord_01ARZ3NDEKTSV4RRFFQ69G5FAV.1",
+                                          "pay_01ARZ3NDEKTSV4RRFFQ69G5FAV.1.2"};
+    const struct str common = STR("01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    char keys[ARRAY_LENGTH(streams) + 2][STORE_KEY_MAX];
+    struct str all[ARRAY_LENGTH(keys)];
+    for (size_t i = 0; i < ARRAY_LENGTH(streams); i++) {
+        all[i] = store_stream_key(str_of_cstr(streams[i]), keys[i]);
+    }
+    struct str order = str_of_cstr(streams[1]);
+    all[3] = store_sub_key(STR("sku_A-1.b_c"), order, keys[3]);
+    all[4] = store_sub_key(STR("sku_A-2"), order, keys[4]);
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
+        assert_true(str_starts_with(all[i], common));
+        for (size_t j = 0; j < i; j++) {
+            assert_false(str_equal(all[i], all[j]));
+        }
+    }
+    assert_true(str_starts_with(store_stream_key(STR("sku_A-1.b_c"), keys[0]), STR("A-1.b_c")));
+    /* Names that only look alike once they are taken apart. */
+    assert_false(str_equal(store_stream_key(STR("a_X.1"), keys[0]), store_stream_key(STR("a_X.1.1"), keys[1])));
+    assert_false(str_equal(store_stream_key(STR("a_X"), keys[0]), store_stream_key(STR("b_X"), keys[1])));
+    assert_false(
+        str_equal(store_sub_key(STR("sku_A"), STR("k"), keys[0]), store_sub_key(STR("sku_B"), STR("k"), keys[1])));
+}
+
+static void the_longest_names_make_a_key(void **state) {
+    (void)state;
+    char stream[128], sub_key[255], key[STORE_KEY_MAX];
+    memset(stream, 's', sizeof stream);
+    memset(sub_key, 'k', sizeof sub_key);
+    struct str made = store_sub_key(str_of(stream, sizeof stream), str_of(sub_key, sizeof sub_key), key);
+    assert_true(made.len >= sizeof stream + sizeof sub_key && made.len <= STORE_KEY_MAX);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, a_folder, folder_goes)
     const struct CMUnitTest tests[] = {
@@ -314,6 +351,8 @@ int main(void) {
         TEST(the_map_grows_with_what_is_written),
         TEST(a_process_killed_while_it_writes_leaves_a_whole_store),
         TEST(timers_are_due_in_the_order_of_their_deadlines),
+        TEST(rows_of_one_purchase_lie_near_each_other),
+        TEST(the_longest_names_make_a_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,10 +18,11 @@ static int log_ends(void **state) {
 }
 
 static bool stored(struct fake_log *log, struct str cart, struct stored_stream *ret_stored) {
+    char key[STORE_KEY_MAX];
     bool found;
     struct str bytes;
     struct err_info info;
-    enum err err = store_get(log->stores[0], STORE_STREAMS, cart, &found, &bytes, &info);
+    enum err err = store_get(log->stores[0], STORE_STREAMS, store_stream_key(cart, key), &found, &bytes, &info);
     assert_int_equal(err, ERR_NONE);
     return found && stored_stream_decode(&log->arena, arena_str_copy(&log->arena, bytes), ret_stored);
 }

@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "core/base/buf.h"
+#include "core/base/shard.h"
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "gen/codec.h"
@@ -94,10 +95,20 @@ bool outcome_read(struct arena *arena, struct str value, struct outcome *ret_out
     return frame_read(value, &schema_id, &avro) && outcome_decode_as(arena, schema_id, avro, ret_outcome, &why);
 }
 
-struct str command_id_of_hash(struct arena *arena, const uint8_t *hash) {
+void id_lead(struct str id, uint8_t ret_lead[ID_LEAD_BYTES]) {
+    struct str key = shard_key(id);
+    uint8_t bytes[ULID_BYTES] = {0};
+    if (!ulid_read(key, bytes)) {
+        memcpy(bytes, key.data, key.len < ID_LEAD_BYTES ? key.len : ID_LEAD_BYTES);
+    }
+    bytes[0] &= (uint8_t)~COMMAND_AT_ONCE_BIT;
+    memcpy(ret_lead, bytes, ID_LEAD_BYTES);
+}
+
+struct str command_id_of_hash(struct arena *arena, struct str stream, const uint8_t *hash) {
     uint8_t bytes[ULID_BYTES];
     memcpy(bytes, hash, sizeof bytes);
-    bytes[0] &= (uint8_t)~COMMAND_AT_ONCE_BIT;
+    id_lead(stream, bytes);
     char text[ULID_TEXT_LEN];
     ulid_write(bytes, text);
     return arena_join(arena, STR("cmd_"), str_of(text, sizeof text));

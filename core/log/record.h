@@ -20,8 +20,17 @@
  * lay in the log. Whoever sends a command that an event caused leaves the bit clear; else the window forgets it. */
 enum { COMMAND_AT_ONCE_BIT = 0x80 };
 
-/* The id, from a hash of ULID_BYTES, of a command that goes through the log: with the bit clear. */
-struct str command_id_of_hash(struct arena *arena, const uint8_t *hash);
+/* Ids of what belongs together begin alike, so that it lies together wherever it is kept in the order of ids
+ * (docs/adr/0023): with the first 48 bits of the cart that all of it came from, a ULID's milliseconds where nothing
+ * asked for more. The other 80 bits are a hash or chance. */
+enum { ID_LEAD_BYTES = 6 };
+
+/* How ids that belong to this stream, command or event begin; COMMAND_AT_ONCE_BIT is clear. Of a SKU, its first
+ * characters. */
+void id_lead(struct str id, uint8_t ret_lead[ID_LEAD_BYTES]);
+
+/* The id, from a hash of ULID_BYTES, of a command at this stream that goes through the log. */
+struct str command_id_of_hash(struct arena *arena, struct str stream, const uint8_t *hash);
 
 enum {
     FRAME_BYTES = 5,

@@ -257,24 +257,41 @@ static void a_trace_is_passed_on_where_there_is_one(void **state) {
     assert_true(str_equal(header(headers, count, "traceparent"), trace));
 }
 
+static void assert_lead(struct str id, const char *expected) {
+    uint8_t lead[ID_LEAD_BYTES];
+    id_lead(id, lead);
+    assert_memory_equal(lead, expected, sizeof lead);
+}
+
+static void ids_that_belong_together_begin_alike(void **state) {
+    (void)state;
+    static const char *const of_one_cart[] = {"cart_01ARZ3NDEKTSV4RRFFQ69G5FAV", "pay_01ARZ3NDEKTSV4RRFFQ69G5FAV.1.1",
+                                              "cmd_01ARZ3NDEK0000000000000000", "evt_01ARZ3NDEK0000000000000001"};
+    for (size_t i = 0; i < ARRAY_LENGTH(of_one_cart); i++) {
+        assert_lead(str_of_cstr(of_one_cart[i]), "\x01\x56\x3e\x3a\xb5\xd3");
+    }
+    assert_lead(STR("sku_A.1"), "A.1\0\0\0");
+    assert_lead(STR("sku_LONG-NAME"), "LONG-N");
+    assert_lead(STR("sku_\xc3\xa4"), "\x43\xa4\0\0\0\0"); /* without COMMAND_AT_ONCE_BIT */
+    assert_lead(STR(""), "\0\0\0\0\0\0");
+    const uint8_t hash[ULID_BYTES] = {[5] = 0xff, [ULID_BYTES - 1] = 7};
+    uint8_t bytes[ULID_BYTES];
+    struct str id = command_id_of_hash(&arena, STR("cart_01ARZ3NDEKTSV4RRFFQ69G5FAV"), hash);
+    assert_lead(id, "\x01\x56\x3e\x3a\xb5\xd3");
+    assert_true(ulid_read(str_from(id, 4), bytes) && bytes[ULID_BYTES - 1] == 7);
+}
+
 int main(void) {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(a_frame_is_a_zero_byte_and_the_schema_id_in_big_endian),
-        TEST(bytes_without_a_frame_are_not_read),
-        TEST(an_event_is_read_as_it_was_written),
-        TEST(a_command_is_read_as_it_was_written),
-        TEST(a_cut_record_is_malformed_wherever_it_was_cut),
-        TEST(a_record_with_bytes_left_over_is_malformed),
-        TEST(an_unknown_schema_is_not_found_and_the_error_names_it),
-        TEST(a_record_past_the_limit_is_not_looked_at),
-        TEST(the_chain_hash_is_blake2b_256),
-        TEST(a_stream_begins_with_version_1_and_no_hash),
-        TEST(the_next_version_carries_the_hash_of_the_one_before),
-        TEST(a_gap_and_a_repetition_break_the_history),
-        TEST(time_that_goes_back_breaks_the_history),
-        TEST(an_event_has_cloudevents_headers),
-        TEST(a_trace_is_passed_on_where_there_is_one),
+        TEST(ids_that_belong_together_begin_alike),       TEST(a_frame_is_a_zero_byte_and_the_schema_id_in_big_endian),
+        TEST(bytes_without_a_frame_are_not_read),         TEST(an_event_is_read_as_it_was_written),
+        TEST(a_command_is_read_as_it_was_written),        TEST(a_cut_record_is_malformed_wherever_it_was_cut),
+        TEST(a_record_with_bytes_left_over_is_malformed), TEST(an_unknown_schema_is_not_found_and_the_error_names_it),
+        TEST(a_record_past_the_limit_is_not_looked_at),   TEST(the_chain_hash_is_blake2b_256),
+        TEST(a_stream_begins_with_version_1_and_no_hash), TEST(the_next_version_carries_the_hash_of_the_one_before),
+        TEST(a_gap_and_a_repetition_break_the_history),   TEST(time_that_goes_back_breaks_the_history),
+        TEST(an_event_has_cloudevents_headers),           TEST(a_trace_is_passed_on_where_there_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

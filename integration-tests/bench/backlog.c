@@ -1,4 +1,4 @@
-/* backlog.c: commands that wait: carts are opened and their lines set, as the front would ask for it without
+/* backlog.c: commands that wait: carts are opened and their lines set, with ids as the front gives them without
  * Idempotency-Keys, while no handler is there to decide.
  *
  *   backlog BROKERS PREFIX SHARDS CARTS UPDATES
@@ -7,6 +7,7 @@
 
 #include "core/base/shard.h"
 #include "core/base/timestamp.h"
+#include "core/gateway/identity.h"
 #include "core/log/record.h"
 #include "core/log/topics.h"
 #include "integration-tests/bench/bench.h"
@@ -21,18 +22,18 @@ struct backlog {
     struct buf record;
 };
 
-static struct str random_id(struct arena *arena, const char *prefix) {
+static struct str id_near(struct arena *arena, const char *prefix, struct str near) {
     uint8_t bytes[ULID_BYTES];
     char text[ULID_TEXT_LEN];
     randombytes_buf(bytes, sizeof bytes);
-    bytes[0] &= (uint8_t)~COMMAND_AT_ONCE_BIT; /* it goes through the log */
+    id_lead(near, bytes);
     ulid_write(bytes, text);
     return arena_join(arena, str_of_cstr(prefix), str_of(text, sizeof text));
 }
 
 static void send_command(struct backlog *backlog, struct str cart, struct command *command) {
     struct command_meta *meta = &command->meta;
-    meta->command_id = random_id(&backlog->arena, "cmd_");
+    meta->command_id = id_near(&backlog->arena, "cmd_", cart);
     meta->stream = cart;
     meta->correlation_id = meta->causation_id = meta->command_id;
     meta->actor = STR("anonymous");
@@ -95,10 +96,10 @@ int main(int argc, char **argv) {
         die("opening a producer", &info);
     }
     struct arena ids;
-    arena_init(&ids, (size_t)carts * 128);
+    arena_init(&ids, (size_t)carts * 256);
     struct str *names = arena_alloc(&ids, (size_t)carts * sizeof *names);
     for (int64_t i = 0; i < carts; i++) {
-        names[i] = random_id(&ids, "cart_");
+        names[i] = id_near(&ids, "cart_", identity_fresh(&ids, STR(""), clock_wall_us()));
         open_cart(&backlog, names[i]);
     }
     for (int64_t i = 0; i < updates; i++) {

@@ -77,7 +77,7 @@ class Figures:
         report = self.folder / f"report-{number}.json"
         output(
             BINARY, "load", file, "--kind", kind, "--url", url or self.daybook.url, "--report", report,
-            "--salt", f"load-{number}", *more, env=clean_environment(self.daybook.environment()),
+            "--salt", f"load-{number}", "--keyless-carts", *more, env=clean_environment(self.daybook.environment()),
         )  # fmt: skip
         return json.loads(report.read_text())
 

@@ -64,9 +64,10 @@ static void name_command(const struct errand *errand, struct command *command) {
     struct command_meta *meta = &command->meta;
     meta->actor = arena_printf(arena, "guest:%u", errand->client);
     meta->client_key = errand->has_key;
+    struct str stream = errand->created_prefix != NULL ? STR("") : meta->stream;
     meta->command_id = errand->has_key ? identity_command(arena, front_secret(), meta->actor, STR("POST"),
-                                                          path_of(errand), errand->key)
-                                       : identity_fresh(arena, sim_now_us());
+                                                          path_of(errand), errand->key, stream)
+                                       : identity_fresh(arena, stream, sim_now_us());
     if (errand->created_prefix != NULL) {
         meta->stream = identity_stream(arena, front_secret(), str_of_cstr(errand->created_prefix), meta->command_id);
     }

@@ -95,7 +95,7 @@ static int32_t shard_of(const struct front_life *life, struct str stream) {
 static void ask_outcome(struct front_life *life, const struct front_request *request) {
     struct command ask = {.type = COMMAND_ASK_OUTCOME};
     ask.meta.issued_at = clock_wall_us();
-    ask.meta.command_id = identity_fresh(&life->arena, ask.meta.issued_at);
+    ask.meta.command_id = identity_fresh(&life->arena, STR(""), ask.meta.issued_at);
     ask.meta.correlation_id = ask.meta.causation_id = ask.meta.command_id;
     ask.meta.actor = STR("system");
     address_reply(life, &ask);

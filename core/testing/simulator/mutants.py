@@ -186,9 +186,10 @@ MUTANTS = {
     "created-id-not-derived-from-the-key": [
         (
             "core/gateway/identity.c",
-            '    struct str bare = derived_id(arena, secret, "", "stream", parts, 2);',
-            "    const struct str chance[] = {prefix, identity_fresh(arena, 0)};\n"
-            '    struct str bare = derived_id(arena, secret, "", "stream", str_is_empty(parts[0]) ? parts : chance, 2);',
+            '    struct str bare = derived_id(arena, secret, "", command_id, "stream", parts, 2);',
+            '    const struct str chance[] = {prefix, identity_fresh(arena, STR(""), 0)};\n'
+            '    const struct str *drawn = str_is_empty(parts[0]) ? parts : chance;\n'
+            '    struct str bare = derived_id(arena, secret, "", command_id, "stream", drawn, 2);',
         ),
     ],
     "no-view-of-a-crashed-server": [
