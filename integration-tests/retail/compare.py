@@ -22,7 +22,7 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-import dataset  # noqa: E402  (where the files are, and nothing else)
+from retail import dataset  # noqa: E402  (where the files are, and nothing else)
 from harness import money  # noqa: E402
 from harness.kafka import Kafka  # noqa: E402
 

@@ -5,9 +5,12 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
-import dataset
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from retail import dataset  # noqa: E402
 
 LOCATION = "main"
 SPARE_SHARE = 50  # one unit in 50 more than the year needs, and at least 10
