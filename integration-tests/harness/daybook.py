@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+import psycopg
 from psycopg import sql
 
 from .client import Client
@@ -186,7 +187,11 @@ class Daybook:
         shutil.rmtree(self.directory)
 
     def _database_is_gone(self):
-        # Refused while a worker of autovacuum, which is nobody's to end, looks at the database.
-        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(self.name))
-        Sql(self.stack.postgres()).run(drop)
+        drop = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(self.name))
+        database = Sql(self.stack.postgres())
+        try:
+            database.run(drop + sql.SQL(" WITH (FORCE)"))
+        except psycopg.errors.InsufficientPrivilege:
+            # FORCE stops at a worker of autovacuum, which is nobody's to end. Without it PostgreSQL sends those away itself.
+            database.run(drop)
         return True
