@@ -49,7 +49,9 @@ void answer_write(struct buf *out, const struct answer *answer) {
         buf_str(out, str_of_cstr(answer->content_type));
         buf_str(out, STR("\r\n"));
     }
-    if (has_body) {
+    if (answer->stays_open) {
+        buf_str(out, answer->is_http_1_0 ? STR("") : STR("Transfer-Encoding: chunked\r\n"));
+    } else if (has_body) {
         buf_str(out, STR("Content-Length: "));
         write_number(out, answer->body.len);
         buf_str(out, STR("\r\n"));

@@ -1,5 +1,5 @@
 /* answer.h: an answer as the bytes that go over the wire.
- * Source   RFC 9112, 4 and 6.2; RFC 9110, 8.6 (no Content-Length with 204).
+ * Source   RFC 9112, 4, 6.1 and 6.2; RFC 9110, 8.6 (no Content-Length with 204).
  * Thread   the loop's.           May use: base.
  */
 #pragma once
@@ -13,6 +13,7 @@ struct answer {
     const struct http_field *fields;
     size_t field_count;
     struct str date;
+    bool stays_open;  /* the head alone: the body comes in parts, chunked where the client can have it so */
     bool is_head;     /* the request was HEAD: the length of the body is told, the body not sent */
     bool is_http_1_0; /* of the request: persistence has to be said */
     bool closes;

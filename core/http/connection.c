@@ -12,7 +12,7 @@ enum { OUTPUT_MAX_BYTES = 64 * 1024 * 1024, BUFFER_KEPT_BYTES = 16 * 1024 };
 
 /* ---- life and death ------------------------------------------------------------------------------------------ */
 
-static void mark_unsent(struct connection *connection) {
+void connection_mark_unsent(struct connection *connection) {
     if (!connection->is_unsent && !connection->is_gone) {
         connection->is_unsent = true;
         connection->next_unsent = connection->server->unsent;
@@ -47,6 +47,32 @@ static void on_closed(uv_handle_t *handle) {
     server_maybe_closed(server);
 }
 
+static void lose_exchange(struct exchange *exchange) {
+    struct http_server *server = CONTAINER_OF(exchange->pool, struct http_server, pool);
+    struct http_stream *stream = exchange->stream;
+    exchange->connection = NULL;
+    if (exchange->is_answered) {
+        exchange_free(exchange);
+    } else if (server->options.on_lost != NULL) {
+        server->options.on_lost(server->options.context, &exchange->public);
+    }
+    if (stream != NULL) {
+        http_stream_lost(stream);
+    }
+}
+
+/* No answer more will leave. */
+static void lose_order(struct connection *connection) {
+    struct exchange *exchange = connection->first;
+    connection->first = connection->last = NULL;
+    connection->unanswered_count = 0;
+    while (exchange != NULL) {
+        struct exchange *lost = exchange;
+        exchange = lost->next;
+        lose_exchange(lost);
+    }
+}
+
 void connection_abort(struct connection *connection) {
     if (connection->is_gone) {
         return;
@@ -65,17 +91,11 @@ void connection_abort(struct connection *connection) {
     server->answers_bytes -= connection->counted_bytes;
     connection->counted_bytes = 0;
     uv_close((uv_handle_t *)&connection->tcp, on_closed);
-    struct exchange *exchange = connection->first;
-    connection->first = connection->last = NULL;
-    while (exchange != NULL) {
-        struct exchange *lost = exchange;
-        exchange = lost->next;
-        lost->connection = NULL;
-        if (lost->is_answered) {
-            exchange_free(lost);
-        } else if (server->options.on_lost != NULL) {
-            server->options.on_lost(server->options.context, &lost->public);
-        }
+    struct http_stream *stream = connection->stream;
+    connection->stream = NULL;
+    lose_order(connection);
+    if (stream != NULL) {
+        http_stream_lost(stream);
     }
 }
 
@@ -108,6 +128,7 @@ static void write_answer(struct exchange *exchange, struct buf *out, int status,
         .fields = exchange->public.answer_fields,
         .field_count = exchange->public.answer_field_count,
         .date = date_now(exchange->connection->server),
+        .stays_open = exchange->stays_open,
         .is_head = exchange->public.method == HTTP_HEAD_,
         .is_http_1_0 = exchange->is_http_1_0,
         .closes = exchange->closes,
@@ -124,7 +145,21 @@ static void retire_first(struct connection *connection) {
     }
     connection->unanswered_count--;
     connection->takes_no_more |= exchange->closes;
+    connection->stream = exchange->stream;
     exchange_free(exchange);
+}
+
+/* The answers whose turn it is, up to one that stays open: behind it nothing is read or answered. */
+static void answer_in_order(struct connection *connection) {
+    while (connection->stream == NULL && connection->first != NULL && connection->first->is_answered) {
+        buf_str(&connection->output, buf_text(&connection->first->answer));
+        connection->output.overflowed |= !buf_ok(&connection->first->answer);
+        retire_first(connection);
+    }
+    if (connection->stream != NULL) {
+        http_stream_opened(connection->stream);
+        lose_order(connection);
+    }
 }
 
 void connection_answer(struct exchange *exchange, int status, const char *content_type, struct str body) {
@@ -137,18 +172,14 @@ void connection_answer(struct exchange *exchange, int status, const char *conten
         server_maybe_closed(server);
         return;
     }
-    mark_unsent(connection);
+    connection_mark_unsent(connection);
     if (exchange != connection->first) {
         write_answer(exchange, &exchange->answer, status, content_type, body);
         return;
     }
     write_answer(exchange, &connection->output, status, content_type, body);
     retire_first(connection);
-    while (connection->first != NULL && connection->first->is_answered) {
-        buf_str(&connection->output, buf_text(&connection->first->answer));
-        connection->output.overflowed |= !buf_ok(&connection->first->answer);
-        retire_first(connection);
-    }
+    answer_in_order(connection);
 }
 
 static void shrink(struct buf *buf) {
@@ -166,7 +197,7 @@ static void on_written(uv_write_t *write, int status) {
     if (status < 0) {
         connection_abort(connection);
     } else {
-        mark_unsent(connection);
+        connection_mark_unsent(connection);
     }
 }
 
@@ -179,10 +210,6 @@ static void on_shut(uv_shutdown_t *shutdown, int status) {
 /* The one place where bytes leave: first as much as the socket takes now, the rest when it takes more. */
 static void send_output(struct connection *connection) {
     struct buf *output = &connection->output;
-    if (!buf_ok(output)) {
-        connection_abort(connection);
-        return;
-    }
     uv_stream_t *stream = (uv_stream_t *)&connection->tcp;
     uv_buf_t all = uv_buf_init(output->data, (unsigned)output->len);
     int sent = uv_try_write(stream, &all, 1);
@@ -298,7 +325,7 @@ static void send_continue(struct connection *connection) {
     if (connection->reader.owes_continue && connection->first == NULL && !connection->takes_no_more) {
         connection->reader.owes_continue = false;
         buf_str(&connection->output, STR("HTTP/1.1 100 Continue\r\n\r\n"));
-        mark_unsent(connection);
+        connection_mark_unsent(connection);
     }
 }
 
@@ -380,7 +407,7 @@ static void received(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) 
         }
         connection->takes_no_more = connection->has_peer_ended = true;
         request_reader_release(&connection->reader);
-        mark_unsent(connection);
+        connection_mark_unsent(connection);
         return;
     }
     if (connection->takes_no_more) {
@@ -393,7 +420,7 @@ static void received(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) 
     pass_on(connection, str_of(buffer->base, (size_t)size));
     if (!connection->is_gone) {
         update_reading(connection); /* now: libuv may have more to give in this very turn */
-        mark_unsent(connection);
+        connection_mark_unsent(connection);
     }
 }
 
@@ -433,19 +460,35 @@ static void count_answers(struct connection *connection) {
     }
 }
 
+static void tell_room(struct connection *connection) {
+    struct http_stream *stream = connection->stream;
+    if (stream != NULL && stream->has_unsent && output_bytes(connection) == 0) {
+        stream->has_unsent = false;
+        stream->on_room(stream);
+    }
+}
+
 void connection_settle(struct connection *connection) {
     resume(connection);
+    bool has_left = connection->stream != NULL && connection->has_peer_ended;
+    if (!connection->is_gone && (has_left || !buf_ok(&connection->output))) {
+        connection_abort(connection);
+    }
     if (!connection->is_gone && connection->output.len > 0 && !connection->is_writing) {
         send_output(connection);
     }
     if (!connection->is_gone) {
         count_answers(connection);
     }
+    if (!connection->is_gone) {
+        tell_room(connection);
+    }
     if (connection->is_gone) {
         return;
     }
     send_continue(connection);
-    bool is_done = connection->takes_no_more && connection->first == NULL && output_bytes(connection) == 0;
+    bool is_owed = connection->first != NULL || connection->stream != NULL || output_bytes(connection) > 0;
+    bool is_done = connection->takes_no_more && !is_owed;
     if (is_done && connection->has_peer_ended) {
         connection_abort(connection);
         return;
@@ -477,7 +520,7 @@ void connection_close_soon(struct connection *connection) {
     if (!is_mid_request) {
         connection->takes_no_more = true;
     }
-    mark_unsent(connection);
+    connection_mark_unsent(connection);
 }
 
 /* ---- beginning ----------------------------------------------------------------------------------------------- */
@@ -537,5 +580,5 @@ void connection_accept(struct http_server *server) {
     if (is_full) {
         refuse(connection, HTTP_REFUSAL_OVERLOADED);
     }
-    mark_unsent(connection);
+    connection_mark_unsent(connection);
 }

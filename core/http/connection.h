@@ -17,6 +17,7 @@
 
 #include "core/http/request_reader.h"
 #include "core/http/server_state.h"
+#include "core/http/stream.h"
 
 struct connection {
     struct http_server *server;
@@ -28,6 +29,7 @@ struct connection {
     struct request_reader reader;
     struct exchange *first, *last; /* requests in their order, the answer to the first is the next to be sent */
     unsigned unanswered_count;
+    struct http_stream *stream; /* the answer that stays open, once its turn has come: the last of the connection */
     struct buf output;    /* answers that are to be sent */
     struct buf sending;   /* what an uv_write works on */
     struct buf held;      /* input that came before the connection was paused */
@@ -48,8 +50,12 @@ struct connection {
 /* Accepts what waits at the listener. */
 void connection_accept(struct http_server *server);
 
-/* Puts the answer in its place and frees the exchange; on a lost connection it only frees. */
+/* Puts the answer in its place and frees the exchange; on a lost connection it only frees. What goes on as a stream stays
+ * until its turn comes. */
 void connection_answer(struct exchange *exchange, int status, const char *content_type, struct str body);
+
+/* It is looked at when the loop's turn ends. */
+void connection_mark_unsent(struct connection *connection);
 
 /* Sends what was answered, goes on reading where that had to wait. */
 void connection_settle(struct connection *connection);

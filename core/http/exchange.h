@@ -16,6 +16,7 @@ enum { EXCHANGES_KEPT_MAX = 256, EXCHANGE_KEPT_BYTES = 64 * 1024 };
 
 struct connection;
 struct exchange_pool;
+struct http_stream;
 
 struct exchange {
     struct http_exchange public;
@@ -25,7 +26,9 @@ struct exchange {
     struct buf body;
     size_t charged_bytes; /* of the pool's bodies_bytes */
     struct buf answer;    /* written already, while earlier ones are not */
+    struct http_stream *stream; /* that the answer goes on as */
     bool is_answered;
+    bool stays_open; /* the answer's length is not known */
     bool is_http_1_0;
     bool closes; /* the connection ends with this answer */
 };

@@ -13,6 +13,7 @@
  *          when there is no other the newcomer is, unless its body is small. Answers that are not read yet share
  *          answers_max_bytes; past it the reader that has made no progress for longest is cut off. What the server
  *          refuses by itself is an application/problem+json from the table in refusal.h, with Connection: close.
+ * Streams  an answer may stay open: stream.h.
  * Memory   an arena per exchange holds the request's head and what the application makes for it: at most
  *          HTTP_ARENA_BYTES + 8 x body_max_bytes. The body has a buffer of its own, which grows as bytes arrive, so an
  *          announced length alone costs nothing.
