@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "core/gateway/cursor.h"
+#include "core/gateway/event_text.h"
 #include "core/gateway/intake.h"
 #include "core/gateway/json_text.h"
 #include "core/gateway/list_filters.h"
@@ -69,6 +70,34 @@ static void fuzz_position(struct arena *arena, struct str text) {
     require(position_header_read(&secret, written, &again), "a position can be written");
     require(again.count == position.count, "and is the same");
     buf_release(&bytes);
+}
+
+/* An event read as a browser reads it: lines by their names, data joined by LF. */
+static void fuzz_event(struct arena *arena, struct str text) {
+    int64_t version = 1;
+    struct buf event, data;
+    if (event_text_read_id(text, &version)) {
+        require(version >= 1, "a version is at least 1");
+        require(str_equal(arena_printf(arena, "%lld", (long long)version), text), "an id is written in one way");
+    }
+    buf_init(&event, FUZZ_ARENA_BYTES);
+    buf_init(&data, FUZZ_ARENA_BYTES);
+    event_text_write(&event, version, text);
+    struct str rest = buf_text(&event);
+    require(event.data[event.len - 2] == '\n' && event.data[event.len - 1] == '\n', "an event ends with an empty line");
+    for (int line_number = 0; rest.len > 1; line_number++) {
+        struct str line = str_first(rest, str_find(rest, '\n'));
+        struct str name = line_number == 0 ? STR("id: ") : STR("data: ");
+        require(str_starts_with(line, name), "a line is the id or data");
+        if (line_number > 0) {
+            buf_str(&data, line_number > 1 ? STR("\n") : STR(""));
+            buf_str(&data, str_from(line, name.len));
+        }
+        rest = str_from(rest, line.len + 1);
+    }
+    require(str_equal(buf_text(&data), text), "the data comes out as it went in");
+    buf_release(&event);
+    buf_release(&data);
 }
 
 static void fuzz_webhook(struct arena *arena, struct str text) {
@@ -179,7 +208,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct http_exchange exchange = {0};
     arena_init(&exchange.arena, FUZZ_ARENA_BYTES);
     struct str text = str_of((const char *)data + 1, size - 1);
-    switch (data[0] % 7) {
+    switch (data[0] % 8) {
     case 0:
         fuzz_json(&exchange.arena, text);
         break;
@@ -197,6 +226,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         break;
     case 5:
         fuzz_query(&exchange, text);
+        break;
+    case 6:
+        fuzz_event(&exchange.arena, text);
         break;
     default:
         fuzz_intake(&exchange, text);

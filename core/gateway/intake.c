@@ -85,11 +85,10 @@ bool intake_principal(struct http_exchange *exchange, const struct secret *secre
     return true;
 }
 
-bool intake_position(struct http_exchange *exchange, const struct secret *secret, struct position *ret_position,
+bool intake_position(struct str text, const struct secret *secret, struct position *ret_position,
                      struct problem *ret_problem) {
-    struct str header = http_request_field(exchange, "daybook-position");
     *ret_position = (struct position){0};
-    if (!str_is_empty(header) && !position_header_read(secret, header, ret_position)) {
+    if (!str_is_empty(text) && !position_header_read(secret, text, ret_position)) {
         return refuse(ret_problem, 400, "invalid_position", "Daybook-Position must be sent back as it was received.");
     }
     return true;
@@ -234,7 +233,8 @@ bool intake_command(const struct intake_source *source, struct intake *ret_intak
     bool is_taken = read_key(source, &key, ret_problem) && read_body(source, &intake.command, ret_problem) &&
                     read_path(source, &intake.command, ret_problem) &&
                     read_if_match(source->exchange, &intake.command.meta, ret_problem) &&
-                    intake_position(source->exchange, source->secret, &intake.position, ret_problem);
+                    intake_position(http_request_field(source->exchange, "daybook-position"), source->secret,
+                                    &intake.position, ret_problem);
     if (!is_taken) {
         return false;
     }

@@ -45,7 +45,8 @@ MUST_CHECK bool intake_command(const struct intake_source *source, struct intake
 /* Headers that queries have as well. Absent: true with an empty value. */
 MUST_CHECK bool intake_principal(struct http_exchange *exchange, const struct secret *secret, struct str *ret_principal,
                                  struct problem *ret_problem);
-MUST_CHECK bool intake_position(struct http_exchange *exchange, const struct secret *secret,
-                                struct position *ret_position, struct problem *ret_problem);
+/* What Daybook-Position says. */
+MUST_CHECK bool intake_position(struct str text, const struct secret *secret, struct position *ret_position,
+                                struct problem *ret_problem);
 /* The media type must be application/json and the body an object; *ret_body is NULL for an empty body. */
 MUST_CHECK bool intake_json(struct http_exchange *exchange, json_t **ret_body, struct problem *ret_problem);

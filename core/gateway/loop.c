@@ -31,6 +31,7 @@ static void on_notify(void *context, struct str channel, struct str payload) {
         facts_cache_expire(&loop->facts);
     }
     page_cache_moved(&loop->pages, notice, clock_boot_us());
+    event_streams_moved(&loop->event_streams, notice);
     view_waits_moved(&loop->view_waits, notice.view);
 }
 
@@ -70,6 +71,35 @@ static void on_letter(void *context, enum letter_kind kind, struct str bytes) {
     }
 }
 
+/* ---- followed documents ---------------------------------------------------------------------------------------------
+ */
+
+static void on_event_work(uv_idle_t *idle) {
+    struct gateway_loop *loop = idle->data;
+    if (!event_streams_work(&loop->event_streams, clock_boot_us())) {
+        (void)uv_idle_stop(idle);
+    }
+}
+
+static void wake_event_work(void *context) {
+    struct gateway_loop *loop = context;
+    (void)uv_idle_start(&loop->event_work, on_event_work);
+}
+
+static void init_event_streams(struct gateway_loop *loop) {
+    const struct config *config = loop->gateway->config;
+    (void)uv_idle_init(&loop->uv, &loop->event_work);
+    loop->event_work.data = loop;
+    const struct event_streams_options options = {
+        .pg = loop->query_pg,
+        .ask = pg_pool_query,
+        .streams_max = (size_t)((config->http_event_streams_max - 1) / config->http_threads + 1),
+        .wake = wake_event_work,
+        .context = loop,
+    };
+    event_streams_init(&loop->event_streams, &options, clock_boot_us());
+}
+
 /* ---- the tick -----------------------------------------------------------------------------------------------------
  */
 
@@ -99,11 +129,13 @@ static void on_tick(uv_timer_t *timer) {
     admission_tick(&loop->admission, now_boot_us);
     outcome_waiters_tick(&loop->waiters, now_boot_us);
     view_waits_tick(&loop->view_waits, now_boot_us);
+    event_streams_tick(&loop->event_streams, now_boot_us);
     watch_database(loop);
     const struct metrics_loop_state state = {.waiters = loop->waiters.count - loop->undecided_count,
                                              .view_waits = loop->view_waits.count,
                                              .pages_asked = loop->pages.asked,
                                              .pages_found = loop->pages.found,
+                                             .events = loop->event_streams.stats,
                                              .http = http_server_stats(loop->server)};
     metrics_loop_is(&loop->metrics, &state);
 }
@@ -118,6 +150,7 @@ static void on_pg_closed(void *context) {
     }
     uv_close((uv_handle_t *)&loop->tick, NULL);
     uv_close((uv_handle_t *)&loop->stop, NULL);
+    uv_close((uv_handle_t *)&loop->event_work, NULL);
     mailbox_close(&loop->mailbox);
 }
 
@@ -132,6 +165,7 @@ static void on_server_closed(void *context) {
 static void on_stop(uv_async_t *stop) {
     struct gateway_loop *loop = stop->data;
     outcome_waiters_hasten(&loop->waiters, clock_boot_us() + (int64_t)LAST_ANSWERS_MS * MICROS_PER_MS);
+    event_streams_stop(&loop->event_streams);
     http_server_close(loop->server, GATEWAY_GRACE_MS, on_server_closed, loop);
 }
 
@@ -211,6 +245,7 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
     }
     loop->vault = vault_open(loop->pg, &gateway->secret);
     view_waits_init(&loop->view_waits, loop->pg, pg_pool_query);
+    init_event_streams(loop);
     failed = uv_async_init(&loop->uv, &loop->stop, on_stop);
     if (failed != 0) {
         return err_set(info, ERR_IO, "cannot make a wake-up handle: %s", uv_strerror(failed));
@@ -238,6 +273,7 @@ void loop_release(struct gateway_loop *loop) {
     outcome_waiters_release(&loop->waiters);
     facts_cache_release(&loop->facts);
     page_cache_release(&loop->pages);
+    event_streams_release(&loop->event_streams);
     metrics_release(&loop->metrics);
     mailbox_release(&loop->mailbox);
     buf_release(&loop->scratch);

@@ -12,6 +12,7 @@
 #include "core/base/config.h"
 #include "core/base/text.h"
 #include "core/gateway/admission.h"
+#include "core/gateway/event_streams.h"
 #include "core/gateway/facts.h"
 #include "core/gateway/gateway.h"
 #include "core/gateway/mailbox.h"
@@ -50,7 +51,7 @@ struct gateway_loop {
     /* Connections of their own, because on one each statement waits for those before it: nobody's list may hold up a
      * checkout's prices, nor what others read by id. */
     struct pg_pool *pg;       /* what commands need: price facts, vault keys, where views stand; hears the views */
-    struct pg_pool *query_pg; /* documents by id */
+    struct pg_pool *query_pg; /* documents by id, those that are followed too */
     struct pg_pool *list_pg;  /* lists: few at a time, and not for long */
     unsigned open_pools;
     struct vault *vault;
@@ -63,6 +64,8 @@ struct gateway_loop {
     struct view_waits view_waits;
     struct facts_cache facts;
     struct page_cache pages;
+    struct event_streams event_streams;
+    uv_idle_t event_work; /* runs while they have something to do */
     struct metrics metrics;
     char reply_instance_text[ULID_TEXT_LEN + 16];
     struct str reply_instance; /* the gateway's instance id, a dot and the loop's number */

@@ -78,6 +78,10 @@ static void add(struct metrics *sum, struct metrics *loop) {
     sum->state.view_waits += loop->state.view_waits;
     sum->state.pages_asked += loop->state.pages_asked;
     sum->state.pages_found += loop->state.pages_found;
+    sum->state.events.open += loop->state.events.open;
+    sum->state.events.sent_total += loop->state.events.sent_total;
+    sum->state.events.documents_total += loop->state.events.documents_total;
+    sum->state.events.unread_total += loop->state.events.unread_total;
     sum->state.http.connections_open += loop->state.http.connections_open;
     sum->state.http.connections_total += loop->state.http.connections_total;
     sum->state.http.refused_total += loop->state.http.refused_total;
@@ -167,6 +171,16 @@ static void write_loops(struct buf *out, struct gateway *gateway, const struct m
                  replies_unreadable(gateway->replies));
 }
 
+static void write_events(struct buf *out, const struct event_streams_stats *events) {
+    write_number(out, "daybook_gateway_event_streams", "gauge", "Event streams open now.", events->open);
+    write_number(out, "daybook_gateway_events_total", "counter", "Events sent to clients.", events->sent_total);
+    write_number(out, "daybook_gateway_event_documents_total", "counter", "How often a document was read for them.",
+                 events->documents_total);
+    write_number(out, "daybook_gateway_event_streams_unread_total", "counter",
+                 "Event streams that were lost while their client had not taken what it was sent.",
+                 events->unread_total);
+}
+
 static void write_page(struct buf *out, struct gateway *gateway, const struct metrics *sum) {
     write_requests(out, sum);
     write_durations(out, sum);
@@ -177,6 +191,7 @@ static void write_page(struct buf *out, struct gateway *gateway, const struct me
     write_number(out, "daybook_gateway_pages_total", "counter", "Documents asked for by id.", sum->state.pages_asked);
     write_number(out, "daybook_gateway_pages_found_total", "counter", "Of these, without asking the database.",
                  sum->state.pages_found);
+    write_events(out, &sum->state.events);
     write_number(out, "daybook_gateway_second_tries_total", "counter",
                  "Checkouts sent again with the facts that were missing.", sum->second_tries);
     write_number(out, "daybook_gateway_outcome_asks_total", "counter", "Outcomes asked for.", sum->outcome_asks);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "core/base/buf.h"
+#include "core/gateway/event_streams.h"
 #include "core/http/server.h"
 
 enum {
@@ -23,6 +24,7 @@ struct request;
 struct metrics_loop_state {
     uint64_t waiters, view_waits;      /* requests that wait for an outcome, for a view */
     uint64_t pages_asked, pages_found; /* documents by id so far, and of these in the cache */
+    struct event_streams_stats events;
     struct http_server_stats http;
 };
 

@@ -148,6 +148,11 @@ static void write_parameters(struct json_writer *writer, const struct route *rou
     if (route->stream_parameter != NULL) {
         write_parameter(writer, "header", STR("If-Match"), false, "{\"type\":\"string\"}");
     }
+    if (route->is_stream) {
+        write_parameter(writer, "header", STR("Last-Event-ID"), false,
+                        "{\"type\":\"string\",\"pattern\":\"^[1-9][0-9]*$\",\"description\":"
+                        "\"The id of the last event that was received: nothing up to it is sent.\"}");
+    }
     if (route->command_type != 0 || route->query != NULL) {
         write_parameter(writer, "header", STR("Daybook-Position"), false, "{\"type\":\"string\"}");
     }
@@ -186,9 +191,33 @@ static void write_response(struct json_writer *writer, const char *status, const
     json_object_end(writer);
 }
 
+/* OpenAPI has no word for a sequence of texts that hold JSON. */
+static void write_event_stream(struct json_writer *writer, const struct route *route) {
+    json_field_object(writer, "200");
+    json_field_cstr(writer, "description",
+                    "Server-Sent Events: an event for each version that is seen, its id the version, its data the "
+                    "document (x-event-data). Comes again after `retry`.");
+    json_field_object(writer, "content");
+    json_field_object(writer, "text/event-stream");
+    json_field_object(writer, "schema");
+    json_field_cstr(writer, "type", "string");
+    json_field_object(writer, "x-event-data");
+    json_name(writer, STR("$ref"));
+    buf_printf(writer->out, "\"#/components/schemas/%s\"", route->answer_schema);
+    json_object_end(writer);
+    json_object_end(writer);
+    json_object_end(writer);
+    json_object_end(writer);
+    json_object_end(writer);
+}
+
 static void write_responses(struct json_writer *writer, const struct route *route) {
     json_field_object(writer, "responses");
-    write_response(writer, route->status == 201 ? "201" : "200", "Done.", "application/json", route->answer_schema);
+    if (route->is_stream) {
+        write_event_stream(writer, route);
+    } else {
+        write_response(writer, route->status == 201 ? "201" : "200", "Done.", "application/json", route->answer_schema);
+    }
     if (route->command_type != 0 || route->answer == query_command) {
         write_response(writer, "202", "Not decided yet; ask at Location.", "application/json", "PendingCommand");
     }

@@ -22,6 +22,7 @@ static const struct parameter parameters[] = {
     {"limit", NULL, "{\"type\":\"integer\",\"minimum\":1,\"maximum\":200,\"default\":50}", "Items on a page, at most."},
     {"cursor", NULL, TEXT(1024),
      "The next_cursor of the page before; the other parameters must be those of that page, limit aside."},
+    {"position", NULL, TEXT(512), "What the header Daybook-Position would say, for who can set no header."},
     {"q", PRODUCTS, TEXT(256),
      "Words to be found in title, vendor, categories, tags, SKUs, attributes and description, stemmed as English: "
      "all of them; \"a phrase\", or, -without."},

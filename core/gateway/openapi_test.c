@@ -167,6 +167,19 @@ static void a_command_names_its_headers(void **state) {
     assert_int_equal(json_integer_value(json_object_get(json_object_get(key, "schema"), "minLength")), 1);
 }
 
+static void a_stream_tells_what_its_events_hold(void **state) {
+    (void)state;
+    const char *path = "/v1/orders/{order}/stream";
+    json_t *operation = json_object_get(json_object_get(json_object_get(document, "paths"), path), "get");
+    json_t *answer = json_object_get(json_object_get(operation, "responses"), "200");
+    json_t *said = json_object_get(json_object_get(answer, "content"), "text/event-stream");
+    json_t *data = json_object_get(json_object_get(said, "schema"), "x-event-data");
+    assert_string_equal(json_string_value(json_object_get(data, "$ref")), "#/components/schemas/Order");
+    assert_null(json_object_get(json_object_get(answer, "content"), "application/json"));
+    assert_non_null(parameter_of(path, "Last-Event-ID"));
+    assert_non_null(parameter_of(path, "position"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_described),
@@ -177,6 +190,7 @@ int main(void) {
         cmocka_unit_test(what_comes_from_inside_is_not_described),
         cmocka_unit_test(every_answer_of_the_api_has_a_schema),
         cmocka_unit_test(a_command_names_its_headers),
+        cmocka_unit_test(a_stream_tells_what_its_events_hold),
     };
     return cmocka_run_group_tests_name("openapi", tests, set_up, tear_down);
 }

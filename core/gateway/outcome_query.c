@@ -71,7 +71,8 @@ static bool on_queried_outcome(struct outcome_waiter *waiter, const struct outco
         struct outcome_answer answer = answer_of_outcome(request_arena(request), outcome, 200);
         struct position seen;
         struct problem ignored; /* a position that is none is as good as none here: nothing is waited for */
-        (void)!intake_position(request->exchange, &request->loop->gateway->secret, &seen, &ignored);
+        (void)!intake_position(http_request_field(request->exchange, "daybook-position"),
+                               &request->loop->gateway->secret, &seen, &ignored);
         command_answer_fields(request, &answer, &seen, true);
         if (answer.is_problem) {
             request_problem(request, &answer.problem);

@@ -29,7 +29,7 @@ static void on_view(void *context, enum view_state state);
 static void wait_for_views(struct query_run *run) {
     struct request *request = run->request;
     if (*run->views == NULL) {
-        query_run_send(run);
+        run->send(run);
         return;
     }
     int64_t until =
@@ -50,6 +50,7 @@ void query_run_init(struct query_run *run, struct request *request, const struct
     run->request = request;
     run->statement = statement;
     run->values = run->parameters;
+    run->send = query_run_send;
 }
 
 struct query_run *query_run_create(struct request *request, const struct pg_statement *statement) {
@@ -68,9 +69,11 @@ static void on_lost(struct request *request) {
 void query_run_start(struct query_run *run, const char *const *views) {
     struct request *request = run->request;
     struct problem problem;
+    struct str header = http_request_field(request->exchange, "daybook-position");
+    struct str position = str_is_empty(header) ? run->position_text : header;
     request->on_lost = on_lost;
     request->waiting = run;
-    if (!intake_position(request->exchange, &request->loop->gateway->secret, &run->position, &problem)) {
+    if (!intake_position(position, &request->loop->gateway->secret, &run->position, &problem)) {
         request_problem(request, &problem);
     } else if (run->from_memory == NULL || !run->from_memory(run)) {
         run->views = views;

@@ -16,6 +16,7 @@ enum { QUERY_PARAMETERS_MAX = 4, COLUMN_DOCUMENT = 0, COLUMN_SECOND = 1 };
 
 struct query_run {
     struct request *request;
+    struct str position_text; /* what the Daybook-Position says when there is no header; mostly empty */
     struct position position;
     const char *const *views; /* still to be waited for */
     struct view_wait view_wait;
@@ -23,6 +24,7 @@ struct query_run {
     struct str parameters[QUERY_PARAMETERS_MAX];
     const struct str *values; /* the statement's parameters: those above, or what was put in their place */
     bool (*from_memory)(struct query_run *run); /* answers without the database if it can; NULL: it never can */
+    void (*send)(struct query_run *run);        /* once the views are there: query_run_send, or in its place */
     void (*on_rows)(struct query_run *run, const PGresult *result);
     bool is_list; /* it may take long, and then stands behind its like alone */
     /* By id: */

@@ -47,6 +47,12 @@ void request_answer_json(struct request *request, int status, struct str body) {
     request_answer(request, status, "application/json", body);
 }
 
+bool request_stream(struct request *request, const char *content_type, struct http_stream *stream) {
+    count(request, 200);
+    add_trace(request);
+    return http_stream_begin(request->exchange, 200, content_type, stream);
+}
+
 void request_drop(struct request *request) {
     assert(request->is_lost);
     count(request, STATUS_CLIENT_GONE);
@@ -86,6 +92,10 @@ void request_no_log(struct request *request) {
 
 void request_overloaded(struct request *request) {
     refuse_for_now(request, "overloaded", "Too much is being done already; nothing was done.");
+}
+
+void request_stopping(struct request *request) {
+    refuse_for_now(request, "stopping", "This front is stopping; nothing was done.");
 }
 
 void request_query_failed(struct request *request, const struct err_info *error) {
@@ -167,7 +177,7 @@ void request_received(void *gateway_loop, struct http_exchange *exchange) {
     exchange->application = request;
     request->has_client_trace = trace_read(http_request_field(exchange, "traceparent"), &request->trace_id);
     if (atomic_load_explicit(&request->loop->gateway->stopping, memory_order_relaxed)) {
-        refuse_for_now(request, "stopping", "This front is stopping; nothing was done.");
+        request_stopping(request);
         return;
     }
     route(request);

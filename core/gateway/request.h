@@ -11,6 +11,7 @@
 #include "core/gateway/view_wait.h"
 #include "core/http/problem.h"
 #include "core/http/server.h"
+#include "core/http/stream.h"
 
 struct gateway_loop;
 
@@ -46,6 +47,8 @@ static inline struct str request_parameter(const struct request *request, const 
 
 void request_answer(struct request *request, int status, const char *content_type, struct str body);
 void request_answer_json(struct request *request, int status, struct str body);
+/* 200 with a body that goes on; false when there is none to send. The request is gone either way. */
+MUST_CHECK bool request_stream(struct request *request, const char *content_type, struct http_stream *stream);
 /* Ends a lost request without an answer. */
 void request_drop(struct request *request);
 /* trace_id is filled in when empty. */
@@ -57,6 +60,7 @@ void request_refuse(struct request *request, int status, const char *code, const
 void request_no_database(struct request *request);
 void request_no_log(struct request *request);
 void request_overloaded(struct request *request);
+void request_stopping(struct request *request);
 /* For what the database said, or did not say in time. */
 void request_query_failed(struct request *request, const struct err_info *error);
 /* For what view_wait says that is not VIEW_CAUGHT_UP. */

@@ -2,6 +2,7 @@
 
 #include "core/gateway/asyncapi.h"
 #include "core/gateway/commands.h"
+#include "core/gateway/event_routes.h"
 #include "core/gateway/health.h"
 #include "core/gateway/lists.h"
 #include "core/gateway/metrics.h"
@@ -40,9 +41,20 @@ const struct route routes[] = {
      .status = 200,                                                                                                    \
      .answer_schema = schema_,                                                                                         \
      .answer = answer_},
+#define STREAM_ROUTE(pattern_, roles_, answer_, query_, schema_)                                                       \
+    {.method = HTTP_GET_,                                                                                              \
+     .method_name = "GET",                                                                                             \
+     .pattern = pattern_,                                                                                              \
+     .roles = roles_,                                                                                                  \
+     .query = query_,                                                                                                  \
+     .status = 200,                                                                                                    \
+     .answer_schema = schema_,                                                                                         \
+     .is_stream = true,                                                                                                \
+     .answer = answer_},
 #include "core/gateway/routes.def"
 #undef COMMAND_ROUTE
 #undef QUERY_ROUTE
+#undef STREAM_ROUTE
 };
 const size_t route_count = ARRAY_LENGTH(routes);
 

@@ -27,6 +27,7 @@ struct route {
     int status;                /* when accepted */
     const char *query;         /* allowed parameters, separated by spaces; NULL: any are passed over */
     const char *answer_schema; /* of the JSON when accepted, in /openapi.json; NULL: not described */
+    bool is_stream;            /* such JSON is the data of each of its events */
     void (*answer)(struct request *request);
 };
 

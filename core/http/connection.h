@@ -30,10 +30,10 @@ struct connection {
     struct exchange *first, *last; /* requests in their order, the answer to the first is the next to be sent */
     unsigned unanswered_count;
     struct http_stream *stream; /* the answer that stays open, once its turn has come: the last of the connection */
-    struct buf output;    /* answers that are to be sent */
-    struct buf sending;   /* what an uv_write works on */
-    struct buf held;      /* input that came before the connection was paused */
-    size_t counted_bytes; /* in server->answers_bytes */
+    struct buf output;          /* answers that are to be sent */
+    struct buf sending;         /* what an uv_write works on */
+    struct buf held;            /* input that came before the connection was paused */
+    size_t counted_bytes;       /* in server->answers_bytes */
     size_t lingered_bytes;
     size_t write_queue_bytes; /* when the write deadline was set */
     struct deadline read_deadline, write_deadline;

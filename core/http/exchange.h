@@ -24,8 +24,8 @@ struct exchange {
     struct connection *connection; /* NULL once it is lost */
     struct exchange *next;         /* in its connection's order, or in the pool */
     struct buf body;
-    size_t charged_bytes; /* of the pool's bodies_bytes */
-    struct buf answer;    /* written already, while earlier ones are not */
+    size_t charged_bytes;       /* of the pool's bodies_bytes */
+    struct buf answer;          /* written already, while earlier ones are not */
     struct http_stream *stream; /* that the answer goes on as */
     bool is_answered;
     bool stays_open; /* the answer's length is not known */

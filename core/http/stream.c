@@ -22,8 +22,7 @@ static void leave(struct http_stream *stream) {
     stream->exchange = NULL;
 }
 
-bool http_stream_begin(struct http_exchange *public, int status, const char *content_type,
-                       struct http_stream *stream) {
+bool http_stream_begin(struct http_exchange *public, int status, const char *content_type, struct http_stream *stream) {
     assert(stream->on_room != NULL && stream->on_lost != NULL);
     struct exchange *exchange = exchange_of(public);
     bool goes_on = exchange->connection != NULL && public->method != HTTP_HEAD_;

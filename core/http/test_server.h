@@ -153,7 +153,7 @@ static void test_server_start(struct test_server *test, struct http_server_optio
     test->options.body_max_bytes = options.body_max_bytes > 0 ? options.body_max_bytes : 64 * 1024;
     test->options.connections_max = options.connections_max > 0 ? options.connections_max : 1000;
     test->options.on_request = options.on_request != NULL ? options.on_request : test_on_request;
-    test->options.on_lost = test_on_lost;
+    test->options.on_lost = options.on_lost != NULL ? options.on_lost : test_on_lost;
     test->options.context = options.context != NULL ? options.context : test;
     test->big = malloc(TEST_BIG_BYTES);
     memset(test->big, 'b', TEST_BIG_BYTES);

@@ -1,0 +1,240 @@
+/* test_front.h: for tests: a front's event streams on real connections, over a database in which every document has the
+ * same version, and which is answered in the loop's next turn.
+ *
+ * Besides those of routes.def the front has these paths, answered "done":
+ *   /change?N      all documents have version N, and the views tell of it: of TEST_ORDER by name, of stock without saying
+ *                  what changed
+ *   /wrong?N       the next N statements fail
+ *   /end           the event streams stop; before the server does
+ * The document of an order or SKU X is {"of":"X","v":N}; there is none of TEST_OTHER_ORDER.
+ * Thread   as test_server.h.
+ */
+#pragma once
+
+#include "core/http/test_server.h"
+
+#include <assert.h>
+
+#include "core/base/timestamp.h"
+#include "core/gateway/loop.h"
+#include "core/gateway/request.h"
+
+#define TEST_ORDER "ord_01ARZ3NDEKTSV4RRFFQ69G5FAV.1"
+#define TEST_OTHER_ORDER "ord_01ARZ3NDEKTSV4RRFFQ69G5FAV.2"
+
+enum { TEST_STATEMENTS_MAX = 128, TEST_PARAMETER_MAX = 16 * 1024 };
+
+/* A statement on its way. */
+struct test_statement {
+    const struct pg_statement *statement;
+    char parameter[TEST_PARAMETER_MAX];
+    pg_result_cb *on_result;
+    void *context;
+};
+
+/* One a program: what the front calls of the database has no context of its own. */
+static struct test_front {
+    struct test_server server;
+    struct config config;
+    struct gateway gateway;
+    struct gateway_loop loop;
+    struct test_statement statements[TEST_STATEMENTS_MAX];
+    size_t statement_count;
+    size_t streams_max;
+    int64_t version, failures_left;
+    int64_t changed_at_us; /* boot time of the last /change */
+    bool is_begun;
+} front;
+
+/* ---- the database ------------------------------------------------------------------------------------------------ */
+
+static void test_start_work(void *context);
+
+static void test_ask(struct pg_pool *pg, const struct pg_statement *statement, const struct str *parameters,
+                     pg_result_cb *on_result, void *context) {
+    (void)pg;
+    assert(front.statement_count < TEST_STATEMENTS_MAX);
+    struct test_statement *at = &front.statements[front.statement_count++];
+    struct str last = parameters[statement->parameter_count - 1];
+    at->statement = statement;
+    at->on_result = on_result;
+    at->context = context;
+    assert(last.len < sizeof at->parameter);
+    snprintf(at->parameter, sizeof at->parameter, "%.*s", STR_ARGS(last));
+    test_start_work(NULL);
+}
+
+static void test_add_row(PGresult *result, const char *first, int64_t second) {
+    char number[32];
+    int row = PQntuples(result);
+    snprintf(number, sizeof number, "%lld", (long long)second);
+    PQsetvalue(result, row, 0, (char *)first, (int)strlen(first));
+    PQsetvalue(result, row, 1, number, (int)strlen(number));
+}
+
+static void test_answer(struct test_statement *asked) {
+    if (front.failures_left > 0) {
+        struct err_info error;
+        front.failures_left--;
+        err_set_retriable(&error, ERR_POSTGRES, "it is away");
+        asked->on_result(asked->context, NULL, &error);
+        return;
+    }
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    PGresAttDesc columns[] = {{.name = "first"}, {.name = "second"}};
+    PQsetResultAttrs(result, 2, columns);
+    char document[128], *rest;
+    if (asked->statement == &view_reached) {
+        char *hash = strtok_r(asked->parameter, "{,}", &rest);
+        for (; hash != NULL; hash = strtok_r(NULL, "{,}", &rest)) {
+            test_add_row(result, hash, front.version);
+        }
+    } else if (strcmp(asked->parameter, TEST_OTHER_ORDER) != 0) {
+        snprintf(document, sizeof document, "{\"of\":\"%.64s\",\"v\":%lld}", asked->parameter,
+                 (long long)front.version);
+        test_add_row(result, document, front.version);
+    }
+    asked->on_result(asked->context, result, NULL);
+    PQclear(result);
+}
+
+static void test_answer_all(void) {
+    static struct test_statement taken[TEST_STATEMENTS_MAX];
+    size_t count = front.statement_count;
+    memcpy(taken, front.statements, count * sizeof *taken);
+    front.statement_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        test_answer(&taken[i]);
+    }
+}
+
+/* ---- the front --------------------------------------------------------------------------------------------------- */
+
+static void test_work(uv_idle_t *idle) {
+    test_answer_all();
+    bool has_more = event_streams_work(&front.loop.event_streams, clock_boot_us());
+    if (!has_more && front.statement_count == 0) {
+        uv_idle_stop(idle);
+    }
+}
+
+static void test_start_work(void *context) {
+    (void)context;
+    uv_idle_start(&front.loop.event_work, test_work);
+}
+
+static void test_on_tick(uv_timer_t *timer) {
+    (void)timer;
+    event_streams_tick(&front.loop.event_streams, clock_boot_us());
+    view_waits_tick(&front.loop.view_waits, clock_boot_us());
+}
+
+static void test_front_begin(void) {
+    struct gateway_loop *loop = &front.loop;
+    front.is_begun = true;
+    front.config.view_wait_ms = 20000;
+    front.gateway.config = &front.config;
+    loop->gateway = &front.gateway;
+    metrics_init(&loop->metrics);
+    uv_idle_init(&front.server.loop, &loop->event_work);
+    uv_timer_init(&front.server.loop, &loop->tick);
+    uv_timer_start(&loop->tick, test_on_tick, OUTCOME_TICK_MS, OUTCOME_TICK_MS);
+    view_waits_init(&loop->view_waits, NULL, test_ask);
+    const struct event_streams_options options = {
+        .ask = test_ask, .streams_max = front.streams_max, .wake = test_start_work};
+    event_streams_init(&loop->event_streams, &options, clock_boot_us());
+}
+
+static void test_change(void) {
+    struct buf notice;
+    buf_init(&notice, VIEW_NOTICE_MAX_BYTES);
+    buf_str(&notice, STR("orders"));
+    bool fits = view_notice_add(&notice, (int64_t)stream_hash(STR(TEST_ORDER), TOPIC_ORDERS));
+    assert(fits);
+    event_streams_moved(&front.loop.event_streams, view_notice_read(buf_text(&notice)));
+    event_streams_moved(&front.loop.event_streams, view_notice_read(STR("stock")));
+    view_waits_moved(&front.loop.view_waits, STR("orders"));
+    buf_release(&notice);
+    front.changed_at_us = clock_boot_us();
+}
+
+static void test_front_end(void) {
+    event_streams_stop(&front.loop.event_streams);
+    test_answer_all();
+    event_streams_release(&front.loop.event_streams);
+    metrics_release(&front.loop.metrics);
+    uv_close((uv_handle_t *)&front.loop.event_work, NULL);
+    uv_close((uv_handle_t *)&front.loop.tick, NULL);
+}
+
+static void test_front_request(void *context, struct http_exchange *exchange) {
+    (void)context;
+    if (!front.is_begun) {
+        test_front_begin();
+    }
+    if (str_equal(exchange->path, STR("/change"))) {
+        (void)!int64_read(exchange->query, &front.version);
+        test_change();
+    } else if (str_equal(exchange->path, STR("/wrong"))) {
+        (void)!int64_read(exchange->query, &front.failures_left);
+    } else if (str_equal(exchange->path, STR("/end"))) {
+        test_front_end();
+    } else {
+        request_received(&front.loop, exchange);
+        return;
+    }
+    http_answer(exchange, 200, "text/plain", STR("done"));
+}
+
+static void test_front_lost(void *context, struct http_exchange *exchange) {
+    (void)context;
+    request_lost(&front.loop, exchange);
+}
+
+/* The documents have version 1. */
+static inline void test_front_start(size_t streams_max, size_t connections_max) {
+    front = (struct test_front){.gateway.secret = {{7}}, .streams_max = streams_max, .version = 1};
+    test_server_start(&front.server, (struct http_server_options){.on_request = test_front_request,
+                                                                  .on_lost = test_front_lost,
+                                                                  .connections_max = connections_max});
+}
+
+/* ---- the clients ------------------------------------------------------------------------------------------------- */
+
+/* A request line, and fields that each end in CR LF. */
+static inline void test_ask_for(int fd, const char *request_line, const char *fields) {
+    struct buf text;
+    buf_init(&text, 16 * 1024);
+    buf_printf(&text, "%s HTTP/1.1\r\nHost: a\r\n%s\r\n", request_line, fields);
+    test_send(fd, buf_text(&text));
+    buf_release(&text);
+}
+
+/* One request on a connection of its own, and all that is answered. */
+static inline void test_converse(const char *request_line, const char *fields, struct buf *reply) {
+    int fd = test_connect(&front.server);
+    buf_clear(reply);
+    test_ask_for(fd, request_line, fields);
+    shutdown(fd, SHUT_WR); /* so no stream stays open */
+    test_read_to_end(fd, reply);
+    close(fd);
+}
+
+/* One of the front's own paths. */
+static inline void test_tell(const char *path_and_query) {
+    struct buf reply;
+    char line[64];
+    buf_init(&reply, TEST_REPLY_MAX);
+    snprintf(line, sizeof line, "GET %s", path_and_query);
+    test_converse(line, "", &reply);
+    assert_true(test_holds(&reply, "\r\n\r\ndone"));
+    buf_release(&reply);
+}
+
+/* Stops both; the front's streams first when that is not done yet. */
+static inline void test_front_stop(void) {
+    if (front.is_begun) {
+        test_tell("/end");
+    }
+    test_server_stop(&front.server);
+}
