@@ -4,6 +4,7 @@ import re
 
 import jsonschema
 import pytest
+from harness.event_stream import EventStream
 from harness.shop import Shop, euros
 
 
@@ -17,16 +18,16 @@ class Described:
         ]
         self.seen = set()
 
-    def check(self, answer):
+    def check(self, answer, event=None):
+        """`event` is the document of an event, when the answer is a stream of them."""
         method = answer.request.method.lower()
         path = next(path for pattern, path in self.paths if pattern.match(answer.request.url.path))
         responses = self.document["paths"][path][method]["responses"]
         said = responses.get(str(answer.status_code), responses["default"])
         media_type = answer.headers["content-type"].split(";")[0]
         schema = said["content"][media_type]["schema"]
-        jsonschema.validate(
-            answer.json(), schema | {"components": self.document["components"]}, jsonschema.Draft202012Validator
-        )
+        schema = schema.get("x-event-data", schema) | {"components": self.document["components"]}
+        jsonschema.validate(answer.json() if event is None else event, schema, jsonschema.Draft202012Validator)
         self.seen.add((method, path, answer.status_code))
 
 
@@ -93,6 +94,9 @@ def test_every_answer_is_as_it_is_described(daybook, client, described):
     client.expect(200, client.get(f"/v1/payments/{payment}"))
     client.expect(200, client.get("/v1/stock/api-tea"))
     client.expect(200, client.get("/v1/stock/api-tea/movements?limit=2"))
+    for path in (f"/v1/orders/{order['id']}/stream", "/v1/stock/api-tea/stream"):
+        with EventStream(daybook.url, path) as stream:
+            described.check(stream.response, stream.next().json())
 
     # What goes wrong, and what takes longer.
     client.expect(409, shop.check_out(shop.cart(("api-tea", 100))["id"]))

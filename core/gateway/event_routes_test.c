@@ -164,6 +164,27 @@ static void past_the_bound_it_is_refused_until_one_leaves(void **state) {
     }
 }
 
+static void a_client_that_leaves_before_its_stream_is_open_is_forgotten(void **state) {
+    (void)state;
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    test_tell("/hold?1");
+    for (int i = 0; i < STREAMS_MAX; i++) {
+        int fd = listen_to(FOLLOW_ORDER, "");
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        do {
+            test_converse("GET /readers", "", &reply);
+        } while (!test_holds(&reply, "1 readers"));
+        close(fd);
+        do {
+            test_converse("GET /readers", "", &reply);
+        } while (!test_holds(&reply, "0 readers"));
+    }
+    test_tell("/hold?0");
+    int fd = listen_to(FOLLOW_ORDER, "");
+    test_read_until(fd, &reply, EVENT(1), 1);
+    close(fd);
+}
+
 static void head_opens_nothing(void **state) {
     (void)state;
     for (int i = 0; i < 2 * STREAMS_MAX; i++) {
@@ -195,6 +216,7 @@ int main(void) {
         TEST(without_a_database_it_is_refused_and_an_open_one_goes_on_later),
         TEST(it_begins_when_the_view_has_seen_what_the_client_wrote),
         TEST(past_the_bound_it_is_refused_until_one_leaves),
+        TEST(a_client_that_leaves_before_its_stream_is_open_is_forgotten),
         TEST(head_opens_nothing),
         cmocka_unit_test_setup(a_front_that_stops_ends_its_streams_with_a_word, start),
     };

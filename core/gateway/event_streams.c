@@ -386,8 +386,7 @@ static void on_reached(void *context, const PGresult *result, const struct err_i
     struct event_view *view = context;
     view->is_asking = false;
     if (error != NULL) {
-        view->next_slot = 0; /* the next one begins anew */
-        return;
+        return; /* the next one begins anew */
     }
     for (int row = 0; row < PQntuples(result); row++) {
         int64_t hash, reached;
@@ -505,9 +504,10 @@ static void end_reader(struct event_reader *reader) {
 
 /* Who is told may take others along, whose requests stand behind his: so always whoever is the first then. */
 void event_streams_stop(struct event_streams *streams) {
+    struct deadline *first;
     streams->is_stopping = true;
-    while (streams->heartbeats.first != NULL) {
-        end_reader(CONTAINER_OF(streams->heartbeats.first, struct event_reader, heartbeat));
+    while ((first = deadline_take_due(&streams->heartbeats, UINT64_MAX)) != NULL) {
+        end_reader(CONTAINER_OF(first, struct event_reader, heartbeat));
     }
 }
 

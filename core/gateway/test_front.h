@@ -2,9 +2,11 @@
  * same version, and which is answered in the loop's next turn.
  *
  * Besides those of routes.def the front has these paths, answered "done":
- *   /change?N      all documents have version N, and the views tell of it: of TEST_ORDER by name, of stock without saying
- *                  what changed
+ *   /change?N      all documents have version N, and the views tell of it: of TEST_ORDER by name, of stock without
+ *                  saying what changed
  *   /wrong?N       the next N statements fail
+ *   /hold?N        1: no statement is answered until it is 0
+ *   /readers       answered "N readers": those of event streams, opening ones too
  *   /end           the event streams stop; before the server does
  * The document of an order or SKU X is {"of":"X","v":N}; there is none of TEST_OTHER_ORDER.
  * Thread   as test_server.h.
@@ -43,7 +45,7 @@ static struct test_front {
     size_t streams_max;
     int64_t version, failures_left;
     int64_t changed_at_us; /* boot time of the last /change */
-    bool is_begun;
+    bool is_begun, holds;
 } front;
 
 /* ---- the database ------------------------------------------------------------------------------------------------ */
@@ -100,9 +102,9 @@ static void test_answer(struct test_statement *asked) {
 
 static void test_answer_all(void) {
     static struct test_statement taken[TEST_STATEMENTS_MAX];
-    size_t count = front.statement_count;
+    size_t count = front.holds ? 0 : front.statement_count;
     memcpy(taken, front.statements, count * sizeof *taken);
-    front.statement_count = 0;
+    front.statement_count -= count;
     for (size_t i = 0; i < count; i++) {
         test_answer(&taken[i]);
     }
@@ -113,7 +115,7 @@ static void test_answer_all(void) {
 static void test_work(uv_idle_t *idle) {
     test_answer_all();
     bool has_more = event_streams_work(&front.loop.event_streams, clock_boot_us());
-    if (!has_more && front.statement_count == 0) {
+    if (!has_more && (front.statement_count == 0 || front.holds)) {
         uv_idle_stop(idle);
     }
 }
@@ -160,6 +162,7 @@ static void test_change(void) {
 
 static void test_front_end(void) {
     event_streams_stop(&front.loop.event_streams);
+    front.holds = false;
     test_answer_all();
     event_streams_release(&front.loop.event_streams);
     metrics_release(&front.loop.metrics);
@@ -177,8 +180,16 @@ static void test_front_request(void *context, struct http_exchange *exchange) {
         test_change();
     } else if (str_equal(exchange->path, STR("/wrong"))) {
         (void)!int64_read(exchange->query, &front.failures_left);
+    } else if (str_equal(exchange->path, STR("/hold"))) {
+        front.holds = str_equal(exchange->query, STR("1"));
+        test_start_work(NULL);
     } else if (str_equal(exchange->path, STR("/end"))) {
         test_front_end();
+    } else if (str_equal(exchange->path, STR("/readers"))) {
+        char text[32];
+        snprintf(text, sizeof text, "%zu readers", front.loop.event_streams.reader_count);
+        http_answer(exchange, 200, "text/plain", str_of_cstr(text));
+        return;
     } else {
         request_received(&front.loop, exchange);
         return;

@@ -50,8 +50,8 @@ struct connection {
 /* Accepts what waits at the listener. */
 void connection_accept(struct http_server *server);
 
-/* Puts the answer in its place and frees the exchange; on a lost connection it only frees. What goes on as a stream stays
- * until its turn comes. */
+/* Puts the answer in its place and frees the exchange; on a lost connection it only frees. What goes on as a stream
+ * stays until its turn comes. */
 void connection_answer(struct exchange *exchange, int status, const char *content_type, struct str body);
 
 /* It is looked at when the loop's turn ends. */

@@ -92,6 +92,10 @@ class Round:
             self.note("10,000 shoppers connected, each acting every 5 s: p99", crowd["p99"])
             self.note("10,000 shoppers: errors", crowd["errors"])
             self.note("10,000 shoppers: memory for each connection", crowd["kib"])
+        if self.wanted("5,000 clients follow one SKU: a change is told, p99"):
+            followed = figures.followers()
+            self.note("5,000 clients follow one SKU: a change is told, p99", followed["p99"])
+            self.note("5,000 clients follow: memory for each", followed["kib"])
         self.measure("search over 92,331 products: p99", figures.search)
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 import httpx
 
 from harness.daybook import BINARY, Daybook, metrics_of
+from harness.event_crowd import follow
 from harness.ports import free_port
 from harness.processes import Process, clean_environment
+from harness.shop import Shop
 from harness.sql import Sql
 from harness.waiting import wait_until
 from retail import dataset, prepare
@@ -26,6 +28,7 @@ CARTS_PER_SECOND = 6000  # made ahead for each second of checkouts: more than ca
 BACKLOG_CARTS = 1000
 REBUILT_VIEW = "orders"
 CROWD, CROWD_ACTS_EVERY_S, CROWD_S = 10_000, 5, 40
+FOLLOWERS, FOLLOWED_S, CHANGES_PER_S = 5_000, 20, 5
 OPEN_CARTS = 100_000
 SEARCHES = 1000
 
@@ -223,6 +226,16 @@ class Figures:
             "errors": refused,
             "kib": (seen.mib - before_mib) * 1024 / CROWD,
         }
+
+    def followers(self) -> dict:
+        """So many clients told of each change of one SKU's stock; the time is from the request for the change on."""
+        with self.daybook.client() as client, Sampler(self.daybook) as seen:
+            shop = Shop(client)
+            shop.sells("followed", 100, 10)
+            before_mib = self.daybook.service.memory_mib()
+            found = follow(self.daybook, shop, ["followed"], FOLLOWERS, FOLLOWED_S, CHANGES_PER_S)
+        assert found["lost"] == found["missed"] == 0, found
+        return {"p99": found["asked_p99"] * 1000, "kib": max(0, seen.mib - before_mib) * 1024 / FOLLOWERS}
 
     def open_carts(self) -> float:
         """Bytes that the service has grown by for each open cart, when its buffers have their size."""
