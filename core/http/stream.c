@@ -69,8 +69,8 @@ void http_stream_cut(struct http_stream *stream) {
     connection_abort(connection);
 }
 
-/* The kernel takes no more than a little ahead of the reader, or a stopped one would cost megabytes and be told what was
- * true long ago; and it ends a connection whose machine vanished, where its default is a quarter of an hour. */
+/* The kernel takes no more than a little ahead of the reader, or a stopped one would cost megabytes, and be told what
+ * was true long ago; and it ends a connection whose machine vanished, where its default is a quarter of an hour. */
 void http_stream_opened(struct http_stream *stream) {
     struct connection *connection = stream->connection;
     int socket_bytes = STREAM_SOCKET_BYTES;

@@ -1,4 +1,4 @@
-/* stream.h: an answer that stays open: its head at once, its body in parts, until the application or the client ends it.
+/* stream.h: an answer that stays open: its head at once, its body in parts, until the application or client ends it.
  *
  * Promise  on_room tells that all that was sent so far has been taken by the socket, so an application need never have
  *          more than one part under way. A stream ends once: by http_stream_end, http_stream_cut, or on_lost.
@@ -35,8 +35,8 @@ struct http_stream {
     bool has_unsent;
 };
 
-/* Answers, as http_answer does, with a body that goes on. False when there is none to send: the request was HEAD, or its
- * client is gone; the stream is then not open. The exchange is gone either way. */
+/* Answers, as http_answer does, with a body that goes on. False when there is none to send: the request was HEAD, or
+ * its client is gone; the stream is then not open. The exchange is gone either way. */
 MUST_CHECK bool http_stream_begin(struct http_exchange *exchange, int status, const char *content_type,
                                   struct http_stream *stream);
 

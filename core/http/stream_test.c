@@ -1,7 +1,7 @@
 /* stream_test.c: answers that stay open, on a real server.
  *
  * The application's further paths:
- *   /events        stays open; its first part is "first". With a query, parts of so many bytes are sent as there is room
+ *   /events        stays open; its first part is "first". ?N: parts of N bytes are sent as there is room
  *   /say?TEXT      sends TEXT to all that are open
  *   /flood         sends them more than may wait, whether they have room or not
  *   /end  /cut     ends or cuts them
