@@ -44,6 +44,7 @@ def test_a_purchase_and_its_queries(client):
     for path in (
         "products", f"products/{product}", "variants/ASAN", "stock/ASAN", "stock/ASAN/movements", "orders?sku=ASAN",
         f"orders/{order['id']}", f"orders/{order['id']}/history?as_of=2", f"carts/{order['cart']}", f"payments/{payment}",
+        f"products/{product}?as_of=1", f"products/{product}?as_of=2100-01-01T00:00:00Z", "stock/ASAN?as_of=2",
     ):  # fmt: skip
         client.expect(200, client.get(f"/v1/{path}"))
     for path in ("/openapi.json", "/metrics", "/registry/subjects"):

@@ -97,6 +97,8 @@ def test_every_answer_is_as_it_is_described(daybook, client, described):
     for path in (f"/v1/orders/{order['id']}/stream", "/v1/stock/api-tea/stream"):
         with EventStream(daybook.url, path) as stream:
             described.check(stream.response, stream.next().json())
+    client.expect(200, client.get("/v1/stock/api-tea?as_of=2"))
+    client.expect(200, client.get(f"/v1/products/{product}?as_of=2"))
 
     # What goes wrong, and what takes longer.
     client.expect(409, shop.check_out(shop.cart(("api-tea", 100))["id"]))

@@ -45,6 +45,10 @@ static const struct parameter parameters[] = {
     {"from", ORDERS, TIME, "Orders placed at this time or later."},
     {"to", ORDERS, TIME, "Orders placed before this time."},
     {"sort", ORDERS, NULL, "-placed_at when absent: the newest first. total is in minor units. A - reverses."},
+    {"as_of", "/v1/products/{product}", TEXT(64),
+     "A version or a time: the product as it stood then; `as_of` in the answer says which version that is."},
+    {"as_of", "/v1/stock/{sku}", TEXT(64),
+     "A version or a time: the stock as it stood then; `as_of` in the answer says which version that is."},
     {"as_of", "/v1/orders/{order}/history", TEXT(64),
      "A version or a time: the history ends there, and the answer has the order as it stood."},
 };

@@ -6,7 +6,9 @@
 #include "core/base/logger.h"
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
-#include "core/domain/aggregate.h"
+#include "core/domain/product/product.h"
+#include "core/domain/sku/sku.h"
+#include "core/gateway/as_of.h"
 #include "core/gateway/event_json.h"
 #include "core/gateway/loop.h"
 #include "core/gateway/query_run.h"
@@ -16,10 +18,12 @@
 #include "projections/orders/document.h"
 #include "projections/orders/query.h"
 #include "projections/payments/query.h"
+#include "projections/products/document.h"
 #include "projections/products/query.h"
+#include "projections/stock/document.h"
 #include "projections/stock/query.h"
 
-enum { HISTORY_BODY_MAX_BYTES = 32 * 1024 * 1024 };
+enum { HISTORY_BODY_MAX_BYTES = 32 * 1024 * 1024, COLUMN_OCCURRED_AT = 2 };
 
 static const char *const products_view[] = {"products", NULL};
 static const char *const variant_views[] = {"products", "stock", NULL};
@@ -30,38 +34,6 @@ static const char *const payments_view[] = {"payments", NULL};
 
 /* ---- by id --------------------------------------------------------------------------------------------------------
  */
-
-/* Whether If-None-Match names the ETag (weak comparison, RFC 9110, 13.1.2). */
-static bool is_not_modified(struct request *request, struct str etag) {
-    struct str rest = http_request_field(request->exchange, "if-none-match");
-    if (str_equal(rest, STR("*"))) {
-        return true;
-    }
-    while (!str_is_empty(rest)) {
-        struct str item = str_first(rest, str_find(rest, ','));
-        rest = str_from(rest, item.len + 1);
-        while (item.len > 0 && item.data[0] == ' ') {
-            item = str_from(item, 1);
-        }
-        if (str_starts_with(item, STR("W/"))) {
-            item = str_from(item, 2);
-        }
-        if (str_equal(item, etag)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void answer_document(struct request *request, struct str version, struct str document) {
-    struct str etag = arena_printf(request_arena(request), "\"%.*s\"", STR_ARGS(version));
-    http_answer_field(request->exchange, "ETag", etag);
-    if (is_not_modified(request, etag)) {
-        request_answer(request, 304, NULL, (struct str){0});
-    } else {
-        request_answer_json(request, 200, document);
-    }
-}
 
 static void on_document(struct query_run *run, const PGresult *result) {
     struct request *request = run->request;
@@ -80,7 +52,7 @@ static void on_document(struct query_run *run, const PGresult *result) {
     if (int64_read(version, &number)) {
         page_cache_keep(&request->loop->pages, &run->page, number, document);
     }
-    answer_document(request, version, document);
+    query_run_answer_document(request, version, document);
 }
 
 /* What stands at an id. */
@@ -89,8 +61,9 @@ struct by_id {
     const char *const *views; /* that the statement reads */
     const struct pg_statement *statement;
     const char *unknown_code;
-    bool has_etag;        /* then it is the document of one stream */
-    enum log_topic topic; /* of that stream */
+    bool has_etag;                  /* then it is the document of one stream */
+    enum log_topic topic;           /* of that stream */
+    const struct as_of_thing *past; /* NULL: it cannot be asked how it stood */
 };
 
 /* The version that If-None-Match says the client has, when it names one; else 0. */
@@ -108,7 +81,8 @@ static bool answer_from_page(struct query_run *run) {
     const struct lru_entry *page =
         page_cache_find(&request->loop->pages, &run->page, &run->position, version_seen(request));
     if (page != NULL) {
-        answer_document(request, arena_printf(request_arena(request), "%lld", (long long)page->version), page->value);
+        query_run_answer_document(request, arena_printf(request_arena(request), "%lld", (long long)page->version),
+                                  page->value);
     }
     return page != NULL;
 }
@@ -116,10 +90,20 @@ static bool answer_from_page(struct query_run *run) {
 static void answer_by_id(struct request *request, const struct by_id *what) {
     struct query_run *run = query_run_create(request, what->statement);
     struct str stream;
+    struct problem problem;
+    struct as_of as_of = {0};
     run->on_rows = on_document;
     run->unknown_code = what->unknown_code;
     run->has_etag = what->has_etag;
     if (!query_run_take_id(request, what->parameter, &run->parameters[0], &stream)) {
+        return;
+    }
+    if (what->past != NULL && !as_of_read(request->exchange, &as_of, &problem)) {
+        request_problem(request, &problem);
+        return;
+    }
+    if (as_of_is_given(&as_of)) {
+        as_of_answer(request, what->past, stream, &as_of);
         return;
     }
     if (what->has_etag) {
@@ -129,15 +113,30 @@ static void answer_by_id(struct request *request, const struct by_id *what) {
     query_run_start(run, what->views);
 }
 
+static void write_product(struct buf *out, struct str stream, int64_t version, const void *state) {
+    product_document(out, stream, version, state);
+}
+
+static const struct as_of_thing past_product = {
+    .aggregate = &product_aggregate,
+    .views = products_view,
+    .at_version = &product_at_version,
+    .at_time = &product_at_time,
+    .began = &product_began,
+    .unknown_code = "unknown_product",
+    .write = write_product,
+};
+
 void query_product(struct request *request) {
-    static const struct by_id product = {"product",         products_view, &product_by_id,
-                                         "unknown_product", true,          TOPIC_CATALOG};
+    static const struct by_id product = {"product", products_view, &product_by_id, "unknown_product",
+                                         true,      TOPIC_CATALOG, &past_product};
     answer_by_id(request, &product);
 }
 
 /* Its availability changes without its product's version: no ETag. */
 void query_variant(struct request *request) {
-    static const struct by_id variant = {"sku", variant_views, &variant_by_sku, "unknown_sku", false, TOPIC_CATALOG};
+    static const struct by_id variant = {"sku",         variant_views, &variant_by_sku, "unknown_sku", false,
+                                         TOPIC_CATALOG, NULL};
     answer_by_id(request, &variant);
 }
 
@@ -150,29 +149,48 @@ void query_barcode(struct request *request) {
     query_run_start(run, variant_views);
 }
 
+static void write_stock(struct buf *out, struct str stream, int64_t version, const void *state) {
+    stock_document(out, stream, version, state);
+}
+
+static const struct as_of_thing past_stock = {
+    .aggregate = &sku_aggregate,
+    .views = stock_view,
+    .at_version = &stock_at_version,
+    .at_time = &stock_at_time,
+    .began = &stock_began,
+    .unknown_code = "unknown_sku",
+    .write = write_stock,
+};
+
 void query_stock(struct request *request) {
-    static const struct by_id stock = {"sku", stock_view, &stock_by_sku, "unknown_sku", true, TOPIC_STOCK};
+    static const struct by_id stock = {"sku", stock_view, &stock_by_sku, "unknown_sku", true, TOPIC_STOCK, &past_stock};
     answer_by_id(request, &stock);
 }
 
 void query_cart(struct request *request) {
-    static const struct by_id cart = {"cart", carts_view, &cart_by_id, "unknown_cart", true, TOPIC_CARTS};
+    static const struct by_id cart = {"cart", carts_view, &cart_by_id, "unknown_cart", true, TOPIC_CARTS, NULL};
     answer_by_id(request, &cart);
 }
 
 void query_order(struct request *request) {
-    static const struct by_id order = {"order", orders_view, &order_by_id, "unknown_order", true, TOPIC_ORDERS};
+    static const struct by_id order = {"order", orders_view, &order_by_id, "unknown_order", true, TOPIC_ORDERS, NULL};
     answer_by_id(request, &order);
 }
 
 void query_payment(struct request *request) {
-    static const struct by_id payment = {"payment",         payments_view, &payment_by_id,
-                                         "unknown_payment", true,          TOPIC_PAYMENTS};
+    static const struct by_id payment = {"payment",      payments_view, &payment_by_id, "unknown_payment", true,
+                                         TOPIC_PAYMENTS, NULL};
     answer_by_id(request, &payment);
 }
 
 /* ---- history ------------------------------------------------------------------------------------------------------
  */
+
+struct history_run {
+    struct query_run run; /* first: on_rows is given its address */
+    struct as_of as_of;
+};
 
 /* One row of the history, evolved into the state. */
 static bool evolve_row(struct arena *arena, const struct aggregate *aggregate, void *state, struct str document) {
@@ -208,14 +226,16 @@ static bool write_order_as_of(struct query_run *run, const PGresult *result, str
 
 static void on_history(struct query_run *run, const PGresult *result) {
     struct request *request = run->request;
-    if (PQntuples(result) == 0) {
-        request_refuse(request, 404, "unknown_order", "There is no such order, or there was none yet at that time.");
+    const struct history_run *history = (const struct history_run *)run;
+    int rows = PQntuples(result);
+    if (rows == 0) {
+        as_of_refuse(run, &order_began, run->parameters[0], &history->as_of);
         return;
     }
     struct buf body;
     buf_init(&body, HISTORY_BODY_MAX_BYTES);
     buf_byte(&body, '{');
-    if (run->has_as_of) {
+    if (as_of_is_given(&history->as_of)) {
         buf_str(&body, STR("\"order\":"));
         if (!write_order_as_of(run, result, &body)) {
             log_line(LOG_ERROR, "gateway", "an order's history cannot be read back",
@@ -223,8 +243,10 @@ static void on_history(struct query_run *run, const PGresult *result) {
             buf_str(&body, STR("null"));
         }
         buf_byte(&body, ',');
+        as_of_write(&body, rows, pg_value(result, rows - 1, COLUMN_OCCURRED_AT));
+        buf_byte(&body, ',');
     }
-    query_run_write_items(&body, result, PQntuples(result));
+    query_run_write_items(&body, result, rows);
     buf_str(&body, STR(",\"next_cursor\":null}"));
     if (buf_ok(&body)) {
         request_answer_json(request, 200, buf_text(&body));
@@ -235,33 +257,21 @@ static void on_history(struct query_run *run, const PGresult *result) {
     buf_release(&body);
 }
 
-/* as_of is a version or a time. */
-static bool take_as_of(struct query_run *run, struct problem *ret_problem) {
-    struct http_exchange *exchange = run->request->exchange;
-    struct str text;
-    int64_t version;
-    if (!query_string_text(exchange, "as_of", 64, &text, ret_problem)) {
-        return false;
-    }
-    run->has_as_of = text.data != NULL;
-    if (run->has_as_of && int64_read(text, &version)) {
-        run->parameters[1] = text;
-        return version >= 1 ||
-               query_string_refuse(exchange, "as_of", "a version of at least 1, or a time", ret_problem);
-    }
-    return query_string_time(exchange, "as_of", &run->parameters[2], ret_problem);
-}
-
 void query_order_history(struct request *request) {
-    struct query_run *run = query_run_create(request, &order_history);
+    struct history_run *history = arena_alloc(request_arena(request), sizeof *history);
+    struct query_run *run = &history->run;
     struct problem problem;
+    query_run_init(run, request, &order_history);
     if (!query_run_take_id(request, "order", &run->parameters[0], NULL)) {
         return;
     }
-    if (!take_as_of(run, &problem)) {
+    if (!as_of_read(request->exchange, &history->as_of, &problem)) {
         request_problem(request, &problem);
         return;
     }
+    run->parameters[1] = history->as_of.version;
+    run->parameters[2] = history->as_of.time;
+    run->unknown_code = "unknown_order";
     run->on_rows = on_history;
     query_run_start(run, orders_view);
 }

@@ -31,7 +31,6 @@ struct query_run {
     const char *unknown_code;
     bool has_etag;
     struct page_question page; /* with an ETag */
-    bool has_as_of;            /* of a history */
 };
 
 struct query_run *query_run_create(struct request *request, const struct pg_statement *statement);
@@ -51,3 +50,6 @@ void query_run_write_items(struct buf *body, const PGresult *result, int count);
  * stream, which may be NULL. When it is refused, the request is answered. */
 MUST_CHECK bool query_run_take_id(struct request *request, const char *name, struct str *ret_id,
                                   struct str *ret_stream);
+
+/* The document of one stream at a version, which is its ETag; 304 to whom has that. */
+void query_run_answer_document(struct request *request, struct str version, struct str document);

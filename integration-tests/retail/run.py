@@ -132,6 +132,8 @@ def main() -> None:
             year_s, (serve_mib, cached_mib) = time.monotonic() - began, memory_mib(daybook.service.pid)
             step("comparing with the data set")
             compare(daybook, arguments.sample, KEPT / "unsold.tsv")
+            step("asking how things stood")
+            run(sys.executable, HERE / "past.py", "--url", daybook.url, "--postgres", daybook.sql.connection_string)
             step("verifying the log")
             run(BINARY, "verify", env=clean_environment(daybook.environment()))
             step("rebuilding the views and comparing them with the live ones")

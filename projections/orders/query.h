@@ -10,5 +10,8 @@
 extern const struct pg_statement order_by_id;
 
 /* The order's events, oldest first: document ({stream, version, occurred_at, type, actor, command_id, causation_id,
- * hash, event}), version. $1 id, $2 up to this version, $3 up to this time (RFC 3339) */
+ * hash, event}), version, time. $1 id, $2 up to this version, $3 up to this time (RFC 3339) */
 extern const struct pg_statement order_history;
+
+/* $1 id: the time of its first event, RFC 3339. */
+extern const struct pg_statement order_began;

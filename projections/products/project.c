@@ -4,11 +4,11 @@
 #include "gen/json.h"
 #include "projections/products/document.h"
 #include "projections/products/found_by.h"
-#include "projections/runtime/view.h"
+#include "projections/runtime/history.h"
 
 EMBED_TEXT(products_sql, "projections/products/view.sql");
 
-enum { PRODUCTS, VARIANTS };
+enum { PRODUCTS, VARIANTS, HISTORY };
 
 /* A tsvector has at most 1 MiB; 100 variants' attributes could be longer. What comes after this is not searched. */
 enum { KEYWORDS_MAX_BYTES = 32 * 1024 };
@@ -152,6 +152,7 @@ static void put_variant(struct view_batch *batch, struct arena *arena, const str
 static void project(struct view_batch *batch, struct arena *arena, const struct event *event, const void *state,
                     bool last) {
     const struct product_state *product = state;
+    history_put(batch, HISTORY, arena, event, state);
     if (event->type == EVENT_VARIANT_REMOVED) {
         view_delete(batch, VARIANTS,
                     (struct view_value[]){view_text(event->as.variant_removed.sku), view_text(event->meta.stream)});
@@ -167,7 +168,7 @@ static void project(struct view_batch *batch, struct arena *arena, const struct 
 const struct view products_view = {
     .name = "products",
     .sql = products_sql,
-    .format = 2,
+    .format = 3,
     .families = {"catalog"},
     .tables = {[PRODUCTS] = {.name = "products",
                              .columns = {{"id", VIEW_TEXT, .key = true},
@@ -194,8 +195,9 @@ const struct view products_view = {
                                          {"attributes", VIEW_JSON},
                                          {"found_by", VIEW_TEXT_ARRAY},
                                          {"version", VIEW_BIGINT}},
-                             .column_count = 10}},
-    .table_count = 2,
+                             .column_count = 10},
+               [HISTORY] = HISTORY_TABLE},
+    .table_count = 3,
     .fold = &product_aggregate,
     .project = project,
 };

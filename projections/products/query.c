@@ -1,8 +1,28 @@
 #include "projections/products/query.h"
 
+#include "projections/runtime/standing.h"
+
 const struct pg_statement product_by_id = {
     .name = "product_by_id",
     .sql = "SELECT document, version FROM products.products WHERE id = $1::text",
+    .parameter_count = 1,
+};
+
+const struct pg_statement product_at_version = {
+    .name = "product_at_version",
+    .sql = STANDING_AT_VERSION("products.history"),
+    .parameter_count = 2,
+};
+
+const struct pg_statement product_at_time = {
+    .name = "product_at_time",
+    .sql = STANDING_AT_TIME("products.history"),
+    .parameter_count = 2,
+};
+
+const struct pg_statement product_began = {
+    .name = "product_began",
+    .sql = STANDING_BEGAN("products.history"),
     .parameter_count = 1,
 };
 

@@ -12,6 +12,9 @@
 /* $1 id */
 extern const struct pg_statement product_by_id;
 
+/* How it stood, as projections/runtime/standing.h has it. $1 stream, $2 version or time; product_began: $1 stream. */
+extern const struct pg_statement product_at_version, product_at_time, product_began;
+
 /* $1 SKU: the variant with its product, status (on_sale, not_on_sale) and what is available. */
 extern const struct pg_statement variant_by_sku;
 

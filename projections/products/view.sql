@@ -51,3 +51,15 @@ CREATE INDEX variants_product ON variants (product);
 CREATE INDEX variants_price ON variants (price_minor) WHERE on_sale;
 CREATE INDEX variants_found ON variants USING gin (found_by) WITH (gin_pending_list_limit = 1024) WHERE on_sale;
 CREATE INDEX variants_barcode ON variants (barcode) WHERE barcode IS NOT NULL;
+
+-- How each product stood, a row an event: the state after it or its record, whichever is shorter; every 32nd version, the
+-- marks, has its state (projections/runtime/history.h, HISTORY_STEP).
+CREATE TABLE history (
+    stream text,
+    version bigint,
+    occurred_at timestamptz NOT NULL,
+    state bytea,
+    record bytea,
+    PRIMARY KEY (stream, version)
+);
+CREATE INDEX history_marks ON history (stream, occurred_at, version) WHERE version % 32 = 0;

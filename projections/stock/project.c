@@ -1,14 +1,14 @@
-/* project.c: stock levels and the ledger of movements, from the events of SKUs. */
+/* project.c: stock levels, the ledger of movements and the history, from the events of SKUs. */
 #include "core/base/embed.h"
 #include "core/domain/ids.h"
 #include "core/domain/sku/sku.h"
 #include "gen/codec.h"
-#include "projections/runtime/view.h"
+#include "projections/runtime/history.h"
 #include "projections/stock/document.h"
 
 EMBED_TEXT(stock_sql, "projections/stock/view.sql");
 
-enum { STOCK, MOVEMENTS };
+enum { STOCK, MOVEMENTS, HISTORY };
 
 struct movement {
     struct str location;
@@ -136,6 +136,7 @@ static void put_stock(struct view_batch *batch, struct arena *arena, const struc
 static void project(struct view_batch *batch, struct arena *arena, const struct event *event, const void *state,
                     bool last) {
     put_movements(batch, event);
+    history_put(batch, HISTORY, arena, event, state);
     if (last) {
         put_stock(batch, arena, event, state);
     }
@@ -144,7 +145,7 @@ static void project(struct view_batch *batch, struct arena *arena, const struct 
 const struct view stock_view = {
     .name = "stock",
     .sql = stock_sql,
-    .format = 1,
+    .format = 2,
     .families = {"stock"},
     .tables = {[STOCK] = {.name = "stock",
                           .columns = {{"sku", VIEW_TEXT, .key = true},
@@ -171,8 +172,9 @@ const struct view stock_view = {
                                           {"causation_id", VIEW_TEXT},
                                           {"event_id", VIEW_TEXT}},
                               .column_count = 14,
-                              .append_only = true}},
-    .table_count = 2,
+                              .append_only = true},
+               [HISTORY] = HISTORY_TABLE},
+    .table_count = 3,
     .fold = &sku_aggregate,
     .project = project,
 };

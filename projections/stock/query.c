@@ -1,8 +1,28 @@
 #include "projections/stock/query.h"
 
+#include "projections/runtime/standing.h"
+
 const struct pg_statement stock_by_sku = {
     .name = "stock_by_sku",
     .sql = "SELECT document, version FROM stock.stock WHERE sku = $1::text",
+    .parameter_count = 1,
+};
+
+const struct pg_statement stock_at_version = {
+    .name = "stock_at_version",
+    .sql = STANDING_AT_VERSION("stock.history"),
+    .parameter_count = 2,
+};
+
+const struct pg_statement stock_at_time = {
+    .name = "stock_at_time",
+    .sql = STANDING_AT_TIME("stock.history"),
+    .parameter_count = 2,
+};
+
+const struct pg_statement stock_began = {
+    .name = "stock_began",
+    .sql = STANDING_BEGAN("stock.history"),
     .parameter_count = 1,
 };
 

@@ -28,3 +28,15 @@ CREATE TABLE movements (
     event_id text NOT NULL,
     PRIMARY KEY (sku, version, location)
 );
+
+-- How each SKU stood, a row an event: the state after it or its record, whichever is shorter; every 32nd version, the
+-- marks, has its state (projections/runtime/history.h, HISTORY_STEP).
+CREATE TABLE history (
+    stream text,
+    version bigint,
+    occurred_at timestamptz NOT NULL,
+    state bytea,
+    record bytea,
+    PRIMARY KEY (stream, version)
+);
+CREATE INDEX history_marks ON history (stream, occurred_at, version) WHERE version % 32 = 0;
