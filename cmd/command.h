@@ -18,5 +18,6 @@ struct command_line {
     int (*run)(const struct config *config, int argc, char **argv);
 };
 
-extern const struct command_line serve_command, topics_command, migrate_command, replay_command, verify_command,
-    load_command, test_provider_command, projection_command, config_command, shards_command, dead_letters_command;
+extern const struct command_line serve_command, topics_command, migrate_command, replay_command, why_command,
+    verify_command, load_command, test_provider_command, projection_command, config_command, shards_command,
+    dead_letters_command;

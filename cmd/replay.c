@@ -11,7 +11,6 @@
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "core/domain/ids.h"
-#include "core/log/record.h"
 #include "core/log/topics.h"
 #include "core/log/walk.h"
 #include "gen/codec.h"
@@ -36,11 +35,7 @@ struct replay {
     struct replay_fold fold;
     struct buf line;
 
-    int64_t version; /* of the last event shown */
-    int64_t occurred_at;
-    uint8_t hash[CHAIN_HASH_BYTES];
-    bool is_later; /* an event behind as-of was met: version and time of the first such */
-    int64_t later_version;
+    bool is_later; /* an event behind as-of was met: the time of the first such */
     int64_t later_time;
     int code;
     struct err_info failure;
@@ -91,28 +86,6 @@ static int arguments_read(int argc, char **argv, struct replay *replay) {
 /* ---- printing -----------------------------------------------------------------------------------------------------
  */
 
-static void state_write(struct json_writer *writer, const struct aggregate *aggregate, const void *state) {
-    switch (aggregate->state_schema_id) {
-    case CART_STATE_SCHEMA_ID:
-        cart_state_write_json(writer, state);
-        break;
-    case ORDER_STATE_SCHEMA_ID:
-        order_state_write_json(writer, state);
-        break;
-    case PAYMENT_STATE_SCHEMA_ID:
-        payment_state_write_json(writer, state);
-        break;
-    case PRODUCT_STATE_SCHEMA_ID:
-        product_state_write_json(writer, state);
-        break;
-    case SKU_STATE_SCHEMA_ID:
-        sku_state_write_json(writer, state);
-        break;
-    default:
-        json_none(writer);
-    }
-}
-
 /* The line in hand goes out; a reader who has gone away (`| head`) ends the replay. */
 static bool line_out(struct replay *replay) {
     buf_byte(&replay->line, '\n');
@@ -122,21 +95,6 @@ static bool line_out(struct replay *replay) {
         return false;
     }
     return true;
-}
-
-/* What follows `meta` in the JSON of an event, as an object. meta comes first, and nothing in it is nested. */
-static struct str payload_of(struct str json) {
-    uint32_t at = str_find(json, ':') + 1;
-    bool in_text = false;
-    for (; at < json.len && (in_text || json.data[at] != '}'); at++) {
-        if (in_text && json.data[at] == '\\') {
-            at++;
-        } else if (json.data[at] == '"') {
-            in_text = !in_text;
-        }
-    }
-    /* `}` of meta, then `,` or the end of the whole. */
-    return str_from(json, at + (at + 1 < json.len && json.data[at + 1] == ',' ? 2 : 1));
 }
 
 static bool event_print(struct replay *replay, const struct event *event, const struct log_record *record) {
@@ -155,7 +113,7 @@ static bool event_print(struct replay *replay, const struct event *event, const 
         buf_str(&replay->line, buf_text(&json));
         buf_byte(&replay->line, '}');
     } else {
-        struct str payload = payload_of(buf_text(&json));
+        struct str payload = replay_payload(buf_text(&json));
         buf_printf(&replay->line, "%6" PRId64 "  %s  %-24s by %.*s, caused by %.*s  {", meta->version, time, name,
                    STR_ARGS(meta->actor), STR_ARGS(meta->causation_id));
         buf_str(&replay->line, payload);
@@ -179,17 +137,17 @@ static void reservations_print(struct replay *replay) {
 
 static void state_print(struct replay *replay) {
     char time[TIMESTAMP_TEXT_MAX + 1];
-    time[timestamp_write(replay->occurred_at, time)] = 0;
+    time[timestamp_write(replay->fold.occurred_at, time)] = 0;
     buf_clear(&replay->line);
     struct json_writer writer = json_writer_of(&replay->line);
     if (replay->json) {
         buf_printf(&replay->line, "{\"stream\":\"%.*s\",\"version\":%" PRId64 ",\"occurred_at\":\"%s\",\"state\":",
-                   STR_ARGS(replay->stream), replay->version, time);
+                   STR_ARGS(replay->stream), replay->fold.version, time);
     } else {
         buf_printf(&replay->line, "\n%.*s as it stood at version %" PRId64 " (%s):\n  ", STR_ARGS(replay->stream),
-                   replay->version, time);
+                   replay->fold.version, time);
     }
-    state_write(&writer, replay->aggregate, replay->fold.state);
+    replay_fold_write_state(&replay->fold, &writer);
     if (replay->aggregate->sub_state_size > 0) {
         reservations_print(replay);
     }
@@ -226,28 +184,22 @@ static bool on_record(void *context, const struct log_record *record) {
     }
     if (is_behind(&replay->as_of, &event.meta)) {
         replay->is_later = true;
-        replay->later_version = event.meta.version;
         replay->later_time = event.meta.occurred_at;
         return false;
     }
-    if (chain_check(&event, replay->version, replay->hash, replay->occurred_at, &replay->failure) != ERR_NONE) {
-        return stop_with(replay, EXIT_DIFFERENCE);
+    err = replay_fold_event(&replay->fold, &event, &replay->failure);
+    if (err != ERR_NONE) {
+        return stop_with(replay, err == ERR_STORE ? EXIT_WORLD_FAILED : EXIT_DIFFERENCE);
     }
-    if (replay_fold_event(&replay->fold, &event, &replay->failure) != ERR_NONE) {
-        return stop_with(replay, EXIT_WORLD_FAILED);
-    }
-    replay->version = event.meta.version;
-    replay->occurred_at = event.meta.occurred_at;
-    chain_hash(record->value, replay->hash);
     return event_print(replay, &event, record);
 }
 
 /* After the last event: what there is to say. */
 static int conclude(struct replay *replay) {
-    if (replay->version > 0) {
-        if (replay->as_of.has_version && replay->as_of.version > replay->version) {
+    if (replay->fold.version > 0) {
+        if (replay->as_of.has_version && replay->as_of.version > replay->fold.version) {
             fprintf(stderr, "daybook replay: there is no version %s yet; the newest is %" PRId64 "\n",
-                    replay->as_of.text, replay->version);
+                    replay->as_of.text, replay->fold.version);
         }
         state_print(replay);
         return replay->code;

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 #include "core/base/memory.h"
-#include "core/log/record.h"
+#include "gen/codec.h"
+#include "gen/json.h"
 
 enum {
     FOLD_BYTES = 8 * 1024 * 1024,
@@ -90,7 +91,8 @@ enum err replay_fold_read(struct replay_fold *fold, struct str value, struct str
         err = give_events_up(fold, info);
     }
     if (err == ERR_NONE) {
-        err = event_record_read(live_arena(fold), arena_str_copy(live_arena(fold), value), ret_event, info);
+        fold->value = arena_str_copy(live_arena(fold), value);
+        err = event_record_read(live_arena(fold), fold->value, ret_event, info);
     }
     return err;
 }
@@ -120,6 +122,10 @@ static void keep_sub_state(struct replay_fold *fold, struct str key, const void 
 
 enum err replay_fold_event(struct replay_fold *fold, const struct event *event, struct err_info *info) {
     const struct aggregate *aggregate = fold->aggregate;
+    enum err broken = chain_check(event, fold->version, fold->hash, fold->occurred_at, info);
+    if (broken != ERR_NONE) {
+        return broken;
+    }
     struct str key = aggregate->event_sub_key != NULL ? aggregate->event_sub_key(event) : STR("");
     void *sub_state = NULL;
     if (!str_is_empty(key)) {
@@ -132,6 +138,9 @@ enum err replay_fold_event(struct replay_fold *fold, const struct event *event, 
     if (sub_state != NULL) {
         keep_sub_state(fold, key, sub_state);
     }
+    fold->version = event->meta.version;
+    fold->occurred_at = event->meta.occurred_at;
+    chain_hash(fold->value, fold->hash);
     return ERR_NONE;
 }
 
@@ -146,4 +155,42 @@ void replay_fold_count_reservations(struct replay_fold *fold, int64_t ret_counts
             ret_counts[reservation.status]++;
         }
     }
+}
+
+void replay_fold_write_state(const struct replay_fold *fold, struct json_writer *writer) {
+    const void *state = fold->state;
+    switch (fold->aggregate->state_schema_id) {
+    case CART_STATE_SCHEMA_ID:
+        cart_state_write_json(writer, state);
+        break;
+    case ORDER_STATE_SCHEMA_ID:
+        order_state_write_json(writer, state);
+        break;
+    case PAYMENT_STATE_SCHEMA_ID:
+        payment_state_write_json(writer, state);
+        break;
+    case PRODUCT_STATE_SCHEMA_ID:
+        product_state_write_json(writer, state);
+        break;
+    case SKU_STATE_SCHEMA_ID:
+        sku_state_write_json(writer, state);
+        break;
+    default:
+        json_none(writer);
+    }
+}
+
+/* meta comes first, and nothing in it is nested. */
+struct str replay_payload(struct str event_json) {
+    uint32_t at = str_find(event_json, ':') + 1;
+    bool in_text = false;
+    for (; at < event_json.len && (in_text || event_json.data[at] != '}'); at++) {
+        if (in_text && event_json.data[at] == '\\') {
+            at++;
+        } else if (event_json.data[at] == '"') {
+            in_text = !in_text;
+        }
+    }
+    /* `}` of meta, then `,` or the end of the whole. */
+    return str_from(event_json, at + (at + 1 < event_json.len && event_json.data[at + 1] == ',' ? 2 : 1));
 }

@@ -1,4 +1,4 @@
-"""`daybook topics`, `replay` and `verify` on a real broker, over histories that this file writes itself: encoded with the
+"""`daybook topics`, `replay`, `why` and `verify` on a real broker, over histories that this file writes itself: encoded with the
 published schemas, chained with Python's own BLAKE2b, placed by librdkafka's murmur2, and committed in transactions. The
 program under test sees them for the first time when it reads them."""
 
@@ -170,7 +170,7 @@ def test_a_topic_whose_records_could_be_lost_is_named(books):
 def test_without_a_broker_there_is_a_clear_line(stack):
     books = Books(stack)
     books.settings["kafka_brokers"] = "127.0.0.1:9"
-    for arguments in (("topics", "check"), ("verify",), ("replay", CART)):
+    for arguments in (("topics", "check"), ("verify",), ("replay", CART), ("why", CART)):
         assert f"daybook {arguments[0]}: " in books.run(*arguments, expect=1).stderr
 
 
@@ -284,3 +284,28 @@ def test_replay_stops_where_the_chain_is_broken(books):
     ended = books.run("replay", CART, "--json", expect=3)
     assert [line["event"]["meta"]["version"] for line in lines_of(ended)] == [1]
     assert "version 2 does not carry the hash of the record before it" in ended.stderr
+
+
+# ---- why --------------------------------------------------------------------------------------------------------------
+
+
+def test_why_tells_each_event_with_its_cause_and_how_it_stands(paid):
+    first, second, last = lines_of(paid.run("why", PAYMENT, "--json"))
+    assert (first["number"], first["because_of"], first["type"]) == (1, None, "PaymentRequested")
+    assert (second["number"], second["event"]["meta"]["version"]) == (2, 2)
+    assert (last["version"], last["events"], last["state"]["captured"]) == (2, 2, 1000)
+    text = paid.run("why", PAYMENT).stdout
+    assert "PaymentCaptured" in text
+    assert f"{PAYMENT} at version 2 (2025-11-23T06:40:02.000000Z), by 2 events of 1 streams" in text
+
+
+def test_why_says_what_is_not_there_and_what_is_broken(books):
+    assert "there is no cart" in books.run("why", CART, expect=1).stderr
+    assert "there is no SKU sku_NONE" in books.run("why", "sku_NONE", expect=1).stderr
+    for arguments in (("why",), ("why", "pay_x"), ("why", CART, CART), ("why", "--as-of", "1", CART)):
+        assert "usage: daybook why" in books.run(*arguments, expect=2).stderr
+    books.begin()
+    books.reopened()
+    books.reopened(meta={"prev_hash": b"\1" * 32})
+    books.commit()
+    assert "does not carry the hash" in books.run("why", CART, expect=3).stderr

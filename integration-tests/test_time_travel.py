@@ -1,5 +1,6 @@
 """How things stood: products, stock and orders as of a version or a time are what was told of them then."""
 
+import json
 import random
 import re
 from datetime import datetime, timedelta
@@ -208,3 +209,69 @@ def test_rebuilt_the_past_is_the_same_row_for_row(daybook, client, shop, sku):
     wait_until(daybook.views_have_seen_all, "the views to see all")
     for view in ("products", "stock"):
         daybook.run("projection", "compare", view)
+
+
+# ---- why they stand so ----------------------------------------------------------------------------------------------
+
+
+def why(daybook, stream):
+    """The lines, and the last one."""
+    *lines, last = [json.loads(line) for line in daybook.run("why", stream, "--json").splitlines()]
+    return lines, last
+
+
+def test_an_order_is_traced_back_to_the_checkout_over_all_shards(daybook, client, shop, sku):
+    skus = [f"{sku}-{number}" for number in range(5)]
+    for each in skus:
+        shop.sells(each, 100, 10)
+    order = shop.buy(*((each, 1) for each in skus))
+    lines, last = why(daybook, order["id"])
+    assert (last["stream"], last["state"]["status"]) == (order["id"], "confirmed")
+    assert last["commands"] in (1, 2)  # the checkout, and the provider's webhook when that was first
+    assert [line["number"] for line in lines] == list(range(1, len(lines) + 1))
+    events = {line["event"]["meta"]["event_id"]: line for line in lines}
+    for line in lines:
+        meta = line["event"]["meta"]
+        cause = events.get(meta["causation_id"])
+        assert (line["because_of"] or 0) == (cause["number"] if cause else 0) < line["number"]
+        assert cause or meta["causation_id"] == meta["command_id"]
+    assert lines[0]["type"] == "CartCheckedOut"
+    assert lines[-1]["type"] == "OrderConfirmed"
+    streams = {line["event"]["meta"]["stream"] for line in lines}
+    payment = order["payments"][0]["id"]
+    assert streams == {order["cart"], order["id"], payment, *(f"sku_{each}" for each in skus)}
+    assert why(daybook, payment)[1]["state"]["captured"] == 500
+    assert [line["type"] for line in why(daybook, order["cart"])[0]] == ["CartOpened", "CartCheckedOut"]
+
+
+def test_a_product_is_traced_back_over_the_claims_of_its_skus(daybook, shop, sku):
+    product = shop.product((sku, 100), (f"{sku}-pot", 200))
+    lines, last = why(daybook, product)
+    assert last["state"]["status"] == "published"
+    assert [line["type"] for line in lines].count("SkuClaimed") == 2
+    claimed = next(line for line in lines if line["type"] == "SkuClaimed")
+    added = next(line for line in lines if line["because_of"] == claimed["number"])
+    assert added["type"] == "VariantAdded"
+
+
+def test_a_skus_figures_are_accounted_for(daybook, client, shop, sku):
+    shop.sells(sku, 100, 100)
+    shop.stock(sku, 5, location="shop")
+    bought = shop.buy((sku, 3))
+    declined = client.expect(402, shop.check_out(shop.cart((sku, 2))["id"], "decline"))["order"]
+    client.expect(200, client.post(f"/v1/orders/{declined}/cancel", {"reason": "changed my mind"}))
+    client.expect(200, client.post(f"/v1/stock/{sku}/adjustments", {"location": "shop", "delta": -1, "reason": "broken"}))
+    now = wait_until(
+        lambda: (found := client.expect(200, client.get(f"/v1/stock/{sku}")))["available"] == 101 and found, "the release"
+    )
+    lines, last = why(daybook, f"sku_{sku}")
+    assert (last["on_hand"], last["reserved"], last["available"]) == (104, 3, now["available"])
+    for location in now["locations"]:
+        of_it = [line for line in lines if line["location"] == location["location"]]
+        for figure in ("on_hand", "reserved"):
+            assert sum(line[f"{figure}_delta"] for line in of_it) == of_it[-1][figure] == location[figure]
+    told = [(line["type"], line.get("order"), line.get("cart"), line.get("reason")) for line in lines]
+    assert ("StockReserved", bought["id"], bought["cart"], None) in told
+    assert ("StockAdjusted", None, None, "broken") in told
+    assert any(type == "ReservationReleased" and order == declined for type, order, *_ in told)
+    assert "main: on hand 100 (+100), reserved 0; available in all 100" in daybook.run("why", f"sku_{sku}")
