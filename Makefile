@@ -31,7 +31,7 @@ MODE_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer -Wno-error
 MODE_cover := -O0 --coverage -fprofile-update=atomic -Wno-error
 # With clang, for its libFuzzer; what gcc warns of is gcc's to say.
 MODE_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -w
-PKGS := rdkafka libpq avro-c libuv jansson lmdb libsodium libcurl openssl
+PKGS := rdkafka libpq avro-c libuv jansson lmdb libsodium libcurl openssl zlib
 LLHTTP := /usr/share/llhttp
 # Includes are named from the root; the generated headers are gen/... under build/.
 CPPFLAGS := -I. -Ibuild -D_GNU_SOURCE -isystem /usr/share/include/llhttp $(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')

@@ -24,3 +24,8 @@ enum log_topic log_topic_of_family(struct str family) {
     }
     return TOPIC_COUNT;
 }
+
+const char *log_topic_family(enum log_topic topic) {
+    assert(topic >= TOPIC_FIRST_EVENTS && topic < TOPIC_COUNT);
+    return suffixes[topic];
+}

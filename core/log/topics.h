@@ -40,6 +40,8 @@ void log_topics_name(struct log_topics *topics, const char *prefix);
 
 /* The event topic of a family ("carts"), or TOPIC_COUNT. */
 enum log_topic log_topic_of_family(struct str family);
+/* The family of an event topic. */
+const char *log_topic_family(enum log_topic topic);
 
 /* Makes what is missing; leaves what exists as it is. */
 MUST_CHECK enum err log_topics_create(const char *brokers, const struct log_topics *topics, int32_t shards,

@@ -65,6 +65,12 @@ static enum err measure(struct state *state, struct log_reader *reader, struct e
         if (partition->offset == WALK_FROM_FIRST) {
             partition->offset = low;
         }
+        if (state->walk->ends != NULL && high < state->walk->ends[i]) {
+            return err_set(info, ERR_CONFLICT,
+                           "%s[%" PRId32 "] ends at offset %" PRId64 ", but ended at %" PRId64 " before",
+                           partition->topic, partition->partition, high, state->walk->ends[i]);
+        }
+        high = state->walk->ends != NULL ? state->walk->ends[i] : high;
         state->legs[i] = (struct leg){partition->offset, high, high <= partition->offset};
         state->open += !state->legs[i].done;
         state->total += state->legs[i].done ? 0 : high - partition->offset;
@@ -187,6 +193,24 @@ enum err log_walk(const struct log_walk *walk, struct log_partition *partitions,
         err = read_all(&state, reader, info);
     }
     free(state.legs);
+    log_reader_close(reader);
+    return err;
+}
+
+enum err log_walk_ends(const char *brokers, const char *client_id, const struct log_partition *partitions, size_t count,
+                       int64_t *ret_ends, struct err_info *info) {
+    struct err_info own = {0};
+    info = info != NULL ? info : &own;
+    struct log_reader_options options = {.brokers = brokers, .client_id = client_id, .isolation = LOG_READ_COMMITTED};
+    struct log_reader *reader;
+    enum err err = log_reader_open(&options, &reader, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    for (size_t i = 0; i < count && err == ERR_NONE; i++) {
+        int64_t low;
+        err = watermarks(reader, &partitions[i], &low, &ret_ends[i], info);
+    }
     log_reader_close(reader);
     return err;
 }

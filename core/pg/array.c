@@ -7,9 +7,6 @@
 /* The fields before the elements: dimensions, whether there are NULLs, the element's type, length, first index. */
 enum { HEAD_BYTES = 5 * sizeof(uint32_t), HEAD_BYTES_EMPTY = 3 * sizeof(uint32_t) };
 
-/* PostgreSQL counts timestamps from 2000-01-01T00:00:00Z. */
-static const int64_t POSTGRES_EPOCH_US = 946684800LL * 1000000;
-
 /* src/include/catalog/pg_type.dat; these numbers never change. */
 static uint32_t oid_of(enum pg_element type) {
     switch (type) {
@@ -81,7 +78,7 @@ void pg_array_bool(struct pg_array *array, bool value) {
 }
 
 void pg_array_timestamp(struct pg_array *array, int64_t time_us) {
-    pg_array_int8(array, time_us - POSTGRES_EPOCH_US);
+    pg_array_int8(array, time_us - PG_EPOCH_US);
 }
 
 static void put_quoted(struct buf *out, struct str text) {
@@ -123,4 +120,40 @@ struct str pg_array_end(struct pg_array *array) {
     set_int32(out, sizeof(uint32_t), array->has_null);
     set_int32(out, 3 * sizeof(uint32_t), array->count);
     return buf_text(out);
+}
+
+static bool take_int32(struct str *rest, uint32_t *ret_value) {
+    uint32_t wire;
+    if (rest->len < sizeof wire) {
+        return false;
+    }
+    memcpy(&wire, rest->data, sizeof wire);
+    *rest = str_from(*rest, sizeof wire);
+    *ret_value = ntohl(wire);
+    return true;
+}
+
+bool pg_array_read(struct str bytes, struct pg_array_reader *ret_reader) {
+    uint32_t dimensions, has_null, type, count = 0, first;
+    struct str rest = bytes;
+    if (!take_int32(&rest, &dimensions) || !take_int32(&rest, &has_null) || !take_int32(&rest, &type) ||
+        dimensions > 1 || has_null != 0 || type != oid_of(PG_ELEMENT_TEXT)) {
+        return false;
+    }
+    if (dimensions == 1 && (!take_int32(&rest, &count) || !take_int32(&rest, &first))) {
+        return false;
+    }
+    *ret_reader = (struct pg_array_reader){rest, count};
+    return true;
+}
+
+bool pg_array_next(struct pg_array_reader *reader, struct str *ret_text) {
+    uint32_t len;
+    if (reader->left == 0 || !take_int32(&reader->rest, &len) || len > reader->rest.len) {
+        return false;
+    }
+    *ret_text = str_first(reader->rest, len);
+    reader->rest = str_from(reader->rest, len);
+    reader->left--;
+    return true;
 }

@@ -5,6 +5,7 @@
  * Format   one dimension from index 1 (array_recv in PostgreSQL's src/backend/utils/adt/arrayfuncs.c; the elements as
  *          their types' *_recv have them). unnest would flatten an array of arrays, so the elements that are arrays
  *          themselves travel as texts, in the syntax of the manual's "Array Input and Output", and the statement casts.
+ * Reading  the texts of a text[] in a result's binary format: pg_array_read, then pg_array_next until it answers false.
  * Bounds   max_bytes; past it pg_array_end asserts.
  * Thread   one at a time.          May use: base.
  */
@@ -12,6 +13,9 @@
 
 #include "core/base/buf.h"
 #include "core/base/str.h"
+
+/* PostgreSQL counts timestamps from 2000-01-01T00:00:00Z; this is that moment, in microseconds since 1970. */
+#define PG_EPOCH_US (INT64_C(946684800) * 1000000)
 
 enum pg_element {
     PG_ELEMENT_BOOL,
@@ -40,3 +44,15 @@ void pg_array_timestamp(struct pg_array *array, int64_t time_us);               
 void pg_array_literal(struct pg_array *array, const struct str *items, size_t count); /* TEXT: {"a","b"} */
 /* The parameter's value, until the array is changed. */
 struct str pg_array_end(struct pg_array *array);
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+struct pg_array_reader {
+    struct str rest;
+    uint32_t left;
+};
+
+/* False when the bytes are no array of texts without NULLs, of one dimension or none. */
+MUST_CHECK bool pg_array_read(struct str bytes, struct pg_array_reader *ret_reader);
+/* The next text, which points into the bytes. False behind the last, and where the bytes end too early. */
+MUST_CHECK bool pg_array_next(struct pg_array_reader *reader, struct str *ret_text);

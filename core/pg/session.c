@@ -1,6 +1,7 @@
 #include "core/pg/session.h"
 
 #include "core/base/memory.h"
+#include "core/pg/array.h"
 #include "core/pg/failure.h"
 
 #include <assert.h>
@@ -162,6 +163,10 @@ int64_t pg_get_int8(const PGresult *result, int row, int column) {
 bool pg_get_bool(const PGresult *result, int row, int column) {
     assert(PQgetlength(result, row, column) == 1);
     return PQgetvalue(result, row, column)[0] != 0;
+}
+
+int64_t pg_get_timestamp(const PGresult *result, int row, int column) {
+    return pg_get_int8(result, row, column) + PG_EPOCH_US;
 }
 
 struct str pg_get_bytes(const PGresult *result, int row, int column) {

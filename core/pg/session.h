@@ -61,7 +61,8 @@ MUST_CHECK enum err pg_session_query_prepared(struct pg_session *session, const 
 /* Columns of a binary result. */
 int64_t pg_get_int8(const PGresult *result, int row, int column);
 bool pg_get_bool(const PGresult *result, int row, int column);
-struct str pg_get_bytes(const PGresult *result, int row, int column); /* text, bytea, json */
+int64_t pg_get_timestamp(const PGresult *result, int row, int column); /* microseconds since 1970 */
+struct str pg_get_bytes(const PGresult *result, int row, int column);  /* text, bytea, json */
 
 /* ---- pipelines -------------------------------------------------------------------------------------------------- */
 

@@ -20,6 +20,7 @@ LIBRARIES = {
     "curl": ["curl/*"],
     "openssl": ["openssl/*"],
     "llhttp": ["llhttp.h"],
+    "zlib": ["zlib.h"],
     "cmocka": ["cmocka.h"],
     "threads": ["pthread.h", "stdatomic.h", "threads.h"],
     "clock": ["time.h", "sys/time.h", "sys/timerfd.h"],

@@ -9,7 +9,7 @@ PACKAGES=(
     # the build
     gcc libc6-dev make pkg-config
     librdkafka-dev libpq-dev libavro-dev libuv1-dev libjansson-dev liblmdb-dev libmimalloc-dev libsodium-dev
-    libcurl4-openssl-dev libssl-dev node-llhttp
+    libcurl4-openssl-dev libssl-dev zlib1g-dev node-llhttp
     # the servers
     postgresql-15 maven
     # the tests and their clients

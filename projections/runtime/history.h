@@ -28,7 +28,7 @@
                     {"occurred_at", VIEW_TIMESTAMP},                                                                   \
                     {"state", VIEW_BYTEA},                                                                             \
                     {"record", VIEW_BYTEA}},                                                                           \
-        .column_count = 5, .append_only = true                                                                         \
+        .column_count = 5, .append_only = true, .opaque = true                                                         \
     }
 
 /* Adds the row of the event being projected to `table`, which is the view's history; `state` is the one after it. */

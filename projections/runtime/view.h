@@ -34,6 +34,7 @@ struct view_table {
     struct view_column columns[VIEW_COLUMNS_MAX];
     size_t column_count;
     bool append_only; /* rows are only ever inserted (ledgers, histories) */
+    bool opaque;      /* of encoded states and records: for the program alone, and in no export */
 };
 
 struct view_value {
