@@ -116,7 +116,8 @@ static enum err same(const json_t *json, const char *name, const char *asked, st
     const char *there = text_of(json, name);
     return strcmp(there, asked) == 0
                ? ERR_NONE
-               : err_set(info, ERR_CONFIG, "the export in the folder has the %s %.60s, not %.60s", name, there, asked);
+               : err_set(info, ERR_CONFIG, "the export in the folder has the %s %.60s, not %.60s", name,
+                         there[0] != '\0' ? there : "none", asked[0] != '\0' ? asked : "none");
 }
 
 static enum err same_until(const json_t *json, const struct export_plan *plan, struct err_info *info) {

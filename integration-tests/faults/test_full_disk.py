@@ -15,6 +15,9 @@ from harness.shopped import shopped
 from harness.stack import Stack
 from harness.volumes import SmallDisk
 from harness.waiting import wait_until
+from test_export import contents
+from test_export import run as export
+from test_projections import Log
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -182,9 +185,35 @@ def test_a_service_whose_log_file_cannot_grow_serves_on(stack, small_disk):
         daybook.discard()
 
 
+def test_an_export_that_finds_the_disk_full_says_so_and_goes_on_where_there_is_room(stack, small_disk, tmp_path):
+    daybook = Daybook(stack, name="exported")
+    try:
+        daybook.install()
+        Log(daybook).carts(1, 12_000)
+        daybook.run("export", tmp_path / "whole", "--topic", "carts")
+        whole = contents(tmp_path / "whole")
+        size = sum(map(len, whole.values()))
+        for room in (0, 4096, size // 3, size // 2, size - 4096):
+            small_disk.empty()
+            shutil.rmtree(small_disk.directory / "export", ignore_errors=True)
+            small_disk.fill(leave_bytes=room)
+            ended = export(daybook, small_disk.directory / "export", "--topic", "carts", expect=1)
+            assert "No space left on device" in ended.stderr
+            # What has its name is whole, and nothing is left aside.
+            there = contents(small_disk.directory / "export")
+            assert there.items() <= whole.items()
+            assert not (small_disk.directory / "export" / ".staging").exists()
+        small_disk.empty()
+        daybook.run("export", small_disk.directory / "export", "--topic", "carts")
+        assert contents(small_disk.directory / "export") == whole
+    finally:
+        small_disk.empty()
+        daybook.discard()
+
+
 @pytest.mark.quick
 @pytest.mark.parametrize(
-    "arguments", (["--help"], ["config"], ["migrate"], ["shards"], ["verify"], ["replay", "ORDER"])
+    "arguments", (["--help"], ["config"], ["migrate"], ["shards"], ["verify"], ["replay", "ORDER"], ["why", "ORDER"])
 )
 def test_a_subcommand_that_cannot_print_its_result_fails(daybook, arguments):
     """Whoever reads the exit code alone must not take half a result for a whole one."""
