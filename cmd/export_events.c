@@ -210,6 +210,7 @@ bool export_events_record(void *context, const struct log_record *record) {
 
 void export_events_begin(struct export_events *events) {
     events->parts = calloc_or_end(TOPIC_COUNT, sizeof *events->parts);
+    log_topics_name(&events->topics, events->state->topic_prefix);
     arena_init(&events->arena, ARENA_MAX_BYTES);
     buf_init(&events->line, LINE_MAX_BYTES);
     for (size_t i = 0; i < events->state->partition_count; i++) {
@@ -224,15 +225,13 @@ void export_events_end(struct export_events *events) {
 }
 
 void export_events_open(struct export_events *events, int32_t shard) {
-    static struct log_topics topics;
-    log_topics_name(&topics, events->state->topic_prefix);
     events->part_count = 0;
     for (size_t i = 0; i < events->state->partition_count; i++) {
         struct export_partition *at = &events->state->partitions[i];
         if (at->partition == shard && at->next < at->end) {
             struct export_part *part = &events->parts[events->part_count++];
             part->at = at;
-            part->topic = topics.names[at->topic];
+            part->topic = events->topics.names[at->topic];
             part->is_stopped = false;
             part->next = at->next;
             part->bytes = part->unreadable = 0;

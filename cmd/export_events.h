@@ -43,6 +43,7 @@ struct export_events {
 
     /* Its own: */
     int64_t part_bytes; /* 0: EXPORT_PART_BYTES */
+    struct log_topics topics;
     struct export_part *parts;
     size_t part_count;
     struct arena arena; /* of the record in hand */
