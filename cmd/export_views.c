@@ -33,49 +33,48 @@ struct table_export {
 
 /* ---- files ------------------------------------------------------------------------------------------------------ */
 
-static enum err open_file(struct table_export *export, struct err_info *info) {
+static enum err open_file(struct table_export *job, struct err_info *info) {
     char path[EXPORT_PATH_MAX], name[EXPORT_PATH_MAX];
-    const struct export_form *form = &export->views->state->plan.form;
-    int len = snprintf(name, sizeof name, ".staging/views/%s/%s/%06d.%s", export->view->name, export->table->name,
-                       export->number, export_format_name(form->format));
+    const struct export_form *form = &job->views->state->plan.form;
+    int len = snprintf(name, sizeof name, ".staging/views/%s/%s/%06d.%s", job->view->name, job->table->name,
+                       job->number, export_format_name(form->format));
     enum err err = len < (int)sizeof name ? ERR_NONE : err_set(info, ERR_CONFIG, "a file's name is too long");
-    err = err != ERR_NONE ? err : export_folder_path(export->views->folder, path, info, "%s", name);
-    err = err != ERR_NONE
-              ? err
-              : export_file_open(&export->file, form, path, buf_text(&export->schema), str_of_cstr(name), info);
-    export->is_open = err == ERR_NONE;
-    export->file_bytes = 0;
-    export->number++;
+    err = err != ERR_NONE ? err : export_folder_path(job->views->folder, path, info, "%s", name);
+    err = err != ERR_NONE ? err
+                          : export_file_open(&job->file, form, path, buf_text(&job->schema), str_of_cstr(name), info);
+    job->is_open = err == ERR_NONE;
+    job->file_bytes = 0;
+    job->number++;
     return err;
 }
 
-static enum err finish_file(struct table_export *export, struct err_info *info) {
-    export->is_open = false;
-    export->views->file_count++;
-    return export_file_finish(&export->file, info);
+static enum err finish_file(struct table_export *job, struct err_info *info) {
+    job->is_open = false;
+    job->views->file_count++;
+    return export_file_finish(&job->file, info);
 }
 
-static enum err add_row(struct table_export *export, const PGresult *rows, int row, struct err_info *info) {
+static enum err add_row(struct table_export *job, const PGresult *rows, int row, struct err_info *info) {
     enum err err = ERR_NONE;
-    if (!export->is_open) {
-        err = open_file(export, info);
+    if (!job->is_open) {
+        err = open_file(job, info);
     }
-    buf_clear(&export->row);
+    buf_clear(&job->row);
     if (err == ERR_NONE) {
-        bool is_avro = export->views->state->plan.form.format == EXPORT_AVRO;
-        err = (is_avro ? export_row_avro : export_row_json)(&export->row, export->table, rows, row, info);
+        bool is_avro = job->views->state->plan.form.format == EXPORT_AVRO;
+        err = (is_avro ? export_row_avro : export_row_json)(&job->row, job->table, rows, row, info);
     }
-    if (err == ERR_NONE && !buf_ok(&export->row)) {
-        err = err_set(info, ERR_TOO_LARGE, "a row of %s.%s is too large", export->view->name, export->table->name);
+    if (err == ERR_NONE && !buf_ok(&job->row)) {
+        err = err_set(info, ERR_TOO_LARGE, "a row of %s.%s is too large", job->view->name, job->table->name);
     }
-    err = err != ERR_NONE ? err : export_file_add(&export->file, buf_text(&export->row), info);
-    export->file_bytes += (int64_t) export->row.len;
-    return err != ERR_NONE || export->file_bytes < EXPORT_VIEW_FILE_BYTES ? err : finish_file(export, info);
+    err = err != ERR_NONE ? err : export_file_add(&job->file, buf_text(&job->row), info);
+    job->file_bytes += (int64_t)job->row.len;
+    return err != ERR_NONE || job->file_bytes < EXPORT_VIEW_FILE_BYTES ? err : finish_file(job, info);
 }
 
 /* ---- a table ---------------------------------------------------------------------------------------------------- */
 
-static enum err add_rows(struct table_export *export, struct pg_session *session, int64_t *rows_before,
+static enum err add_rows(struct table_export *job, struct pg_session *session, int64_t *rows_before,
                          struct err_info *info) {
     char fetch[64];
     snprintf(fetch, sizeof fetch, "FETCH %d FROM exported", EXPORT_FETCH_ROWS);
@@ -84,24 +83,24 @@ static enum err add_rows(struct table_export *export, struct pg_session *session
         enum err err = pg_session_query(session, fetch, NULL, 0, true, &rows, info);
         int count = err == ERR_NONE ? PQntuples(rows) : 0;
         for (int row = 0; row < count && err == ERR_NONE; row++) {
-            err = add_row(export, rows, row, info);
+            err = add_row(job, rows, row, info);
         }
         if (err != ERR_NONE || count == 0) {
             return err;
         }
         *rows_before += count;
-        export->views->row_count += count;
+        job->views->row_count += count;
         if (*rows_before % PROGRESS_ROWS < EXPORT_FETCH_ROWS) {
-            export->views->on_progress(export->views->context, export->view->name, *rows_before);
+            job->views->on_progress(job->views->context, job->view->name, *rows_before);
         }
     }
 }
 
-static enum err declare(struct table_export *export, struct pg_session *session, struct err_info *info) {
+static enum err declare(struct table_export *job, struct pg_session *session, struct err_info *info) {
     struct buf sql;
     buf_init(&sql, SQL_MAX_BYTES);
     buf_str(&sql, STR("DECLARE exported NO SCROLL CURSOR FOR "));
-    export_rows_select(&sql, export->view, export->table);
+    export_rows_select(&sql, job->view, job->table);
     buf_byte(&sql, '\0');
     enum err err = pg_session_exec(session, sql.data, info);
     buf_release(&sql);
@@ -112,23 +111,23 @@ static enum err declare(struct table_export *export, struct pg_session *session,
 static enum err export_table(struct export_views *work, const struct view *view, const struct view_table *table,
                              struct pg_session *session, int64_t *rows_before, struct err_info *info) {
     char folder[EXPORT_PATH_MAX];
-    struct table_export export = {.views = work, .view = view, .table = table};
-    buf_init(&export.schema, SCHEMA_MAX_BYTES);
-    buf_init(&export.row, ROW_MAX_BYTES);
-    export_rows_schema(&export.schema, view, table);
+    struct table_export job = {.views = work, .view = view, .table = table};
+    buf_init(&job.schema, SCHEMA_MAX_BYTES);
+    buf_init(&job.row, ROW_MAX_BYTES);
+    export_rows_schema(&job.schema, view, table);
     snprintf(folder, sizeof folder, ".staging/views/%s/%s", view->name, table->name);
     enum err err = export_folder_make(work->folder, folder, info);
-    err = err != ERR_NONE ? err : open_file(&export, info);
-    err = err != ERR_NONE ? err : declare(&export, session, info);
-    err = err != ERR_NONE ? err : add_rows(&export, session, rows_before, info);
-    if (export.is_open) {
-        enum err finished = finish_file(&export, err == ERR_NONE ? info : NULL);
+    err = err != ERR_NONE ? err : open_file(&job, info);
+    err = err != ERR_NONE ? err : declare(&job, session, info);
+    err = err != ERR_NONE ? err : add_rows(&job, session, rows_before, info);
+    if (job.is_open) {
+        enum err finished = finish_file(&job, err == ERR_NONE ? info : NULL);
         err = err != ERR_NONE ? err : finished;
     }
     err = err != ERR_NONE ? err : pg_session_exec(session, "CLOSE exported", info);
     err = err != ERR_NONE ? err : export_folder_sync(work->folder, folder, info);
-    buf_release(&export.schema);
-    buf_release(&export.row);
+    buf_release(&job.schema);
+    buf_release(&job.row);
     return err;
 }
 
