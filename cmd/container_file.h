@@ -4,7 +4,7 @@
  *          blocks of datums, each with their count, their size and the file's sync marker behind it. The codec deflate
  *          is RFC 1951 without a zlib header.
  * Why      not avro-c's writer: it writes the schema anew from what it understands of it, and so drops logical types: a
- *          timestamp becomes a number to every reader (docs/adr/0025). Here the schema's text stands as the registry
+ *          timestamp becomes a number to every reader (docs/adr/0027). Here the schema's text stands as the registry
  *          has it, and the datums are the bytes of the log.
  * Promise  the same datums, schema and seed give the same bytes.
  * Bounds   a block of about CONTAINER_BLOCK_BYTES, or one datum; zlib takes 256 KiB of memory on top.

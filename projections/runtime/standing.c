@@ -33,7 +33,7 @@ static bool evolve(struct arena *arena, const struct aggregate *aggregate, struc
 bool standing_fold(struct arena *arena, const struct aggregate *aggregate, const PGresult *rows,
                    struct standing *ret_standing) {
     int last = PQntuples(rows) - 1;
-    assert(last >= 0 && last < HISTORY_STEP);
+    assert(last >= 0);
     struct standing standing = {.state = arena_alloc(arena, aggregate->state_size),
                                 .occurred_at = pg_value(rows, last, COLUMN_OCCURRED_AT)};
     for (int row = 0; row <= last; row++) {

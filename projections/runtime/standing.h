@@ -2,7 +2,8 @@
  *
  * Promise  the state is folded by the domain's own evolve, and is what it was after that version's event.
  * Bounds   a question finds its version through the marks, and reads at most HISTORY_STEP rows, however long the
- *          stream; those with records are no longer than the states would be.
+ *          stream; those with records are no longer than the states would be. Where a mark is missing (an event that
+ *          could not be projected and was passed over) it reads on to the one before.
  * Thread   pure; any.            May use: log, pg, domain.
  */
 #pragma once
@@ -18,21 +19,23 @@
     "WITH wanted AS (SELECT version FROM " table " WHERE stream = $1::text AND version <= $2::bigint"                  \
     " ORDER BY version DESC LIMIT 1)" STANDING_ROWS(table)
 
-/* Behind the last mark that is not later there are fewer than HISTORY_STEP rows to look at: the next mark is later. */
+/* It stands between the last mark that is not later and the next one, two neighbours in the index of marks. */
 #define STANDING_AT_TIME(table)                                                                                        \
-    "WITH mark AS (SELECT coalesce((SELECT version FROM " table " WHERE stream = $1::text"                             \
-    " AND version % " HISTORY_STEP_TEXT " = 0 AND occurred_at <= $2::timestamptz"                                      \
-    " ORDER BY occurred_at DESC, version DESC LIMIT 1), 0) AS version),"                                               \
-    " wanted AS (SELECT h.version FROM mark, " table " AS h WHERE h.stream = $1::text AND h.version >= mark.version"   \
-    " AND h.version < mark.version + " HISTORY_STEP_TEXT " AND h.occurred_at <= $2::timestamptz"                       \
-    " ORDER BY h.version DESC LIMIT 1)" STANDING_ROWS(table)
+    "WITH mark AS (SELECT version FROM " table " WHERE stream = $1::text AND version % " HISTORY_STEP_TEXT " = 0"      \
+    " AND occurred_at <= $2::timestamptz ORDER BY occurred_at DESC, version DESC LIMIT 1),"                            \
+    " next AS (SELECT version FROM " table " WHERE stream = $1::text AND version % " HISTORY_STEP_TEXT " = 0"          \
+    " AND occurred_at > $2::timestamptz ORDER BY occurred_at, version LIMIT 1),"                                       \
+    " wanted AS (SELECT version FROM " table " WHERE stream = $1::text AND occurred_at <= $2::timestamptz"             \
+    " AND version >= coalesce((SELECT version FROM mark), 1)"                                                          \
+    " AND version < coalesce((SELECT version FROM next), 9223372036854775807)"                                         \
+    " ORDER BY version DESC LIMIT 1)" STANDING_ROWS(table)
 
 /* From the last state that is not later than the wanted version, or from the first event, to that version. */
 #define STANDING_ROWS(table)                                                                                           \
     " SELECT h.version, " HISTORY_TIME ", encode(h.state, 'hex'), encode(h.record, 'hex') FROM wanted, " table         \
     " AS h WHERE h.stream = $1::text AND h.version <= wanted.version AND h.version >= coalesce((SELECT s.version"      \
     " FROM " table " AS s WHERE s.stream = $1::text AND s.state IS NOT NULL AND s.version <= wanted.version"           \
-    " AND s.version > wanted.version - " HISTORY_STEP_TEXT " ORDER BY s.version DESC LIMIT 1), 1) ORDER BY h.version"
+    " ORDER BY s.version DESC LIMIT 1), 1) ORDER BY h.version"
 
 /* When a stream's first event was, $1 stream: no row when there is no such stream. */
 #define STANDING_BEGAN(table) "SELECT " HISTORY_TIME " FROM " table " WHERE stream = $1::text AND version = 1"
