@@ -7,7 +7,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "core/handler/store_folder.h"
+#include "core/base/files.h"
 
 enum err data_dir_lock(const char *data_dir, int *ret_lock, struct err_info *info) {
     char path[FOLDER_PATH_MAX];

@@ -7,7 +7,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/str.h"
@@ -43,25 +42,6 @@ static void registry_remove(struct store_folder *folder) {
     assert(*at == folder);
     *at = folder->next;
     pthread_mutex_unlock(&registry_lock);
-}
-
-enum err folders_make(const char *path, struct err_info *info) {
-    char part[FOLDER_PATH_MAX];
-    size_t len = strlen(path);
-    if (len >= sizeof part) {
-        return err_set(info, ERR_STORE, "the path %.100s... is too long", path);
-    }
-    for (size_t i = 1; i <= len; i++) {
-        if (path[i] != '/' && path[i] != '\0') {
-            continue;
-        }
-        memcpy(part, path, i);
-        part[i] = '\0';
-        if (mkdir(part, 0700) != 0 && errno != EEXIST) {
-            return err_set(info, ERR_STORE, "making the folder %s: %s", part, strerror(errno));
-        }
-    }
-    return ERR_NONE;
 }
 
 /* The text of a small file without its last newline; false when it is not there or does not fit. */

@@ -7,20 +7,17 @@
  */
 #pragma once
 
-#include "core/base/err.h"
+#include "core/base/files.h"
 
 #include <stdint.h>
 
-enum { FOLDER_PATH_MAX = 1024, BOOT_ID_MAX = 64 };
+enum { BOOT_ID_MAX = 64 };
 
 struct store_folder {
     char path[FOLDER_PATH_MAX];
     char boot_id[BOOT_ID_MAX];
     struct store_folder *next; /* in the registry */
 };
-
-/* mkdir -p: every part of the path. */
-MUST_CHECK enum err folders_make(const char *path, struct err_info *info);
 
 /* boot_id NULL: that of this machine. *ret_why_discarded: why what was there was removed; NULL when it was not. */
 MUST_CHECK enum err folder_open(struct store_folder *folder, const char *data_dir, int32_t shard, const char *boot_id,
