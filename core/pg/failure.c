@@ -19,11 +19,13 @@ enum err pg_failure(const PGresult *result, const PGconn *connection, const char
     if (state == NULL) {
         return err_set_retriable(info, ERR_POSTGRES, "%s: %.*s", what, STR_ARGS(line));
     }
-    if (strcmp(state, "57014") == 0) {
+    /* query_canceled, as by statement_timeout; lock_not_available, as by lock_timeout. */
+    if (strcmp(state, "57014") == 0 || strcmp(state, "55P03") == 0) {
         return err_set_retriable(info, ERR_TIMEOUT, "%s: %.*s", what, STR_ARGS(line));
     }
     struct str class = str_of(state, 2);
-    if (str_equal(class, STR("22")) || str_equal(class, STR("23"))) {
+    /* 54 is program_limit_exceeded: a text too long for an index, say. */
+    if (str_equal(class, STR("22")) || str_equal(class, STR("23")) || str_equal(class, STR("54"))) {
         return err_set(info, ERR_MALFORMED, "%s: %.*s", what, STR_ARGS(line));
     }
     bool passes = str_equal(class, STR("08")) || str_equal(class, STR("40")) || str_equal(class, STR("53")) ||

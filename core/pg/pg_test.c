@@ -112,9 +112,28 @@ static void what_is_wrong_with_the_data_is_told_apart_from_what_is_wrong_with_th
     assert_false(info.retriable);
     assert_int_equal(pg_session_exec(session, "SELECT FROM nowhere", &info), ERR_POSTGRES);
     assert_false(info.retriable);
+    assert_int_equal(pg_session_exec(session,
+                                     "CREATE TEMP TABLE words (word text); CREATE INDEX ON words (word);"
+                                     "INSERT INTO words SELECT string_agg(md5(i::text), '')"
+                                     " FROM generate_series(1, 1000) AS i",
+                                     &info),
+                     ERR_MALFORMED);
     assert_int_equal(pg_session_exec(session, "SET statement_timeout = 20; SELECT pg_sleep(5)", &info), ERR_TIMEOUT);
     assert_true(info.retriable);
     pg_session_close(session);
+}
+
+static void a_lock_that_is_waited_for_in_vain_is_a_time_out(void **state) {
+    (void)state;
+    struct pg_session *holder = session_open(), *waiter = session_open();
+    struct err_info info = {0};
+    assert_int_equal(pg_session_exec(holder, "CREATE TABLE held (id int); BEGIN; LOCK TABLE held", &info), ERR_NONE);
+    assert_int_equal(pg_session_exec(waiter, "SET lock_timeout TO 20; SELECT FROM held", &info), ERR_TIMEOUT);
+    assert_true(info.retriable);
+    pg_session_rollback(holder);
+    assert_int_equal(pg_session_exec(waiter, "SELECT FROM held; DROP TABLE held", &info), ERR_NONE);
+    pg_session_close(holder);
+    pg_session_close(waiter);
 }
 
 static struct pg_param array_of(struct pg_array *array, enum pg_element type, struct str element) {
@@ -548,6 +567,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_unreachable_server_is_a_retriable_error),
         cmocka_unit_test(what_is_wrong_with_the_data_is_told_apart_from_what_is_wrong_with_the_server),
+        cmocka_unit_test(a_lock_that_is_waited_for_in_vain_is_a_time_out),
         cmocka_unit_test(arrays_of_every_type_come_out_as_they_went_in),
         cmocka_unit_test(arrays_within_an_array_travel_as_text_and_are_cast),
         cmocka_unit_test(an_array_without_elements_is_an_empty_one),
