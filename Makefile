@@ -154,7 +154,7 @@ $(BUILD)/%_fuzz: $(BUILD)/%_fuzz.o $(BUILD)/libdaybook.a
 
 # SQL and JSON that are linked in by core/base/embed.h, which -MMD does not see.
 $(foreach sql,$(wildcard projections/*/view.sql),$(eval $(BUILD)/$(dir $(sql))project.o: $(sql)))
-$(BUILD)/projections/runtime/tables.o: projections/runtime/runtime.sql
+$(BUILD)/projections/runtime/tables.o: projections/runtime/runtime.sql projections/runtime/parking.sql
 $(BUILD)/core/gateway/openapi.o: $(GEN_STAMP) core/gateway/openapi_common.json $(wildcard projections/*/document.json)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -13,12 +13,20 @@
 #include "core/base/timestamp.h"
 #include "core/log/reader.h"
 #include "projections/runtime/compare.h"
+#include "projections/runtime/switch.h"
 
 enum { WATERMARK_TIMEOUT_MS = 10000, DIFFERENCES_SHOWN = 50, PROGRESS_US = 2 * MICROS_PER_SECOND };
 
 static int failed(const struct err_info *info) {
     fprintf(stderr, "daybook projection: %s\n", info->text);
     return EXIT_WORLD_FAILED;
+}
+
+/* Of what there is nothing of, or where something stands in the way. */
+static int refused(const struct err_info *info) {
+    (void)failed(info);
+    bool is_mistake = info->code == ERR_NOT_FOUND || info->code == ERR_CONFLICT;
+    return is_mistake ? EXIT_WRONG_USAGE : EXIT_WORLD_FAILED;
 }
 
 /* ---- list -----------------------------------------------------------------------------------------------------------
@@ -37,15 +45,15 @@ static enum err count_rows(struct pg_session *session, const char *schema, const
 }
 
 /* Position and lag, summed over the partitions. Transaction markers at a partition's end count as not seen. */
-static enum err sum_positions(const struct config *config, const struct view *view, struct pg_session *session,
-                              struct log_reader *reader, int64_t *ret_position, int64_t *ret_end,
-                              struct err_info *info) {
+static enum err sum_positions(const struct config *config, const struct view *view, const char *schema,
+                              struct pg_session *session, struct log_reader *reader, int64_t *ret_position,
+                              int64_t *ret_end, struct err_info *info) {
     struct log_topics topics;
     log_topics_name(&topics, config->topic_prefix);
     size_t count = feed_partition_count(view, config);
     struct feed_partition *partitions = calloc_or_end(count, sizeof *partitions);
     feed_name_partitions(view, config, &topics, partitions);
-    enum err failure = view_schema_positions(session, view->name, partitions, count, info);
+    enum err failure = view_schema_positions(session, schema, partitions, count, info);
     *ret_position = *ret_end = 0;
     for (size_t i = 0; i < count && failure == ERR_NONE; i++) {
         int64_t low = 0, high = 0;
@@ -58,15 +66,9 @@ static enum err sum_positions(const struct config *config, const struct view *vi
     return failure;
 }
 
-static enum err list_view(const struct config *config, const struct view *view, struct pg_session *session,
-                          struct log_reader *reader, struct err_info *info) {
-    int64_t position, end, parked;
-    enum err failure = sum_positions(config, view, session, reader, &position, &end, info);
-    failure = failure != ERR_NONE ? failure : count_rows(session, view->name, "parked", &parked, info);
-    if (failure != ERR_NONE) {
-        return failure;
-    }
-    printf("%-10s %12" PRId64 " %12" PRId64 " %8" PRId64, view->name, position, end, parked);
+/* The live one has the program's tables, if it has its format; of the others no more is told. */
+static enum err list_tables(const struct view *view, struct pg_session *session, struct err_info *info) {
+    enum err failure = ERR_NONE;
     for (size_t i = 0; i < view->table_count && failure == ERR_NONE; i++) {
         int64_t rows;
         failure = count_rows(session, view->name, view->tables[i].name, &rows, info);
@@ -74,7 +76,43 @@ static enum err list_view(const struct config *config, const struct view *view, 
             printf("  %s %" PRId64, view->tables[i].name, rows);
         }
     }
+    return failure;
+}
+
+static enum err list_schema(const struct config *config, const struct view *view, enum view_schema which,
+                            struct pg_session *session, struct log_reader *reader, struct err_info *info) {
+    char schema[SCHEMA_NAME_MAX];
+    struct view_about about;
+    view_schema_name(view, which, schema);
+    enum err failure = view_schema_about(session, schema, &about, info);
+    if (failure != ERR_NONE || (!about.is_there && which != VIEW_LIVE)) {
+        return failure;
+    }
+    if (!about.is_there) {
+        return err_set(info, ERR_NOT_FOUND, "there is no schema %s that this version knows: run `daybook migrate`",
+                       schema);
+    }
+    int64_t position, end, parked;
+    failure = sum_positions(config, view, schema, session, reader, &position, &end, info);
+    failure = failure != ERR_NONE ? failure : count_rows(session, schema, "parked", &parked, info);
+    if (failure != ERR_NONE) {
+        return failure;
+    }
+    printf("%-17s %12" PRId64 " %12" PRId64 " %8" PRId64 " %7" PRId64, schema, position, end, parked, about.format);
+    if (which == VIEW_LIVE && about.format == view->format) {
+        failure = list_tables(view, session, info);
+    }
     printf("\n");
+    return failure;
+}
+
+static enum err list_view(const struct config *config, const struct view *view, struct pg_session *session,
+                          struct log_reader *reader, struct err_info *info) {
+    static const enum view_schema shown[] = {VIEW_LIVE, VIEW_REBUILT, VIEW_OLD};
+    enum err failure = ERR_NONE;
+    for (size_t i = 0; i < ARRAY_LENGTH(shown) && failure == ERR_NONE; i++) {
+        failure = list_schema(config, view, shown[i], session, reader, info);
+    }
     return failure;
 }
 
@@ -87,7 +125,7 @@ static int list(const struct config *config) {
     enum err failure = pg_session_open(config->postgres, "daybook-projection", &session, &info);
     failure = failure != ERR_NONE ? failure : log_reader_open(&options, &reader, &info);
     if (failure == ERR_NONE) {
-        printf("%-10s %12s %12s %8s  rows\n", "view", "position", "log's end", "parked");
+        printf("%-17s %12s %12s %8s %7s  rows\n", "schema", "position", "log's end", "parked", "format");
     }
     for (size_t i = 0; i < view_count && failure == ERR_NONE; i++) {
         failure = list_view(config, views[i], session, reader, &info);
@@ -118,45 +156,80 @@ static void show_progress(void *context, int64_t done, int64_t total) {
             total == 0 ? 100 : (int)(100 * done / total), progress->on_terminal && done < total ? "" : "\n");
 }
 
-static int rebuild(struct rebuild_options *options, bool and_switch) {
+static int switch_view(const struct rebuild_options *options, bool back) {
     struct err_info info = {0};
-    struct feed_counts counts;
-    int64_t began_us = clock_boot_us();
-    if (view_rebuild(options, &counts, &info) != ERR_NONE) {
-        return failed(&info);
+    if (view_switch(options, back, &info) != ERR_NONE) {
+        return refused(&info);
     }
-    double seconds = (double)(clock_boot_us() - began_us) / MICROS_PER_SECOND;
-    printf("%s_rebuild holds %" PRId64 " events, made in %.1f s\n", options->view->name, counts.events, seconds);
-    if (and_switch) {
-        if (view_switch(options, &info) != ERR_NONE) {
-            return failed(&info);
-        }
-        printf("%s was switched to it\n", options->view->name);
-    }
+    const char *name = options->view->name;
+    printf("%s: what was %s%s is live, what was live is %s%s\n", name, name, back ? "_old" : "_rebuild", name,
+           back ? "_rebuild" : "_old");
     return EXIT_DONE;
 }
 
-static void show_difference(void *context, const char *table, struct str key, enum difference difference) {
+static int rebuild(struct rebuild_options *options, bool and_switch) {
+    struct err_info info = {0};
+    struct rebuild_result result;
+    int64_t began_us = clock_boot_us();
+    if (and_switch && view_switch_check(options, false, &info) != ERR_NONE) {
+        return refused(&info);
+    }
+    if (view_rebuild(options, &result, &info) != ERR_NONE) {
+        return failed(&info);
+    }
+    double seconds = (double)(clock_boot_us() - began_us) / MICROS_PER_SECOND;
+    printf("%s_rebuild holds %" PRId64 " events, made in %.1f s; %" PRId64 " are parked\n", options->view->name,
+           result.counts.events, seconds, result.parked);
+    return and_switch ? switch_view(options, false) : EXIT_DONE;
+}
+
+static int drop(const struct config *config, const char *schema) {
+    struct err_info info = {0};
+    struct pg_session *session = NULL;
+    enum err failure = pg_session_open(config->postgres, "daybook-projection", &session, &info);
+    failure = failure == ERR_NONE ? view_schema_drop(session, schema, &info) : failure;
+    pg_session_close(session);
+    if (failure != ERR_NONE) {
+        return failed(&info);
+    }
+    printf("%s was dropped\n", schema);
+    return EXIT_DONE;
+}
+
+static void show_difference(void *context, const struct difference *difference) {
     static const char *const words[] = {
         [ONLY_LIVE] = "only live", [ONLY_REBUILT] = "only rebuilt", [NOT_EQUAL] = "differs"};
-    int *shown = context;
-    if (++*shown <= DIFFERENCES_SHOWN) {
-        printf("%s %.*s: %s\n", table, STR_ARGS(key), words[difference]);
+    int64_t *shown = context;
+    if (++*shown > DIFFERENCES_SHOWN) {
+        return;
     }
+    bool is_row = !str_is_empty(difference->key);
+    printf("%s%s", difference->table, is_row ? " " : "");
+    if (is_row) {
+        printf("%.*s: %s", STR_ARGS(difference->key), words[difference->kind]);
+    } else if (!str_is_empty(difference->columns) && difference->kind != NOT_EQUAL) {
+        printf(".%.*s: %s, a column", STR_ARGS(difference->columns), words[difference->kind]);
+    } else {
+        printf(": %s%s", words[difference->kind], difference->kind == NOT_EQUAL ? "" : ", a table");
+    }
+    if (difference->kind == NOT_EQUAL && !str_is_empty(difference->columns)) {
+        printf(" in %.*s", STR_ARGS(difference->columns));
+    }
+    printf("\n");
 }
 
 static int compare(const struct rebuild_options *options) {
     struct err_info info = {0};
     struct compare_result result;
-    int shown = 0;
+    int64_t shown = 0;
     if (view_compare(*options, show_difference, &shown, &result, &info) != ERR_NONE) {
         return failed(&info);
     }
     if (result.differences > DIFFERENCES_SHOWN) {
         printf("... and %" PRId64 " more\n", result.differences - DIFFERENCES_SHOWN);
     }
-    printf("%s: %" PRId64 " rows compared, %" PRId64 " differences\n", options->view->name, result.rows,
-           result.differences);
+    printf("%s and %s: %" PRId64 " rows compared, %" PRId64 " differences\n", options->view->name, result.side,
+           result.rows, result.differences);
     return result.differences == 0 ? EXIT_DONE : EXIT_DIFFERENCE;
 }
 
@@ -177,52 +250,134 @@ static const struct view *find_view(const char *name) {
     return NULL;
 }
 
+/* A schema beside a view's live one. */
+static bool is_side_schema(const char *name) {
+    for (size_t i = 0; i < view_count; i++) {
+        for (int which = VIEW_LIVE + 1; which < VIEW_SCHEMAS; which++) {
+            char schema[SCHEMA_NAME_MAX];
+            view_schema_name(views[i], (enum view_schema)which, schema);
+            if (strcmp(schema, name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* What was asked for: the words behind `projection`, and behind the name that comes second. */
+struct request {
+    const char *verb;
+    const char *name;
+    int count;
+    char **rest;
+};
+
+static bool says(const struct request *request, const char *verb) {
+    return strcmp(request->verb, verb) == 0;
+}
+
+/* The only word behind the name. */
+static bool has_word(const struct request *request, const char *word) {
+    return request->count == 1 && strcmp(request->rest[0], word) == 0;
+}
+
+static int run_rebuild(const struct request *request, struct rebuild_options *options) {
+    bool and_switch = false;
+    for (int i = 0; i < request->count; i++) {
+        and_switch = and_switch || strcmp(request->rest[i], "--switch") == 0;
+        options->forgets_skips = options->forgets_skips || strcmp(request->rest[i], "--forget-skips") == 0;
+    }
+    return rebuild(options, and_switch);
+}
+
+static int run_request(const struct config *config, const struct request *request, const struct view *view) {
+    struct progress progress = {.on_terminal = isatty(STDERR_FILENO) == 1};
+    struct rebuild_options options = {
+        .config = config, .view = view, .on_progress = show_progress, .context = &progress};
+    if (says(request, "rebuild")) {
+        return run_rebuild(request, &options);
+    }
+    if (says(request, "compare")) {
+        return compare(&options);
+    }
+    return switch_view(&options, request->count == 1);
+}
+
+/* Before anything is connected to. */
+static bool is_request(const struct request *request) {
+    if (says(request, "rebuild")) {
+        for (int i = 0; i < request->count; i++) {
+            if (strcmp(request->rest[i], "--switch") != 0 && strcmp(request->rest[i], "--forget-skips") != 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+    if (says(request, "compare")) {
+        return request->count == 0;
+    }
+    return says(request, "switch") && (request->count == 0 || has_word(request, "--back"));
+}
+
 static int wrong_usage(void) {
-    fprintf(stderr, "usage: daybook projection list | rebuild NAME [--switch] | compare NAME\n");
+    fprintf(stderr, "usage: daybook projection %s\n", projection_command.usage);
     return EXIT_WRONG_USAGE;
 }
 
 static int run(const struct config *config, int argc, char **argv) {
-    if (argc == 2 && strcmp(argv[1], "list") == 0) {
-        int code = installation_log_check(config, "projection");
-        return code == EXIT_DONE ? list(config) : code;
+    bool lists = argc == 2 && strcmp(argv[1], "list") == 0;
+    bool drops = argc == 3 && strcmp(argv[1], "drop") == 0;
+    struct request request = {0};
+    if (argc >= 3 && !drops) {
+        request = (struct request){.verb = argv[1], .name = argv[2], .count = argc - 3, .rest = argv + 3};
     }
-    bool is_rebuild = argc >= 3 && strcmp(argv[1], "rebuild") == 0;
-    bool is_compare = argc == 3 && strcmp(argv[1], "compare") == 0;
-    bool and_switch = argc == 4 && strcmp(argv[3], "--switch") == 0;
-    if (!(is_compare || (is_rebuild && (argc == 3 || and_switch)))) {
+    if (drops && !is_side_schema(argv[2])) {
+        fprintf(stderr, "daybook projection: %s is no schema beside a live one, such as orders_old\n", argv[2]);
+        return EXIT_WRONG_USAGE;
+    }
+    if (!lists && !drops && (request.verb == NULL || !is_request(&request))) {
         return wrong_usage();
     }
-    const struct view *view = find_view(argv[2]);
-    if (view == NULL) {
+    const struct view *view = request.verb == NULL ? NULL : find_view(request.name);
+    if (request.verb != NULL && view == NULL) {
         return EXIT_WRONG_USAGE;
     }
     int code = installation_log_check(config, "projection");
     if (code != EXIT_DONE) {
         return code;
     }
-    struct progress progress = {.on_terminal = isatty(STDERR_FILENO) == 1};
-    struct rebuild_options options = {
-        .config = config, .view = view, .on_progress = show_progress, .context = &progress};
-    return is_rebuild ? rebuild(&options, and_switch) : compare(&options);
+    return lists ? list(config) : drops ? drop(config, argv[2]) : run_request(config, &request, view);
 }
 
 const struct command_line projection_command = {
     .name = "projection",
-    .usage = "list | rebuild NAME [--switch] | compare NAME",
-    .summary = "show, rebuild or check the read models",
+    .usage = "list | rebuild NAME [--switch] [--forget-skips] | compare NAME | switch NAME [--back] | drop SCHEMA",
+    .summary = "show, rebuild, check or switch the read models",
     .help =
-        "list             where each read model stands, the log's end, what is parked, rows of each table. Positions "
-        "and\n"
-        "                 ends are sums over the shards; a view at rest stands a few transaction markers before the\n"
-        "                 end.\n"
-        "rebuild NAME     fills the schema NAME_rebuild from the beginning of the log, beside the live one.\n"
-        "  --switch       then puts it in the live one's place, in one transaction.\n"
-        "compare NAME     rebuilds up to where the live view stands, compares all tables row by row, and names the\n"
-        "                 keys that differ. NAME_rebuild is left for a look.\n\n"
-        "The live view is kept up to date meanwhile.\n\n"
-        "Exit codes: 0 done, 1 the log or PostgreSQL failed, 2 wrong usage or another number of shards than the log "
-        "has,\n"
-        "3 compare found a difference.",
+        "list             where each read model stands, the log's end, what is parked, the rows' format and how many "
+        "of "
+        "each\n"
+        "                 table. Positions and ends are sums over the shards; a view at rest stands a few transaction\n"
+        "                 markers before the end.\n"
+        "rebuild NAME     fills the schema NAME_rebuild from the beginning of the log, beside the live one; what is "
+        "skipped\n"
+        "                 there is skipped here.\n"
+        "  --switch       then switches to it.\n"
+        "  --forget-skips tries what was skipped again.\n"
+        "compare NAME     compares the live tables with NAME_rebuild, both at the same place in the log; where there "
+        "is none,\n"
+        "                 with what is filled from the log for it, into NAME_compare. Names the keys that differ and "
+        "in which\n"
+        "                 columns, and the columns that only one has.\n"
+        "switch NAME      puts NAME_rebuild in the live one's place, in one transaction, once it has caught up. What "
+        "was live\n"
+        "                 is NAME_old then, until it is dropped.\n"
+        "  --back         puts NAME_old there again, once it has caught up; what was live is NAME_rebuild.\n"
+        "drop SCHEMA      drops NAME_old, NAME_rebuild, NAME_compare or NAME_filling.\n"
+        "\n"
+        "Queries and projectors go on meanwhile.\n\n"
+        "Exit codes: 0 done; 1 the log or PostgreSQL failed; 2 wrong usage, there is no such thing, or another number "
+        "of\n"
+        "shards than the log has; 3 compare found a difference.",
     .run = run,
 };

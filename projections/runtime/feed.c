@@ -5,9 +5,12 @@
 #include "core/base/timestamp.h"
 #include "core/log/reader.h"
 #include "projections/runtime/fold.h"
+#include "projections/runtime/schema.h"
+#include "projections/runtime/skips.h"
 #include "projections/runtime/writer.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
@@ -18,22 +21,30 @@ enum {
     ARENA_MAX_BYTES = 1024 * 1024 * 1024,
 };
 
+enum stage { STAGE_READING, STAGE_PROJECTING, STAGE_POSTGRES };
+
 struct feed {
     const struct view *view;
-    bool notify;
+    char schema[SCHEMA_NAME_MAX];
+    bool is_live;
+    struct view_about about; /* as the schema was when the feed was opened */
+    _Atomic enum stage stage;
     struct log_topics topics;
     struct pg_session *session;
     struct view_writer *writer;
     struct log_reader *reader;
     struct feed_partition *partitions;
     size_t partition_count;
+    struct skips skips;
+    struct witness_slot *witness;
     struct lru states; /* of the streams met last: so most batches need not ask PostgreSQL. Only what was committed */
     struct arena arena;
     struct view_batch batch;
     struct log_record *records;
     struct position_move *moves;
-    int64_t parked;    /* events, in the table */
-    size_t events_max; /* lowered while a batch is being halved */
+    int64_t *found_ends; /* of the partitions, by the records of a step; 0: none was told */
+    int64_t parked;      /* events, in the table */
+    size_t events_max;   /* lowered while a batch is being halved */
 };
 
 /* ---- opening --------------------------------------------------------------------------------------------------------
@@ -65,29 +76,51 @@ static void *allocate(size_t count, size_t size) {
     return memory;
 }
 
-static enum err check_format(struct feed *feed, const char *schema, struct err_info *info) {
-    CLEANUP(pg_result_clear) PGresult *tables = NULL, *format = NULL;
-    struct pg_param name = PG_TEXT(str_of_cstr(schema));
-    enum err failure = pg_session_query(feed->session,
-                                        "SELECT FROM information_schema.tables WHERE table_schema = $1"
-                                        " AND table_name = 'about'",
-                                        &name, 1, true, &tables, info);
-    if (failure == ERR_NONE && PQntuples(tables) == 0) {
-        return err_set_retriable(info, ERR_NOT_FOUND, "there is no schema %s yet: run `daybook migrate`", schema);
+static enum err about_schema(struct feed *feed, const char *schema, struct err_info *info) {
+    snprintf(feed->schema, sizeof feed->schema, "%s", schema);
+    return view_schema_about(feed->session, schema, &feed->about, info);
+}
+
+static bool fits(const struct feed *feed) {
+    return feed->about.is_there && feed->about.format == feed->view->format;
+}
+
+static enum err wanted_schema(struct feed *feed, const char *schema, struct err_info *info) {
+    enum err failure = about_schema(feed, schema, info);
+    if (failure == ERR_NONE && !feed->about.is_there) {
+        return err_set_retriable(info, ERR_NOT_FOUND, "there is no schema %s", schema);
     }
-    if (failure == ERR_NONE) {
-        failure = pg_session_execf(feed->session, info, "SET search_path TO %s", schema);
-    }
-    if (failure == ERR_NONE) {
-        failure = pg_session_query(feed->session, "SELECT format FROM about", NULL, 0, true, &format, info);
-    }
-    if (failure == ERR_NONE && (PQntuples(format) != 1 || pg_get_int8(format, 0, 0) != feed->view->format)) {
-        failure = err_set(info, ERR_CONFLICT,
-                          "schema %s was made for another format than %d:"
-                          " run `daybook projection rebuild %s --switch`",
-                          schema, feed->view->format, feed->view->name);
+    if (failure == ERR_NONE && !fits(feed)) {
+        return err_set(info, ERR_CONFLICT, "schema %s was made for another format than %d", schema, feed->view->format);
     }
     return failure;
+}
+
+/* The first of the view's schemas that has its format. */
+static enum err schema_of_format(struct feed *feed, struct err_info *info) {
+    static const enum view_schema order[] = {VIEW_LIVE, VIEW_REBUILT, VIEW_OLD};
+    bool is_any = false;
+    for (size_t i = 0; i < ARRAY_LENGTH(order); i++) {
+        char name[SCHEMA_NAME_MAX];
+        view_schema_name(feed->view, order[i], name);
+        enum err failure = about_schema(feed, name, info);
+        if (failure != ERR_NONE) {
+            return failure;
+        }
+        if (fits(feed)) {
+            feed->is_live = order[i] == VIEW_LIVE;
+            return ERR_NONE;
+        }
+        is_any = is_any || feed->about.is_there;
+    }
+    if (!is_any) {
+        return err_set_retriable(info, ERR_NOT_FOUND,
+                                 "there is no schema %s that this version knows: run `daybook migrate`",
+                                 feed->view->name);
+    }
+    return err_set(info, ERR_CONFLICT,
+                   "schema %s was made for another format than %d: run `daybook projection rebuild %s`",
+                   feed->view->name, feed->view->format, feed->view->name);
 }
 
 static struct feed_partition *find_partition(const struct feed *feed, struct str topic, int64_t shard) {
@@ -134,6 +167,18 @@ static enum err count_parked(struct feed *feed, struct err_info *info) {
     return failure;
 }
 
+/* Reads from where the schema stands. */
+static enum err assign(struct feed *feed, struct err_info *info) {
+    struct log_partition *wanted = allocate(feed->partition_count, sizeof *wanted);
+    for (size_t i = 0; i < feed->partition_count; i++) {
+        const struct feed_partition *partition = &feed->partitions[i];
+        wanted[i] = (struct log_partition){partition->topic, partition->shard, partition->next_offset};
+    }
+    enum err failure = log_reader_assign(feed->reader, wanted, feed->partition_count, info);
+    free(wanted);
+    return failure;
+}
+
 static enum err open_reader(struct feed *feed, const struct config *config, struct err_info *info) {
     struct log_reader_options options = {.brokers = config->kafka_brokers,
                                          .client_id = "daybook-projector",
@@ -141,39 +186,38 @@ static enum err open_reader(struct feed *feed, const struct config *config, stru
                                          .queue_max_bytes = QUEUE_MAX_BYTES,
                                          .fetch_min_bytes = FETCH_MIN_BYTES};
     enum err failure = log_reader_open(&options, &feed->reader, info);
-    if (failure != ERR_NONE) {
-        return failure;
-    }
-    struct log_partition *wanted = allocate(feed->partition_count, sizeof *wanted);
-    for (size_t i = 0; i < feed->partition_count; i++) {
-        const struct feed_partition *partition = &feed->partitions[i];
-        wanted[i] = (struct log_partition){partition->topic, partition->shard, partition->next_offset};
-    }
-    failure = log_reader_assign(feed->reader, wanted, feed->partition_count, info);
-    free(wanted);
-    return failure;
+    return failure == ERR_NONE ? assign(feed, info) : failure;
+}
+
+/* The epoch is asked for first: what is read after it, and is not of it any more, is found out by the fence. */
+static enum err open_schema(struct feed *feed, const char *wanted, struct err_info *info) {
+    enum err failure = wanted == NULL ? schema_of_format(feed, info) : wanted_schema(feed, wanted, info);
+    failure = failure != ERR_NONE
+                  ? failure
+                  : view_writer_open(feed->session, feed->view, feed->schema, feed->about.epoch, &feed->writer, info);
+    failure = failure != ERR_NONE ? failure : load_positions(feed, info);
+    failure = failure != ERR_NONE ? failure : skips_load(&feed->skips, feed->session, info);
+    return failure != ERR_NONE ? failure : count_parked(feed, info);
 }
 
 enum err feed_open(const struct feed_options *options, struct feed **ret_feed, struct err_info *info) {
     struct feed *feed = allocate(1, sizeof *feed);
     feed->view = options->view;
-    feed->notify = options->notify;
+    feed->witness = options->witness;
     feed->events_max = FEED_EVENTS_MAX;
     log_topics_name(&feed->topics, options->config->topic_prefix);
     feed->partition_count = feed_partition_count(feed->view, options->config);
     feed->partitions = allocate(feed->partition_count, sizeof *feed->partitions);
     feed_name_partitions(feed->view, options->config, &feed->topics, feed->partitions);
     feed->moves = allocate(feed->partition_count, sizeof *feed->moves);
+    feed->found_ends = allocate(feed->partition_count, sizeof *feed->found_ends);
     feed->records = allocate(FEED_EVENTS_MAX, sizeof *feed->records);
     lru_init(&feed->states, CACHE_MAX_BYTES);
+    skips_init(&feed->skips);
     arena_init(&feed->arena, ARENA_MAX_BYTES);
     batch_init(&feed->batch, feed->view);
     enum err failure = pg_session_open(options->config->postgres, "daybook-projector", &feed->session, info);
-    failure = failure != ERR_NONE ? failure : check_format(feed, options->schema, info);
-    failure = failure != ERR_NONE ? failure
-                                  : view_writer_open(feed->session, feed->view, options->schema, &feed->writer, info);
-    failure = failure != ERR_NONE ? failure : load_positions(feed, info);
-    failure = failure != ERR_NONE ? failure : count_parked(feed, info);
+    failure = failure != ERR_NONE ? failure : open_schema(feed, options->schema, info);
     failure = failure != ERR_NONE ? failure : open_reader(feed, options->config, info);
     if (failure != ERR_NONE) {
         feed_close(feed);
@@ -195,8 +239,10 @@ void feed_close(struct feed *feed) {
     batch_release(&feed->batch);
     arena_release(&feed->arena);
     lru_release(&feed->states);
+    skips_release(&feed->skips);
     free(feed->records);
     free(feed->moves);
+    free(feed->found_ends);
     free(feed->partitions);
     free(feed);
 }
@@ -267,8 +313,21 @@ static void count_fates(struct feed *feed, const struct fold *fold, struct feed_
     counts->batches++;
 }
 
+/* What was parked for the processes that it ended, or has passed after all. */
+static void forget_suspect(struct feed *feed, const struct fold *fold) {
+    const struct witness_slot *witness = feed->witness;
+    for (size_t i = 0; witness != NULL && witness->deaths > 0 && i < fold->item_count; i++) {
+        const struct fold_item *item = &fold->items[i];
+        if (item->stream != NULL && (int32_t)item->topic == witness->suspect.topic &&
+            item->record->partition == witness->suspect.shard && item->record->offset == witness->suspect.offset) {
+            view_witness_passed(feed->witness);
+        }
+    }
+}
+
 static void committed(struct feed *feed, const struct fold *fold, size_t move_count, struct feed_counts *counts) {
     remember_streams(feed, fold);
+    forget_suspect(feed, fold);
     for (size_t i = 0; i < move_count; i++) {
         const struct position_move *move = &feed->moves[i];
         find_partition(feed, move->topic, move->shard)->next_offset = move->next_offset;
@@ -290,7 +349,11 @@ static enum err project_batch(struct feed *feed, const struct log_record *record
     batch_begin(&feed->batch, &feed->arena);
     struct fold fold;
     fold_read(&fold, feed->view, &feed->arena, records, count);
+    fold.skips = &feed->skips;
+    fold.witness = feed->witness;
+    feed->stage = STAGE_POSTGRES;
     enum err failure = load_streams(feed, &fold, attempt->may_be_new, info);
+    feed->stage = STAGE_PROJECTING;
     if (failure != ERR_NONE) {
         return failure;
     }
@@ -304,7 +367,9 @@ static enum err project_batch(struct feed *feed, const struct log_record *record
         return failure;
     }
     size_t move_count = make_moves(feed, records, fold.item_count);
-    failure = view_writer_write(feed->writer, &feed->batch, &fold, feed->moves, move_count, feed->notify, info);
+    feed->stage = STAGE_POSTGRES;
+    failure = view_writer_write(feed->writer, &feed->batch, &fold, feed->moves, move_count, feed->is_live, info);
+    feed->stage = STAGE_PROJECTING;
     *ret_refused = failure == ERR_MALFORMED;
     if (failure == ERR_NONE) {
         committed(feed, &fold, move_count, counts);
@@ -357,15 +422,17 @@ static enum err project_all(struct feed *feed, const struct log_record *records,
 /* ---- stepping -------------------------------------------------------------------------------------------------------
  */
 
-/* Takes the ends of partitions out of the records, and what lies past `until`; how many are left. */
+/* Takes the ends of partitions out of the records, and what lies past `until`; how many are left. They are
+ * kept once what came before them is written: until then nobody has seen it. */
 static size_t take_ends(struct feed *feed, size_t count) {
     size_t left = 0;
+    memset(feed->found_ends, 0, feed->partition_count * sizeof *feed->found_ends);
     for (size_t i = 0; i < count; i++) {
         const struct log_record *record = &feed->records[i];
-        struct feed_partition *partition = find_partition(feed, str_of_cstr(record->topic), record->partition);
+        const struct feed_partition *partition = find_partition(feed, str_of_cstr(record->topic), record->partition);
         assert(partition != NULL);
         if (record->end || record->offset >= partition->until) {
-            partition->end_offset = record->offset;
+            feed->found_ends[partition - feed->partitions] = record->offset;
         } else {
             feed->records[left++] = *record;
         }
@@ -373,10 +440,20 @@ static size_t take_ends(struct feed *feed, size_t count) {
     return left;
 }
 
+static void keep_ends(struct feed *feed) {
+    for (size_t i = 0; i < feed->partition_count; i++) {
+        if (feed->found_ends[i] > 0) {
+            feed->partitions[i].end_offset = feed->found_ends[i];
+        }
+    }
+}
+
 enum err feed_step(struct feed *feed, int timeout_ms, struct feed_counts *counts, bool *ret_full,
                    struct err_info *info) {
     size_t count = 0;
+    feed->stage = STAGE_READING;
     enum err failure = log_reader_poll(feed->reader, timeout_ms, feed->records, FEED_EVENTS_MAX, &count, info);
+    feed->stage = STAGE_PROJECTING;
     if (failure != ERR_NONE) {
         return failure;
     }
@@ -388,8 +465,19 @@ enum err feed_step(struct feed *feed, int timeout_ms, struct feed_counts *counts
     }
     int64_t began_us = clock_boot_us();
     failure = project_all(feed, feed->records, take_ends(feed, count), counts, info);
+    if (failure == ERR_NONE) {
+        keep_ends(feed);
+    }
     counts->busy_us += clock_boot_us() - began_us;
     return failure;
+}
+
+enum err feed_read_until(struct feed *feed, const int64_t *until, struct err_info *info) {
+    for (size_t i = 0; i < feed->partition_count; i++) {
+        feed->partitions[i].until = until[i];
+        feed->partitions[i].end_offset = 0; /* was told by a record that is to be read now */
+    }
+    return assign(feed, info);
 }
 
 struct feed_partition *feed_partitions(struct feed *feed, size_t *ret_count) {
@@ -407,6 +495,26 @@ enum err feed_watermarks(struct feed *feed, int timeout_ms, int64_t *ret_ends, s
         }
     }
     return ERR_NONE;
+}
+
+const char *feed_schema(const struct feed *feed) {
+    return feed->schema;
+}
+
+bool feed_is_live(const struct feed *feed) {
+    return feed->is_live;
+}
+
+bool feed_is_outdated(struct feed *feed) {
+    struct view_about about;
+    return view_schema_about(feed->session, feed->schema, &about, NULL) == ERR_NONE &&
+           (!about.is_there || strcmp(about.epoch, feed->about.epoch) != 0);
+}
+
+const char *feed_stage(const struct feed *feed) {
+    static const char *const words[] = {
+        [STAGE_READING] = "reads the log", [STAGE_PROJECTING] = "projects", [STAGE_POSTGRES] = "waits for PostgreSQL"};
+    return words[atomic_load(&feed->stage)];
 }
 
 int64_t feed_parked(const struct feed *feed) {

@@ -59,8 +59,8 @@ static void read_item(struct fold *fold, struct fold_item *item) {
         item->why = str_of_cstr(why);
         return;
     }
-    enum log_topic topic = log_topic_of_family(str_of_cstr(event_info(item->event.type)->family));
-    item->stream = stream_of(fold, &item->event, topic);
+    item->topic = log_topic_of_family(str_of_cstr(event_info(item->event.type)->family));
+    item->stream = stream_of(fold, &item->event, item->topic);
 }
 
 void fold_read(struct fold *fold, const struct view *view, struct arena *arena, const struct log_record *records,
@@ -75,26 +75,64 @@ void fold_read(struct fold *fold, const struct view *view, struct arena *arena, 
     }
 }
 
-static void plan_item(struct fold *fold, size_t index) {
+/* Skipped versions count as seen, those that never came (they could not be read) as well. */
+static void pass_skipped(const struct fold *fold, struct fold_stream *stream, int64_t version) {
+    while (version > stream->version && skips_has(fold->skips, stream->name, stream->version + 1)) {
+        stream->version++;
+        stream->changed = true;
+    }
+}
+
+static void park(struct fold_item *item, struct str why) {
+    item->fate = FOLD_PARKED;
+    item->why = why;
+    item->stream->parked = true;
+    item->stream->changed = true;
+}
+
+static bool ended_processes(const struct fold *fold, const struct fold_item *item) {
+    return fold->witness != NULL &&
+           view_witness_is_refused(fold->witness, (int32_t)item->topic, item->record->partition, item->record->offset);
+}
+
+static void plan_next(struct fold *fold, size_t index) {
     struct fold_item *item = &fold->items[index];
     struct fold_stream *stream = item->stream;
     int64_t version = item->event.meta.version;
-    if (stream->parked) {
-        item->fate = FOLD_PARKED;
-        item->why = STR("waits behind an earlier event of its stream");
-    } else if (version <= stream->version) {
-        item->fate = FOLD_REPEATED;
-    } else if (version == stream->version + 1) {
+    if (version > stream->version + 1) {
+        park(item, arena_printf(fold->arena, "version %lld came after version %lld: events are missing",
+                                (long long)version, (long long)stream->version));
+    } else if (ended_processes(fold, item)) {
+        park(item, arena_printf(fold->arena, "%d processes ended while they projected it", WITNESS_DEATHS_MAX));
+    } else {
         item->fate = FOLD_APPLIED;
         stream->version = version;
         stream->last_item = index;
         stream->changed = true;
-    } else {
+    }
+}
+
+static void plan_item(struct fold *fold, size_t index) {
+    struct fold_item *item = &fold->items[index];
+    struct fold_stream *stream = item->stream;
+    int64_t version = item->event.meta.version, known = stream->version;
+    if (stream->parked) {
         item->fate = FOLD_PARKED;
-        item->why = arena_printf(fold->arena, "version %lld came after version %lld: events are missing",
-                                 (long long)version, (long long)stream->version);
-        stream->parked = true;
-        stream->changed = true;
+        item->why = STR("waits behind an earlier event of its stream");
+        return;
+    }
+    pass_skipped(fold, stream, version);
+    if (version <= stream->version) {
+        item->fate = version <= known ? FOLD_REPEATED : FOLD_SKIPPED;
+    } else {
+        plan_next(fold, index);
+    }
+}
+
+static void plan_unreadable(const struct fold *fold, struct fold_item *item) {
+    const struct log_record *record = item->record;
+    if (skips_has_place(fold->skips, record->topic, record->partition, record->offset)) {
+        item->fate = FOLD_SKIPPED;
     }
 }
 
@@ -103,6 +141,7 @@ void fold_plan(struct fold *fold) {
     for (size_t i = 0; i < fold->item_count; i++) {
         struct fold_stream *stream = fold->items[i].stream;
         if (stream == NULL) {
+            plan_unreadable(fold, &fold->items[i]);
             continue;
         }
         if (!stream->changed) {
@@ -118,12 +157,8 @@ void fold_plan(struct fold *fold) {
 
 void fold_park(struct fold *fold, struct str why) {
     assert(fold->item_count == 1 && fold->items[0].stream != NULL);
-    struct fold_item *item = &fold->items[0];
-    item->fate = FOLD_PARKED;
     /* A cut message may end in the middle of a character. */
-    item->why = utf8_is_valid(why) ? arena_str_copy(fold->arena, why) : STR("PostgreSQL refused its data");
-    item->stream->parked = true;
-    item->stream->changed = true;
+    park(&fold->items[0], utf8_is_valid(why) ? arena_str_copy(fold->arena, why) : STR("PostgreSQL refused its data"));
 }
 
 static enum err decode(const struct fold *fold, struct fold_stream *stream, struct err_info *info) {
@@ -162,27 +197,42 @@ static void encode_states(struct fold *fold) {
     buf_release(&bytes);
 }
 
+static enum err project_item(struct fold *fold, struct view_batch *batch, size_t index, struct err_info *info) {
+    const struct fold_item *item = &fold->items[index];
+    struct fold_stream *stream = item->stream;
+    if (fold->view->fold != NULL && stream->decoded == NULL) {
+        enum err failure = decode(fold, stream, info);
+        if (failure != ERR_NONE) {
+            return failure;
+        }
+    }
+    if (fold->view->fold != NULL) {
+        evolve(fold, stream, &item->event);
+    }
+    batch->record = item->record;
+    batch->stream_is_new = stream->is_new && fold->view->fold != NULL;
+    fold->view->project(batch, fold->arena, &item->event, stream->decoded, stream->last_item == index);
+    return ERR_NONE;
+}
+
 enum err fold_project(struct fold *fold, struct view_batch *batch, struct err_info *info) {
-    for (size_t i = 0; i < fold->item_count; i++) {
-        struct fold_item *item = &fold->items[i];
+    enum err failure = ERR_NONE;
+    for (size_t i = 0; i < fold->item_count && failure == ERR_NONE; i++) {
+        const struct fold_item *item = &fold->items[i];
         if (item->fate != FOLD_APPLIED) {
             continue;
         }
-        struct fold_stream *stream = item->stream;
-        if (fold->view->fold != NULL) {
-            if (stream->decoded == NULL) {
-                enum err failure = decode(fold, stream, info);
-                if (failure != ERR_NONE) {
-                    return failure;
-                }
-            }
-            evolve(fold, stream, &item->event);
+        if (fold->witness != NULL) {
+            view_witness_projecting(fold->witness, (int32_t)item->topic, item->record->partition, item->record->offset);
         }
-        batch->record = item->record;
-        batch->stream_is_new = stream->is_new && fold->view->fold != NULL;
-        fold->view->project(batch, fold->arena, &item->event, stream->decoded, stream->last_item == i);
+        failure = project_item(fold, batch, i, info);
+        if (fold->witness != NULL) {
+            view_witness_rest(fold->witness);
+        }
     }
     batch->record = NULL;
-    encode_states(fold);
-    return ERR_NONE;
+    if (failure == ERR_NONE) {
+        encode_states(fold);
+    }
+    return failure;
 }

@@ -5,7 +5,8 @@
  * Promise  an event is applied only as its stream's version + 1. A lower one is a repeat and skipped. A higher one
  *          means that events are missing: the stream is parked there, and later events of it queue behind (only their
  *          coordinates are kept), while other streams go on. A record that cannot be read is set aside by its
- *          coordinates alone; if it was an event of a stream, that stream's next one shows the gap.
+ *          coordinates alone; if it was an event of a stream, that stream's next one shows the gap. An event that
+ *          somebody decided to skip counts as seen, and nothing is made of it.
  * Bounds   the records' bytes are the caller's bound; states are decoded up to FOLD_STATES_MAX_BYTES of encoded ones
  *          (one stream's at least), and fold_plan says how many records that is good for.
  * Memory   the caller's arena; the records must stay while the fold is used.
@@ -13,7 +14,10 @@
  */
 #pragma once
 
+#include "core/log/topics.h"
 #include "projections/runtime/batch.h"
+#include "projections/runtime/skips.h"
+#include "projections/runtime/witness.h"
 
 enum { FOLD_STATES_MAX_BYTES = 16 * 1024 * 1024 };
 
@@ -21,6 +25,7 @@ enum fold_fate {
     FOLD_UNREADABLE, /* not an event that this view can read; `why` says so */
     FOLD_APPLIED,
     FOLD_REPEATED,
+    FOLD_SKIPPED,
     FOLD_PARKED, /* `why` is set on the one that parked the stream */
 };
 
@@ -44,6 +49,7 @@ struct fold_item {
     const struct log_record *record;
     struct event event;
     struct fold_stream *stream; /* NULL: unreadable */
+    enum log_topic topic;       /* of the event's family */
     enum fold_fate fate;
     struct str why;
 };
@@ -54,6 +60,9 @@ struct fold {
     struct fold_item *items;
     size_t item_count;
     struct map streams; /* struct fold_stream by name, in the order of their first event */
+    /* The caller's, between fold_read and fold_plan; each may stay NULL. */
+    const struct skips *skips;
+    struct witness_slot *witness;
 };
 
 /* Decodes the records (none of which is an `end`) and names their streams. */

@@ -243,6 +243,90 @@ static void a_batch_takes_no_more_states_than_its_bound(void **state) {
     assert_false(stream(STR("cart_C"))->changed);
 }
 
+static struct skips skips;
+
+static void project_with_skips(void) {
+    fixture.fold.skips = &skips;
+    project();
+    skips_release(&skips);
+}
+
+static void a_skipped_event_counts_as_seen_and_nothing_is_made_of_it(void **state) {
+    (void)state;
+    skips_init(&skips);
+    skips_add(&skips, STR("cart_A"), 2);
+    skips_add(&skips, STR("cart_A"), 4);
+    skips_add(&skips, STR("cart_A"), 5);
+    skips_add(&skips, STR("cart_B"), 3);
+    add_opened(STR("cart_A"), 1);
+    add_updated(STR("cart_A"), 2, STR("x"), 2);
+    add_updated(STR("cart_A"), 2, STR("x"), 2);
+    add_updated(STR("cart_A"), 3, STR("y"), 3);
+    add_updated(STR("cart_A"), 6, STR("z"), 4); /* 4 and 5 could not be read */
+    add_opened(STR("cart_B"), 1);
+    add_updated(STR("cart_B"), 4, STR("x"), 4); /* and of 2 nothing was said */
+    read_log();
+    project_with_skips();
+    static const enum fold_fate fates[] = {FOLD_APPLIED, FOLD_SKIPPED, FOLD_REPEATED, FOLD_APPLIED,
+                                           FOLD_APPLIED, FOLD_APPLIED, FOLD_PARKED};
+    for (size_t i = 0; i < ARRAY_LENGTH(fates); i++) {
+        assert_int_equal(fate(i), fates[i]);
+    }
+    assert_int_equal(stream(STR("cart_A"))->version, 6);
+    struct cart_state folded = {0};
+    assert_true(carts_view.fold->state_decode(&fixture.arena, stream(STR("cart_A"))->state, &folded));
+    assert_int_equal(folded.lines.count, 2); /* y and z */
+    assert_int_equal(stream(STR("cart_B"))->version, 1);
+    assert_true(stream(STR("cart_B"))->parked);
+}
+
+static void a_stream_can_begin_with_a_skipped_event(void **state) {
+    (void)state;
+    skips_init(&skips);
+    skips_add(&skips, STR("cart_A"), 1);
+    add_opened(STR("cart_A"), 1);
+    read_log();
+    project_with_skips();
+    assert_int_equal(fate(0), FOLD_SKIPPED);
+    assert_int_equal(stream(STR("cart_A"))->version, 1);
+    assert_true(stream(STR("cart_A"))->changed);
+    assert_int_equal(fixture.batch.tables[0].present_count, 0);
+}
+
+static void a_record_of_no_stream_is_skipped_by_its_place(void **state) {
+    (void)state;
+    skips_init(&skips);
+    skips_add(&skips, STR("daybook.carts/0/1"), 0);
+    buf_str(add_record(), STR("not a frame"));
+    buf_str(add_record(), STR("nor this"));
+    read_log();
+    project_with_skips();
+    assert_int_equal(fate(0), FOLD_UNREADABLE);
+    assert_int_equal(fate(1), FOLD_SKIPPED);
+}
+
+static void an_event_that_ended_two_processes_parks_its_stream_and_no_other_event_is_held_against(void **state) {
+    (void)state;
+    struct witness_slot slot = {.suspect = {TOPIC_CARTS, 0, 1}, .deaths = 1};
+    add_opened(STR("cart_A"), 1);
+    add_updated(STR("cart_A"), 2, STR("x"), 2);
+    add_updated(STR("cart_A"), 3, STR("x"), 3);
+    read_log();
+    fixture.fold.witness = &slot;
+    project();
+    assert_int_equal(fate(1), FOLD_APPLIED);
+    slot.deaths = WITNESS_DEATHS_MAX;
+    read_log();
+    fixture.fold.witness = &slot;
+    project();
+    assert_int_equal(fate(0), FOLD_APPLIED);
+    assert_int_equal(fate(1), FOLD_PARKED);
+    assert_int_equal(fate(2), FOLD_PARKED);
+    assert_int_equal(stream(STR("cart_A"))->version, 1);
+    struct witness_place place;
+    assert_false(view_witness_at(&slot, &place));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -255,6 +339,10 @@ int main(void) {
         TEST(an_event_that_was_refused_parks_its_stream),
         TEST(a_stored_state_that_cannot_be_read_is_an_error),
         TEST(a_batch_takes_no_more_states_than_its_bound),
+        TEST(a_skipped_event_counts_as_seen_and_nothing_is_made_of_it),
+        TEST(a_stream_can_begin_with_a_skipped_event),
+        TEST(a_record_of_no_stream_is_skipped_by_its_place),
+        TEST(an_event_that_ended_two_processes_parks_its_stream_and_no_other_event_is_held_against),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,11 @@
 #include "core/log/reader.h"
 #include "core/log/topics.h"
 #include "projections/runtime/feed.h"
+#include "projections/runtime/schema.h"
+#include "projections/runtime/skips.h"
+#include "projections/runtime/witness.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -16,6 +20,7 @@ enum {
     BACKOFF_MIN_MS = 100,
     BACKOFF_MAX_MS = 5000,
     FENCED_MS = 5000, /* the other projector is at work: let it */
+    FENCED_LOOK_MS = 500,
     /* After a batch a view rests for twice the time that it took, so that batches grow with the load and five views do
      * not eat the processors of the shards they follow. A view that is behind does not rest. */
     REST_FACTOR = 2,
@@ -31,13 +36,16 @@ enum {
 struct view_worker {
     struct projector *projector;
     const struct view *view;
+    struct witness_slot *witness;
     pthread_t thread;
     bool started;
 
     pthread_mutex_t lock;
     pthread_cond_t stopped;
     bool stopping;
-    struct feed *feed; /* to wake it */
+    struct feed *feed; /* to wake it, and to ask what it does; NULL: it is being opened */
+    char schema[SCHEMA_NAME_MAX];
+    bool is_live; /* it is the live schema that it follows */
     struct feed_partition *partitions;
     int64_t *ends;    /* as the watcher last saw them */
     int64_t *targets; /* as they were when the projector started */
@@ -47,7 +55,7 @@ struct view_worker {
     int64_t failures;
     int64_t fenced;
     int64_t caught_up_us; /* wall clock; when the lag was last 0 */
-    int64_t progress_us;  /* boot clock; when something was last projected, or nothing was there to project */
+    int64_t progress_us;  /* boot clock; when the view last moved, or nothing was there to project or is known to be */
     bool ends_are_known;  /* the log answered when it was last asked for them */
     bool has_targets;
     bool reached_targets;
@@ -58,6 +66,7 @@ struct view_worker {
 
 struct projector {
     const struct config *config;
+    struct view_witness witness;
     struct view_worker *workers;
     pthread_t watcher;
     bool watching;
@@ -114,11 +123,13 @@ static void publish(struct view_worker *worker, struct feed *feed, const struct 
     size_t count;
     const struct feed_partition *partitions = feed_partitions(feed, &count);
     pthread_mutex_lock(&worker->lock);
+    bool moved = counts->events != worker->counts.events;
     for (size_t i = 0; i < count; i++) { /* not the topics: those names are the feed's */
+        /* By another projector, for which this one stands by: that is progress as well. */
+        moved = moved || worker->partitions[i].next_offset != partitions[i].next_offset;
         worker->partitions[i].next_offset = partitions[i].next_offset;
         worker->partitions[i].end_offset = partitions[i].end_offset;
     }
-    bool moved = counts->events != worker->counts.events;
     worker->counts = *counts;
     worker->parked = feed_parked(feed);
     bool reached = worker->has_targets;
@@ -146,8 +157,17 @@ static void rest(struct view_worker *worker, int64_t busy_us) {
 static bool lend_feed(struct view_worker *worker, struct feed *feed) {
     pthread_mutex_lock(&worker->lock);
     worker->feed = feed;
+    worker->is_live = feed != NULL && feed_is_live(feed);
+    bool is_new = feed != NULL && strcmp(worker->schema, feed_schema(feed)) != 0;
+    if (is_new) {
+        snprintf(worker->schema, sizeof worker->schema, "%s", feed_schema(feed));
+    }
     bool go_on = !worker->stopping;
     pthread_mutex_unlock(&worker->lock);
+    if (is_new) {
+        log_line(LOG_INFO, "projector", "the view follows a schema", LOG_CSTR("view", worker->view->name),
+                 LOG_CSTR("schema", feed_schema(feed)));
+    }
     return go_on;
 }
 
@@ -167,11 +187,37 @@ static enum err run_feed(struct view_worker *worker, struct feed *feed, struct f
     return failure;
 }
 
+/* Leaves the view to the other projector for a while, or until there is something new. */
+static void stand_by(struct view_worker *worker, struct feed *feed) {
+    for (int waited_ms = 0; waited_ms < FENCED_MS && !is_stopping(worker); waited_ms += FENCED_LOOK_MS) {
+        if (feed_is_outdated(feed)) {
+            return;
+        }
+        wait_until(worker, FENCED_LOOK_MS);
+    }
+}
+
+/* After a failure; `feed` is NULL when it could not be opened. */
+static void recover(struct view_worker *worker, struct feed *feed, const struct err_info *info, int64_t *backoff_ms) {
+    if (feed != NULL && feed_is_outdated(feed)) {
+        log_line(LOG_INFO, "projector", "the view's tables were switched or changed: it begins anew",
+                 LOG_CSTR("view", worker->view->name), LOG_CSTR("schema", feed_schema(feed)));
+        return;
+    }
+    log_trouble(worker, info);
+    if (feed != NULL && info->code == ERR_FENCED) {
+        stand_by(worker, feed);
+        return;
+    }
+    wait_until(worker, *backoff_ms);
+    *backoff_ms = *backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : *backoff_ms * 2;
+}
+
 static void *worker_main(void *argument) {
     struct view_worker *worker = argument;
     thread_name("view %s", worker->view->name);
     struct feed_options options = {
-        .config = worker->projector->config, .view = worker->view, .schema = worker->view->name, .notify = true};
+        .config = worker->projector->config, .view = worker->view, .witness = worker->witness};
     struct feed_counts counts = {0};
     int64_t backoff_ms = BACKOFF_MIN_MS;
     while (!is_stopping(worker)) {
@@ -182,13 +228,11 @@ static void *worker_main(void *argument) {
             backoff_ms = BACKOFF_MIN_MS;
             failure = run_feed(worker, feed, &counts, &info);
         }
+        if (failure != ERR_NONE) {
+            recover(worker, feed, &info, &backoff_ms);
+        }
         lend_feed(worker, NULL);
         feed_close(feed);
-        if (failure != ERR_NONE) {
-            log_trouble(worker, &info);
-            wait_until(worker, failure == ERR_FENCED ? FENCED_MS : backoff_ms);
-            backoff_ms = backoff_ms * 2 > BACKOFF_MAX_MS ? BACKOFF_MAX_MS : backoff_ms * 2;
-        }
     }
     return NULL;
 }
@@ -207,9 +251,22 @@ static int64_t lag_of(const struct view_worker *worker) {
     return lag;
 }
 
+/* What the view's thread does while it makes no progress, and with which event, "daybook.orders/2/17"; `lock` is held.
+ */
+static const char *stage_of(const struct view_worker *worker, char ret_event[SKIP_PLACE_MAX]) {
+    struct witness_place place;
+    bool is_projecting = view_witness_at(worker->witness, &place) && place.topic >= 0 && place.topic < TOPIC_COUNT;
+    ret_event[0] = '\0';
+    if (is_projecting) {
+        (void)skip_place(worker->projector->topics.names[place.topic], place.shard, place.offset, ret_event);
+    }
+    return worker->feed == NULL ? "is being opened" : feed_stage(worker->feed);
+}
+
 /* Whether the view stands still although there is something to do. */
 static void judge(struct view_worker *worker) {
     int64_t now_us = clock_boot_us();
+    char event[SKIP_PLACE_MAX];
     pthread_mutex_lock(&worker->lock);
     if (!worker->has_targets) {
         memcpy(worker->targets, worker->ends, worker->partition_count * sizeof *worker->ends);
@@ -223,17 +280,25 @@ static void judge(struct view_worker *worker) {
     bool stalled = now_us - worker->progress_us > (int64_t)STALLED_AFTER_S * MICROS_PER_SECOND;
     bool turned = stalled != worker->stalled;
     worker->stalled = stalled;
+    const char *stage = stage_of(worker, event);
     pthread_mutex_unlock(&worker->lock);
-    if (turned) {
-        log_line(stalled ? LOG_ERROR : LOG_INFO, "projector",
-                 stalled ? "the view makes no progress although it is behind" : "the view makes progress again",
-                 LOG_CSTR("view", worker->view->name), LOG_INT("lag_events", lag_events));
+    if (turned && stalled) {
+        log_line(LOG_ERROR, "projector", "the view makes no progress although it is behind",
+                 LOG_CSTR("view", worker->view->name), LOG_INT("lag_events", lag_events), LOG_CSTR("thread", stage),
+                 LOG_CSTR("event", event));
+    } else if (turned) {
+        log_line(LOG_INFO, "projector", "the view makes progress again", LOG_CSTR("view", worker->view->name),
+                 LOG_INT("lag_events", lag_events));
     }
 }
 
+/* While they are not, nobody can say that the view is behind, and it begins anew to be waited for. */
 static void note_whether_ends_are_known(struct view_worker *worker, bool they_are) {
     pthread_mutex_lock(&worker->lock);
     worker->ends_are_known = they_are;
+    if (!they_are && !worker->stalled) {
+        worker->progress_us = clock_boot_us();
+    }
     pthread_mutex_unlock(&worker->lock);
 }
 
@@ -282,9 +347,11 @@ static void *watcher_main(void *argument) {
 /* ---- life -----------------------------------------------------------------------------------------------------------
  */
 
-static void worker_init(struct view_worker *worker, struct projector *projector, const struct view *view) {
+static void worker_init(struct view_worker *worker, struct projector *projector, size_t number) {
+    const struct view *view = views[number];
     worker->projector = projector;
     worker->view = view;
+    worker->witness = &projector->witness.slots[number];
     worker->progress_us = clock_boot_us();
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -300,13 +367,23 @@ static void worker_init(struct view_worker *worker, struct projector *projector,
     feed_name_partitions(view, projector->config, &projector->topics, worker->partitions);
 }
 
+/* A projector can do without: then an event that ends it does so until it is skipped. */
+static void open_witness(struct projector *projector) {
+    struct err_info info = {0};
+    assert(view_count <= WITNESS_VIEWS_MAX);
+    if (view_witness_open(&projector->witness, projector->config->data_dir, &info) != ERR_NONE) {
+        log_line(LOG_WARN, "projector", "which event a view dies of will not be known", LOG_CSTR("why", info.text));
+    }
+}
+
 enum err projector_start(const struct config *config, struct projector **ret_projector, struct err_info *info) {
     struct projector *projector = calloc_or_end(1, sizeof *projector);
     projector->config = config;
     projector->workers = calloc_or_end(view_count, sizeof *projector->workers);
     log_topics_name(&projector->topics, config->topic_prefix);
+    open_witness(projector);
     for (size_t i = 0; i < view_count; i++) {
-        worker_init(&projector->workers[i], projector, views[i]);
+        worker_init(&projector->workers[i], projector, i);
     }
     bool started = true;
     for (size_t i = 0; i < view_count && started; i++) {
@@ -353,6 +430,7 @@ void projector_stop(struct projector *projector) {
     for (size_t i = 0; i < view_count; i++) {
         worker_release(&projector->workers[i]);
     }
+    view_witness_close(&projector->witness);
     free(projector->workers);
     free(projector);
 }
@@ -372,7 +450,7 @@ bool projector_is_ready(const struct projector *projector) {
 }
 
 struct view_figures {
-    int64_t lag_events, events, repeated, batches, parked, failures, fenced, stalled;
+    int64_t lag_events, events, repeated, batches, parked, failures, fenced, stalled, live;
     int64_t lag_us, busy_us;
 };
 
@@ -392,6 +470,7 @@ static struct view_figures figures_of(struct view_worker *worker) {
                                    .failures = worker->failures,
                                    .fenced = worker->fenced,
                                    .stalled = worker->stalled,
+                                   .live = worker->is_live,
                                    .lag_us = lag_us < 0 ? 0 : lag_us,
                                    .busy_us = worker->counts.busy_us};
     pthread_mutex_unlock(&worker->lock);
@@ -423,6 +502,9 @@ static const struct metric {
      offsetof(struct view_figures, fenced), false},
     {"daybook_projection_stalled", "gauge", "1 when the view is behind and makes no progress.",
      offsetof(struct view_figures, stalled), false},
+    {"daybook_projection_live", "gauge",
+     "1 when it keeps the live tables up to date; 0: those of its format beside them, or none.",
+     offsetof(struct view_figures, live), false},
 };
 
 void projector_metrics(const struct projector *projector, struct buf *out) {

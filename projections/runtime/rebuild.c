@@ -5,17 +5,30 @@
 
 #include "core/base/memory.h"
 #include "core/base/timestamp.h"
-#include "projections/runtime/behind.h"
 
 enum {
     STEP_MS = 500,
     WATERMARK_TIMEOUT_MS = 10000,
     STALL_MS = 60000, /* without progress: a transaction that nobody ends, or no broker */
-    SWITCH_TRIES = 20,
 };
 
-void rebuild_schema_name(const struct view *view, char ret_name[SCHEMA_NAME_MAX]) {
-    snprintf(ret_name, SCHEMA_NAME_MAX, "%s_rebuild", view->name);
+static enum err copy_skips(const struct rebuild_options *options, struct pg_session *session, const char *schema,
+                           struct err_info *info) {
+    char live[SCHEMA_NAME_MAX];
+    struct view_about about;
+    view_schema_name(options->view, VIEW_LIVE, live);
+    enum err failure = view_schema_about(session, live, &about, info);
+    if (failure == ERR_NONE && !about.is_there) {
+        return err_set(info, ERR_NOT_FOUND, "there is no schema %s that this version knows: run `daybook migrate`",
+                       live);
+    }
+    if (failure != ERR_NONE || options->forgets_skips) {
+        return failure;
+    }
+    return pg_session_execf(session, info,
+                            "INSERT INTO %s.skipped (stream, version, parked_reason, reason, actor, skipped_at)"
+                            " SELECT stream, version, parked_reason, reason, actor, skipped_at FROM %s.skipped",
+                            schema, live);
 }
 
 static enum err make_schema(const struct rebuild_options *options, struct pg_session *session, const char *schema,
@@ -23,6 +36,9 @@ static enum err make_schema(const struct rebuild_options *options, struct pg_ses
     enum err failure = pg_session_execf(session, info, "DROP SCHEMA IF EXISTS %s CASCADE", schema);
     if (failure == ERR_NONE) {
         failure = view_schema_migrate(session, options->view, schema, NULL, info);
+    }
+    if (failure == ERR_NONE) {
+        failure = copy_skips(options, session, schema, info);
     }
     return failure == ERR_NONE ? view_schema_drop_indexes(session, schema, ret_indexes, info) : failure;
 }
@@ -32,14 +48,13 @@ static int64_t passed(const struct feed_partition *partition) {
     return seen < partition->until ? seen : partition->until;
 }
 
-/* Projects until each partition is where it is to be, or nothing moves any more. */
-static enum err run_until(struct feed *feed, const struct rebuild_options *options, struct feed_counts *counts,
-                          struct err_info *info) {
+enum err view_fill_on(struct feed *feed, const struct rebuild_options *options, int64_t deadline_us,
+                      struct feed_counts *counts, struct err_info *info) {
     size_t count;
     const struct feed_partition *partitions = feed_partitions(feed, &count);
     int64_t moved_us = clock_boot_us(), moved_to = -1;
     for (;;) {
-        int64_t done = 0, total = 0;
+        int64_t done = 0, total = 0, now_us = clock_boot_us();
         for (size_t i = 0; i < count; i++) {
             done += passed(&partitions[i]);
             total += partitions[i].until;
@@ -52,12 +67,15 @@ static enum err run_until(struct feed *feed, const struct rebuild_options *optio
         }
         if (done != moved_to) {
             moved_to = done;
-            moved_us = clock_boot_us();
-        } else if (clock_boot_us() - moved_us > STALL_MS * (int64_t)MICROS_PER_MS) {
+            moved_us = now_us;
+        } else if (now_us - moved_us > STALL_MS * (int64_t)MICROS_PER_MS) {
             return err_set_retriable(info, ERR_TIMEOUT,
                                      "%s: nothing to read for %d s, at %" PRId64 " of %" PRId64
                                      ": no broker, or a transaction there is neither committed nor aborted",
-                                     options->view->name, STALL_MS / 1000, done, total);
+                                     feed_schema(feed), STALL_MS / 1000, done, total);
+        }
+        if (now_us >= deadline_us) {
+            return err_set_retriable(info, ERR_TIMEOUT, "%s does not come up in time", feed_schema(feed));
         }
         bool full;
         enum err failure = feed_step(feed, STEP_MS, counts, &full, info);
@@ -67,133 +85,72 @@ static enum err run_until(struct feed *feed, const struct rebuild_options *optio
     }
 }
 
-static enum err fill(const struct rebuild_options *options, const char *schema, const int64_t *until,
-                     struct feed_counts *counts, struct err_info *info) {
-    struct feed_options feed_options = {
-        .config = options->config, .view = options->view, .schema = schema, .notify = false};
+/* Sets where each partition is to stop: where the options say, or where the log ends now. */
+static enum err set_ends(struct feed *feed, const int64_t *until, struct err_info *info) {
+    size_t count;
+    struct feed_partition *partitions = feed_partitions(feed, &count);
+    int64_t *ends = calloc_or_end(count, sizeof *ends);
+    enum err failure = until == NULL ? feed_watermarks(feed, WATERMARK_TIMEOUT_MS, ends, info) : ERR_NONE;
+    for (size_t i = 0; i < count; i++) {
+        partitions[i].until = until == NULL ? ends[i] : until[i];
+    }
+    free(ends);
+    return failure;
+}
+
+static enum err fill(const struct rebuild_options *options, const char *schema, struct rebuild_result *result,
+                     struct err_info *info) {
+    struct feed_options feed_options = {.config = options->config, .view = options->view, .schema = schema};
     struct feed *feed = NULL;
     enum err failure = feed_open(&feed_options, &feed, info);
     if (failure != ERR_NONE) {
         return failure;
     }
-    size_t count;
-    struct feed_partition *partitions = feed_partitions(feed, &count);
-    int64_t *ends = calloc_or_end(count, sizeof *ends);
-    if (until == NULL) {
-        failure = feed_watermarks(feed, WATERMARK_TIMEOUT_MS, ends, info);
-    }
-    for (size_t i = 0; i < count; i++) {
-        partitions[i].until = until == NULL ? ends[i] : until[i];
-    }
-    if (failure == ERR_NONE) {
-        failure = run_until(feed, options, counts, info);
-    }
-    free(ends);
+    failure = set_ends(feed, options->until, info);
+    failure = failure == ERR_NONE ? view_fill_on(feed, options, INT64_MAX, &result->counts, info) : failure;
+    result->parked = feed_parked(feed);
     feed_close(feed);
     return failure;
 }
 
-enum err view_rebuild(const struct rebuild_options *options, struct feed_counts *ret_counts, struct err_info *info) {
-    char schema[SCHEMA_NAME_MAX];
-    rebuild_schema_name(options->view, schema);
-    struct feed_counts counts = {0};
-    struct pg_session *session = NULL;
+static enum err make_and_fill(const struct rebuild_options *options, struct pg_session *session, const char *schema,
+                              struct rebuild_result *result, struct err_info *info) {
     CLEANUP(pg_result_clear) PGresult *indexes = NULL;
+    enum err failure = make_schema(options, session, schema, &indexes, info);
+    failure = failure == ERR_NONE ? fill(options, schema, result, info) : failure;
+    failure = failure == ERR_NONE ? view_schema_make_indexes(session, indexes, info) : failure;
+    return failure == ERR_NONE ? view_schema_analyze(session, options->view, schema, info) : failure;
+}
+
+enum err view_fill(const struct rebuild_options *options, const char *schema, struct rebuild_result *ret_result,
+                   struct err_info *info) {
+    struct rebuild_result result = {0};
+    struct pg_session *session = NULL;
     enum err failure = pg_session_open(options->config->postgres, "daybook-rebuild", &session, info);
-    if (failure == ERR_NONE) {
-        failure = make_schema(options, session, schema, &indexes, info);
-    }
-    if (failure == ERR_NONE) {
-        failure = fill(options, schema, options->until, &counts, info);
-    }
-    if (failure == ERR_NONE) {
-        failure = view_schema_make_indexes(session, indexes, info);
-    }
+    failure = failure == ERR_NONE ? make_and_fill(options, session, schema, &result, info) : failure;
     pg_session_close(session);
     if (failure == ERR_NONE) {
-        *ret_counts = counts;
+        *ret_result = result;
     }
     return failure;
 }
 
-/* ---- switching ------------------------------------------------------------------------------------------------------
- */
-
-struct switching {
-    const struct rebuild_options *options;
-    char side_schema[SCHEMA_NAME_MAX];
-    struct pg_session *session;
-    struct feed_partition *live, *side;
-    size_t count;
-};
-
-static bool has_caught_up(const struct switching *work) {
-    for (size_t i = 0; i < work->count; i++) {
-        if (work->side[i].next_offset < work->live[i].next_offset) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* In a transaction that holds the live projector off: either switches and commits, or rolls back. */
-static enum err try_switch(struct switching *work, bool *ret_switched, struct err_info *info) {
-    const char *name = work->options->view->name;
-    enum err failure = pg_session_execf(work->session, info, "BEGIN; LOCK TABLE %s.position IN EXCLUSIVE MODE", name);
+enum err view_rebuild(const struct rebuild_options *options, struct rebuild_result *ret_result, struct err_info *info) {
+    char filling[SCHEMA_NAME_MAX], rebuilt[SCHEMA_NAME_MAX];
+    view_schema_name(options->view, VIEW_FILLING, filling);
+    view_schema_name(options->view, VIEW_REBUILT, rebuilt);
+    struct rebuild_result result = {0};
+    struct pg_session *session = NULL;
+    enum err failure = pg_session_open(options->config->postgres, "daybook-rebuild", &session, info);
+    /* Before the filling, so that there is never more than one copy beside the live one and the old one. */
+    failure =
+        failure == ERR_NONE ? pg_session_execf(session, info, "DROP SCHEMA IF EXISTS %s CASCADE", rebuilt) : failure;
+    failure = failure == ERR_NONE ? make_and_fill(options, session, filling, &result, info) : failure;
+    failure = failure == ERR_NONE ? pg_session_execf(session, info, "ALTER SCHEMA %s RENAME TO %s", filling, rebuilt)
+                                  : failure;
+    pg_session_close(session);
     if (failure == ERR_NONE) {
-        failure = view_schema_positions(work->session, name, work->live, work->count, info);
-    }
-    if (failure == ERR_NONE) {
-        failure = view_schema_positions(work->session, work->side_schema, work->side, work->count, info);
-    }
-    *ret_switched = failure == ERR_NONE && has_caught_up(work);
-    if (*ret_switched) {
-        failure = pg_session_execf(work->session, info,
-                                   "ALTER SCHEMA %s RENAME TO %s_old; ALTER SCHEMA %s RENAME TO %s;"
-                                   "DROP SCHEMA %s_old CASCADE; NOTIFY " VIEW_CHANNEL ", '%s'; COMMIT",
-                                   name, name, work->side_schema, name, name, name);
-    }
-    if (!*ret_switched || failure != ERR_NONE) {
-        pg_session_rollback(work->session);
-    }
-    return failure;
-}
-
-static enum err catch_up(struct switching *work, struct err_info *info) {
-    int64_t *until = calloc_or_end(work->count, sizeof *until);
-    for (size_t i = 0; i < work->count; i++) {
-        int64_t side = work->side[i].next_offset, live = work->live[i].next_offset;
-        until[i] = side > live ? side : live;
-    }
-    struct feed_counts counts = {0};
-    enum err failure = fill(work->options, work->side_schema, until, &counts, info);
-    free(until);
-    return failure;
-}
-
-enum err view_switch(const struct rebuild_options *options, struct err_info *info) {
-    struct log_topics topics;
-    log_topics_name(&topics, options->config->topic_prefix);
-    struct switching work = {.options = options, .count = feed_partition_count(options->view, options->config)};
-    rebuild_schema_name(options->view, work.side_schema);
-    work.live = calloc_or_end(work.count, sizeof *work.live);
-    work.side = calloc_or_end(work.count, sizeof *work.side);
-    feed_name_partitions(options->view, options->config, &topics, work.live);
-    feed_name_partitions(options->view, options->config, &topics, work.side);
-    enum err failure = pg_session_open(options->config->postgres, "daybook-rebuild", &work.session, info);
-    bool switched = false;
-    for (int i = 0; failure == ERR_NONE && !switched && i < SWITCH_TRIES; i++) {
-        failure = try_switch(&work, &switched, info);
-        if (failure == ERR_NONE && !switched) {
-            failure = catch_up(&work, info);
-        }
-    }
-    pg_session_close(work.session);
-    free(work.live);
-    free(work.side);
-    if (failure == ERR_NONE && !switched) {
-        failure = err_set_retriable(info, ERR_TIMEOUT, "the rebuilt view %s does not catch up with the live one",
-                                    options->view->name);
+        *ret_result = result;
     }
     return failure;
 }

@@ -3,6 +3,56 @@
 #include "core/pg/migrate.h"
 #include "projections/runtime/tables.h"
 
+#include <assert.h>
+#include <time.h>
+
+enum { LOCK_PAUSE_MS = 200 };
+
+void view_schema_name(const struct view *view, enum view_schema which, char ret_name[SCHEMA_NAME_MAX]) {
+    static const char *const endings[VIEW_SCHEMAS] = {[VIEW_LIVE] = "",
+                                                      [VIEW_REBUILT] = "_rebuild",
+                                                      [VIEW_OLD] = "_old",
+                                                      [VIEW_FILLING] = "_filling",
+                                                      [VIEW_COMPARED] = "_compare"};
+    int length = snprintf(ret_name, SCHEMA_NAME_MAX, "%s%s", view->name, endings[which]);
+    assert(length > 0 && length < SCHEMA_NAME_MAX);
+}
+
+/* The last table that a step of ours makes tells whether all are there. */
+static enum err is_there(struct pg_session *session, const char *schema, bool *ret_is_there, struct err_info *info) {
+    CLEANUP(pg_result_clear) PGresult *tables = NULL;
+    struct pg_param name = PG_TEXT(str_of_cstr(schema));
+    enum err failure = pg_session_query(session,
+                                        "SELECT FROM information_schema.tables WHERE table_schema = $1"
+                                        " AND table_name = 'skipped'",
+                                        &name, 1, true, &tables, info);
+    if (failure == ERR_NONE) {
+        *ret_is_there = PQntuples(tables) > 0;
+    }
+    return failure;
+}
+
+enum err view_schema_about(struct pg_session *session, const char *schema, struct view_about *ret_about,
+                           struct err_info *info) {
+    struct view_about about = {0};
+    enum err failure = is_there(session, schema, &about.is_there, info);
+    if (failure == ERR_NONE && about.is_there) {
+        CLEANUP(pg_result_clear) PGresult *result = NULL;
+        char sql[SCHEMA_NAME_MAX + 64];
+        snprintf(sql, sizeof sql, "SELECT format, epoch::text FROM %.63s.about", schema);
+        failure = pg_session_query(session, sql, NULL, 0, true, &result, info);
+        about.is_there = failure == ERR_NONE && PQntuples(result) == 1;
+        if (about.is_there) {
+            about.format = pg_get_int8(result, 0, 0);
+            snprintf(about.epoch, sizeof about.epoch, "%.*s", STR_ARGS(pg_get_bytes(result, 0, 1)));
+        }
+    }
+    if (failure == ERR_NONE) {
+        *ret_about = about;
+    }
+    return failure;
+}
+
 static enum err format_add(struct pg_session *session, const struct view *view, const char *schema,
                            struct err_info *info) {
     char sql[2 * SCHEMA_NAME_MAX + 128];
@@ -13,7 +63,8 @@ static enum err format_add(struct pg_session *session, const struct view *view, 
 
 enum err view_schema_migrate(struct pg_session *session, const struct view *view, const char *schema, int *ret_steps,
                              struct err_info *info) {
-    const struct pg_migration steps[] = {{1, "what the runtime keeps", runtime_sql}, {2, "the view", view->sql}};
+    const struct pg_migration steps[] = {
+        {1, "what the runtime keeps", runtime_sql}, {2, "the view", view->sql}, {3, "parking", parking_sql}};
     enum err failure = pg_migrate(session, schema, steps, ARRAY_LENGTH(steps), ret_steps, info);
     if (failure == ERR_NONE) {
         failure = format_add(session, view, schema, info);
@@ -47,6 +98,18 @@ enum err view_schema_make_indexes(struct pg_session *session, const PGresult *in
     return failure;
 }
 
+enum err view_schema_analyze(struct pg_session *session, const struct view *view, const char *schema,
+                             struct err_info *info) {
+    enum err failure = ERR_NONE;
+    for (size_t i = 0; i < view->table_count && failure == ERR_NONE; i++) {
+        failure = pg_session_execf(session, info, "ANALYZE %s.%s", schema, view->tables[i].name);
+    }
+    for (size_t i = 0; i < RUNTIME_TABLES && failure == ERR_NONE; i++) {
+        failure = pg_session_execf(session, info, "ANALYZE %s.%s", schema, runtime_tables[i].name);
+    }
+    return failure;
+}
+
 static enum err position_of(struct pg_session *session, const char *schema, struct feed_partition *partition,
                             struct err_info *info) {
     char sql[SCHEMA_NAME_MAX + 128];
@@ -67,6 +130,54 @@ enum err view_schema_positions(struct pg_session *session, const char *schema, s
     enum err failure = ERR_NONE;
     for (size_t i = 0; i < count && failure == ERR_NONE; i++) {
         failure = position_of(session, schema, &partitions[i], info);
+    }
+    return failure;
+}
+
+/* ---- locks and drops ------------------------------------------------------------------------------------------------
+ */
+
+static void pause_a_moment(void) {
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+enum err view_schema_lock(struct pg_session *session, const char *schema, struct err_info *info) {
+    enum err failure = pg_session_execf(session, info,
+                                        "BEGIN; SET LOCAL lock_timeout TO %d;"
+                                        "SET LOCAL idle_in_transaction_session_timeout TO %d;"
+                                        "LOCK TABLE %s.position IN EXCLUSIVE MODE",
+                                        VIEW_LOCK_MS, VIEW_HOLDER_IDLE_MS, schema);
+    if (failure != ERR_NONE) {
+        pg_session_rollback(session);
+    }
+    return failure;
+}
+
+enum err view_schema_lock_patiently(struct pg_session *session, const char *schema, struct err_info *info) {
+    enum err failure = view_schema_lock(session, schema, info);
+    for (int i = 1; failure == ERR_TIMEOUT && i < VIEW_LOCK_TRIES; i++) {
+        pause_a_moment();
+        failure = view_schema_lock(session, schema, info);
+    }
+    return failure;
+}
+
+static enum err try_drop(struct pg_session *session, const char *schema, struct err_info *info) {
+    enum err failure = pg_session_execf(session, info, "BEGIN; SET LOCAL lock_timeout TO %d", VIEW_LOCK_MS);
+    failure = failure != ERR_NONE ? failure : pg_session_execf(session, info, "DROP SCHEMA %s CASCADE", schema);
+    failure = failure != ERR_NONE ? failure : pg_session_exec(session, "COMMIT", info);
+    if (failure != ERR_NONE) {
+        pg_session_rollback(session);
+    }
+    return failure;
+}
+
+enum err view_schema_drop(struct pg_session *session, const char *schema, struct err_info *info) {
+    enum err failure = try_drop(session, schema, info);
+    for (int i = 1; failure == ERR_TIMEOUT && i < VIEW_LOCK_TRIES; i++) {
+        pause_a_moment();
+        failure = try_drop(session, schema, info);
     }
     return failure;
 }

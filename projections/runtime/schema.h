@@ -1,5 +1,8 @@
-/* schema.h: a view's PostgreSQL schema: made, filled beside the live one, switched.
+/* schema.h: a view's PostgreSQL schemas: which there are, how one is made, filled, locked, and what it says of itself.
  *
+ * Names    `orders` is the live one, which the front's queries name. Beside it may stand `orders_rebuild`, a new one,
+ *          filled; `orders_old`, which was live before the last switch; and for a while `orders_filling` and
+ *          `orders_compare`, which are being made.
  * Thread   the session's.        May use: pg.
  */
 #pragma once
@@ -7,7 +10,20 @@
 #include "core/pg/session.h"
 #include "projections/runtime/feed.h"
 
-enum { SCHEMA_NAME_MAX = 64 };
+enum { SCHEMA_NAME_MAX = 64, VIEW_EPOCH_MAX = 40 };
+
+enum view_schema { VIEW_LIVE, VIEW_REBUILT, VIEW_OLD, VIEW_FILLING, VIEW_COMPARED, VIEW_SCHEMAS };
+
+void view_schema_name(const struct view *view, enum view_schema which, char ret_name[SCHEMA_NAME_MAX]);
+
+/* What a schema says of itself. */
+struct view_about {
+    bool is_there;              /* and has all that this program looks for; else nothing below is set */
+    int64_t format;             /* of its rows (struct view) */
+    char epoch[VIEW_EPOCH_MAX]; /* see parking.sql */
+};
+MUST_CHECK enum err view_schema_about(struct pg_session *session, const char *schema, struct view_about *ret_about,
+                                      struct err_info *info);
 
 /* Makes the view's tables in `schema`, or brings them up to date; `ret_steps` (may be NULL): how many steps were run.
  */
@@ -24,3 +40,25 @@ MUST_CHECK enum err view_schema_make_indexes(struct pg_session *session, const P
 /* Where the view in `schema` stands: next_offset of each of the partitions, which the caller named. */
 MUST_CHECK enum err view_schema_positions(struct pg_session *session, const char *schema,
                                           struct feed_partition *partitions, size_t count, struct err_info *info);
+
+/* In a transaction that holds projectors off: they drop what they remember. search_path must be the schema. */
+#define VIEW_NEW_EPOCH "UPDATE about SET epoch = gen_random_uuid()"
+
+/* How long a lock is waited for, while others may have to wait behind us, and how often it is tried. */
+enum { VIEW_LOCK_MS = 1000, VIEW_LOCK_TRIES = 20 };
+/* And how long PostgreSQL lets a holder stand still, who was stopped, say: then its transaction is over. */
+enum { VIEW_HOLDER_IDLE_MS = 10000 };
+
+/* Begins a transaction in which no projector writes to the schema; queries go on. ERR_TIMEOUT: somebody, a projector
+ * that stands still in the middle of its transaction, has kept it for VIEW_LOCK_MS; nothing is open then. */
+MUST_CHECK enum err view_schema_lock(struct pg_session *session, const char *schema, struct err_info *info);
+/* The same, VIEW_LOCK_TRIES times with a pause. */
+MUST_CHECK enum err view_schema_lock_patiently(struct pg_session *session, const char *schema, struct err_info *info);
+
+/* Tells the planner how large the view's tables are, which nobody has looked at yet. */
+MUST_CHECK enum err view_schema_analyze(struct pg_session *session, const struct view *view, const char *schema,
+                                        struct err_info *info);
+
+/* Drops the schema, once nobody reads it any more: never longer than VIEW_LOCK_MS in others' way, VIEW_LOCK_TRIES
+ * times. */
+MUST_CHECK enum err view_schema_drop(struct pg_session *session, const char *schema, struct err_info *info);

@@ -3,6 +3,7 @@
 #include "core/base/embed.h"
 
 EMBED_TEXT(runtime_sql, "projections/runtime/runtime.sql");
+EMBED_TEXT(parking_sql, "projections/runtime/parking.sql");
 
 const struct view_table runtime_tables[RUNTIME_TABLES] = {
     [RUNTIME_STREAMS] =

@@ -1,4 +1,5 @@
-/* tables.h: the tables that the runtime keeps for every view (runtime.sql), described like a view's own.
+/* tables.h: the tables that the runtime keeps for every view (runtime.sql, parking.sql). Those that a projector writes
+ * rows to are described like a view's own.
  * Thread   constants.            May use: base.
  */
 #pragma once
@@ -8,4 +9,4 @@
 enum { RUNTIME_STREAMS, RUNTIME_PARKED, RUNTIME_TABLES };
 
 extern const struct view_table runtime_tables[RUNTIME_TABLES];
-extern const char runtime_sql[];
+extern const char runtime_sql[], parking_sql[];

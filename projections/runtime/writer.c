@@ -1,6 +1,7 @@
 #include "projections/runtime/writer.h"
 
 #include "projections/runtime/behind.h"
+#include "projections/runtime/schema.h"
 #include "projections/runtime/statements.h"
 #include "projections/runtime/tables.h"
 
@@ -17,7 +18,8 @@ enum {
     /* Rows go out in pieces of about this size: each is held as arrays, in libpq's buffer and by the server at once. */
     PIECE_BYTES = 1024 * 1024,
     ARRAY_MAX_BYTES = 128 * 1024 * 1024,
-    POSITION_PARAMS = 4,
+    POSITION_ARRAYS = 4,
+    PLACE_ARRAYS = 3, /* topic, shard, offset */
 };
 
 /* The prepared statements of one table. */
@@ -31,6 +33,7 @@ struct table_writer {
 struct view_writer {
     struct pg_session *session;
     const struct view *view;
+    char epoch[VIEW_EPOCH_MAX];
     struct table_writer tables[TABLES_MAX];
     size_t table_count; /* the view's own, then the runtime's */
     struct pg_array arrays[VIEW_COLUMNS_MAX];
@@ -78,7 +81,16 @@ static enum err prepare_common(struct view_writer *writer, struct err_info *info
                                      "UPDATE position AS p SET next_offset = m.next_offset"
                                      " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])"
                                      " AS m (topic, shard, expected, next_offset)"
-                                     " WHERE p.topic = m.topic AND p.shard = m.shard AND p.next_offset = m.expected",
+                                     " WHERE p.topic = m.topic AND p.shard = m.shard AND p.next_offset = m.expected"
+                                     " AND (SELECT epoch FROM about) = $5::uuid",
+                                     info);
+    }
+    if (failure == ERR_NONE) {
+        failure = pg_session_prepare(session, "unpark",
+                                     "DELETE FROM parked AS p"
+                                     " USING unnest($1::text[], $2::bigint[], $3::bigint[])"
+                                     " AS r (topic, shard, log_offset)"
+                                     " WHERE (p.topic, p.shard, p.log_offset) = (r.topic, r.shard, r.log_offset)",
                                      info);
     }
     if (failure == ERR_NONE) {
@@ -95,16 +107,19 @@ static enum err prepare_common(struct view_writer *writer, struct err_info *info
 
 /* Plans are made once, while the tables may still be empty, and everything here goes by key: so the planner is not to
  * find that reading a whole table, as small as it is now, is as good. */
-/* A projector that is stopped between the rows and COMMIT holds the position's lock no longer than that. */
+/* A projector that is stopped between the rows and COMMIT holds the position's lock no longer than that; one that waits
+ * for somebody's lock says so in the log after ten seconds, and tries again. */
 static const char session_settings[] =
-    "SET idle_in_transaction_session_timeout TO 30000; SET search_path TO %s; SET synchronous_commit TO off; SET "
+    "SET idle_in_transaction_session_timeout TO 30000; SET lock_timeout TO 10000; SET search_path TO %s; SET "
+    "synchronous_commit TO off; SET "
     "plan_cache_mode TO force_generic_plan;"
     "SET enable_seqscan TO off; SET enable_hashjoin TO off; SET enable_mergejoin TO off; SET jit TO off";
 
-enum err view_writer_open(struct pg_session *session, const struct view *view, const char *schema,
+enum err view_writer_open(struct pg_session *session, const struct view *view, const char *schema, const char *epoch,
                           struct view_writer **ret_writer, struct err_info *info) {
     struct view_writer *writer = calloc_or_end(1, sizeof *writer);
     *writer = (struct view_writer){.session = session, .view = view};
+    snprintf(writer->epoch, sizeof writer->epoch, "%s", epoch);
     for (size_t i = 0; i < ARRAY_LENGTH(writer->arrays); i++) {
         pg_array_init(&writer->arrays[i], ARRAY_MAX_BYTES);
     }
@@ -207,11 +222,16 @@ static size_t put_row(struct view_writer *writer, const struct view_table *shape
     return bytes;
 }
 
-static void send_arrays(struct view_writer *writer, struct pg_pipeline *pipeline, const char *statement, int count) {
-    struct pg_param params[VIEW_COLUMNS_MAX];
+/* Ends the arrays and makes them the statement's first parameters. */
+static void end_arrays(struct view_writer *writer, struct pg_param *params, int count) {
     for (int i = 0; i < count; i++) {
         params[i] = PG_BINARY(pg_array_end(&writer->arrays[i]));
     }
+}
+
+static void send_arrays(struct view_writer *writer, struct pg_pipeline *pipeline, const char *statement, int count) {
+    struct pg_param params[VIEW_COLUMNS_MAX];
+    end_arrays(writer, params, count);
     pg_pipeline_send(pipeline, statement, params, count);
 }
 
@@ -302,7 +322,7 @@ static void parked_events(const struct fold *fold, struct table_changes *changes
 static void send_moves(struct view_writer *writer, struct pg_pipeline *pipeline, const struct position_move *moves,
                        size_t count) {
     struct pg_array *arrays = writer->arrays;
-    for (int i = 0; i < POSITION_PARAMS; i++) {
+    for (int i = 0; i < POSITION_ARRAYS; i++) {
         pg_array_begin(&arrays[i], i == 0 ? PG_ELEMENT_TEXT : PG_ELEMENT_INT8);
     }
     for (size_t i = 0; i < count; i++) {
@@ -311,7 +331,10 @@ static void send_moves(struct view_writer *writer, struct pg_pipeline *pipeline,
         pg_array_int8(&arrays[2], moves[i].expected);
         pg_array_int8(&arrays[3], moves[i].next_offset);
     }
-    send_arrays(writer, pipeline, "move", POSITION_PARAMS);
+    struct pg_param params[POSITION_ARRAYS + 1];
+    end_arrays(writer, params, POSITION_ARRAYS);
+    params[POSITION_ARRAYS] = PG_TEXT(str_of_cstr(writer->epoch));
+    pg_pipeline_send(pipeline, "move", params, POSITION_ARRAYS + 1);
 }
 
 static void send_tables(struct view_writer *writer, struct pg_pipeline *pipeline, const struct view_batch *batch,
@@ -383,6 +406,30 @@ enum err view_writer_write(struct view_writer *writer, struct view_batch *batch,
         pg_session_rollback(writer->session);
     }
     return failure;
+}
+
+static void send_unpark(struct view_writer *writer, struct pg_pipeline *pipeline, const struct fold *fold) {
+    struct pg_array *arrays = writer->arrays;
+    for (int i = 0; i < PLACE_ARRAYS; i++) {
+        pg_array_begin(&arrays[i], i == 0 ? PG_ELEMENT_TEXT : PG_ELEMENT_INT8);
+    }
+    for (size_t i = 0; i < fold->item_count; i++) {
+        const struct log_record *record = fold->items[i].record;
+        pg_array_bytes(&arrays[0], str_of_cstr(record->topic));
+        pg_array_int8(&arrays[1], record->partition);
+        pg_array_int8(&arrays[2], record->offset);
+    }
+    send_arrays(writer, pipeline, "unpark", PLACE_ARRAYS);
+}
+
+enum err view_writer_settle(struct view_writer *writer, struct view_batch *batch, const struct fold *fold,
+                            int64_t *ret_taken, struct err_info *info) {
+    struct pg_pipeline pipeline;
+    pg_pipeline_begin(&pipeline, writer->session);
+    send_unpark(writer, &pipeline, fold);
+    send_tables(writer, &pipeline, batch, fold);
+    send_notice(writer, &pipeline, fold);
+    return pg_pipeline_end(&pipeline, ret_taken, 1, info);
 }
 
 enum err view_writer_load(struct view_writer *writer, struct fold *fold, struct err_info *info) {

@@ -182,7 +182,10 @@ static struct request *request_of(struct pg_session *session, const char *sql) {
 }
 
 static struct str copied(struct arena *arena, struct str text) {
-    return text.data != NULL && text.len == 0 ? STR("") : arena_str_copy(arena, text);
+    if (text.data == NULL) {
+        return text;
+    }
+    return text.len == 0 ? STR("") : arena_str_copy(arena, text);
 }
 
 static void add_text(struct request *request, const char *sql) {

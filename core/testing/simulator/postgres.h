@@ -22,7 +22,7 @@
 void sim_postgres_begin(void);
 /* The schemas of all views, as `daybook migrate` makes them; on disk at once. */
 void sim_postgres_migrate(void);
-/* The schemas of all views are dropped and made anew, empty. While it is down. */
+/* All schemas of views are dropped, and the live ones made anew, empty. While it is down. */
 void sim_postgres_empty(void);
 /* One view's tables in a schema of another name, which is not there yet. */
 void sim_postgres_create(const struct view *view, const char *schema);

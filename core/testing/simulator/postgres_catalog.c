@@ -23,14 +23,24 @@ const struct view_table position_shape = {.name = "position",
                                           .column_count = 3};
 /* It has no key in PostgreSQL, and never more than one row. */
 const struct view_table about_shape = {
-    .name = "about", .columns = {{"format", VIEW_BIGINT, .key = true}}, .column_count = 1};
+    .name = "about",
+    .columns = {[ABOUT_FORMAT] = {"format", VIEW_BIGINT, .key = true}, [ABOUT_EPOCH] = {"epoch", VIEW_TEXT}},
+    .column_count = 2};
+const struct view_table skipped_shape = {.name = "skipped",
+                                         .columns = {[SKIPPED_STREAM] = {"stream", VIEW_TEXT, .key = true},
+                                                     [SKIPPED_VERSION] = {"version", VIEW_BIGINT, .key = true},
+                                                     {"parked_reason", VIEW_TEXT},
+                                                     {"reason", VIEW_TEXT},
+                                                     {"actor", VIEW_TEXT},
+                                                     {"skipped_at", VIEW_TIMESTAMP}},
+                                         .column_count = 6};
 const struct view_table migrations_shape = {
     .name = "migrations", .columns = {{"number", VIEW_BIGINT, .key = true}, {"name", VIEW_TEXT}}, .column_count = 2};
 
-static int64_t schemas_ever;
+static int64_t schemas_ever, epochs_ever;
 
 void catalog_begin(void) {
-    schemas_ever = 0;
+    schemas_ever = epochs_ever = 0;
     size_t schemas = pg_store_table_new(&schemas_shape, 0);
     size_t tables = pg_store_table_new(&tables_shape, 0);
     size_t locks = pg_store_table_new(&locks_shape, 0);
@@ -146,6 +156,11 @@ void catalog_create_runtime(struct pg_store_txn *txn, struct str schema) {
     }
 }
 
+/* The column of `about` is there from the beginning on: nobody looks in between. */
+void catalog_create_parking(struct pg_store_txn *txn, struct str schema) {
+    create_table(txn, schema, &skipped_shape, required_columns(parking_sql, &skipped_shape));
+}
+
 void catalog_create_view(struct pg_store_txn *txn, struct str schema, const struct view *view) {
     for (size_t i = 0; i < view->table_count; i++) {
         create_table(txn, schema, &view->tables[i], required_columns(view->sql, &view->tables[i]));
@@ -174,7 +189,9 @@ void catalog_rename_schema(struct pg_store_txn *txn, struct str schema, struct s
     pg_store_delete(txn, CATALOG_SCHEMAS, row_key_of(&schemas_shape, &schema));
 }
 
-void catalog_add_format(struct pg_store_txn *txn, size_t about, int64_t format) {
-    const struct str field = field_of_int8(format);
-    pg_store_put(txn, about, row_new(&about_shape, &field));
+void catalog_put_about(struct pg_store_txn *txn, size_t about, int64_t format) {
+    char epoch[24];
+    snprintf(epoch, sizeof epoch, "%lld", (long long)++epochs_ever);
+    const struct str fields[] = {field_of_int8(format), str_of_cstr(epoch)};
+    pg_store_put(txn, about, row_new(&about_shape, fields));
 }

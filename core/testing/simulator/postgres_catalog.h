@@ -12,10 +12,12 @@
 /* The tables of the store that hold the catalogue. */
 enum { CATALOG_SCHEMAS, CATALOG_TABLES, CATALOG_ADVISORY_LOCKS };
 
-/* The runtime's tables that are not compared: struct view knows nothing of them. */
-extern const struct view_table position_shape, about_shape, migrations_shape;
+/* The runtime's tables that projectors write no rows to: struct view knows nothing of them. */
+extern const struct view_table position_shape, about_shape, migrations_shape, skipped_shape;
 
 enum { POSITION_TOPIC, POSITION_SHARD, POSITION_NEXT_OFFSET };
+enum { ABOUT_FORMAT, ABOUT_EPOCH };
+enum { SKIPPED_STREAM, SKIPPED_VERSION };
 
 /* After pg_store_begin. */
 void catalog_begin(void);
@@ -30,11 +32,13 @@ bool catalog_find(const struct pg_store_txn *txn, struct str schema, struct str 
 size_t catalog_tables(const struct pg_store_txn *txn, struct str schema, size_t *ret_tables, size_t capacity);
 
 void catalog_create_schema(struct pg_store_txn *txn, struct str schema);
-/* runtime.sql, a view's view.sql, and what migrate.c makes. The schema must be there and the tables not. */
+/* runtime.sql, parking.sql, a view's view.sql, and what migrate.c makes. The schema must be there, the tables not. */
 void catalog_create_runtime(struct pg_store_txn *txn, struct str schema);
+void catalog_create_parking(struct pg_store_txn *txn, struct str schema);
 void catalog_create_view(struct pg_store_txn *txn, struct str schema, const struct view *view);
 void catalog_create_migrations(struct pg_store_txn *txn, struct str schema);
 void catalog_drop_schema(struct pg_store_txn *txn, struct str schema);
 void catalog_rename_schema(struct pg_store_txn *txn, struct str schema, struct str name);
 
-void catalog_add_format(struct pg_store_txn *txn, size_t about, int64_t format);
+/* With an epoch that there never was; in the place of what says the same format. */
+void catalog_put_about(struct pg_store_txn *txn, size_t about, int64_t format);

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FETCH_ROWS = 10000, COLUMNS_MAX = 8 };
+#include "core/testing/simulator/postgres_catalog.h"
+
+enum { FETCH_ROWS = 10000, COLUMNS_MAX = VIEW_COLUMNS_MAX + 1 };
 
 /* ---- results ----------------------------------------------------------------------------------------------------- */
 
@@ -41,10 +43,10 @@ void result_int8(struct request *request, const struct statement *statement, int
     result_field(request, row, column, statement->is_binary ? binary : str_of(text, (size_t)length));
 }
 
-enum run select_columns(struct backend *backend, struct request *request, struct statement *statement, struct str name,
-                        size_t columns) {
+enum run select_columns(struct backend *backend, struct request *request, struct statement *statement,
+                        struct str schema, struct str name, size_t columns) {
     size_t table;
-    enum run run = find_table(backend, request, STR(""), name, &table);
+    enum run run = find_table(backend, request, schema, name, &table);
     if (run != RUN_DONE) {
         return run;
     }
@@ -59,6 +61,28 @@ enum run select_columns(struct backend *backend, struct request *request, struct
         }
     }
     free(rows.items);
+    return RUN_DONE;
+}
+
+/* ---- what columns there are -------------------------------------------------------------------------------------- */
+
+static bool is_compared(const struct view_table *shape) {
+    return shape != &position_shape && shape != &about_shape && shape != &migrations_shape;
+}
+
+enum run run_find_columns(struct backend *backend, struct request *request, struct statement *statement) {
+    size_t tables[2 * VIEW_TABLES_MAX + 8];
+    size_t count = catalog_tables(&backend->txn, statement->params[0], tables, ARRAY_LENGTH(tables));
+    int row = 0;
+    result_begin(request, statement, 3);
+    for (size_t i = 0; i < count; i++) {
+        const struct view_table *shape = pg_store_table(tables[i])->shape;
+        for (size_t j = 0; is_compared(shape) && j < shape->column_count; j++) {
+            result_field(request, row, 0, str_of_cstr(shape->name));
+            result_field(request, row, 1, str_of_cstr(shape->columns[j].name));
+            result_field(request, row++, 2, shape->columns[j].key ? STR("t") : STR("f"));
+        }
+    }
     return RUN_DONE;
 }
 
@@ -146,18 +170,27 @@ enum run run_open_cursor(struct backend *backend, struct request *request, struc
     return RUN_DONE;
 }
 
-/* The key's text, and the row itself where PostgreSQL gives its hash: two rows are as equal as these. */
+/* The key's text, and the other columns themselves where PostgreSQL gives their hashes. */
 enum run run_fetch(struct backend *backend, struct request *request, struct statement *statement) {
     const struct view_table *shape = pg_store_table(backend->cursor_table)->shape;
     struct buf text;
     buf_init(&text, UINT32_MAX);
-    result_begin(request, statement, 2);
+    size_t keys = 0;
+    for (size_t j = 0; j < shape->column_count; j++) {
+        keys += shape->columns[j].key;
+    }
+    result_begin(request, statement, 1 + (int)(shape->column_count - keys));
     for (int i = 0; i < FETCH_ROWS && backend->cursor_at < backend->cursor.count; i++) {
         const struct stored_row *row = backend->cursor.items[backend->cursor_at++];
         buf_clear(&text);
         put_key_text(&text, shape, row);
         result_field(request, i, 0, buf_text(&text));
-        result_field(request, i, 1, row->bytes);
+        int column = 1;
+        for (size_t j = 0; j < shape->column_count; j++) {
+            if (!shape->columns[j].key) {
+                result_field(request, i, column++, row_field(row, j));
+            }
+        }
     }
     buf_release(&text);
     return RUN_DONE;

@@ -7,6 +7,7 @@
 
 #include "core/testing/simulator/postgres_catalog.h"
 #include "core/testing/simulator/postgres_server.h"
+#include "projections/runtime/schema.h"
 
 enum { TABLES_MAX = 2 * VIEW_TABLES_MAX + 8, SHOWN_BYTES = 60 };
 
@@ -21,12 +22,14 @@ void sim_postgres_create(const struct view *view, const char *schema) {
     catalog_create_migrations(&txn, name);
     catalog_create_runtime(&txn, name);
     catalog_create_view(&txn, name, view);
+    catalog_create_parking(&txn, name);
     if (!catalog_find(&txn, name, STR("about"), &about) || !catalog_find(&txn, name, STR("migrations"), &migrations)) {
         abort();
     }
-    catalog_add_format(&txn, about, view->format);
-    for (int64_t step = 1; step <= 2; step++) {
-        const struct str fields[] = {field_of_int8(step), step == 1 ? STR("what the runtime keeps") : STR("the view")};
+    catalog_put_about(&txn, about, view->format);
+    static const struct str steps[] = {STR("what the runtime keeps"), STR("the view"), STR("parking")};
+    for (size_t step = 0; step < ARRAY_LENGTH(steps); step++) {
+        const struct str fields[] = {field_of_int8((int64_t)step + 1), steps[step]};
         pg_store_put(&txn, migrations, row_new(&migrations_shape, fields));
     }
     pg_store_commit(&txn, true);
@@ -42,7 +45,13 @@ void sim_postgres_empty(void) {
     struct pg_store_txn txn = {0};
     pg_store_open(&txn);
     for (size_t i = 0; i < view_count; i++) {
-        catalog_drop_schema(&txn, str_of_cstr(views[i]->name));
+        for (int which = 0; which < VIEW_SCHEMAS; which++) {
+            char schema[SCHEMA_NAME_MAX];
+            view_schema_name(views[i], (enum view_schema)which, schema);
+            if (catalog_has_schema(&txn, str_of_cstr(schema))) {
+                catalog_drop_schema(&txn, str_of_cstr(schema));
+            }
+        }
     }
     pg_store_commit(&txn, true);
     sim_postgres_migrate();

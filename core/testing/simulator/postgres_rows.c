@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <stdlib.h>
 
 #include "core/base/text.h"
 #include "core/testing/simulator/postgres_catalog.h"
@@ -59,6 +60,15 @@ static struct str array_next(struct array_reader *array) {
     struct str element = str_of(array->rest.data, length);
     array->rest = str_from(array->rest, length);
     return element;
+}
+
+size_t text_array_read(struct request *request, struct str parameter, struct str **ret_elements) {
+    struct array_reader array = array_begin(parameter, VIEW_TEXT);
+    *ret_elements = arena_alloc(&request->arena, (array.count + 1) * sizeof **ret_elements);
+    for (uint32_t i = 0; i < array.count; i++) {
+        (*ret_elements)[i] = array_next(&array);
+    }
+    return array.count;
 }
 
 /* ---- what PostgreSQL refuses ------------------------------------------------------------------------------------- */
@@ -125,6 +135,18 @@ static enum run read_cells(struct request *request, struct statement *statement,
 
 enum { MOVE_TOPIC, MOVE_SHARD, MOVE_EXPECTED, MOVE_NEXT_OFFSET, MOVE_COLUMNS };
 
+/* Whether the schema's epoch is the one that the projector knows. */
+static bool is_epoch(const struct backend *backend, struct str epoch) {
+    size_t about;
+    bool is = false;
+    if (catalog_find(&backend->txn, schema_of(backend), STR("about"), &about)) {
+        struct row_list rows = pg_store_rows(&backend->txn, about);
+        is = rows.count == 1 && str_equal(row_field(rows.items[0], ABOUT_EPOCH), epoch);
+        free(rows.items);
+    }
+    return is;
+}
+
 /* Who had to wait for a row keeps it from then on, also when it is not as expected any more (EvalPlanQual). */
 static enum run move_row(struct backend *backend, struct statement *statement, size_t table, const struct str *cells) {
     struct str key = row_key_of(&position_shape, cells);
@@ -152,7 +174,20 @@ enum run run_move(struct backend *backend, struct request *request, struct state
     static const enum view_column_type types[] = {VIEW_TEXT, VIEW_BIGINT, VIEW_BIGINT, VIEW_BIGINT};
     size_t table;
     enum run run = find_table(backend, request, STR(""), STR("position"), &table);
-    run = run != RUN_DONE ? run : read_cells(request, statement, types, MOVE_COLUMNS);
+    if (run != RUN_DONE) {
+        return run;
+    }
+    /* Only a lock on all of the table has this key. */
+    struct pg_store_txn *holder = pg_store_holder(&backend->txn, table, STR(""));
+    if (holder != NULL) {
+        return wait_for(backend, holder);
+    }
+    assert(statement->is_read || statement->param_count == MOVE_COLUMNS + 1);
+    statement->param_count = MOVE_COLUMNS;
+    run = read_cells(request, statement, types, MOVE_COLUMNS);
+    if (run == RUN_DONE && !is_epoch(backend, statement->params[MOVE_COLUMNS])) {
+        return RUN_DONE;
+    }
     for (; run == RUN_DONE && statement->row_at < statement->row_count; statement->row_at++) {
         run = move_row(backend, statement, table, &statement->cells[statement->row_at * MOVE_COLUMNS]);
         if (run != RUN_DONE) {
@@ -163,7 +198,33 @@ enum run run_move(struct backend *backend, struct request *request, struct state
     return run;
 }
 
+/* ---- deleting by key --------------------------------------------------------------------------------------------- */
+
+static enum run delete_cells(struct backend *backend, struct statement *statement, size_t table, size_t columns) {
+    for (; statement->row_at < statement->row_count; statement->row_at++) {
+        struct str key = row_key_of(pg_store_table(table)->shape, &statement->cells[statement->row_at * columns]);
+        if (pg_store_find(&backend->txn, table, key) == NULL) {
+            continue; /* what another transaction may be adding is not seen */
+        }
+        struct pg_store_txn *holder = pg_store_holder(&backend->txn, table, key);
+        if (holder != NULL) {
+            return wait_for(backend, holder);
+        }
+        pg_store_delete(&backend->txn, table, key);
+        statement->touched++;
+    }
+    return RUN_DONE;
+}
+
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
+
+enum run run_unpark(struct backend *backend, struct request *request, struct statement *statement) {
+    static const enum view_column_type types[] = {VIEW_TEXT, VIEW_BIGINT, VIEW_BIGINT};
+    size_t table;
+    enum run run = find_table(backend, request, STR(""), STR("parked"), &table);
+    run = run != RUN_DONE ? run : read_cells(request, statement, types, ARRAY_LENGTH(types));
+    return run != RUN_DONE ? run : delete_cells(backend, statement, table, ARRAY_LENGTH(types));
+}
 
 enum run run_load(struct backend *backend, struct request *request, struct statement *statement) {
     static const enum view_column_type type = VIEW_TEXT;
@@ -286,19 +347,7 @@ enum run run_insert_rows(struct backend *backend, struct request *request, struc
 enum run run_delete_rows(struct backend *backend, struct request *request, struct statement *statement) {
     size_t table, columns;
     enum run run = begin_rows(backend, request, statement, &table, &columns);
-    for (; run == RUN_DONE && statement->row_at < statement->row_count; statement->row_at++) {
-        struct str key = row_key_of(pg_store_table(table)->shape, &statement->cells[statement->row_at * columns]);
-        if (pg_store_find(&backend->txn, table, key) == NULL) {
-            continue; /* what another transaction may be adding is not seen */
-        }
-        struct pg_store_txn *holder = pg_store_holder(&backend->txn, table, key);
-        if (holder != NULL) {
-            return wait_for(backend, holder);
-        }
-        pg_store_delete(&backend->txn, table, key);
-        statement->touched++;
-    }
-    return run;
+    return run != RUN_DONE ? run : delete_cells(backend, statement, table, columns);
 }
 
 enum run look_at_rows(struct backend *backend, struct request *request, struct statement *statement) {
@@ -311,8 +360,9 @@ enum run look_at_rows(struct backend *backend, struct request *request, struct s
         }
         return run;
     }
-    if (kind == SQL_MOVE || kind == SQL_LOAD) {
-        return find_table(backend, request, STR(""), kind == SQL_MOVE ? STR("position") : STR("streams"), &table);
+    if (kind == SQL_MOVE || kind == SQL_LOAD || kind == SQL_UNPARK) {
+        struct str name = kind == SQL_MOVE ? STR("position") : kind == SQL_LOAD ? STR("streams") : STR("parked");
+        return find_table(backend, request, STR(""), name, &table);
     }
     return RUN_DONE;
 }

@@ -17,14 +17,23 @@ enum run find_table(struct backend *backend, struct request *request, struct str
 /* ---- postgres_rows.c --------------------------------------------------------------------------------------------- */
 
 enum run run_move(struct backend *backend, struct request *request, struct statement *statement);
+enum run run_unpark(struct backend *backend, struct request *request, struct statement *statement);
 enum run run_load(struct backend *backend, struct request *request, struct statement *statement);
 enum run run_insert_rows(struct backend *backend, struct request *request, struct statement *statement);
 enum run run_delete_rows(struct backend *backend, struct request *request, struct statement *statement);
+/* The elements of a text[] parameter, in the request's arena; how many. */
+size_t text_array_read(struct request *request, struct str parameter, struct str **ret_elements);
 /* PREPARE: whether there is the table, and the text is what the double does. */
 enum run look_at_rows(struct backend *backend, struct request *request, struct statement *statement);
 
+/* ---- postgres_parking.c ------------------------------------------------------------------------------------------ */
+
+/* What is parked and skipped, asked for and changed. */
+enum run run_parking(struct backend *backend, struct request *request, struct statement *statement);
+
 /* ---- postgres_cursor.c ------------------------------------------------------------------------------------------- */
 
+enum run run_find_columns(struct backend *backend, struct request *request, struct statement *statement);
 enum run run_open_cursor(struct backend *backend, struct request *request, struct statement *statement);
 enum run run_fetch(struct backend *backend, struct request *request, struct statement *statement);
 enum run run_close(struct backend *backend, struct request *request, struct statement *statement);
@@ -34,5 +43,5 @@ void result_begin(struct request *request, const struct statement *statement, in
 void result_field(struct request *request, int row, int column, struct str field);
 void result_int8(struct request *request, const struct statement *statement, int row, int column, int64_t number);
 /* SELECT of the first columns of a table, all its rows. */
-enum run select_columns(struct backend *backend, struct request *request, struct statement *statement, struct str name,
-                        size_t columns);
+enum run select_columns(struct backend *backend, struct request *request, struct statement *statement,
+                        struct str schema, struct str name, size_t columns);

@@ -63,6 +63,22 @@ static enum run run_set_schema(struct backend *backend, struct request *request,
     return RUN_DONE;
 }
 
+static int64_t number_of(struct str word) {
+    int64_t number;
+    if (!int64_read(word, &number)) {
+        sql_unknown("a number that it cannot read", word);
+    }
+    return number;
+}
+
+static enum run run_lock_timeout(struct backend *backend, struct request *request, struct statement *statement) {
+    (void)request;
+    bool is_local = statement->sql.kind == SQL_LOCAL_LOCK_TIMEOUT;
+    *(is_local ? &backend->local_lock_timeout_us : &backend->lock_timeout_us) =
+        number_of(statement->sql.words[0]) * 1000;
+    return RUN_DONE;
+}
+
 static enum run run_set_asynchronous(struct backend *backend, struct request *request, struct statement *statement) {
     (void)request, (void)statement;
     backend->is_asynchronous = true;
@@ -75,14 +91,6 @@ static enum run run_nothing(struct backend *backend, struct request *request, st
 }
 
 /* ---- schemas ----------------------------------------------------------------------------------------------------- */
-
-static int64_t number_of(struct str word) {
-    int64_t number;
-    if (!int64_read(word, &number)) {
-        sql_unknown("a number that it cannot read", word);
-    }
-    return number;
-}
 
 static enum run run_advisory_lock(struct backend *backend, struct request *request, struct statement *statement) {
     (void)request;
@@ -181,12 +189,16 @@ static enum run run_create_migrations(struct backend *backend, struct request *r
 static enum run run_create_tables(struct backend *backend, struct request *request, struct statement *statement) {
     struct str schema = current_schema(backend);
     const struct view *view = statement->sql.view;
+    bool is_runtime = statement->sql.kind == SQL_CREATE_RUNTIME, is_parking = statement->sql.kind == SQL_CREATE_PARKING;
+    struct str first = is_runtime ? STR("about") : is_parking ? STR("skipped") : str_of_cstr(view->tables[0].name);
     size_t table;
-    if (catalog_find(&backend->txn, schema, view == NULL ? STR("about") : str_of_cstr(view->tables[0].name), &table)) {
+    if (catalog_find(&backend->txn, schema, first, &table)) {
         return refuse(request, REFUSED, "relation already exists in \"%.*s\"", STR_ARGS(schema));
     }
-    if (view == NULL) {
+    if (is_runtime) {
         catalog_create_runtime(&backend->txn, schema);
+    } else if (is_parking) {
+        catalog_create_parking(&backend->txn, schema);
     } else {
         catalog_create_view(&backend->txn, schema, view);
     }
@@ -225,7 +237,7 @@ static enum run run_add_format(struct backend *backend, struct request *request,
     }
     struct row_list rows = pg_store_rows(&backend->txn, table);
     if (rows.count == 0) {
-        catalog_add_format(&backend->txn, table, number_of(statement->sql.words[1]));
+        catalog_put_about(&backend->txn, table, number_of(statement->sql.words[1]));
     }
     free(rows.items);
     return RUN_DONE;
@@ -237,7 +249,7 @@ static enum run run_find_about(struct backend *backend, struct request *request,
     assert(statement->param_count == 1);
     size_t table;
     result_begin(request, statement, 1);
-    if (catalog_find(&backend->txn, statement->params[0], STR("about"), &table)) {
+    if (catalog_find(&backend->txn, statement->params[0], STR("skipped"), &table)) {
         result_int8(request, statement, 0, 0, 1); /* a row without columns, of which libpq can make none */
     }
     return RUN_DONE;
@@ -250,19 +262,24 @@ static enum run run_find_indexes(struct backend *backend, struct request *reques
     return RUN_DONE;
 }
 
-static enum run run_select_format(struct backend *backend, struct request *request, struct statement *statement) {
-    return select_columns(backend, request, statement, STR("about"), 1);
+static enum run run_select_about(struct backend *backend, struct request *request, struct statement *statement) {
+    return select_columns(backend, request, statement, statement->sql.words[0], STR("about"), ABOUT_EPOCH + 1);
+}
+
+static enum run run_select_skips(struct backend *backend, struct request *request, struct statement *statement) {
+    return select_columns(backend, request, statement, STR(""), STR("skipped"), SKIPPED_VERSION + 1);
 }
 
 static enum run run_select_positions(struct backend *backend, struct request *request, struct statement *statement) {
-    return select_columns(backend, request, statement, STR("position"), position_shape.column_count);
+    return select_columns(backend, request, statement, STR(""), STR("position"), position_shape.column_count);
 }
 
 static enum run run_count(struct backend *backend, struct request *request, struct statement *statement) {
-    bool is_parked = statement->sql.kind == SQL_COUNT_PARKED;
+    bool is_named = statement->sql.kind == SQL_COUNT_ROWS;
+    struct str known = statement->sql.kind == SQL_COUNT_PARKED ? STR("parked") : STR("skipped");
     size_t table;
-    enum run run = find_table(backend, request, is_parked ? STR("") : statement->sql.words[0],
-                              is_parked ? STR("parked") : statement->sql.words[1], &table);
+    enum run run = find_table(backend, request, is_named ? statement->sql.words[0] : STR(""),
+                              is_named ? statement->sql.words[1] : known, &table);
     if (run == RUN_DONE) {
         struct row_list rows = pg_store_rows(&backend->txn, table);
         result_begin(request, statement, 1);
@@ -319,7 +336,10 @@ static run_fn *const runs[SQL_KINDS] = {
     [SQL_SET_SCHEMA] = run_set_schema,
     [SQL_SET_ASYNCHRONOUS] = run_set_asynchronous,
     [SQL_NO_PLAN_CACHE] = run_nothing,
+    [SQL_LOCK_TIMEOUT] = run_lock_timeout,
+    [SQL_LOCAL_LOCK_TIMEOUT] = run_lock_timeout,
     [SQL_IDLE_TIMEOUT] = run_nothing,
+    [SQL_LOCAL_IDLE_TIMEOUT] = run_nothing,
     [SQL_NO_SEQSCAN] = run_nothing,
     [SQL_NO_HASHJOIN] = run_nothing,
     [SQL_NO_MERGEJOIN] = run_nothing,
@@ -343,7 +363,22 @@ static run_fn *const runs[SQL_KINDS] = {
     [SQL_FIND_ABOUT] = run_find_about,
     [SQL_FIND_INDEXES] = run_find_indexes,
     [SQL_MAINTENANCE_WORK_MEM] = run_nothing,
-    [SQL_SELECT_FORMAT] = run_select_format,
+    [SQL_ANALYZE] = run_nothing,
+    [SQL_SELECT_ABOUT] = run_select_about,
+    [SQL_SELECT_SKIPS] = run_select_skips,
+    [SQL_COPY_SKIPS] = run_parking,
+    [SQL_NEW_EPOCH] = run_parking,
+    [SQL_COUNT_SKIPPED] = run_count,
+    [SQL_SELECT_STREAM] = run_parking,
+    [SQL_FIRST_PARKED] = run_parking,
+    [SQL_ADD_SKIP] = run_parking,
+    [SQL_TAKE_PARKED] = run_parking,
+    [SQL_PARKED_PARTITIONS] = run_parking,
+    [SQL_PARKED_OFFSETS] = run_parking,
+    [SQL_PARKED_BEHIND] = run_parking,
+    [SQL_COUNT_PARKED_OF] = run_parking,
+    [SQL_FIND_COLUMNS] = run_find_columns,
+    [SQL_UNPARK] = run_unpark,
     [SQL_ADD_POSITION] = run_add_position,
     [SQL_SELECT_POSITIONS] = run_select_positions,
     [SQL_COUNT_PARKED] = run_count,
@@ -354,6 +389,7 @@ static run_fn *const runs[SQL_KINDS] = {
     [SQL_CLOSE] = run_close,
     [SQL_CREATE_RUNTIME] = run_create_tables,
     [SQL_CREATE_VIEW] = run_create_tables,
+    [SQL_CREATE_PARKING] = run_create_tables,
     [SQL_INSERT_ROWS] = run_insert_rows,
     [SQL_DELETE_ROWS] = run_delete_rows,
     [SQL_OPEN_CURSOR] = run_open_cursor,

@@ -63,6 +63,7 @@ static const struct view things_view = {
 /* What a fiber does its work with. */
 struct worker {
     struct pg_session *session;
+    struct view_about about;
     struct view_writer *writer;
     struct arena arena;
     struct view_batch batch;
@@ -76,7 +77,11 @@ static inline enum err worker_open(struct worker *worker, const char *schema) {
     batch_init(&worker->batch, &things_view);
     enum err failure = pg_session_open("", "test", &worker->session, &worker->info);
     if (failure == ERR_NONE) {
-        failure = view_writer_open(worker->session, &things_view, schema, &worker->writer, &worker->info);
+        failure = view_schema_about(worker->session, schema, &worker->about, &worker->info);
+    }
+    if (failure == ERR_NONE) {
+        failure = view_writer_open(worker->session, &things_view, schema, worker->about.epoch, &worker->writer,
+                                   &worker->info);
     }
     if (failure == ERR_NONE) {
         failure = pg_session_exec(
@@ -174,10 +179,11 @@ struct slow {
     enum err failure;
 };
 
-static inline void put_move(struct pg_pipeline *pipeline, int64_t expected, int64_t next_offset) {
+static inline void put_move(const struct worker *worker, struct pg_pipeline *pipeline, int64_t expected,
+                            int64_t next_offset) {
     const int64_t numbers[] = {0, expected, next_offset};
     struct pg_array arrays[4];
-    struct pg_param params[4];
+    struct pg_param params[5] = {[4] = PG_TEXT(str_of_cstr(worker->about.epoch))};
     for (int i = 0; i < 4; i++) {
         pg_array_init(&arrays[i], 1024);
         pg_array_begin(&arrays[i], i == 0 ? PG_ELEMENT_TEXT : PG_ELEMENT_INT8);
@@ -188,7 +194,7 @@ static inline void put_move(struct pg_pipeline *pipeline, int64_t expected, int6
         }
         params[i] = PG_BINARY(pg_array_end(&arrays[i]));
     }
-    pg_pipeline_send(pipeline, "move", params, 4);
+    pg_pipeline_send(pipeline, "move", params, 5);
     for (int i = 0; i < 4; i++) {
         pg_array_release(&arrays[i]);
     }
@@ -213,7 +219,7 @@ static inline void slow_main(void *context) {
     int64_t rows[2];
     pg_pipeline_begin(&pipeline, worker.session);
     pg_pipeline_send(&pipeline, "begin", NULL, 0);
-    put_move(&pipeline, 0, 10);
+    put_move(&worker, &pipeline, 0, 10);
     slow->failure = pg_pipeline_end(&pipeline, rows, 2, &worker.info);
     assert(slow->failure == ERR_NONE && rows[0] == 0 && rows[1] == 1);
     sim_sleep(200 * MS);

@@ -15,6 +15,7 @@ static struct {
     int64_t lost_commits;
     struct backend *backends;
     struct request *requests;
+    int64_t requests_ever;
     struct backend *waiting; /* the longest wait first */
     bool has_ended;          /* a transaction did: those that wait are to look again */
 } server;
@@ -29,6 +30,7 @@ struct request *request_new(struct backend *backend, const char *what) {
     arena_init(&request->arena, REQUEST_MAX_BYTES);
     request->backend = backend;
     request->what = what;
+    request->number = ++server.requests_ever;
     request->next = server.requests;
     server.requests = request;
     return request;
@@ -101,9 +103,10 @@ enum run refuse(struct request *request, enum refusal refusal, const char *forma
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    enum err code = refusal == REFUSED_DATA ? ERR_MALFORMED : ERR_POSTGRES;
+    enum err code = refusal == REFUSED_DATA ? ERR_MALFORMED : refusal == REFUSED_LOCK ? ERR_TIMEOUT : ERR_POSTGRES;
     request->failure = code;
-    err_fill(&request->info, code, refusal == REFUSED_LATER, "%s: ERROR:  %s", request->what, text);
+    err_fill(&request->info, code, refusal == REFUSED_LATER || refusal == REFUSED_LOCK, "%s: ERROR:  %s", request->what,
+             text);
     SIM_TRACE("postgres: %s of %s is refused: %s", request->what, request->backend->client->name, text);
     return RUN_REFUSED;
 }
@@ -114,6 +117,7 @@ static void transaction_over(struct backend *backend) {
     backend->state = IDLE;
     backend->wants_snapshot = false;
     backend->local_schema[0] = '\0';
+    backend->local_lock_timeout_us = 0;
     free(backend->cursor.items);
     backend->cursor = (struct row_list){0};
     server.has_ended = true;
@@ -157,7 +161,33 @@ static void backend_end(struct backend *backend) {
     }
 }
 
+static void lock_times_out(void *context);
+
+/* Which wait a lock_timeout ends: of a statement of a request. */
+struct lock_wait {
+    struct backend *backend;
+    int64_t number;
+    size_t at;
+};
+
+/* It runs from the statement's first wait on. */
+static void begin_lock_timeout(struct backend *backend) {
+    struct request *request = backend->request;
+    int64_t us = backend->local_lock_timeout_us > 0 ? backend->local_lock_timeout_us : backend->lock_timeout_us;
+    if (us == 0 || request->timed == request->at + 1) {
+        return;
+    }
+    request->timed = request->at + 1;
+    struct lock_wait *wait = malloc(sizeof *wait);
+    if (wait == NULL) {
+        abort();
+    }
+    *wait = (struct lock_wait){backend, request->number, request->at};
+    sim_after(us, NULL, lock_times_out, wait);
+}
+
 static void wait_in_line(struct backend *backend) {
+    begin_lock_timeout(backend);
     SIM_TRACE("postgres: %s waits for %s", backend->client->name, backend->waits_for->client->name);
     struct backend **last = &server.waiting;
     while (*last != NULL) {
@@ -212,6 +242,31 @@ static void settle(void) {
             waiting = next;
         }
     }
+}
+
+static void leave_line(struct backend *backend) {
+    for (struct backend **at = &server.waiting; *at != NULL; at = &(*at)->next_waiting) {
+        if (*at == backend) {
+            *at = backend->next_waiting;
+            return;
+        }
+    }
+}
+
+static void lock_times_out(void *context) {
+    const struct lock_wait wait = *(struct lock_wait *)context;
+    free(context);
+    struct request *request = wait.backend->request;
+    if (request == NULL || request->number != wait.number || request->at != wait.at ||
+        wait.backend->waits_for == NULL) {
+        return;
+    }
+    leave_line(wait.backend);
+    wait.backend->waits_for = NULL;
+    (void)refuse(request, REFUSED_LOCK, "canceling statement due to lock timeout");
+    request->statements[request->at].touched = -1;
+    request_done(wait.backend);
+    settle();
 }
 
 static void request_arrives(void *context) {

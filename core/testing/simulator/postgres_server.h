@@ -48,6 +48,8 @@ struct request {
     bool is_lost; /* the connection is gone, and nobody knows what became of it */
     bool is_answered;
     bool is_abandoned;    /* nobody waits for the answer */
+    int64_t number;       /* 1, 2, ... of all there ever were */
+    size_t timed;         /* a lock_timeout runs for the statement before this one */
     struct request *next; /* all there are */
 };
 
@@ -62,6 +64,7 @@ struct backend {
     bool wants_snapshot;     /* REPEATABLE READ, and nothing was read yet */
     bool is_asynchronous;    /* synchronous_commit off */
     char schema[SCHEMA_NAME_BYTES], local_schema[SCHEMA_NAME_BYTES];
+    int64_t lock_timeout_us, local_lock_timeout_us; /* 0: none */
     struct row_list cursor;
     size_t cursor_table, cursor_at;
 
@@ -99,6 +102,7 @@ void request_free(struct request *request);
 enum refusal {
     REFUSED_DATA,  /* SQLSTATE classes 22 and 23 */
     REFUSED_LATER, /* class 40 */
+    REFUSED_LOCK,  /* 55P03 */
     REFUSED,       /* all others */
 };
 

@@ -121,6 +121,10 @@ static bool read_file(struct str text, struct sql *sql) {
         sql->kind = SQL_CREATE_RUNTIME;
         return true;
     }
+    if (str_equal(text, str_of_cstr(parking_sql))) {
+        sql->kind = SQL_CREATE_PARKING;
+        return true;
+    }
     for (size_t i = 0; i < view_count; i++) {
         if (str_equal(text, str_of_cstr(views[i]->sql))) {
             sql->kind = SQL_CREATE_VIEW;
@@ -241,9 +245,13 @@ static void put_delete(struct buf *sql, const struct view_table *shape) {
 static void put_cursor(struct buf *sql, struct str schema, const struct view_table *shape) {
     buf_printf(sql, "DECLARE side CURSOR FOR SELECT ROW(");
     put_each(sql, shape, KEYS, "#");
-    buf_printf(sql, ")::text COLLATE \"C\" AS key, md5(ROW(");
-    put_each(sql, shape, ALL, "#");
-    buf_printf(sql, ")::text) FROM %.*s.%s ORDER BY key", STR_ARGS(schema), shape->name);
+    buf_printf(sql, ")::text COLLATE \"C\" AS key");
+    for (size_t i = 0; i < shape->column_count; i++) {
+        if (!shape->columns[i].key) {
+            buf_printf(sql, ", md5(%s::text)", shape->columns[i].name);
+        }
+    }
+    buf_printf(sql, " FROM %.*s.%s ORDER BY key", STR_ARGS(schema), shape->name);
 }
 
 void sql_check_rows(const struct sql *sql, const struct view_table *shape) {

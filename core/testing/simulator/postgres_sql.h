@@ -19,7 +19,10 @@
     ROW(SET_ASYNCHRONOUS, "SET synchronous_commit TO off")                                                             \
     /* what concerns plans, and the form of texts that only compare.c asks for */                                      \
     ROW(NO_PLAN_CACHE, "SET plan_cache_mode TO force_generic_plan")                                                    \
+    ROW(LOCK_TIMEOUT, "SET lock_timeout TO @")                                                                         \
+    ROW(LOCAL_LOCK_TIMEOUT, "SET LOCAL lock_timeout TO @")                                                             \
     ROW(IDLE_TIMEOUT, "SET idle_in_transaction_session_timeout TO @")                                                  \
+    ROW(LOCAL_IDLE_TIMEOUT, "SET LOCAL idle_in_transaction_session_timeout TO @")                                      \
     ROW(NO_SEQSCAN, "SET enable_seqscan TO off")                                                                       \
     ROW(NO_HASHJOIN, "SET enable_hashjoin TO off")                                                                     \
     ROW(NO_MERGEJOIN, "SET enable_mergejoin TO off")                                                                   \
@@ -28,7 +31,7 @@
     ROW(TIME_ZONE, "SET TimeZone TO 'UTC'")                                                                            \
     ROW(FLOAT_DIGITS, "SET extra_float_digits TO 3")                                                                   \
     ROW(NOTIFY, "NOTIFY daybook_view, '~'")                                                                            \
-    /* migrate.c, schema.c, rebuild.c */                                                                               \
+    /* migrate.c, schema.c, rebuild.c, switch.c */                                                                     \
     ROW(ADVISORY_LOCK, "SELECT pg_advisory_xact_lock(@)")                                                              \
     ROW(CREATE_SCHEMA, "CREATE SCHEMA IF NOT EXISTS @")                                                                \
     ROW(CREATE_MIGRATIONS, "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL)")   \
@@ -42,10 +45,14 @@
     ROW(FIND_INDEXES, "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = $1"                               \
                       " AND indexdef NOT LIKE 'CREATE UNIQUE %' ORDER BY indexname")                                   \
     ROW(MAINTENANCE_WORK_MEM, "SET maintenance_work_mem TO '~'")                                                       \
+    ROW(ANALYZE, "ANALYZE @.@")                                                                                        \
     ROW(SELECT_POSITION, "SELECT next_offset FROM @.position WHERE topic = $1 AND shard = $2::bigint")                 \
-    /* feed.c */                                                                                                       \
-    ROW(FIND_ABOUT, "SELECT FROM information_schema.tables WHERE table_schema = $1 AND table_name = 'about'")          \
-    ROW(SELECT_FORMAT, "SELECT format FROM about")                                                                     \
+    ROW(FIND_ABOUT, "SELECT FROM information_schema.tables WHERE table_schema = $1 AND table_name = 'skipped'")        \
+    ROW(SELECT_ABOUT, "SELECT format, epoch::text FROM @.about")                                                       \
+    ROW(COPY_SKIPS, "INSERT INTO @.skipped (stream, version, parked_reason, reason, actor, skipped_at)"                \
+                    " SELECT stream, version, parked_reason, reason, actor, skipped_at FROM @.skipped")                \
+    /* feed.c, skips.c */                                                                                              \
+    ROW(SELECT_SKIPS, "SELECT stream, version FROM skipped")                                                           \
     ROW(ADD_POSITION, "INSERT INTO position VALUES ('~', @, 0) ON CONFLICT DO NOTHING")                                \
     ROW(SELECT_POSITIONS, "SELECT topic, shard, next_offset FROM position")                                            \
     ROW(COUNT_PARKED, "SELECT count(*) FROM parked")                                                                   \
@@ -53,10 +60,38 @@
     ROW(MOVE, "UPDATE position AS p SET next_offset = m.next_offset"                                                   \
               " FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])"                                     \
               " AS m (topic, shard, expected, next_offset)"                                                            \
-              " WHERE p.topic = m.topic AND p.shard = m.shard AND p.next_offset = m.expected")                         \
+              " WHERE p.topic = m.topic AND p.shard = m.shard AND p.next_offset = m.expected"                          \
+              " AND (SELECT epoch FROM about) = $5::uuid")                                                             \
+    ROW(UNPARK, "DELETE FROM parked AS p USING unnest($1::text[], $2::bigint[], $3::bigint[])"                         \
+                " AS r (topic, shard, log_offset)"                                                                     \
+                " WHERE (p.topic, p.shard, p.log_offset) = (r.topic, r.shard, r.log_offset)")                          \
     ROW(TELL, "SELECT pg_notify('daybook_view', $1)")                                                                  \
     ROW(LOAD, "SELECT stream, version, parked, state FROM streams WHERE stream = ANY ($1::text[])")                    \
+    /* parking.c, retry.c */                                                                                           \
+    ROW(NEW_EPOCH, "UPDATE about SET epoch = gen_random_uuid()")                                                       \
+    ROW(COUNT_SKIPPED, "SELECT count(*) FROM skipped")                                                                 \
+    ROW(SELECT_STREAM, "SELECT version, parked FROM streams WHERE stream = $1::text")                                  \
+    ROW(FIRST_PARKED, "SELECT reason FROM parked WHERE stream = $1::text ORDER BY log_offset LIMIT 1")                 \
+    ROW(ADD_SKIP, "INSERT INTO skipped (stream, version, parked_reason, reason, actor, skipped_at)"                    \
+                  " VALUES ($1::text, $2::bigint, $3::text, $4::text, $5::text, now()) ON CONFLICT DO NOTHING")        \
+    ROW(TAKE_PARKED, "DELETE FROM parked WHERE topic = $1::text AND shard = $2::bigint"                                \
+                     " AND log_offset = $3::bigint AND stream IS NULL RETURNING reason")                               \
+    ROW(PARKED_PARTITIONS, "SELECT DISTINCT topic, shard FROM parked"                                                  \
+                           " WHERE $1::text IS NULL OR stream = $1 ORDER BY topic, shard")                             \
+    ROW(PARKED_OFFSETS, "SELECT log_offset FROM parked WHERE topic = $1::text AND shard = $2::bigint"                  \
+                        " AND log_offset > $3::bigint AND ($4::text IS NULL OR stream IS NULL OR stream = $4)"         \
+                        " ORDER BY log_offset LIMIT $5::bigint")                                                       \
+    ROW(PARKED_BEHIND, "SELECT DISTINCT stream FROM parked WHERE stream = ANY ($1::text[])"                            \
+                       " AND log_offset > $2::bigint")                                                                 \
+    ROW(COUNT_PARKED_OF, "SELECT count(*) FROM parked WHERE $1::text IS NULL OR stream = $1")                          \
     /* cmd/projection.c, compare.c */                                                                                  \
+    ROW(FIND_COLUMNS,                                                                                                  \
+        "SELECT quote_ident(c.relname), quote_ident(a.attname), coalesce(a.attnum = ANY (i.indkey), false)"            \
+        " FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid"                                             \
+        " LEFT JOIN pg_index AS i ON i.indrelid = c.oid AND i.indisprimary"                                            \
+        " WHERE c.relnamespace = $1::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped"         \
+        " AND a.attgenerated = '' AND c.relname NOT IN ('about', 'migrations', 'position')"                            \
+        " ORDER BY c.relname, a.attnum")                                                                               \
     ROW(COUNT_ROWS, "SELECT count(*) FROM @.@")                                                                        \
     ROW(FETCH, "FETCH 10000 FROM side")                                                                                \
     ROW(CLOSE, "CLOSE side")
@@ -68,6 +103,7 @@ enum sql_kind {
     /* Texts that are made from a table's shape, or that are a file. */
     SQL_CREATE_RUNTIME,
     SQL_CREATE_VIEW,
+    SQL_CREATE_PARKING,
     SQL_INSERT_ROWS, /* words: the table */
     SQL_DELETE_ROWS,
     SQL_OPEN_CURSOR, /* words: schema and table */

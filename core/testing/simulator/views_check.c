@@ -12,8 +12,8 @@ static void rebuild_main(void *context) {
     enum err err = ERR_NONE;
     for (size_t i = 0; i < view_count && err == ERR_NONE; i++) {
         const struct rebuild_options options = {.config = config, .view = views[i]};
-        struct feed_counts counts = {0};
-        err = view_rebuild(&options, &counts, &rebuild_trouble);
+        struct rebuild_result result;
+        err = view_rebuild(&options, &result, &rebuild_trouble);
     }
     is_rebuilt = err == ERR_NONE;
 }
@@ -35,7 +35,7 @@ void views_compare(struct oracle *oracle, void *context) {
     }
     for (size_t i = 0; i < view_count; i++) {
         char schema[SCHEMA_NAME_MAX];
-        rebuild_schema_name(views[i], schema);
+        view_schema_name(views[i], VIEW_REBUILT, schema);
         struct buf difference;
         buf_init(&difference, 4096);
         if (!sim_postgres_equal(views[i]->name, schema, &difference)) {
