@@ -1,6 +1,7 @@
 /* projection.c: `daybook projection`: where the read models stand, made again, compared with the log. */
 #include "cmd/command.h"
 #include "cmd/installation.h"
+#include "cmd/projection_parking.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -300,7 +301,16 @@ static int run_request(const struct config *config, const struct request *reques
     if (says(request, "compare")) {
         return compare(&options);
     }
-    return switch_view(&options, request->count == 1);
+    if (says(request, "switch")) {
+        return switch_view(&options, request->count == 1);
+    }
+    if (says(request, "parked")) {
+        return projection_parked(config, view);
+    }
+    if (says(request, "retry")) {
+        return projection_retry(config, view, has_word(request, "--all") ? NULL : request->rest[0]);
+    }
+    return projection_skip(config, view, request->count, request->rest);
 }
 
 /* Before anything is connected to. */
@@ -313,10 +323,16 @@ static bool is_request(const struct request *request) {
         }
         return true;
     }
-    if (says(request, "compare")) {
+    if (says(request, "compare") || says(request, "parked")) {
         return request->count == 0;
     }
-    return says(request, "switch") && (request->count == 0 || has_word(request, "--back"));
+    if (says(request, "switch")) {
+        return request->count == 0 || has_word(request, "--back");
+    }
+    if (says(request, "retry")) {
+        return request->count == 1 && (request->rest[0][0] != '-' || has_word(request, "--all"));
+    }
+    return says(request, "skip") && projection_skip_is_meant(request->count, request->rest);
 }
 
 static int wrong_usage(void) {
@@ -351,8 +367,10 @@ static int run(const struct config *config, int argc, char **argv) {
 
 const struct command_line projection_command = {
     .name = "projection",
-    .usage = "list | rebuild NAME [--switch] [--forget-skips] | compare NAME | switch NAME [--back] | drop SCHEMA",
-    .summary = "show, rebuild, check or switch the read models",
+    .usage =
+        "list | rebuild NAME [--switch] [--forget-skips] | compare NAME | switch NAME [--back] | drop SCHEMA |\n"
+        "       parked NAME | retry NAME STREAM|--all | skip NAME STREAM --event VERSION --reason TEXT --actor WHO",
+    .summary = "show, rebuild, check or switch the read models, and what they set aside",
     .help =
         "list             where each read model stands, the log's end, what is parked, the rows' format and how many "
         "of "
@@ -374,10 +392,18 @@ const struct command_line projection_command = {
         "                 is NAME_old then, until it is dropped.\n"
         "  --back         puts NAME_old there again, once it has caught up; what was live is NAME_rebuild.\n"
         "drop SCHEMA      drops NAME_old, NAME_rebuild, NAME_compare or NAME_filling.\n"
-        "\n"
+        "parked NAME      the streams that are set aside: from where on, since when, why, how many events queue "
+        "behind; and\n"
+        "                 what was skipped, by whom and why.\n"
+        "retry NAME STREAM|--all\n"
+        "                 projects what is parked again, from the log, in its order, with what queues behind.\n"
+        "skip NAME STREAM --event VERSION --reason TEXT --actor WHO\n"
+        "                 the stream goes on without that event, which must be the next one. A record of no known "
+        "stream\n"
+        "                 is named as `parked` shows it, TOPIC/SHARD/OFFSET, without --event.\n\n"
         "Queries and projectors go on meanwhile.\n\n"
         "Exit codes: 0 done; 1 the log or PostgreSQL failed; 2 wrong usage, there is no such thing, or another number "
         "of\n"
-        "shards than the log has; 3 compare found a difference.",
+        "shards than the log has; 3 compare found a difference, or events stay parked.",
     .run = run,
 };
