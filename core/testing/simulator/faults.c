@@ -257,6 +257,9 @@ static void one_fault(struct node *node) {
         sim_after(sim_between(SECOND_US / 10, 20 * SECOND_US), NULL, postgres_whole, node->process);
         break;
     case FAULT_LOG_CUT:
+    case FAULT_VIEW_REBUILT:
+    case FAULT_VIEW_COMPARED:
+    case FAULT_VIEW_SWITCHED:
     case FAULT_KINDS:
         abort();
     }
@@ -388,6 +391,10 @@ const struct fault_counts *faults_counts(void) {
     return &counts;
 }
 
+void faults_count(enum fault_kind kind, bool has_happened) {
+    counts.kinds[kind] += has_happened;
+}
+
 void fault_counts_add(struct fault_counts *sum, const struct fault_counts *one) {
     for (int i = 0; i < FAULT_KINDS; i++) {
         sum->kinds[i] += one->kinds[i];
@@ -407,9 +414,10 @@ void fault_counts_add(struct fault_counts *sum, const struct fault_counts *one) 
 
 void fault_counts_write(const struct fault_counts *told, FILE *file) {
     static const char *const names[FAULT_KINDS] = {
-        "kill",          "pause",          "stop",         "link cut",   "link cut one way", "group cut",
-        "broker down",   "store lost",     "store old",    "clock step", "old leader",       "replies gone",
-        "postgres down", "postgres crash", "postgres cut", "log cut"};
+        "kill",       "pause",        "stop",          "link cut",       "link cut one way",
+        "group cut",  "broker down",  "store lost",    "store old",      "clock step",
+        "old leader", "replies gone", "postgres down", "postgres crash", "postgres cut",
+        "log cut",    "view rebuilt", "view compared", "view switched"};
     fprintf(file, "faults:");
     for (int i = 0; i < FAULT_KINDS; i++) {
         fprintf(file, " %s %" PRIu64 "%s", names[i], told->kinds[i], i + 1 < FAULT_KINDS ? "," : "\n");

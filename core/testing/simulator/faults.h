@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -28,8 +29,11 @@ enum fault_kind {
     FAULT_POSTGRES_DOWN,
     FAULT_POSTGRES_CRASH,
     FAULT_POSTGRES_CUT,
-    FAULT_KINDS_DRAWN, /* those that happen again and again; the others once a run at most */
+    FAULT_KINDS_DRAWN, /* those that happen at any time; the next one once a run at most */
     FAULT_LOG_CUT = FAULT_KINDS_DRAWN,
+    FAULT_VIEW_REBUILT, /* these are no faults, but work in the midst of them (views_operator.h) */
+    FAULT_VIEW_COMPARED,
+    FAULT_VIEW_SWITCHED,
     FAULT_KINDS
 };
 
@@ -48,5 +52,7 @@ void faults_heal(void);
 void faults_log_cut(int64_t *ret_from_us, int64_t *ret_until_us);
 
 const struct fault_counts *faults_counts(void);
+/* Of those that others make. */
+void faults_count(enum fault_kind kind, bool has_happened);
 void fault_counts_add(struct fault_counts *sum, const struct fault_counts *one);
 void fault_counts_write(const struct fault_counts *counts, FILE *file);

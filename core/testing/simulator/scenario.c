@@ -13,6 +13,7 @@
 #include "core/testing/simulator/provider.h"
 #include "core/testing/simulator/shopper.h"
 #include "core/testing/simulator/views_check.h"
+#include "core/testing/simulator/views_operator.h"
 
 #define SECOND_US ((int64_t)1000 * 1000)
 #define CLIENTS_MOST_US (900 * SECOND_US) /* until the clients are done, whatever happens */
@@ -152,7 +153,9 @@ void scenario_run(uint64_t seed, const struct scenario_options *run, struct scen
     if (!run->is_gentle) {
         faults_begin(CLIENTS_MOST_US);
     }
+    views_operator_begin(&config, CLIENTS_MOST_US);
     (void)clients_run_until(CLIENTS_MOST_US);
+    views_operator_end();
     faults_heal();
     struct oracle_options options = {
         .config = &config,
