@@ -181,6 +181,7 @@ class Figures:
         began = time.monotonic()
         self.daybook.run("projection", "rebuild", REBUILT_VIEW, "--switch", seconds=seconds)
         took_s = time.monotonic() - began
+        self.daybook.run("projection", "drop", f"{REBUILT_VIEW}_old")
         tables = ("orders", "order_lines", "order_history")  # and, not counted, the states of its streams
         return sum(self.daybook.sql.value(f"SELECT count(*) FROM {REBUILT_VIEW}.{table}") for table in tables), took_s
 

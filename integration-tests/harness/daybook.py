@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -175,6 +176,29 @@ class Daybook:
             f"daybook {' '.join(map(str, arguments))} ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}"
         )
         return ended.stdout
+
+    def refusal(self, *arguments, code=2, seconds=60.0):
+        """What a subcommand that must end with this exit code says on standard error."""
+        ended = subprocess.run(
+            [BINARY, *map(str, arguments)],
+            env=clean_environment(self.environment()),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        assert ended.returncode == code, f"{arguments} ended with {ended.returncode}: {ended.stdout}{ended.stderr}"
+        return ended.stderr
+
+    @contextmanager
+    def running(self, *arguments):
+        """A subcommand that is under way; it is killed at the end if it has not ended."""
+        log = self.directory / f"{arguments[0]}.{next(_numbers)}.log"
+        process = Process(" ".join(arguments), [BINARY, *arguments], log, self.environment()).start()
+        try:
+            yield process
+        finally:
+            process.kill()
 
     def discard(self):
         """Stops what runs and removes all that it left behind."""

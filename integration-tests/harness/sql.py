@@ -1,5 +1,7 @@
 """What the tests ask PostgreSQL themselves, past the program under test."""
 
+from contextlib import contextmanager
+
 import psycopg
 from psycopg.rows import dict_row
 
@@ -23,3 +25,10 @@ class Sql:
     def run(self, statement, parameters=None):
         with psycopg.connect(self.connection_string, autocommit=True) as connection:
             connection.execute(statement, parameters)
+
+    @contextmanager
+    def locked(self, table):
+        """Nobody else writes to the table in the meantime."""
+        with psycopg.connect(self.connection_string) as connection:
+            connection.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
+            yield
