@@ -127,7 +127,8 @@ static void a_lock_that_is_waited_for_in_vain_is_a_time_out(void **state) {
     (void)state;
     struct pg_session *holder = session_open(), *waiter = session_open();
     struct err_info info = {0};
-    assert_int_equal(pg_session_exec(holder, "CREATE TABLE held (id int); BEGIN; LOCK TABLE held", &info), ERR_NONE);
+    assert_int_equal(pg_session_exec(holder, "CREATE TABLE held (id int)", &info), ERR_NONE);
+    assert_int_equal(pg_session_exec(holder, "BEGIN; LOCK TABLE held", &info), ERR_NONE);
     assert_int_equal(pg_session_exec(waiter, "SET lock_timeout TO 20; SELECT FROM held", &info), ERR_TIMEOUT);
     assert_true(info.retriable);
     pg_session_rollback(holder);
