@@ -155,7 +155,7 @@ $(BUILD)/%_fuzz: $(BUILD)/%_fuzz.o $(BUILD)/libdaybook.a
 # SQL and JSON that are linked in by core/base/embed.h, which -MMD does not see.
 $(foreach sql,$(wildcard projections/*/view.sql),$(eval $(BUILD)/$(dir $(sql))project.o: $(sql)))
 $(BUILD)/projections/runtime/tables.o: projections/runtime/runtime.sql projections/runtime/parking.sql
-$(BUILD)/core/gateway/openapi.o: $(GEN_STAMP) core/gateway/openapi_common.json $(wildcard projections/*/document.json)
+$(BUILD)/core/gateway/openapi.o: $(GEN_STAMP) $(wildcard core/gateway/openapi_*.json projections/*/document.json) docs/http.md
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -267,7 +267,7 @@ retail: $(BUILD)/daybook ## a year of real retail through the front, compared wi
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/python integration-tests/retail/run.py $(ARGS)
 
 # ---- what is looked at ---------------------------------------------------------------------------------------------
-lint: $(GEN_STAMP) ## format, layers, house rules, problem codes, registry, shellcheck, cppcheck, clang-tidy
+lint: $(GEN_STAMP) ## format, layers, house rules, problem codes, descriptions, registry, shellcheck, cppcheck, clang-tidy
 	CPPFLAGS='$(CPPFLAGS)' deploy/lint/lint.sh
 
 format: ## put all C files into the form that lint asks for

@@ -75,7 +75,10 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     log_topics_name(&gateway->topics, config->topic_prefix);
     recent_carts_init(&gateway->recent_carts);
     recent_outcomes_init(&gateway->recent_outcomes);
-    enum err err = secret_load(config->secret_file, &gateway->secret, info);
+    enum err err = docs_load(&gateway->docs, config->docs_dir, info);
+    if (err == ERR_NONE) {
+        err = secret_load(config->secret_file, &gateway->secret, info);
+    }
     if (err == ERR_NONE) {
         choose_instance(gateway);
         err = open_producer(gateway, info);
@@ -127,6 +130,7 @@ void gateway_stop(struct gateway *gateway) {
     }
     recent_carts_release(&gateway->recent_carts);
     recent_outcomes_release(&gateway->recent_outcomes);
+    docs_release(&gateway->docs);
     free(gateway->loops);
     secret_forget(&gateway->secret);
     sodium_free(gateway);

@@ -12,6 +12,7 @@
 #include "core/base/config.h"
 #include "core/base/text.h"
 #include "core/gateway/admission.h"
+#include "core/gateway/docs.h"
 #include "core/gateway/event_streams.h"
 #include "core/gateway/facts.h"
 #include "core/gateway/gateway.h"
@@ -87,6 +88,7 @@ struct gateway {
     struct local_replies *local_replies; /* NULL: no handler in this process */
     struct recent_carts recent_carts;
     struct recent_outcomes recent_outcomes;
+    struct docs docs;
     struct gateway_loop *loops;
     size_t loop_count;
     char instance[ULID_TEXT_LEN + 1]; /* this start of this process */

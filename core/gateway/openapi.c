@@ -8,12 +8,15 @@
 
 #include "core/base/embed.h"
 #include "core/base/json_write.h"
-#include "core/domain/rejection.h"
+#include "core/gateway/docs.h"
 #include "core/gateway/health.h"
 #include "core/gateway/openapi_parameters.h"
+#include "core/gateway/openapi_problems.h"
 #include "core/gateway/outcome_query.h"
+#include "core/gateway/registry.h"
 #include "core/gateway/request.h"
 #include "core/gateway/router.h"
+#include "core/gateway/webhook.h"
 #include "gen/codec.h"
 
 enum { DOCUMENT_MAX_BYTES = 4 * 1024 * 1024 };
@@ -28,6 +31,9 @@ static bool is(const char *text, const char *expected) {
 /* Bodies and what they hold come from the generator; each document's schema stands beside its renderer. */
 EMBED_TEXT(openapi_generated, "build/gen/openapi_schemas.json");
 EMBED_TEXT(openapi_common, "core/gateway/openapi_common.json");
+EMBED_TEXT(openapi_headers, "core/gateway/openapi_headers.json");
+EMBED_TEXT(openapi_examples, "core/gateway/openapi_examples.json");
+EMBED_TEXT(openapi_conventions, "docs/http.md");
 EMBED_TEXT(openapi_products, "projections/products/document.json");
 EMBED_TEXT(openapi_stock, "projections/stock/document.json");
 EMBED_TEXT(openapi_carts, "projections/carts/document.json");
@@ -65,138 +71,49 @@ static void write_schemas_of(struct json_writer *writer, const char *file) {
     }
 }
 
-static const struct schema *schema_of_command(uint16_t type) {
-    return schema_by_id(command_schema_id(type));
-}
-
-static json_t *record_of_command(uint16_t type) {
-    json_t *record = json_loads(schema_of_command(type)->json, 0, NULL);
-    assert(record != NULL);
-    return record;
-}
-
-static void write_problem_schema(struct json_writer *writer) {
-    json_field_object(writer, "Problem");
-    json_field_cstr(writer, "type", "object");
-    json_field_object(writer, "properties");
-    json_name(writer, STR("code"));
-    json_object_begin(writer);
-    json_field_cstr(writer, "type", "string");
-    json_name(writer, STR("examples"));
-    json_array_begin(writer);
-    for (enum rejection rejection = ACCEPTED + 1; rejection < REJECTION_COUNT; rejection++) {
-        json_text(writer, str_of_cstr(rejection_info(rejection)->code));
-    }
-    json_array_end(writer);
-    json_object_end(writer);
-    json_name(writer, STR("status"));
-    json_raw(writer, STR("{\"type\":\"integer\"}"));
-    static const char *const texts[] = {"type", "title", "detail", "pointer", "trace_id"};
-    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
-        json_name(writer, str_of_cstr(texts[i]));
-        json_raw(writer, STR("{\"type\":\"string\"}"));
-    }
-    json_object_end(writer);
-    json_name(writer, STR("required"));
-    json_raw(writer, STR("[\"type\",\"title\",\"status\",\"code\"]"));
-    json_object_end(writer);
-}
-
-/* ---- paths --------------------------------------------------------------------------------------------------------
+/* ---- answers ------------------------------------------------------------------------------------------------------
  */
 
-static void write_parameter(struct json_writer *writer, const char *in, struct str name, bool is_required_,
-                            const char *schema) {
-    json_object_begin(writer);
-    json_field_string(writer, "name", name);
-    json_field_cstr(writer, "in", in);
-    json_field_bool(writer, "required", is_required_);
-    json_name(writer, STR("schema"));
-    json_raw(writer, str_of_cstr(schema));
+static void write_header_refs(struct json_writer *writer, const char *const *names) {
+    json_field_object(writer, "headers");
+    for (; *names != NULL; names++) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "{\"$ref\":\"#/components/headers/%s\"}", *names);
+        json_field_raw(writer, *names, text);
+    }
     json_object_end(writer);
 }
 
-static void write_path_parameters(struct json_writer *writer, const struct route *route) {
-    struct str rest = str_of_cstr(route->pattern);
-    while (str_find(rest, '{') < rest.len) {
-        rest = str_from(rest, str_find(rest, '{') + 1);
-        struct str name = str_first(rest, str_find(rest, '}'));
-        write_parameter(writer, "path", name, true, "{\"type\":\"string\"}");
-    }
-}
-
-static void write_command_headers(struct json_writer *writer, const struct route *route) {
-    write_parameter(writer, "header", STR("Idempotency-Key"), route->key_required,
-                    "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"pattern\":\"^[!-~]+$\",\"description\":"
-                    "\"Without a Daybook-Cart-Token it must have at least 22 characters.\"}");
-    write_parameter(writer, "header", STR("Daybook-Cart-Token"), false,
-                    "{\"type\":\"string\",\"minLength\":1,\"maxLength\":128,\"pattern\":\"^[!-~]+$\",\"description\":"
-                    "\"The token of a cart makes its bearer a principal of his own.\"}");
-    write_parameter(writer, "header", STR("Prefer"), false,
-                    "{\"type\":\"string\",\"examples\":[\"respond-async\",\"wait=10\"],\"description\":"
-                    "\"RFC 7240: how long the outcome is waited for, at most 60 s.\"}");
-}
-
-static void write_parameters(struct json_writer *writer, const struct route *route) {
-    json_name(writer, STR("parameters"));
-    json_array_begin(writer);
-    write_path_parameters(writer, route);
-    openapi_parameters_write(writer, route);
-    if (route->command_type != 0) {
-        write_command_headers(writer, route);
-    }
-    if (route->stream_parameter != NULL) {
-        write_parameter(writer, "header", STR("If-Match"), false, "{\"type\":\"string\"}");
-    }
-    if (route->is_stream) {
-        write_parameter(writer, "header", STR("Last-Event-ID"), false,
-                        "{\"type\":\"string\",\"pattern\":\"^[1-9][0-9]*$\",\"description\":"
-                        "\"The id of the last event that was received: nothing up to it is sent.\"}");
-    }
-    if (route->command_type != 0 || route->query != NULL) {
-        write_parameter(writer, "header", STR("Daybook-Position"), false, "{\"type\":\"string\"}");
-    }
-    json_array_end(writer);
-}
-
-static void write_body(struct json_writer *writer, const struct route *route) {
-    const struct schema *schema = schema_of_command(route->command_type);
-    json_field_object(writer, "requestBody");
-    json_field_object(writer, "content");
-    json_field_object(writer, "application/json");
+static void write_schema_ref(struct json_writer *writer, const char *schema) {
     json_field_object(writer, "schema");
     json_name(writer, STR("$ref"));
-    buf_printf(writer->out, "\"#/components/schemas/%s\"", schema->name);
-    json_object_end(writer);
-    json_object_end(writer);
-    json_object_end(writer);
+    buf_printf(writer->out, "\"#/components/schemas/%s\"", schema);
     json_object_end(writer);
 }
 
-/* One of the components; NULL: the answer is described by its sentence alone. */
-static void write_response(struct json_writer *writer, const char *status, const char *description,
-                           const char *media_type, const char *schema) {
-    json_field_object(writer, status);
+static void write_answer(struct json_writer *writer, int status, const char *description, const char *const *headers,
+                         const char *media_type, const char *schema) {
+    char name[8];
+    (void)snprintf(name, sizeof name, "%d", status);
+    json_field_object(writer, name);
     json_field_cstr(writer, "description", description);
-    if (schema != NULL) {
-        json_field_object(writer, "content");
-        json_field_object(writer, media_type);
-        json_field_object(writer, "schema");
-        json_name(writer, STR("$ref"));
-        buf_printf(writer->out, "\"#/components/schemas/%s\"", schema);
-        json_object_end(writer);
-        json_object_end(writer);
-        json_object_end(writer);
-    }
+    write_header_refs(writer, headers);
+    json_field_object(writer, "content");
+    json_field_object(writer, media_type);
+    write_schema_ref(writer, schema);
+    json_object_end(writer);
+    json_object_end(writer);
     json_object_end(writer);
 }
 
-/* OpenAPI has no word for a sequence of texts that hold JSON. */
+/* OpenAPI 3.1 has no word for a sequence of texts that hold JSON. */
 static void write_event_stream(struct json_writer *writer, const struct route *route) {
+    static const char *const headers[] = {"Cache-Control", "traceparent", NULL};
     json_field_object(writer, "200");
     json_field_cstr(writer, "description",
                     "Server-Sent Events: an event for each version that is seen, its id the version, its data the "
                     "document (x-event-data). Comes again after `retry`.");
+    write_header_refs(writer, headers);
     json_field_object(writer, "content");
     json_field_object(writer, "text/event-stream");
     json_field_object(writer, "schema");
@@ -211,21 +128,172 @@ static void write_event_stream(struct json_writer *writer, const struct route *r
     json_object_end(writer);
 }
 
-static void write_responses(struct json_writer *writer, const struct route *route) {
-    json_field_object(writer, "responses");
+static void write_accepted(struct json_writer *writer, const struct route *route) {
+    static const char *const none[] = {NULL};
+    static const char *const document[] = {"ETag", "traceparent", NULL};
+    static const char *const outcome[] = {"ETag", "Daybook-Position", "Content-Location", "traceparent", NULL};
+    static const char *const changed[] = {
+        "ETag", "Daybook-Position", "Idempotent-Replayed", "Preference-Applied", "traceparent", NULL};
+    static const char *const created[] = {
+        "Location", "ETag", "Daybook-Position", "Idempotent-Replayed", "Preference-Applied", "traceparent", NULL};
+    static const char *const pending[] = {"Location", "Retry-After", "Preference-Applied", "traceparent", NULL};
+    const char *media_type = route->answer_media == NULL ? "application/json" : route->answer_media;
+    bool is_command = route->command_type != 0;
+    bool is_outcome = route->answer == query_command;
     if (route->is_stream) {
         write_event_stream(writer, route);
-    } else {
-        write_response(writer, route->status == 201 ? "201" : "200", "Done.", "application/json", route->answer_schema);
+        return;
     }
-    if (route->command_type != 0 || route->answer == query_command) {
-        write_response(writer, "202", "Not decided yet; ask at Location.", "application/json", "PendingCommand");
+    if (is_command) {
+        write_answer(writer, route->status, route->status == 201 ? "Created." : "Done.",
+                     route->status == 201 ? created : changed, media_type, route->answer_schema);
+    } else {
+        write_answer(writer, 200, "Here it is.",
+                     is_outcome                ? outcome
+                     : openapi_has_etag(route) ? document
+                                               : none,
+                     media_type, route->answer_schema);
+    }
+    if (is_command || is_outcome || route->answer == webhook_received) {
+        write_answer(writer, 202, "Not decided yet; ask at Location.", pending, media_type, "PendingCommand");
+    }
+    if (!is_command && openapi_has_etag(route)) {
+        json_field_raw(writer, "304", "{\"description\":\"It is still the one that If-None-Match names.\"}");
+    }
+}
+
+/* ---- problems -----------------------------------------------------------------------------------------------------
+ */
+
+static bool is_registry(const struct route *route) {
+    return route->answer_media != NULL && strcmp(route->answer_media, REGISTRY_TYPE) == 0;
+}
+
+static bool has_parameter(const struct route *route) {
+    return strchr(route->pattern, '{') != NULL;
+}
+
+/* With what statuses of problem_codes.def and rejection.def a request to the route may be refused. */
+static bool may_answer(const struct route *route, int status) {
+    bool is_command = route->command_type != 0;
+    bool is_outcome = route->answer == query_command || route->answer == webhook_received;
+    switch (status) {
+    case 400:
+    case 503:
+        return true;
+    case 401:
+        return route->answer == webhook_received;
+    case 402:
+        return route->answer == query_command || route->command_type == COMMAND_CHECK_OUT_CART ||
+               route->command_type == COMMAND_RETRY_ORDER_PAYMENT;
+    case 404:
+        return !is_registry(route) && (is_command || has_parameter(route) || route->answer == docs_renderer);
+    case 413:
+        return is_command || route->answer == webhook_received;
+    case 415:
+        return is_command;
+    case 422:
+        return !is_registry(route) && (is_command || (has_parameter(route) && route->query != NULL) || is_outcome);
+    default: /* 405 is of paths that have no such route */
+        return status != 405 && (is_command || is_outcome);
+    }
+}
+
+static void write_problems(struct json_writer *writer, const struct route *route) {
+    for (int status = 400; status < 600; status++) {
+        if (openapi_has_problem(status) && may_answer(route, status) &&
+            !(status == 503 && route->answer == health_ready)) {
+            char name[8], text[64];
+            (void)snprintf(name, sizeof name, "%d", status);
+            (void)snprintf(text, sizeof text, "{\"$ref\":\"#/components/responses/Problem%d\"}", status);
+            json_field_raw(writer, name, text);
+        }
+    }
+    json_field_raw(writer, "default", "{\"$ref\":\"#/components/responses/ServerProblem\"}");
+}
+
+static void write_answers(struct json_writer *writer, const struct route *route) {
+    static const char *const none[] = {NULL};
+    json_field_object(writer, "responses");
+    write_accepted(writer, route);
+    if (is_registry(route) && has_parameter(route)) {
+        write_answer(writer, 404, "There is no such schema, subject or version.", none, REGISTRY_TYPE, "RegistryError");
+    }
+    if (route->answer == registry_version) {
+        write_answer(writer, 422, "This is no version.", none, REGISTRY_TYPE, "RegistryError");
     }
     if (route->answer == health_ready) {
-        write_response(writer, "503", "Not ready.", "application/json", route->answer_schema);
+        write_answer(writer, 503, "Not ready.", none, "application/json", route->answer_schema);
     }
-    write_response(writer, "default", "A problem.", "application/problem+json", "Problem");
+    write_problems(writer, route);
     json_object_end(writer);
+}
+
+/* ---- paths --------------------------------------------------------------------------------------------------------
+ */
+
+/* The first tag whose paths begin so. */
+static const struct tag {
+    const char *begin, *name, *meaning;
+} tags[] = {
+    {"/v1/products", "Catalogue", "Products, their variants and prices."},
+    {"/v1/variants", "Catalogue", NULL},
+    {"/v1/barcodes", "Catalogue", NULL},
+    {"/v1/stock", "Stock", "What there is, where, and every change of it."},
+    {"/v1/carts", "Carts", "What a shopper wants, until it is checked out."},
+    {"/v1/orders", "Orders", "Checkouts, and what came of them."},
+    {"/v1/payments", "Payments", "Money: captured, voided, given back."},
+    {"/v1/webhooks", "Payments", NULL},
+    {"/v1/commands", "Commands", "What became of a request that was answered 202."},
+    {"/registry", "Schema registry", "The read API of a Confluent Schema Registry."},
+    {"/", "Operation", "Documents, health and figures."},
+};
+
+static const char *tag_of(const struct route *route) {
+    size_t i = 0;
+    while (strncmp(route->pattern, tags[i].begin, strlen(tags[i].begin)) != 0) {
+        i++; /* the last one is of all */
+    }
+    return tags[i].name;
+}
+
+static void write_tags(struct json_writer *writer) {
+    json_field_array(writer, "tags");
+    for (size_t i = 0; i < ARRAY_LENGTH(tags); i++) {
+        if (tags[i].meaning != NULL) {
+            json_object_begin(writer);
+            json_field_cstr(writer, "name", tags[i].name);
+            json_field_cstr(writer, "description", tags[i].meaning);
+            json_object_end(writer);
+        }
+    }
+    json_array_end(writer);
+}
+
+static void write_body(struct json_writer *writer, const char *schema, bool is_required_, const char *example) {
+    json_field_object(writer, "requestBody");
+    json_field_bool(writer, "required", is_required_);
+    json_field_object(writer, "content");
+    json_field_object(writer, "application/json");
+    write_schema_ref(writer, schema);
+    if (example != NULL) {
+        json_field_raw(writer, "example", example);
+    }
+    json_object_end(writer);
+    json_object_end(writer);
+    json_object_end(writer);
+}
+
+/* A body without required fields may be left out. */
+static void write_command_body(struct json_writer *writer, const struct route *route) {
+    const char *name = command_name(route->command_type);
+    json_auto_t *bodies = json_loads(openapi_generated, 0, NULL);
+    json_auto_t *examples = json_loads(openapi_examples, JSON_REJECT_DUPLICATES, NULL);
+    assert(bodies != NULL && examples != NULL);
+    json_t *example = json_object_get(examples, name);
+    char *text = example == NULL ? NULL : json_dumps(example, JSON_COMPACT);
+    write_body(writer, name, json_object_get(json_object_get(bodies, name), "required") != NULL, text);
+    free(text);
 }
 
 static struct str method_in_lower_case(const struct route *route, char ret_text[16]) {
@@ -236,19 +304,34 @@ static struct str method_in_lower_case(const struct route *route, char ret_text[
     return str_of(ret_text, len);
 }
 
+const char *openapi_meaning(const struct route *route, char ret_text[OPENAPI_MEANING_MAX]) {
+    if (route->command_type == 0) {
+        return route->meaning;
+    }
+    json_auto_t *record = json_loads(schema_by_id(command_schema_id(route->command_type))->json, 0, NULL);
+    (void)snprintf(ret_text, OPENAPI_MEANING_MAX, "%s", json_string_value(json_object_get(record, "doc")));
+    return ret_text;
+}
+
 static void write_operation(struct json_writer *writer, const struct route *route) {
     char method[16];
     json_name(writer, method_in_lower_case(route, method));
     json_object_begin(writer);
-    if (route->command_type != 0) {
-        json_field_cstr(writer, "operationId", command_name(route->command_type));
-    }
+    bool is_command = route->command_type != 0;
+    json_field_cstr(writer, "operationId", is_command ? command_name(route->command_type) : route->operation);
+    json_field_array(writer, "tags");
+    json_text(writer, str_of_cstr(tag_of(route)));
+    json_array_end(writer);
+    char meaning[OPENAPI_MEANING_MAX];
+    json_field_cstr(writer, "summary", openapi_meaning(route, meaning));
     json_field_cstr(writer, "x-roles", route->roles);
-    write_parameters(writer, route);
-    if (route->command_type != 0) {
-        write_body(writer, route);
+    openapi_parameters_write(writer, route);
+    if (is_command) {
+        write_command_body(writer, route);
+    } else if (route->answer == webhook_received) {
+        write_body(writer, "PaymentNotice", true, NULL);
     }
-    write_responses(writer, route);
+    write_answers(writer, route);
     json_object_end(writer);
 }
 
@@ -283,13 +366,21 @@ void openapi_write(struct buf *out) {
     struct json_writer writer = json_writer_of(out);
     json_object_begin(&writer);
     json_field_cstr(&writer, "openapi", "3.1.0");
-    json_name(&writer, STR("info"));
-    json_raw(&writer, STR("{\"title\":\"Daybook\",\"version\":\"1\",\"description\":\"An event-sourced order and "
-                          "inventory system. The conventions are in docs/http.md.\"}"));
+    json_field_object(&writer, "info");
+    json_field_cstr(&writer, "title", "Daybook");
+    json_field_cstr(&writer, "version", "1");
+    json_field_cstr(&writer, "summary", "An event-sourced order and inventory system.");
+    json_field_cstr(&writer, "description", openapi_conventions);
+    json_object_end(&writer);
+    write_tags(&writer);
     write_paths(&writer);
     json_field_object(&writer, "components");
+    json_field_raw(&writer, "headers", openapi_headers);
+    json_field_object(&writer, "responses");
+    openapi_problem_responses_write(&writer);
+    json_object_end(&writer);
     json_field_object(&writer, "schemas");
-    write_problem_schema(&writer);
+    openapi_problem_schema_write(&writer);
     for (size_t i = 0; i < ARRAY_LENGTH(schema_files); i++) {
         write_schemas_of(&writer, schema_files[i]);
     }
@@ -311,37 +402,4 @@ static void make_document(void) {
 void openapi_document(struct request *request) {
     (void)pthread_once(&document_once, make_document);
     request_answer_json(request, 200, buf_text(&document));
-}
-
-/* ---- for people ----------------------------------------------------------------------------------------------------
- */
-
-static void write_row(struct buf *out, const struct route *route) {
-    buf_printf(out, "<tr><td>%s<td><code>%s</code><td>%s<td>", route->method_name, route->pattern, route->roles);
-    if (route->command_type != 0) {
-        json_auto_t *record = record_of_command(route->command_type);
-        buf_printf(out, "%s%s", json_string_value(json_object_get(record, "doc")),
-                   route->key_required ? " <b>Idempotency-Key required.</b>" : "");
-    } else if (route->query != NULL && *route->query != '\0') {
-        buf_printf(out, "<code>?%s</code>", route->query);
-    }
-    buf_str(out, STR("\n"));
-}
-
-void openapi_page(struct request *request) {
-    struct buf page;
-    buf_init(&page, DOCUMENT_MAX_BYTES);
-    buf_str(&page,
-            STR("<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Daybook</title>\n"
-                "<style>body{font:16px/1.5 system-ui;margin:2rem auto;max-width:64rem;padding:0 1rem}"
-                "td{padding:.2rem .8rem .2rem 0;vertical-align:top}</style>\n<h1>Daybook</h1>\n"
-                "<p>Machines read <a href=\"/openapi.json\">/openapi.json</a>, "
-                "and of the event streams <a href=\"/asyncapi.json\">/asyncapi.json</a>. Roles: P public, C customer, "
-                "V vendor, A admin, S service key, U auditor.\n<table>\n"));
-    for (size_t i = 0; i < route_count; i++) {
-        write_row(&page, &routes[i]);
-    }
-    buf_str(&page, STR("</table>\n"));
-    request_answer(request, 200, "text/html; charset=utf-8", buf_text(&page));
-    buf_release(&page);
 }

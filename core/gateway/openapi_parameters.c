@@ -1,5 +1,7 @@
 #include "core/gateway/openapi_parameters.h"
 
+#include <string.h>
+
 #include "gen/common.h"
 #include "projections/orders/list.h"
 #include "projections/products/list.h"
@@ -10,6 +12,9 @@
 #define TEXT(max) "{\"type\":\"string\",\"minLength\":1,\"maxLength\":" #max "}"
 #define TIME "{\"type\":\"string\",\"format\":\"date-time\"}"
 #define AMOUNT "{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000000000000000}"
+
+#define ULID "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+#define ID(prefix, numbers) "{\"type\":\"string\",\"pattern\":\"^" prefix "_" ULID numbers "$\"}"
 
 struct parameter {
     const char *name;
@@ -53,6 +58,28 @@ static const struct parameter parameters[] = {
      "A version or a time: the history ends there, and the answer has the order as it stood."},
 };
 
+/* Of whatever path has them. `example` makes a whole address that could be. */
+static const struct path_parameter {
+    const char *name, *schema, *example, *meaning;
+} path_parameters[] = {
+    {"product", ID("prod", ""), "prod_01KB3Q6ZK8M2V9T4R7X5N1C0HD", "A product's id."},
+    {"sku", "{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9._-]{1,64}$\"}", "tea-darjeeling-100g",
+     "A stock keeping unit."},
+    {"barcode", TEXT(64), "4006381333931", "The GTIN or other code on the pack."},
+    {"cart", ID("cart", ""), "cart_01KB3Q6ZK8M2V9T4R7X5N1C0HD", "A cart's id."},
+    {"order", ID("ord", "\\\\.[0-9]{1,9}"), "ord_01KB3Q6ZK8M2V9T4R7X5N1C0HD.1", "An order's id."},
+    {"payment", ID("pay", "\\\\.[0-9]{1,9}\\\\.[0-9]{1,9}"), "pay_01KB3Q6ZK8M2V9T4R7X5N1C0HD.1.1", "A payment's id."},
+    {"command", ID("cmd", "\\\\.[0-9]{1,9}"), "cmd_01KB3Q6ZK8M2V9T4R7X5N1C0HD.2",
+     "A command's id, as Location had it with 202."},
+    {"provider", "{\"type\":\"string\",\"enum\":[\"test\"]}", "test", "The payment provider."},
+    {"schema", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":4294967295}", "1",
+     "The id: the four bytes behind the first of a record, big-endian."},
+    {"subject", TEXT(512), "daybook.orders-daybook.orders.OrderPlaced",
+     "Topic, a hyphen, and the record's full name (TopicRecordNameStrategy)."},
+    {"version", "{\"type\":\"string\",\"pattern\":\"^([1-9][0-9]{0,8}|latest|-1)$\"}", "latest",
+     "From 1 on; latest (or -1) is the newest."},
+};
+
 static const struct parameter *parameter_find(const struct route *route, struct str name) {
     for (size_t i = 0; i < ARRAY_LENGTH(parameters); i++) {
         const struct parameter *parameter = &parameters[i];
@@ -94,24 +121,114 @@ static void write_schema(struct json_writer *writer, const struct parameter *par
     json_object_end(writer);
 }
 
-static void write_parameter(struct json_writer *writer, const struct parameter *parameter) {
+static void begin_parameter(struct json_writer *writer, const char *in, struct str name, bool is_required_,
+                            const char *meaning) {
     json_object_begin(writer);
-    json_field_string(writer, "name", str_of_cstr(parameter->name));
-    json_field_string(writer, "in", STR("query"));
-    json_field_bool(writer, "required", false);
-    json_field_string(writer, "description", str_of_cstr(parameter->meaning));
-    json_name(writer, STR("schema"));
-    write_schema(writer, parameter);
-    json_object_end(writer);
+    json_field_string(writer, "name", name);
+    json_field_cstr(writer, "in", in);
+    json_field_bool(writer, "required", is_required_);
+    json_field_cstr(writer, "description", meaning);
 }
 
-void openapi_parameters_write(struct json_writer *writer, const struct route *route) {
+/* ---- path -------------------------------------------------------------------------------------------------------- */
+
+static void write_path_parameter(struct json_writer *writer, struct str name) {
+    for (size_t i = 0; i < ARRAY_LENGTH(path_parameters); i++) {
+        const struct path_parameter *parameter = &path_parameters[i];
+        if (str_equal(name, str_of_cstr(parameter->name))) {
+            begin_parameter(writer, "path", name, true, parameter->meaning);
+            json_field_raw(writer, "schema", parameter->schema);
+            bool is_number = strstr(parameter->schema, "integer") != NULL;
+            json_name(writer, STR("example"));
+            if (is_number) {
+                json_raw(writer, str_of_cstr(parameter->example));
+            } else {
+                json_text(writer, str_of_cstr(parameter->example));
+            }
+            json_object_end(writer);
+            return;
+        }
+    }
+}
+
+static void write_path(struct json_writer *writer, const struct route *route) {
+    struct str rest = str_of_cstr(route->pattern);
+    while (str_find(rest, '{') < rest.len) {
+        rest = str_from(rest, str_find(rest, '{') + 1);
+        write_path_parameter(writer, str_first(rest, str_find(rest, '}')));
+    }
+}
+
+/* ---- query ------------------------------------------------------------------------------------------------------- */
+
+static void write_query(struct json_writer *writer, const struct route *route) {
     for (struct str rest = str_of_cstr(route->query == NULL ? "" : route->query); !str_is_empty(rest);) {
         struct str name = str_first(rest, str_find(rest, ' '));
         rest = str_from(rest, name.len + 1);
         const struct parameter *parameter = parameter_find(route, name);
         if (parameter != NULL) {
-            write_parameter(writer, parameter);
+            begin_parameter(writer, "query", name, false, parameter->meaning);
+            json_name(writer, STR("schema"));
+            write_schema(writer, parameter);
+            json_object_end(writer);
         }
     }
+}
+
+/* ---- header ------------------------------------------------------------------------------------------------------ */
+
+static void write_header(struct json_writer *writer, const char *name, bool is_required_, const char *schema,
+                         const char *meaning) {
+    begin_parameter(writer, "header", str_of_cstr(name), is_required_, meaning);
+    json_field_raw(writer, "schema", schema);
+    json_object_end(writer);
+}
+
+static void write_command_headers(struct json_writer *writer, const struct route *route) {
+    write_header(writer, "Idempotency-Key", route->key_required,
+                 "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"pattern\":\"^[!-~]+$\"}",
+                 "Under the same key the same request takes effect once, however often it is sent. Without a "
+                 "Daybook-Cart-Token it must have at least 22 characters.");
+    write_header(writer, "Daybook-Cart-Token", false,
+                 "{\"type\":\"string\",\"minLength\":1,\"maxLength\":128,"
+                 "\"pattern\":\"^[!-~]+$\"}",
+                 "The token of a cart makes its bearer a principal of his own.");
+    write_header(writer, "Prefer", false, "{\"type\":\"string\",\"examples\":[\"respond-async\",\"wait=10\"]}",
+                 "RFC 7240: respond-async, or how many seconds the outcome is waited for, at most 60.");
+    if (route->stream_parameter != NULL) {
+        write_header(writer, "If-Match", false,
+                     "{\"type\":\"string\",\"pattern\":\"^(\\\"[1-9][0-9]{0,17}\\\"|[*])$\"}",
+                     "The ETag of what was read: if it has changed since, the change is refused.");
+    }
+}
+
+bool openapi_has_etag(const struct route *route) {
+    static const char *const documents[] = {"Product", "StockItem", "Cart", "Order", "Payment"};
+    for (size_t i = 0; i < ARRAY_LENGTH(documents) && !route->is_stream; i++) {
+        if (strcmp(route->answer_schema, documents[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void openapi_parameters_write(struct json_writer *writer, const struct route *route) {
+    json_field_array(writer, "parameters");
+    write_path(writer, route);
+    write_query(writer, route);
+    if (route->command_type != 0) {
+        write_command_headers(writer, route);
+    } else if (openapi_has_etag(route)) {
+        write_header(writer, "If-None-Match", false, "{\"type\":\"string\"}",
+                     "ETags that are known already: the answer is 304 when it is still one of them.");
+    }
+    if (route->is_stream) {
+        write_header(writer, "Last-Event-ID", false, "{\"type\":\"string\",\"pattern\":\"^[1-9][0-9]*$\"}",
+                     "The id of the last event that was received: nothing up to it is sent.");
+    }
+    if (route->command_type != 0 || route->query != NULL) {
+        write_header(writer, "Daybook-Position", false, "{\"type\":\"string\"}",
+                     "Of an earlier answer: what was changed there has been seen by what is read here.");
+    }
+    json_array_end(writer);
 }

@@ -9,7 +9,10 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "core/domain/rejection.h"
 #include "core/gateway/router.h"
+#include "gen/codec.h"
+#include "gen/json.h"
 
 static json_t *document;
 
@@ -50,8 +53,20 @@ static void every_route_is_described(void **state) {
         json_t *operation = json_object_get(path, method);
         assert_non_null(operation);
         assert_string_equal(json_string_value(json_object_get(operation, "x-roles")), routes[i].roles);
-        assert_int_equal(json_object_get(operation, "requestBody") != NULL, routes[i].command_type != 0);
+        bool has_body = routes[i].command_type != 0 || strstr(routes[i].pattern, "webhooks") != NULL;
+        assert_int_equal(json_object_get(operation, "requestBody") != NULL, has_body);
     }
+}
+
+/* What "#/components/schemas/Cart" leads to; NULL: nothing. */
+static json_t *at_reference(const char *reference) {
+    json_t *at = strncmp(reference, "#/", 2) == 0 ? document : NULL;
+    for (struct str rest = str_of_cstr(reference + 2); at != NULL && !str_is_empty(rest);) {
+        struct str name = str_first(rest, str_find(rest, '/'));
+        rest = str_from(rest, name.len + 1);
+        at = json_object_getn(at, name.data, name.len);
+    }
+    return at;
 }
 
 /* Every $ref names something that is there. */
@@ -61,9 +76,7 @@ static void check_references(json_t *value) {
     size_t i;
     json_object_foreach(value, key, inner) {
         if (strcmp(key, "$ref") == 0) {
-            const char *prefix = "#/components/schemas/";
-            assert_int_equal(strncmp(json_string_value(inner), prefix, strlen(prefix)), 0);
-            assert_non_null(schema_named(json_string_value(inner) + strlen(prefix)));
+            assert_non_null(at_reference(json_string_value(inner)));
         }
         check_references(inner);
     }
@@ -101,13 +114,153 @@ static void what_comes_from_inside_is_not_described(void **state) {
     assert_non_null(schema_named("ReceiveStock"));
 }
 
-/* One that takes or gives JSON says which, for every status that it promises. */
-static void every_answer_of_the_api_has_a_schema(void **state) {
-    (void)state;
-    for (size_t i = 0; i < route_count; i++) {
-        bool is_api = strncmp(routes[i].pattern, "/v1/", 4) == 0 && strstr(routes[i].pattern, "webhooks") == NULL;
-        assert_true(!is_api || (routes[i].answer_schema != NULL && schema_named(routes[i].answer_schema) != NULL));
+/* Found by what it says of itself, so that none is passed over. */
+static void each_operation(void (*look)(const char *path, const char *method, json_t *operation)) {
+    const char *path, *method;
+    json_t *item, *operation;
+    json_object_foreach(json_object_get(document, "paths"), path, item) {
+        json_object_foreach(item, method, operation) {
+            look(path, method, operation);
+        }
     }
+}
+
+static bool is_said(json_t *object, const char *name) {
+    return json_string_length(json_object_get(object, name)) > 0;
+}
+
+static void look_at_words(const char *path, const char *method, json_t *operation) {
+    (void)path;
+    (void)method;
+    assert_true(is_said(operation, "summary"));
+    assert_true(is_said(operation, "operationId"));
+    assert_int_equal(json_array_size(json_object_get(operation, "tags")), 1);
+    size_t i;
+    json_t *parameter;
+    json_array_foreach(json_object_get(operation, "parameters"), i, parameter) {
+        assert_true(is_said(parameter, "description"));
+        json_t *schema = json_object_get(parameter, "schema");
+        assert_true(json_object_get(schema, "type") != NULL);
+        bool is_of_path = strcmp(json_string_value(json_object_get(parameter, "in")), "path") == 0;
+        assert_int_equal(is_of_path, json_object_get(parameter, "example") != NULL);
+    }
+}
+
+static void every_route_and_parameter_is_described(void **state) {
+    (void)state;
+    each_operation(look_at_words);
+}
+
+/* As many parameters as the pattern has braces. */
+static void look_at_path(const char *path, const char *method, json_t *operation) {
+    (void)method;
+    size_t expected = 0, found = 0, i;
+    for (const char *at = path; *at != '\0'; at++) {
+        expected += *at == '{';
+    }
+    json_t *parameter;
+    json_array_foreach(json_object_get(operation, "parameters"), i, parameter) {
+        found += strcmp(json_string_value(json_object_get(parameter, "in")), "path") == 0;
+    }
+    assert_int_equal(found, expected);
+}
+
+static void every_parameter_of_a_path_is_described(void **state) {
+    (void)state;
+    each_operation(look_at_path);
+}
+
+static void look_at_answers(const char *path, const char *method, json_t *operation) {
+    (void)path;
+    (void)method;
+    json_t *answers = json_object_get(operation, "responses");
+    assert_non_null(json_object_get(answers, "400"));
+    assert_non_null(json_object_get(answers, "503"));
+    assert_non_null(json_object_get(answers, "default"));
+    const char *status;
+    json_t *answer, *content;
+    json_object_foreach(answers, status, answer) {
+        const char *media_type;
+        assert_true(json_object_get(answer, "$ref") != NULL || is_said(answer, "description"));
+        json_object_foreach(json_object_get(answer, "content"), media_type, content) {
+            assert_non_null(json_object_get(content, "schema"));
+        }
+        assert_true(status[0] != '2' || json_object_get(answer, "content") != NULL);
+    }
+}
+
+static void every_answer_is_described(void **state) {
+    (void)state;
+    each_operation(look_at_answers);
+}
+
+static json_t *answer_named(const char *name) {
+    return json_object_get(json_object_get(json_object_get(document, "components"), "responses"), name);
+}
+
+static json_t *codes_of(const char *answer) {
+    json_t *content = json_object_get(json_object_get(answer_named(answer), "content"), "application/problem+json");
+    json_t *narrowed = json_array_get(json_object_get(json_object_get(content, "schema"), "allOf"), 1);
+    return json_object_get(json_object_get(json_object_get(narrowed, "properties"), "code"), "enum");
+}
+
+static bool has_text(json_t *array, const char *text) {
+    size_t i;
+    json_t *item;
+    json_array_foreach(array, i, item) {
+        if (strcmp(json_string_value(item), text) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void every_code_has_a_meaning_and_an_answer_that_has_it(void **state) {
+    (void)state;
+    json_t *code = json_object_get(json_object_get(schema_named("Problem"), "properties"), "code");
+    json_t *codes = json_object_get(code, "enum");
+    assert_int_equal(json_array_size(codes), json_object_size(json_object_get(code, "x-enumDescriptions")));
+    for (enum rejection rejection = ACCEPTED + 1; rejection < REJECTION_COUNT; rejection++) {
+        const struct rejection_info *info = rejection_info(rejection);
+        char answer[32];
+        (void)snprintf(answer, sizeof answer, "Problem%d", info->http_status);
+        assert_true(has_text(codes, info->code));
+        assert_true(has_text(codes_of(answer), info->code));
+    }
+    assert_true(has_text(codes_of("Problem400"), "unknown_field"));
+    assert_true(has_text(codes_of("Problem400"), "malformed_request"));
+    assert_true(has_text(codes_of("Problem503"), "view_behind"));
+    assert_true(has_text(codes_of("ServerProblem"), "headers_too_large"));
+    assert_false(has_text(codes_of("ServerProblem"), "unknown_field"));
+}
+
+static void look_at_example(const char *path, const char *method, json_t *operation) {
+    (void)path;
+    (void)method;
+    json_t *body = json_object_get(operation, "requestBody");
+    json_t *content = json_object_get(json_object_get(body, "content"), "application/json");
+    const char *name = json_string_value(json_object_get(operation, "operationId"));
+    uint16_t type = command_type_by_name(str_of_cstr(name));
+    json_t *example = json_object_get(content, "example");
+    assert_int_equal(type != 0, example != NULL);
+    if (type == 0) {
+        return;
+    }
+    struct arena arena;
+    struct command command = {0};
+    struct json_problem problem;
+    arena_init(&arena, 1 << 20);
+    bool is_read = command_body_from_json(type, example, &arena, &command, &problem);
+    if (!is_read) {
+        fprintf(stderr, "%s: %.*s\n", name, STR_ARGS(problem.detail));
+    }
+    arena_release(&arena);
+    assert_true(is_read);
+}
+
+static void every_command_has_an_example_that_is_read(void **state) {
+    (void)state;
+    each_operation(look_at_example);
 }
 
 static json_t *parameter_at(const char *path, const char *method, const char *name) {
@@ -188,7 +341,11 @@ int main(void) {
         cmocka_unit_test(a_list_names_the_orders_that_it_can_have),
         cmocka_unit_test(a_body_has_what_a_client_may_send_and_nothing_else),
         cmocka_unit_test(what_comes_from_inside_is_not_described),
-        cmocka_unit_test(every_answer_of_the_api_has_a_schema),
+        cmocka_unit_test(every_route_and_parameter_is_described),
+        cmocka_unit_test(every_parameter_of_a_path_is_described),
+        cmocka_unit_test(every_answer_is_described),
+        cmocka_unit_test(every_code_has_a_meaning_and_an_answer_that_has_it),
+        cmocka_unit_test(every_command_has_an_example_that_is_read),
         cmocka_unit_test(a_command_names_its_headers),
         cmocka_unit_test(a_stream_tells_what_its_events_hold),
     };

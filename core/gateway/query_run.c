@@ -112,32 +112,10 @@ bool query_run_take_id(struct request *request, const char *name, struct str *re
     return true;
 }
 
-/* Whether If-None-Match names the ETag (weak comparison, RFC 9110, 13.1.2). */
-static bool is_not_modified(struct request *request, struct str etag) {
-    struct str rest = http_request_field(request->exchange, "if-none-match");
-    if (str_equal(rest, STR("*"))) {
-        return true;
-    }
-    while (!str_is_empty(rest)) {
-        struct str item = str_first(rest, str_find(rest, ','));
-        rest = str_from(rest, item.len + 1);
-        while (item.len > 0 && item.data[0] == ' ') {
-            item = str_from(item, 1);
-        }
-        if (str_starts_with(item, STR("W/"))) {
-            item = str_from(item, 2);
-        }
-        if (str_equal(item, etag)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void query_run_answer_document(struct request *request, struct str version, struct str document) {
     struct str etag = arena_printf(request_arena(request), "\"%.*s\"", STR_ARGS(version));
     http_answer_field(request->exchange, "ETag", etag);
-    if (is_not_modified(request, etag)) {
+    if (request_knows(request, etag)) {
         request_answer(request, 304, NULL, (struct str){0});
     } else {
         request_answer_json(request, 200, document);

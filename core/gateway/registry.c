@@ -9,7 +9,6 @@
 #include "core/gateway/request.h"
 #include "gen/codec.h"
 
-#define REGISTRY_TYPE "application/vnd.schemaregistry.v1+json"
 #define DEFAULT_PREFIX "daybook"
 
 enum { PAGE_MAX_BYTES = 1024 * 1024 };

@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#define REGISTRY_TYPE "application/vnd.schemaregistry.v1+json"
+
 struct request;
 struct schema;
 

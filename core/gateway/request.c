@@ -123,6 +123,29 @@ void request_view_is_not_there(struct request *request, enum view_state state) {
     }
 }
 
+/* ---- what the client knows --------------------------------------------------------------------------------------- */
+
+bool request_knows(struct request *request, struct str etag) {
+    struct str rest = http_request_field(request->exchange, "if-none-match");
+    if (str_equal(rest, STR("*"))) {
+        return true;
+    }
+    while (!str_is_empty(rest)) {
+        struct str item = str_first(rest, str_find(rest, ','));
+        rest = str_from(rest, item.len + 1);
+        while (item.len > 0 && item.data[0] == ' ') {
+            item = str_from(item, 1);
+        }
+        if (str_starts_with(item, STR("W/"))) {
+            item = str_from(item, 2);
+        }
+        if (str_equal(item, etag)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- routing ----------------------------------------------------------------------------------------------------- */
 
 static void refuse_method(struct request *request) {

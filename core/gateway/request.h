@@ -45,6 +45,9 @@ static inline struct str request_parameter(const struct request *request, const 
     return route_parameter(&request->match, name);
 }
 
+/* Whether If-None-Match names the ETag (weak comparison, RFC 9110, 13.1.2). */
+bool request_knows(struct request *request, struct str etag);
+
 void request_answer(struct request *request, int status, const char *content_type, struct str body);
 void request_answer_json(struct request *request, int status, struct str body);
 /* 200 with a body that goes on; false when there is none to send. The request is gone either way. */

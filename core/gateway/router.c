@@ -2,6 +2,7 @@
 
 #include "core/gateway/asyncapi.h"
 #include "core/gateway/commands.h"
+#include "core/gateway/docs.h"
 #include "core/gateway/event_routes.h"
 #include "core/gateway/health.h"
 #include "core/gateway/lists.h"
@@ -17,7 +18,7 @@
 #define REQUIRED true
 #define AT(parameter) .stream_parameter = (parameter)
 #define ANY NULL
-#define OTHER NULL
+#define AS(media_, schema_) (schema_), .answer_media = (media_)
 #define NEW(prefix) .created_prefix = (prefix)
 
 const struct route routes[] = {
@@ -30,9 +31,9 @@ const struct route routes[] = {
      stream_,                                                                                                          \
      .key_required = key_,                                                                                             \
      .status = status_,                                                                                                \
-     .answer_schema = schema_,                                                                                         \
+     .answer_schema = (schema_),                                                                                       \
      .answer = command_received},
-#define QUERY_ROUTE(method_, pattern_, roles_, answer_, query_, schema_)                                               \
+#define QUERY_ROUTE(method_, pattern_, roles_, answer_, query_, schema_, meaning_)                                     \
     {.method = HTTP_##method_##_,                                                                                      \
      .method_name = #method_,                                                                                          \
      .pattern = pattern_,                                                                                              \
@@ -40,16 +41,21 @@ const struct route routes[] = {
      .query = query_,                                                                                                  \
      .status = 200,                                                                                                    \
      .answer_schema = schema_,                                                                                         \
+     .meaning = (meaning_),                                                                                            \
+     .operation = #answer_,                                                                                            \
      .answer = answer_},
-#define STREAM_ROUTE(pattern_, roles_, answer_, query_, schema_)                                                       \
+#define STREAM_ROUTE(pattern_, roles_, answer_, query_, schema_, meaning_)                                             \
     {.method = HTTP_GET_,                                                                                              \
      .method_name = "GET",                                                                                             \
      .pattern = pattern_,                                                                                              \
      .roles = roles_,                                                                                                  \
      .query = query_,                                                                                                  \
      .status = 200,                                                                                                    \
-     .answer_schema = schema_,                                                                                         \
+     .answer_schema = (schema_),                                                                                       \
+     .answer_media = "text/event-stream",                                                                              \
      .is_stream = true,                                                                                                \
+     .meaning = (meaning_),                                                                                            \
+     .operation = #answer_,                                                                                            \
      .answer = answer_},
 #include "core/gateway/routes.def"
 #undef COMMAND_ROUTE

@@ -26,8 +26,11 @@ struct route {
     bool key_required;
     int status;                /* when accepted */
     const char *query;         /* allowed parameters, separated by spaces; NULL: any are passed over */
-    const char *answer_schema; /* of the JSON when accepted, in /openapi.json; NULL: not described */
-    bool is_stream;            /* such JSON is the data of each of its events */
+    const char *answer_schema; /* when accepted, in /openapi.json */
+    const char *answer_media;  /* NULL: application/json */
+    const char *meaning;       /* one line; NULL: the command's schema says it */
+    const char *operation;     /* the query's name in /openapi.json; NULL: the command's */
+    bool is_stream;            /* it is the data of each of its events */
     void (*answer)(struct request *request);
 };
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""codes.py: the table of problem codes in docs/http.md names every code that the front can answer, and no other.
+"""codes.py: two tables of problem codes name every code that the front can answer, and no other: the one in docs/http.md,
+and core/gateway/problem_codes.def, from which /openapi.json says what each means.
 
-Business refusals are not in it: their table is core/domain/rejection.def, which it points to.
+Business refusals are in neither: their table is core/domain/rejection.def. What the server refuses by itself stands in
+core/http/refusal.h, with its meaning, and in docs/http.md.
 
 usage: codes.py [ROOT]; exit code 1 when something is found. Run by `make lint`.
 """
@@ -23,6 +25,7 @@ SAID = [
     re.compile(r'ROW\(\w+,\s*\d+,\s*"([a-z_0-9]+)"'),
 ]
 FOLDERS = ["core/gateway", "core/schema", "core/http"]
+PROBLEM_CODE = re.compile(r'PROBLEM_CODE\(\d+,\s*"([a-z_0-9]+)",\s*"[^"]+"\)')
 REJECTION = re.compile(r'REJECTION\(\w+,\s*"([a-z_]+)"')
 
 
@@ -47,6 +50,11 @@ def codes_documented(root):
     return {code for row in rows for code in re.findall(r"`([a-z_0-9]+)`", row.split("|")[2])}
 
 
+def codes_of_the_server(root):
+    """Those of core/http/refusal.h."""
+    return set(re.findall(r'ROW\(\w+,\s*\d+,\s*"([a-z_0-9]+)"', (root / "core/http/refusal.h").read_text()))
+
+
 def main():
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(".")
     said, documented = codes_said(root), codes_documented(root)
@@ -59,6 +67,16 @@ def main():
     ]
     complaints += [
         f"docs/http.md: nothing answers the code {code}" for code in sorted(documented - said.keys() - rejections)
+    ]
+    explained = set(PROBLEM_CODE.findall((root / "core/gateway/problem_codes.def").read_text()))
+    server = codes_of_the_server(root)
+    complaints += [
+        f"{path}: the code {code} has no meaning in core/gateway/problem_codes.def"
+        for code, path in sorted(said.items())
+        if code not in explained | rejections | server
+    ]
+    complaints += [
+        f"core/gateway/problem_codes.def: nothing answers the code {code}" for code in sorted(explained - said.keys())
     ]
     print("\n".join(complaints), end="\n" if complaints else "")
     return 1 if complaints else 0

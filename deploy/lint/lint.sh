@@ -37,6 +37,10 @@ codes() {
     python3 deploy/lint/codes.py
 }
 
+documented() {
+    python3 deploy/lint/documented.py
+}
+
 registry() {
     local base
     build/codegen --schemas schemas --check || return
@@ -67,7 +71,7 @@ tidy() {
 }
 
 FAILED=()
-for check in format layers house codes registry shell cppcheck_all tidy; do
+for check in format layers house codes documented registry shell cppcheck_all tidy; do
     start=$SECONDS
     result=ok
     "$check" || result=FAILED

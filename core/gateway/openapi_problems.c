@@ -1,0 +1,216 @@
+#include "core/gateway/openapi_problems.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/domain/rejection.h"
+#include "core/http/refusal.h"
+
+struct problem_code {
+    int status;
+    const char *code;
+    const char *meaning;
+};
+
+enum { ANY_STATUS, CODES_MAX = 128 };
+
+/* A code stands once for each status that it has; what a refusal of the server says of one case is not its meaning. */
+static const struct problem_code codes[] = {
+#define PROBLEM_CODE(status_, code_, meaning_) {status_, code_, meaning_},
+#include "core/gateway/problem_codes.def"
+#undef PROBLEM_CODE
+#define REJECTION(name, code_, status_, text_) {status_, code_, text_},
+#include "core/domain/rejection.def"
+#undef REJECTION
+};
+
+static const struct problem_code server_codes[] = {
+#define SERVER_CODE(name, status_, code_, detail_) {status_, code_, detail_},
+    HTTP_REFUSAL_TABLE(SERVER_CODE)
+#undef SERVER_CODE
+};
+_Static_assert(ARRAY_LENGTH(codes) + ARRAY_LENGTH(server_codes) <= CODES_MAX, "CODES_MAX is too small");
+
+struct code_list {
+    const struct problem_code *items[CODES_MAX];
+    size_t count;
+};
+
+/* Of one status, or of any; a code that is there already is passed over. */
+static void add_codes(struct code_list *list, const struct problem_code *from, size_t count, int status) {
+    for (size_t i = 0; i < count; i++) {
+        bool is_there = status != ANY_STATUS && from[i].status != status;
+        for (size_t known = 0; known < list->count && !is_there; known++) {
+            is_there = strcmp(list->items[known]->code, from[i].code) == 0;
+        }
+        if (!is_there) {
+            list->items[list->count++] = &from[i];
+        }
+    }
+}
+
+static void write_enum(struct json_writer *writer, const struct code_list *list) {
+    json_field_array(writer, "enum");
+    for (size_t i = 0; i < list->count; i++) {
+        json_text(writer, str_of_cstr(list->items[i]->code));
+    }
+    json_array_end(writer);
+}
+
+/* ---- the schema -------------------------------------------------------------------------------------------------- */
+
+static void write_member(struct json_writer *writer, const char *name, const char *schema) {
+    json_field_raw(writer, name, schema);
+}
+
+void openapi_problem_schema_write(struct json_writer *writer) {
+    struct code_list list = {0};
+    add_codes(&list, codes, ARRAY_LENGTH(codes), ANY_STATUS);
+    add_codes(&list, server_codes, ARRAY_LENGTH(server_codes), ANY_STATUS);
+    json_field_object(writer, "Problem");
+    json_field_cstr(writer, "type", "object");
+    json_field_cstr(writer, "description", "Why a request was refused (RFC 9457). Switch on `code`.");
+    json_field_object(writer, "properties");
+    json_field_object(writer, "code");
+    json_field_cstr(writer, "type", "string");
+    json_field_cstr(writer, "description", "Stable, for programs.");
+    write_enum(writer, &list);
+    /* As Redoc and others show the meaning of an enum's words. */
+    json_field_object(writer, "x-enumDescriptions");
+    for (size_t i = 0; i < list.count; i++) {
+        json_field_cstr(writer, list.items[i]->code, list.items[i]->meaning);
+    }
+    json_object_end(writer);
+    json_object_end(writer);
+    write_member(writer, "status", "{\"type\":\"integer\",\"description\":\"The answer's status.\"}");
+    write_member(writer, "type", "{\"type\":\"string\",\"description\":\"urn:daybook:problem: and the code.\"}");
+    write_member(writer, "title", "{\"type\":\"string\",\"description\":\"The status in words.\"}");
+    write_member(writer, "detail",
+                 "{\"type\":\"string\",\"description\":\"A sentence for the developer who called.\"}");
+    write_member(writer, "pointer",
+                 "{\"type\":\"string\",\"description\":\"Which field of the body is meant (RFC 6901).\"}");
+    write_member(
+        writer, "trace_id",
+        "{\"type\":\"string\",\"pattern\":\"^[0-9a-f]{32}$\",\"description\":\"Finds the request in logs and in "
+        "the headers of its events.\"}");
+    write_member(writer, "parameter",
+                 "{\"type\":\"string\",\"description\":\"invalid_parameter, unknown_parameter: its name.\"}");
+    write_member(
+        writer, "skus",
+        "{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"description\":\"out_of_stock: what is missing.\"}");
+    write_member(
+        writer, "order",
+        "{\"type\":\"string\",\"description\":\"payment_declined: the order that waits for another payment.\"}");
+    json_object_end(writer);
+    json_field_raw(writer, "required", "[\"type\",\"title\",\"status\",\"code\"]");
+    json_object_end(writer);
+}
+
+/* ---- the answers ------------------------------------------------------------------------------------------------- */
+
+static void write_list(struct json_writer *writer, const char *title, const struct code_list *list) {
+    struct buf text;
+    buf_init(&text, 64 * 1024);
+    buf_printf(&text, "%s\n", title);
+    for (size_t i = 0; i < list->count; i++) {
+        buf_printf(&text, "\n- `%s`: %s", list->items[i]->code, list->items[i]->meaning);
+    }
+    json_field_string(writer, "description", buf_text(&text));
+    buf_release(&text);
+}
+
+static void write_code_schema(struct json_writer *writer, const struct code_list *list, int status) {
+    json_field_array(writer, "allOf");
+    json_raw(writer, STR("{\"$ref\":\"#/components/schemas/Problem\"}"));
+    json_object_begin(writer);
+    json_field_object(writer, "properties");
+    if (status != ANY_STATUS) {
+        json_field_object(writer, "status");
+        json_field_int(writer, "const", status);
+        json_object_end(writer);
+    }
+    json_field_object(writer, "code");
+    write_enum(writer, list);
+    json_object_end(writer);
+    json_object_end(writer);
+    json_object_end(writer);
+    json_array_end(writer);
+}
+
+static void write_answer(struct json_writer *writer, const char *name, const char *title, const struct code_list *list,
+                         int status) {
+    json_field_object(writer, name);
+    write_list(writer, title, list);
+    json_field_object(writer, "headers");
+    if (status != ANY_STATUS) {
+        json_field_raw(writer, "traceparent", "{\"$ref\":\"#/components/headers/traceparent\"}");
+    }
+    if (status == 503) {
+        json_field_raw(writer, "Retry-After", "{\"$ref\":\"#/components/headers/Retry-After\"}");
+    }
+    json_object_end(writer);
+    json_field_object(writer, "content");
+    json_field_object(writer, "application/problem+json");
+    json_field_object(writer, "schema");
+    write_code_schema(writer, list, status);
+    json_object_end(writer);
+    json_object_end(writer);
+    json_object_end(writer);
+    json_object_end(writer);
+}
+
+static const char *title_of(int status) {
+    switch (status) {
+    case 400:
+        return "The request is malformed.";
+    case 401:
+        return "The webhook is not genuine.";
+    case 402:
+        return "The payment was declined.";
+    case 404:
+        return "There is no such thing.";
+    case 409:
+        return "It cannot be done as things stand.";
+    case 410:
+        return "It is too late.";
+    case 412:
+        return "If-Match was not met.";
+    case 413:
+        return "The request is too large.";
+    case 415:
+        return "The body is of another media type.";
+    case 422:
+        return "The request is well-formed, and cannot be meant.";
+    case 503:
+        return "Nothing was done; send it again after Retry-After.";
+    default:
+        return "A problem.";
+    }
+}
+
+bool openapi_has_problem(int status) {
+    for (size_t i = 0; i < ARRAY_LENGTH(codes); i++) {
+        if (codes[i].status == status) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void openapi_problem_responses_write(struct json_writer *writer) {
+    for (int status = 400; status < 600; status++) {
+        struct code_list list = {0};
+        add_codes(&list, codes, ARRAY_LENGTH(codes), status);
+        if (list.count > 0) {
+            add_codes(&list, server_codes, ARRAY_LENGTH(server_codes), status);
+            char name[32];
+            (void)snprintf(name, sizeof name, "Problem%d", status);
+            write_answer(writer, name, title_of(status), &list, status);
+        }
+    }
+    struct code_list list = {0};
+    add_codes(&list, server_codes, ARRAY_LENGTH(server_codes), ANY_STATUS);
+    write_answer(writer, "ServerProblem",
+                 "What the server refuses before it knows what is asked for. It closes the connection.", &list,
+                 ANY_STATUS);
+}
