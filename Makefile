@@ -181,7 +181,40 @@ unit: $(TEST_PROGRAMS) build/codegen ## unit tests
 	schemas/codegen/codegen_test.sh
 	@deploy/local/unit.sh $(TEST_PROGRAMS)
 
-integration: $(BUILD)/daybook ## tests with real servers and clients; ARGS= goes to pytest (ARGS="-k checkout -x")
+# Clients that nobody here wrote, by Daybook's documents: integration-tests/clients/README.md. Their modules are kept in var/.
+CLIENTS := build/clients/go/consumer build/clients/java/classes.stamp build/clients/typescript/modules.stamp
+clients: $(CLIENTS)
+.PHONY: clients
+
+build/clients/go/consumer: $(wildcard integration-tests/clients/go/*.go integration-tests/clients/go/go.*)
+	$(SAY) go $@
+	$(Q)deploy/local/deps.sh
+	$(Q)mkdir -p $(@D)
+	$(Q)cd integration-tests/clients/go && go=$$(<$(abspath var/go/path)) && unset GOROOT && \
+	  export GOMODCACHE=$(abspath var/go/mod) GOCACHE=$(abspath var/go/build) GOFLAGS='-modcacherw -buildvcs=false' && \
+	  { ! "$$(dirname $$go)/gofmt" -l . | grep .; } && $$go vet . && $$go test . && $$go build -o $(abspath $@) .
+
+build/clients/java/libraries.stamp: integration-tests/clients/java/pom.xml
+	$(SAY) maven $(@D)
+	$(Q)deploy/local/deps.sh
+	$(Q)rm -rf $(@D) && mkdir -p $(@D)
+	$(Q)mvn -q -B -Dstyle.color=never -Dmaven.repo.local=$(abspath var/maven) -f $< -DincludeScope=runtime \
+	  -DoutputDirectory=$(abspath $(@D))/lib $(shell sed -n 's/^DEPENDENCY_PLUGIN=//p' deploy/local/deps.sh):copy-dependencies
+	$(Q)touch $@
+
+build/clients/java/classes.stamp: build/clients/java/libraries.stamp $(wildcard integration-tests/clients/java/clients/*.java)
+	$(SAY) javac $(@D)
+	$(Q)javac -Xlint:all,-processing -Werror --release 17 -cp '$(@D)/lib/*' -d $(@D)/classes $(filter %.java,$^)
+	$(Q)touch $@
+
+build/clients/typescript/modules.stamp: $(wildcard integration-tests/clients/typescript/package*.json)
+	$(SAY) npm $(@D)
+	$(Q)deploy/local/deps.sh
+	$(Q)rm -rf $(@D) && mkdir -p $(@D) && cp $^ $(@D)
+	$(Q)cd $(@D) && npm ci --silent --cache $(abspath var/npm) --ignore-scripts --no-audit --no-fund
+	$(Q)touch $@
+
+integration: $(BUILD)/daybook $(CLIENTS) ## tests with real servers and clients; ARGS= goes to pytest (ARGS="-k checkout -x")
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) DAYBOOK_TEST_ASAN_BINARY=$(abspath $(ASAN)) \
 	  var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests) \

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import subprocess
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -16,14 +17,22 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 
 from harness import money
 from harness.daybook import Daybook
+from harness.processes import Process
 from harness.shop import Shop, euros
 from harness.stack import ROOT
 from harness.waiting import Overdue, wait_until
 from harness.webhooks import tell
 
 SCHEMAS = ROOT / "schemas"
+CLIENTS = ROOT / "build" / "clients"
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 FAMILIES = ("catalog", "stock", "carts", "orders", "payments")
+
+
+def java(name):
+    """The command that begins a Java program of clients/java: small and quick to start, as it does not run for long."""
+    classpath = f"{CLIENTS / 'java' / 'classes'}:{CLIENTS / 'java' / 'lib'}/*"
+    return ["java", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", classpath, name]
 
 
 def event_names():
@@ -130,27 +139,114 @@ def busy_daybook(daybook):
     return daybook
 
 
-def test_confluents_deserializer_reads_every_event_through_our_registry(busy_daybook):
-    registry = SchemaRegistryClient({"url": f"{busy_daybook.url}/registry"})
+def topics_of(daybook):
+    return [daybook.topic(family) for family in FAMILIES]
+
+
+def read_by_confluent(daybook):
+    """Every event that stands in the log now, by its place there, as clients/README.md has it."""
+    registry = SchemaRegistryClient({"url": f"{daybook.url}/registry"})
     deserialize = AvroDeserializer(registry)
-    seen = set()
+    told = {}
+    for topic in topics_of(daybook):
+        for record in daybook.kafka.records(topic):
+            event = deserialize(record.value(), SerializationContext(topic, MessageField.VALUE))
+            headers = {name: value.decode() for name, value in record.headers()}
+            assert event["meta"]["stream"] == headers["ce_subject"]
+            assert event["meta"]["event_id"] == headers["ce_id"]
+            told[topic, record.partition(), record.offset()] = {
+                "key": record.key().decode(),
+                "type": headers["ce_type"].rpartition(".")[2],
+                "event": as_golden_json(event),
+            }
+    return told
+
+
+def types_of(told):
+    return {event["type"] for event in told.values()}
+
+
+@pytest.fixture(scope="module")
+def every_event(busy_daybook):
+    """What Confluent's client reads, once there is an event of every kind: refunds come a moment after their cause."""
+    told = {}
 
     def all_seen():
-        for family in FAMILIES:
-            topic = busy_daybook.topic(family)
-            for record in busy_daybook.kafka.records(topic):
-                event = deserialize(record.value(), SerializationContext(topic, MessageField.VALUE))
-                headers = {name: value.decode() for name, value in record.headers()}
-                assert event["meta"]["stream"] == headers["ce_subject"]
-                assert event["meta"]["event_id"] == headers["ce_id"]
-                seen.add(headers["ce_type"].rpartition(".")[2])
-        return set(event_names()) <= seen
+        told.update(read_by_confluent(busy_daybook))
+        return set(event_names()) <= types_of(told)
 
-    # Refunds and returned money come a moment after what caused them.
     try:
         wait_until(all_seen, "every kind of event")
     except Overdue:
-        raise AssertionError(f"never seen: {set(event_names()) - seen}") from None
+        raise AssertionError(f"never seen: {set(event_names()) - types_of(told)}") from None
+    return told
+
+
+def test_confluents_deserializer_reads_every_event_through_our_registry(every_event):
+    assert set(event_names()) == types_of(every_event)
+
+
+FOREIGN = {
+    "franz-go and hamba": [CLIENTS / "go" / "consumer"],
+    "kafka-clients and avro": java("clients.Consumer"),
+}
+
+
+@pytest.mark.parametrize("command", FOREIGN.values(), ids=FOREIGN.keys())
+def test_a_foreign_client_reads_the_same(busy_daybook, every_event, command):
+    arguments = [busy_daybook.kafka.brokers, f"{busy_daybook.url}/registry", *topics_of(busy_daybook)]
+    ended = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=90)
+    assert ended.returncode == 0, ended.stderr
+    told = {}
+    for line in ended.stdout.splitlines():
+        event = json.loads(line)
+        told[event.pop("topic"), event.pop("partition"), event.pop("offset")] = event
+    assert set(event_names()) <= types_of(told)
+    later = read_by_confluent(busy_daybook)
+    assert every_event.keys() <= told.keys() <= later.keys()
+    for place, event in told.items():
+        assert event == later[place], place
+
+
+def test_a_kafka_streams_program_counts_the_orders_of_each_minute(busy_daybook, every_event):
+    counted = busy_daybook.topic("orders-per-minute")
+    busy_daybook.kafka.create_topic(counted)
+    program = Process(
+        "OrdersPerMinute",
+        [
+            *java("clients.OrdersPerMinute"),
+            busy_daybook.kafka.brokers,
+            f"{busy_daybook.url}/registry",
+            busy_daybook.topic("orders"),
+            counted,
+            busy_daybook.directory / "streams",
+        ],
+        busy_daybook.directory / "streams.log",
+    ).start()
+    try:
+
+        def minutes():
+            """The last count of each minute is the one that holds."""
+            records = busy_daybook.kafka.records(counted)
+            return {record.key().decode(): int(record.value()) for record in records}
+
+        with busy_daybook.client() as client:
+            before = orders_per_minute(every_event)
+            wait_until(lambda: not program.is_running() or minutes() == before, "the counts", 60)
+            assert program.is_running(), program.log_end()
+            # It goes on with what comes.
+            Shop(client).buy(("A", 1))
+            after = orders_per_minute(read_by_confluent(busy_daybook))
+            assert sum(after.values()) == sum(before.values()) + 1
+            wait_until(lambda: minutes() == after, "the count of one order more", 30)
+    finally:
+        program.stop()
+
+
+def orders_per_minute(told):
+    placed = [event["event"]["meta"]["occurred_at"] for event in told.values() if event["type"] == "OrderPlaced"]
+    minutes = Counter((EPOCH + timedelta(microseconds=time)).replace(second=0, microsecond=0) for time in placed)
+    return {minute.strftime("%Y-%m-%dT%H:%M:%SZ"): count for minute, count in minutes.items()}
 
 
 def test_the_registry_lists_what_the_schemas_folder_holds(busy_daybook):

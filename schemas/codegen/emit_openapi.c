@@ -16,11 +16,12 @@ static void set(json_t *object, const char *name, json_t *value) {
 static json_t *text_schema(const struct rules *rules) {
     static const struct {
         const char *format, *keyword, *value;
-    } formats[] = {{"sku", "pattern", "^[A-Za-z0-9._-]{1,64}$"},
-                   {"slug", "pattern", "^[a-z0-9_-]+(\\.[a-z0-9_-]+)*$"},
-                   {"currency", "pattern", "^[A-Z]{3}$"},
-                   {"email", "format", "email"},
-                   {"url", "format", "uri"}};
+        int max_length; /* of core/base/format.h; 0: the pattern says it, or there is none */
+    } formats[] = {{"sku", "pattern", "^[A-Za-z0-9._-]{1,64}$", 0},
+                   {"slug", "pattern", "^[a-z0-9_-]+(\\.[a-z0-9_-]+)*$", 64},
+                   {"currency", "pattern", "^[A-Z]{3}$", 0},
+                   {"email", "format", "email", 254},
+                   {"url", "format", "uri", 2048}};
     json_t *schema = json_pack("{s:s}", "type", "string");
     if (rules->min_length > 0) {
         set(schema, "minLength", json_integer(rules->min_length));
@@ -31,6 +32,9 @@ static json_t *text_schema(const struct rules *rules) {
     for (size_t i = 0; rules->format != NULL && i < ARRAY_LENGTH(formats); i++) {
         if (strcmp(formats[i].format, rules->format) == 0) {
             set(schema, formats[i].keyword, json_string(formats[i].value));
+            if (formats[i].max_length > 0 && rules->max_length == NO_BOUND) {
+                set(schema, "maxLength", json_integer(formats[i].max_length));
+            }
         }
     }
     return schema;
@@ -121,8 +125,10 @@ static json_t *object_schema(struct emitter *emitter, const struct definition *r
         if (field->doc != NULL) {
             set(schema, "description", json_string(field->doc));
         }
-        if (field->default_value != NULL && !json_is_null(field->default_value)) {
-            set(schema, "default", field->rules.json_object ? json_object() : json_deep_copy(field->default_value));
+        /* That what is absent is empty goes without saying; generators of clients ask for whatever has a default. */
+        if (field->default_value != NULL && !json_is_null(field->default_value) &&
+            !json_is_array(field->default_value)) {
+            set(schema, "default", json_deep_copy(field->default_value));
         }
         set(properties, field->name, schema);
         if (!field->optional && field->default_value == NULL) {

@@ -1,0 +1,88 @@
+"""Clients that are made from /openapi.json, and a program that looks for what it does not say."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from harness.shop import Shop, open_shop
+from harness.stack import ROOT
+
+SOURCES = ROOT / "integration-tests" / "clients" / "typescript"
+BUILT = ROOT / "build" / "clients" / "typescript"
+
+
+def run(command, **options):
+    ended = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=120, **options)
+    assert ended.returncode == 0, f"{command[0]} ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}"
+    return ended.stdout
+
+
+def test_a_generated_typescript_client_compiles_strictly_and_places_an_order(daybook, client, tmp_path):
+    document = tmp_path / "openapi.json"
+    document.write_text(client.http.get("/openapi.json").text)
+    for name in ("package.json", "tsconfig.json", "place_order.ts"):
+        shutil.copy(SOURCES / name, tmp_path / name)
+    (tmp_path / "node_modules").symlink_to(BUILT / "node_modules")
+    modules = tmp_path / "node_modules" / ".bin"
+    run([modules / "openapi-typescript", document, "--output", tmp_path / "daybook.d.ts"])
+    run([modules / "tsc", "--project", tmp_path])
+    order = json.loads(run(["node", tmp_path / "out" / "place_order.js", daybook.url, "typed"]))
+    assert order["status"] == "confirmed"
+    assert order["total"] == {"amount": 2500, "currency": "EUR"}
+    assert client.expect(200, client.get(f"/v1/orders/{order['id']}")) == order
+
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+)
+SEED = 20261127
+
+
+@pytest.fixture(scope="module")
+def things(daybook):
+    """What each path can name."""
+    plenty, _ = open_shop(daybook)
+    with daybook.client() as client:
+        shop = Shop(client)
+        order = shop.buy((plenty, 1))
+        product = client.expect(200, client.get(f"/v1/variants/{plenty}"))["product"]
+        return {
+            "product": product,
+            "sku": plenty,
+            "cart": shop.cart((plenty, 1))["id"],
+            "order": order["id"],
+            "payment": order["payments"][0]["id"],
+            "subject": daybook.topic("orders-daybook.orders.OrderPlaced"),
+        }
+
+
+# Of anything: most paths name what is nowhere.
+@pytest.mark.parametrize("paths", ["of anything", "of things that are there"])
+def test_schemathesis_finds_no_server_error_and_nothing_undocumented(daybook, things, tmp_path, paths):
+    settings = [f"seed = {SEED}", "[checks]"]
+    if paths != "of anything":
+        settings += ["[parameters]", *(f'"path.{name}" = "{value}"' for name, value in things.items())]
+    (tmp_path / "schemathesis.toml").write_text("\n".join(settings) + "\n")
+    run(
+        [
+            Path(sys.executable).with_name("schemathesis"),
+            "--config-file", tmp_path / "schemathesis.toml",
+            "run", f"{daybook.url}/openapi.json",
+            "--checks", ",".join(CHECKS),
+            "--phases", "examples,coverage,fuzzing",
+            "--max-examples", "10",
+            "--max-time", "40",
+            "--rate-limit", "150/s",
+            "--no-shrink",
+            "--continue-on-failure",
+        ],
+        cwd=tmp_path,
+    )  # fmt: skip
