@@ -3,7 +3,7 @@
 #include <assert.h>
 
 static const struct rejection_info rejections[REJECTION_COUNT] = {
-#define REJECTION(name, code, http_status, text) [REJECT_##name] = {code, http_status, text},
+#define REJECTION(name, code, http_status, of, text) [REJECT_##name] = {code, http_status, text},
 #include "core/domain/rejection.def"
 #undef REJECTION
 };

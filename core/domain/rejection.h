@@ -7,7 +7,7 @@
 
 enum rejection {
     ACCEPTED, /* not a refusal */
-#define REJECTION(name, code, http_status, text) REJECT_##name,
+#define REJECTION(name, code, http_status, of, text) REJECT_##name,
 #include "core/domain/rejection.def"
 #undef REJECTION
     REJECTION_COUNT

@@ -19,7 +19,7 @@
 #include "core/gateway/webhook.h"
 #include "gen/codec.h"
 
-enum { DOCUMENT_MAX_BYTES = 4 * 1024 * 1024 };
+enum { DOCUMENT_MAX_BYTES = 4 * 1024 * 1024, WORDS_MAX = 128 };
 
 static bool is(const char *text, const char *expected) {
     return strcmp(text, expected) == 0;
@@ -183,9 +183,6 @@ static bool may_answer(const struct route *route, int status) {
         return true;
     case 401:
         return route->answer == webhook_received;
-    case 402:
-        return route->answer == query_command || route->command_type == COMMAND_CHECK_OUT_CART ||
-               route->command_type == COMMAND_RETRY_ORDER_PAYMENT;
     case 404:
         return !is_registry(route) && (is_command || has_parameter(route) || route->answer == docs_renderer);
     case 413:
@@ -199,14 +196,36 @@ static bool may_answer(const struct route *route, int status) {
     }
 }
 
+/* Whose refusals a route tells: those of the command's aggregate, and of a purchase when its end is waited for; of a
+ * query what the path names; of a command that is asked for, anybody's. */
+static const char *words_of(const struct route *route, char ret_words[WORDS_MAX]) {
+    static const char *const aggregates[] = {
+#define COMMAND(name, text, aggregate, answered) [COMMAND_##name] = #aggregate,
+#include "core/domain/commands.def"
+#undef COMMAND
+    };
+    if (route->answer == query_command) {
+        return NULL;
+    }
+    if (route->command_type != 0) {
+        bool is_purchase =
+            route->command_type == COMMAND_CHECK_OUT_CART || route->command_type == COMMAND_RETRY_ORDER_PAYMENT;
+        (void)snprintf(ret_words, WORDS_MAX, " %s %s ", aggregates[route->command_type], is_purchase ? "checkout" : "");
+        return ret_words;
+    }
+    (void)snprintf(ret_words, WORDS_MAX, "%s %s", route->pattern, route->answer == webhook_received ? "payment " : "");
+    for (char *at = ret_words; *at != '\0'; at++) {
+        *at = *at == '/' || *at == '{' || *at == '}' ? ' ' : *at;
+    }
+    return ret_words;
+}
+
 static void write_problems(struct json_writer *writer, const struct route *route) {
+    char text[WORDS_MAX];
+    const char *words = words_of(route, text);
     for (int status = 400; status < 600; status++) {
-        if (openapi_has_problem(status) && may_answer(route, status) &&
-            !(status == 503 && route->answer == health_ready)) {
-            char name[8], text[64];
-            (void)snprintf(name, sizeof name, "%d", status);
-            (void)snprintf(text, sizeof text, "{\"$ref\":\"#/components/responses/Problem%d\"}", status);
-            json_field_raw(writer, name, text);
+        if (may_answer(route, status) && !(status == 503 && route->answer == health_ready)) {
+            openapi_problem_write(writer, status, words);
         }
     }
     json_field_raw(writer, "default", "{\"$ref\":\"#/components/responses/ServerProblem\"}");

@@ -9,6 +9,7 @@
 struct problem_code {
     int status;
     const char *code;
+    const char *of;
     const char *meaning;
 };
 
@@ -16,16 +17,16 @@ enum { ANY_STATUS, CODES_MAX = 128 };
 
 /* A code stands once for each status that it has; what a refusal of the server says of one case is not its meaning. */
 static const struct problem_code codes[] = {
-#define PROBLEM_CODE(status_, code_, meaning_) {status_, code_, meaning_},
+#define PROBLEM_CODE(status_, code_, of_, meaning_) {status_, code_, of_, meaning_},
 #include "core/gateway/problem_codes.def"
 #undef PROBLEM_CODE
-#define REJECTION(name, code_, status_, text_) {status_, code_, text_},
+#define REJECTION(name, code_, status_, of_, text_) {status_, code_, of_, text_},
 #include "core/domain/rejection.def"
 #undef REJECTION
 };
 
 static const struct problem_code server_codes[] = {
-#define SERVER_CODE(name, status_, code_, detail_) {status_, code_, detail_},
+#define SERVER_CODE(name, status_, code_, detail_) {status_, code_, "", detail_},
     HTTP_REFUSAL_TABLE(SERVER_CODE)
 #undef SERVER_CODE
 };
@@ -36,14 +37,38 @@ struct code_list {
     size_t count;
 };
 
-/* Of one status, or of any; a code that is there already is passed over. */
-static void add_codes(struct code_list *list, const struct problem_code *from, size_t count, int status) {
-    for (size_t i = 0; i < count; i++) {
-        bool is_there = status != ANY_STATUS && from[i].status != status;
-        for (size_t known = 0; known < list->count && !is_there; known++) {
-            is_there = strcmp(list->items[known]->code, from[i].code) == 0;
+/* Whether one of the words is among those that the code is of. */
+static bool is_of(const struct problem_code *code, const char *words) {
+    if (words == NULL || code->of[0] == '\0') {
+        return true;
+    }
+    for (struct str rest = str_of_cstr(code->of); !str_is_empty(rest);) {
+        struct str one = str_first(rest, str_find(rest, ' '));
+        rest = str_from(rest, one.len + 1);
+        char word[64];
+        (void)snprintf(word, sizeof word, " %.*s ", STR_ARGS(one));
+        if (strstr(words, word) != NULL) {
+            return true;
         }
-        if (!is_there) {
+    }
+    return false;
+}
+
+static bool has_code(const struct code_list *list, const char *code) {
+    for (size_t i = 0; i < list->count; i++) {
+        if (strcmp(list->items[i]->code, code) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of one status, or of any; a code that is there already is passed over. */
+static void add_codes(struct code_list *list, const struct problem_code *from, size_t count, int status,
+                      const char *words) {
+    for (size_t i = 0; i < count; i++) {
+        bool is_wanted = (status == ANY_STATUS || from[i].status == status) && is_of(&from[i], words);
+        if (is_wanted && !has_code(list, from[i].code)) {
             list->items[list->count++] = &from[i];
         }
     }
@@ -65,8 +90,8 @@ static void write_member(struct json_writer *writer, const char *name, const cha
 
 void openapi_problem_schema_write(struct json_writer *writer) {
     struct code_list list = {0};
-    add_codes(&list, codes, ARRAY_LENGTH(codes), ANY_STATUS);
-    add_codes(&list, server_codes, ARRAY_LENGTH(server_codes), ANY_STATUS);
+    add_codes(&list, codes, ARRAY_LENGTH(codes), ANY_STATUS, NULL);
+    add_codes(&list, server_codes, ARRAY_LENGTH(server_codes), ANY_STATUS, NULL);
     json_field_object(writer, "Problem");
     json_field_cstr(writer, "type", "object");
     json_field_cstr(writer, "description", "Why a request was refused (RFC 9457). Switch on `code`.");
@@ -188,29 +213,56 @@ static const char *title_of(int status) {
     }
 }
 
-bool openapi_has_problem(int status) {
+static void collect(struct code_list *list, int status, const char *words) {
+    add_codes(list, codes, ARRAY_LENGTH(codes), status, words);
+    if (list->count > 0) {
+        add_codes(list, server_codes, ARRAY_LENGTH(server_codes), status, NULL);
+    }
+}
+
+/* Whether all who answer with this status have the same codes. */
+static bool is_alike(int status) {
+    bool is_of_all = false;
     for (size_t i = 0; i < ARRAY_LENGTH(codes); i++) {
         if (codes[i].status == status) {
-            return true;
+            if (codes[i].of[0] != '\0') {
+                return false;
+            }
+            is_of_all = true;
         }
     }
-    return false;
+    return is_of_all;
 }
 
 void openapi_problem_responses_write(struct json_writer *writer) {
     for (int status = 400; status < 600; status++) {
-        struct code_list list = {0};
-        add_codes(&list, codes, ARRAY_LENGTH(codes), status);
-        if (list.count > 0) {
-            add_codes(&list, server_codes, ARRAY_LENGTH(server_codes), status);
+        if (is_alike(status)) {
+            struct code_list list = {0};
             char name[32];
+            collect(&list, status, NULL);
             (void)snprintf(name, sizeof name, "Problem%d", status);
             write_answer(writer, name, title_of(status), &list, status);
         }
     }
     struct code_list list = {0};
-    add_codes(&list, server_codes, ARRAY_LENGTH(server_codes), ANY_STATUS);
+    add_codes(&list, server_codes, ARRAY_LENGTH(server_codes), ANY_STATUS, NULL);
     write_answer(writer, "ServerProblem",
                  "What the server refuses before it knows what is asked for. It closes the connection.", &list,
                  ANY_STATUS);
+}
+
+void openapi_problem_write(struct json_writer *writer, int status, const char *words) {
+    char name[8];
+    (void)snprintf(name, sizeof name, "%d", status);
+    if (is_alike(status)) {
+        char text[64];
+        (void)snprintf(text, sizeof text, "{\"$ref\":\"#/components/responses/Problem%d\"}", status);
+        json_field_raw(writer, name, text);
+        return;
+    }
+    struct code_list list = {0};
+    collect(&list, status, words);
+    if (list.count > 0) {
+        write_answer(writer, name, title_of(status), &list, status);
+    }
 }

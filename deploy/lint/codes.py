@@ -25,7 +25,7 @@ SAID = [
     re.compile(r'ROW\(\w+,\s*\d+,\s*"([a-z_0-9]+)"'),
 ]
 FOLDERS = ["core/gateway", "core/schema", "core/http"]
-PROBLEM_CODE = re.compile(r'PROBLEM_CODE\(\d+,\s*"([a-z_0-9]+)",\s*"[^"]+"\)')
+PROBLEM_CODE = re.compile(r'PROBLEM_CODE\(\d+,\s*"([a-z_0-9]+)",\s*"[^"]*",\s*"[^"]+"\)')
 REJECTION = re.compile(r'REJECTION\(\w+,\s*"([a-z_]+)"')
 
 

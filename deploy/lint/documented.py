@@ -4,6 +4,7 @@
 - each record, enum and field of schemas/ has a `doc`: an event's is /asyncapi.json's, a command's is /openapi.json's
 - each query of routes.def has a meaning, each parameter of a path or query a row in openapi_parameters.c
 - each command that comes from outside has an example in openapi_examples.json, and no other has
+- each refusal of rejection.def is `of` the folders of core/domain whose code says it
 - each schema of an answer (document.json, openapi_common.json) and each of its members has a description
 
 What /openapi.json makes of them core/gateway/openapi_test.c looks at; that it is so, integration-tests/test_openapi.py.
@@ -20,6 +21,7 @@ COMMAND_ROUTE = re.compile(r'COMMAND_ROUTE\(\w+,\s*"([^"]+)",\s*"\w+",\s*(\w+),'
 QUERY_ROUTE = re.compile(r'(?:QUERY_ROUTE\(\w+,\s*|STREAM_ROUTE\()"([^"]+)",(.*?)\)\n', re.DOTALL)
 QUERY_PARTS = re.compile(r'\s*"\w+",\s*\w+,\s*(?:"([^"]*)"|ANY),\s*(?:"\w+"|AS\([^)]*\)),\s*"([^"]*)"\s*$')
 COMMAND = re.compile(r'COMMAND\((\w+),\s*"(\w+)"')
+REJECTION = re.compile(r'REJECTION\((\w+),\s*"\w+",\s*\d+,\s*"([^"]*)"')
 SAYS_SOMETHING = 3
 
 
@@ -101,12 +103,26 @@ def complaints_of_examples(root):
         yield f"core/gateway/openapi_examples.json: no route takes the command {name}"
 
 
+def complaints_of_rejections(root):
+    said = {}
+    for path in sorted(root.glob("core/domain/*/*.c")):
+        if not path.stem.endswith("_test"):
+            for name in re.findall(r"\bREJECT_(\w+)", path.read_text()):
+                said.setdefault(name, set()).add(path.parent.name)
+    rows = REJECTION.findall((root / "core/domain/rejection.def").read_text())
+    assert len(rows) > 30, "mend this check"
+    for name, of in rows:
+        if of and set(of.split()) != said.get(name, set()):
+            yield f"core/domain/rejection.def: {name} is of {' '.join(sorted(said.get(name, set())))}"
+
+
 def main():
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2]
     complaints = [
         *complaints_of_schemas(root),
         *complaints_of_routes(root),
         *complaints_of_examples(root),
+        *complaints_of_rejections(root),
         *complaints_of_answers(root),
     ]
     for complaint in complaints:
