@@ -25,6 +25,12 @@ static const struct problem_code codes[] = {
 #undef REJECTION
 };
 
+static const int rejection_statuses[] = {
+#define REJECTION(name, code_, status_, of_, text_) status_,
+#include "core/domain/rejection.def"
+#undef REJECTION
+};
+
 static const struct problem_code server_codes[] = {
 #define SERVER_CODE(name, status_, code_, detail_) {status_, code_, "", detail_},
     HTTP_REFUSAL_TABLE(SERVER_CODE)
@@ -162,18 +168,43 @@ static void write_code_schema(struct json_writer *writer, const struct code_list
     json_array_end(writer);
 }
 
+/* A refusal that was decided is an outcome, and told like one. */
+static bool is_decided(int status) {
+    for (size_t i = 0; i < ARRAY_LENGTH(rejection_statuses); i++) {
+        if (rejection_statuses[i] == status) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void write_header(struct json_writer *writer, const char *name) {
+    char text[64];
+    (void)snprintf(text, sizeof text, "{\"$ref\":\"#/components/headers/%s\"}", name);
+    json_field_raw(writer, name, text);
+}
+
+static void write_headers(struct json_writer *writer, int status) {
+    json_field_object(writer, "headers");
+    if (status != ANY_STATUS) {
+        write_header(writer, "traceparent");
+    }
+    if (status == 503) {
+        write_header(writer, "Retry-After");
+    }
+    if (is_decided(status)) {
+        write_header(writer, "Daybook-Position");
+        write_header(writer, "Idempotent-Replayed");
+        write_header(writer, "Preference-Applied");
+    }
+    json_object_end(writer);
+}
+
 static void write_answer(struct json_writer *writer, const char *name, const char *title, const struct code_list *list,
                          int status) {
     json_field_object(writer, name);
     write_list(writer, title, list);
-    json_field_object(writer, "headers");
-    if (status != ANY_STATUS) {
-        json_field_raw(writer, "traceparent", "{\"$ref\":\"#/components/headers/traceparent\"}");
-    }
-    if (status == 503) {
-        json_field_raw(writer, "Retry-After", "{\"$ref\":\"#/components/headers/Retry-After\"}");
-    }
-    json_object_end(writer);
+    write_headers(writer, status);
     json_field_object(writer, "content");
     json_field_object(writer, "application/problem+json");
     json_field_object(writer, "schema");
