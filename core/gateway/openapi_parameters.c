@@ -11,6 +11,8 @@
 
 #define TEXT(max) "{\"type\":\"string\",\"minLength\":1,\"maxLength\":" #max "}"
 #define TIME "{\"type\":\"string\",\"format\":\"date-time\"}"
+#define VERSION_OR_TIME                                                                                                \
+    "{\"type\":\"string\",\"pattern\":\"^([1-9][0-9]{0,17}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+(Z|[+-][0-9:]{5}))$\"}"
 #define AMOUNT "{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000000000000000}"
 
 #define ULID "[0-7][0-9A-HJKMNP-TV-Z]{25}"
@@ -50,11 +52,11 @@ static const struct parameter parameters[] = {
     {"from", ORDERS, TIME, "Orders placed at this time or later."},
     {"to", ORDERS, TIME, "Orders placed before this time."},
     {"sort", ORDERS, NULL, "-placed_at when absent: the newest first. total is in minor units. A - reverses."},
-    {"as_of", "/v1/products/{product}", TEXT(64),
+    {"as_of", "/v1/products/{product}", VERSION_OR_TIME,
      "A version or a time: the product as it stood then; `as_of` in the answer says which version that is."},
-    {"as_of", "/v1/stock/{sku}", TEXT(64),
+    {"as_of", "/v1/stock/{sku}", VERSION_OR_TIME,
      "A version or a time: the stock as it stood then; `as_of` in the answer says which version that is."},
-    {"as_of", "/v1/orders/{order}/history", TEXT(64),
+    {"as_of", "/v1/orders/{order}/history", VERSION_OR_TIME,
      "A version or a time: the history ends there, and the answer has the order as it stood."},
 };
 
