@@ -72,12 +72,14 @@ static bool refuse_field(struct arena *arena, const struct json_problem *field, 
 
 /* ---- the headers ------------------------------------------------------------------------------------------------- */
 
+/* A field that is sent empty is not absent: whoever sends it believes that his request is protected by it. */
+
 bool intake_principal(struct http_exchange *exchange, const struct secret *secret, struct str *ret_principal,
                       struct problem *ret_problem) {
     struct str token = http_request_field(exchange, "daybook-cart-token");
     uint8_t bytes[CART_TOKEN_BYTES];
     bool is_one = base64url_read(token, bytes, sizeof bytes) == CART_TOKEN_BYTES;
-    if (!str_is_empty(token) && !is_one) {
+    if (token.data != NULL && !is_one) {
         return refuse(ret_problem, 400, "invalid_cart_token",
                       "Daybook-Cart-Token is not the token of a cart, as POST /v1/carts answers it.");
     }
@@ -88,7 +90,7 @@ bool intake_principal(struct http_exchange *exchange, const struct secret *secre
 bool intake_position(struct str text, const struct secret *secret, struct position *ret_position,
                      struct problem *ret_problem) {
     *ret_position = (struct position){0};
-    if (!str_is_empty(text) && !position_header_read(secret, text, ret_position)) {
+    if (text.data != NULL && !position_header_read(secret, text, ret_position)) {
         return refuse(ret_problem, 400, "invalid_position", "Daybook-Position must be sent back as it was received.");
     }
     return true;
@@ -97,7 +99,7 @@ bool intake_position(struct str text, const struct secret *secret, struct positi
 /* The key, empty when there is none and none is needed. */
 static bool read_key(const struct intake_source *source, struct str *ret_key, struct problem *ret_problem) {
     struct str key = http_request_field(source->exchange, "idempotency-key");
-    if (str_is_empty(key)) {
+    if (key.data == NULL) {
         *ret_key = (struct str){0};
         return !source->match->route->key_required ||
                refuse(ret_problem, 400, "idempotency_key_required",
@@ -118,7 +120,7 @@ static bool read_key(const struct intake_source *source, struct str *ret_key, st
 /* An ETag of ours is "<version>". `*` asks only that there be something, which every change of a stream does. */
 static bool read_if_match(struct http_exchange *exchange, struct command_meta *meta, struct problem *ret_problem) {
     struct str header = http_request_field(exchange, "if-match");
-    if (str_is_empty(header) || str_equal(header, STR("*"))) {
+    if (header.data == NULL || str_equal(header, STR("*"))) {
         return true;
     }
     struct str inner = header.len > 2 ? str_of(header.data + 1, header.len - 2) : (struct str){0};

@@ -70,7 +70,7 @@ void query_run_start(struct query_run *run, const char *const *views) {
     struct request *request = run->request;
     struct problem problem;
     struct str header = http_request_field(request->exchange, "daybook-position");
-    struct str position = str_is_empty(header) ? run->position_text : header;
+    struct str position = header.data == NULL ? run->position_text : header;
     request->on_lost = on_lost;
     request->waiting = run;
     if (!intake_position(position, &request->loop->gateway->secret, &run->position, &problem)) {

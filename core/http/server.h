@@ -113,7 +113,7 @@ void http_answer(struct http_exchange *exchange, int status, const char *content
  * against bodies_max_bytes; what the arena holds beyond a common request's counts instead. */
 void http_body_done(struct http_exchange *exchange);
 
-/* The value of the request's field, empty when absent. */
+/* The value of the request's field, empty when absent, and then without data. */
 struct str http_request_field(const struct http_exchange *exchange, const char *name);
 /* Without regard to case (ASCII). */
 bool http_name_equal(struct str name, const char *expected);
