@@ -108,4 +108,4 @@ def schemathesis(folder, document, things, checks, *arguments, hooks=None):
         cwd=folder,
     )  # fmt: skip
     print(told)
-    assert int(re.search(r"(\d+) generated, \d+ passed", told).group(1)) > 300, "next to nothing was asked"
+    assert int(re.search(r"(\d+) generated, \d+ passed", told).group(1)) > 100, "next to nothing was asked"
