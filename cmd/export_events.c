@@ -15,6 +15,7 @@
 enum {
     ARENA_MAX_BYTES = 64 * 1024 * 1024, /* more than a record of RECORD_MAX_BYTES can decode to */
     LINE_MAX_BYTES = 64 * 1024 * 1024,
+    QUEUE_MAX_BYTES = 16 * 1024 * 1024, /* of records read ahead: more is no faster, and costs five times its size */
 };
 
 /* ---- the files of a part ---------------------------------------------------------------------------------------- */
@@ -275,6 +276,7 @@ static enum err walk(struct export_events *events, struct err_info *info) {
         .brokers = events->config->kafka_brokers,
         .client_id = "daybook-export",
         .ends = ends,
+        .queue_max_bytes = QUEUE_MAX_BYTES,
         .context = events,
         .on_record = export_events_record,
         .on_progress = on_progress,

@@ -176,8 +176,10 @@ static enum err begin(struct state *state, struct log_reader *reader, struct err
 enum err log_walk(const struct log_walk *walk, struct log_partition *partitions, size_t count, struct err_info *info) {
     struct err_info own = {0};
     info = info != NULL ? info : &own;
-    struct log_reader_options options = {
-        .brokers = walk->brokers, .client_id = walk->client_id, .isolation = LOG_READ_COMMITTED};
+    struct log_reader_options options = {.brokers = walk->brokers,
+                                         .client_id = walk->client_id,
+                                         .isolation = LOG_READ_COMMITTED,
+                                         .queue_max_bytes = walk->queue_max_bytes};
     struct log_reader *reader;
     enum err err = log_reader_open(&options, &reader, info);
     if (err != ERR_NONE) {

@@ -5,7 +5,7 @@
  * Promise  the records of a partition come in their order, partitions come interleaved. The end of each is the high
  *          watermark at the start, or one that was taken before (log_walk_ends), markers and open transactions
  *          included; a transaction that is open there is waited for. No record behind the end is shown.
- * Bounds   `stall_ms` without any progress ends it with ERR_TIMEOUT. 64 MiB of records are read ahead.
+ * Bounds   `stall_ms` without any progress ends it with ERR_TIMEOUT. `queue_max_bytes` of records are read ahead.
  * Thread   the caller's; blocks. May use: base.
  */
 #pragma once
@@ -17,7 +17,8 @@ enum { WALK_FROM_FIRST = -1 };
 struct log_walk {
     const char *brokers;
     const char *client_id;
-    int stall_ms; /* 0: 60 s */
+    int stall_ms;            /* 0: 60 s */
+    int64_t queue_max_bytes; /* are read ahead; 0: 64 MiB */
     /* Where each partition ends, in their order; NULL: where it ends now. ERR_CONFLICT: one holds less than that. */
     const int64_t *ends;
     void *context;
