@@ -321,6 +321,7 @@ def test_two_at_once_in_one_folder_are_refused_and_memory_is_bounded(booked, tmp
     export.returncode = os.waitstatus_to_exitcode(status)
     assert export.returncode == 0
     assert "100 % of" in (tmp_path / "said").read_text()
+    print(f"{used.ru_maxrss} KiB")
     assert used.ru_maxrss < 300 * 1024
 
 
