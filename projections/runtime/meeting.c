@@ -9,12 +9,12 @@
 enum {
     LOOK_MS = 50,
     PAUSE_MS = 200,
-    NEAR_RECORDS = FEED_EVENTS_MAX, /* further apart they are not held: one batch is to be left */
+    NEAR_RECORDS = FEED_EVENTS_MAX, /* further apart they are not held */
     FOREIGN_MS = 60000,             /* who follows a schema of another format has so long to bring it up */
 };
 
 static void pause_for(int64_t ms) {
-    const struct timespec pause = {.tv_nsec = ms * 1000000};
+    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
     nanosleep(&pause, NULL);
 }
 
@@ -83,10 +83,11 @@ static enum err drive(struct meeting *meeting, const struct rebuild_options *opt
     return failure == ERR_FENCED ? ERR_NONE : failure;
 }
 
-static enum err bring_up(struct meeting *meeting, const struct rebuild_options *options, int64_t deadline_us,
-                         struct err_info *info) {
+/* Until the side lacks no more than so many records. */
+static enum err bring_up(struct meeting *meeting, const struct rebuild_options *options, int64_t most,
+                         int64_t deadline_us, struct err_info *info) {
     enum err failure = look(meeting, info);
-    while (failure == ERR_NONE && !have_met(meeting, false)) {
+    while (failure == ERR_NONE && sum_apart(meeting, false) > most) {
         if (clock_boot_us() >= deadline_us) {
             return err_set_retriable(info, ERR_TIMEOUT, "%s does not come up with %s%s", meeting->side, meeting->live,
                                      is_ours(meeting) ? ""
@@ -135,7 +136,7 @@ void meeting_end(struct meeting *meeting) {
 static enum err come_together(struct meeting *meeting, bool exactly, bool *ret_met, struct err_info *info) {
     struct rebuild_options quiet = *meeting->options;
     quiet.on_progress = NULL;
-    enum err failure = bring_up(meeting, &quiet, deadline_in(MEETING_HOLD_MS), info);
+    enum err failure = bring_up(meeting, &quiet, 0, deadline_in(MEETING_HOLD_MS), info);
     if (failure == ERR_NONE) {
         failure = pg_session_execf(meeting->session, info, "LOCK TABLE %s.position IN EXCLUSIVE MODE", meeting->side);
     }
@@ -155,18 +156,31 @@ static enum err try_to_hold(struct meeting *meeting, bool exactly, bool *ret_met
     return failure == ERR_TIMEOUT ? ERR_NONE : failure;
 }
 
+/* A feed of ours comes close enough for the rest to be one batch: while nobody is held the live one goes on, and more
+ * may never be reached. It is opened, and has read, before anybody waits for it. */
+static enum err come_near(struct meeting *meeting, struct err_info *info) {
+    if (!is_ours(meeting)) {
+        return bring_up(meeting, meeting->options, 0, deadline_in(FOREIGN_MS), info);
+    }
+    enum err failure = look(meeting, info);
+    if (failure == ERR_NONE && meeting->feed == NULL && !have_met(meeting, false)) {
+        failure = drive(meeting, meeting->options, INT64_MAX, info);
+    }
+    return failure == ERR_NONE ? bring_up(meeting, meeting->options, NEAR_RECORDS, INT64_MAX, info) : failure;
+}
+
 enum err meeting_hold(struct meeting *meeting, bool exactly, struct err_info *info) {
     bool met = false;
     enum err failure = ERR_NONE;
+    int64_t held_ms = 0;
     for (int i = 0; failure == ERR_NONE && !met && i < MEETING_TRIES; i++) {
         if (i > 0) {
-            pause_for(PAUSE_MS);
+            pause_for(held_ms > PAUSE_MS ? held_ms : PAUSE_MS); /* who was held has as long to catch up */
         }
-        failure = bring_up(meeting, meeting->options, is_ours(meeting) ? INT64_MAX : deadline_in(FOREIGN_MS), info);
-        failure = failure == ERR_NONE ? look(meeting, info) : failure; /* it may have taken long */
-        if (failure == ERR_NONE && sum_apart(meeting, false) <= NEAR_RECORDS) {
-            failure = try_to_hold(meeting, exactly, &met, info);
-        }
+        failure = come_near(meeting, info);
+        int64_t began_us = clock_boot_us();
+        failure = failure == ERR_NONE ? try_to_hold(meeting, exactly, &met, info) : failure;
+        held_ms = (clock_boot_us() - began_us) / MICROS_PER_MS;
     }
     if (failure == ERR_NONE && !met) {
         failure = err_set_retriable(info, ERR_TIMEOUT,

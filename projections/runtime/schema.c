@@ -110,26 +110,26 @@ enum err view_schema_analyze(struct pg_session *session, const struct view *view
     return failure;
 }
 
-static enum err position_of(struct pg_session *session, const char *schema, struct feed_partition *partition,
-                            struct err_info *info) {
-    char sql[SCHEMA_NAME_MAX + 128];
-    snprintf(sql, sizeof sql, "SELECT next_offset FROM %.63s.position WHERE topic = $1 AND shard = $2::bigint", schema);
-    char shard[16];
-    snprintf(shard, sizeof shard, "%d", partition->shard);
-    struct pg_param params[] = {PG_TEXT(str_of_cstr(partition->topic)), PG_TEXT(str_of_cstr(shard))};
-    CLEANUP(pg_result_clear) PGresult *result = NULL;
-    enum err failure = pg_session_query(session, sql, params, ARRAY_LENGTH(params), true, &result, info);
-    if (failure == ERR_NONE) {
-        partition->next_offset = PQntuples(result) == 0 ? 0 : pg_get_int8(result, 0, 0);
+static void note_position(struct feed_partition *partitions, size_t count, const PGresult *result, int row) {
+    for (size_t i = 0; i < count; i++) {
+        if (partitions[i].shard == pg_get_int8(result, row, 1) &&
+            str_equal(str_of_cstr(partitions[i].topic), pg_get_bytes(result, row, 0))) {
+            partitions[i].next_offset = pg_get_int8(result, row, 2);
+        }
     }
-    return failure;
 }
 
 enum err view_schema_positions(struct pg_session *session, const char *schema, struct feed_partition *partitions,
                                size_t count, struct err_info *info) {
-    enum err failure = ERR_NONE;
-    for (size_t i = 0; i < count && failure == ERR_NONE; i++) {
-        failure = position_of(session, schema, &partitions[i], info);
+    char sql[SCHEMA_NAME_MAX + 64];
+    snprintf(sql, sizeof sql, "SELECT topic, shard, next_offset FROM %.63s.position", schema);
+    CLEANUP(pg_result_clear) PGresult *result = NULL;
+    enum err failure = pg_session_query(session, sql, NULL, 0, true, &result, info);
+    for (size_t i = 0; failure == ERR_NONE && i < count; i++) {
+        partitions[i].next_offset = 0;
+    }
+    for (int row = 0; failure == ERR_NONE && row < PQntuples(result); row++) {
+        note_position(partitions, count, result, row);
     }
     return failure;
 }

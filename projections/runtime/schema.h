@@ -37,7 +37,8 @@ MUST_CHECK enum err view_schema_drop_indexes(struct pg_session *session, const c
 MUST_CHECK enum err view_schema_make_indexes(struct pg_session *session, const PGresult *indexes,
                                              struct err_info *info);
 
-/* Where the view in `schema` stands: next_offset of each of the partitions, which the caller named. */
+/* Where the view in `schema` stands, all at one moment: next_offset of each of the partitions, which the caller named;
+ * 0 where it has not begun. */
 MUST_CHECK enum err view_schema_positions(struct pg_session *session, const char *schema,
                                           struct feed_partition *partitions, size_t count, struct err_info *info);
 

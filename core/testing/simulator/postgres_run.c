@@ -271,7 +271,9 @@ static enum run run_select_skips(struct backend *backend, struct request *reques
 }
 
 static enum run run_select_positions(struct backend *backend, struct request *request, struct statement *statement) {
-    return select_columns(backend, request, statement, STR(""), STR("position"), position_shape.column_count);
+    bool is_named = statement->sql.kind == SQL_POSITIONS_OF;
+    return select_columns(backend, request, statement, is_named ? statement->sql.words[0] : STR(""), STR("position"),
+                          position_shape.column_count);
 }
 
 static enum run run_count(struct backend *backend, struct request *request, struct statement *statement) {
@@ -309,22 +311,6 @@ static enum run run_add_position(struct backend *backend, struct request *reques
     return RUN_DONE;
 }
 
-static enum run run_select_position(struct backend *backend, struct request *request, struct statement *statement) {
-    size_t table;
-    enum run run = find_table(backend, request, statement->sql.words[0], STR("position"), &table);
-    if (run != RUN_DONE) {
-        return run;
-    }
-    assert(statement->param_count == 2);
-    const struct str key[] = {statement->params[0], field_of_int8(number_of(statement->params[1]))};
-    const struct stored_row *row = pg_store_find(&backend->txn, table, row_key_of(&position_shape, key));
-    result_begin(request, statement, 1);
-    if (row != NULL) {
-        result_int8(request, statement, 0, 0, field_int8(row_field(row, POSITION_NEXT_OFFSET)));
-    }
-    return RUN_DONE;
-}
-
 /* ---- which does what --------------------------------------------------------------------------------------------- */
 
 static run_fn *const runs[SQL_KINDS] = {
@@ -359,7 +345,7 @@ static run_fn *const runs[SQL_KINDS] = {
     [SQL_DROP_SCHEMA] = run_drop_schema,
     [SQL_RENAME_SCHEMA] = run_rename_schema,
     [SQL_LOCK_POSITION] = run_lock_position,
-    [SQL_SELECT_POSITION] = run_select_position,
+    [SQL_POSITIONS_OF] = run_select_positions,
     [SQL_FIND_ABOUT] = run_find_about,
     [SQL_FIND_INDEXES] = run_find_indexes,
     [SQL_MAINTENANCE_WORK_MEM] = run_nothing,

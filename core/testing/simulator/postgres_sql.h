@@ -46,7 +46,7 @@
                       " AND indexdef NOT LIKE 'CREATE UNIQUE %' ORDER BY indexname")                                   \
     ROW(MAINTENANCE_WORK_MEM, "SET maintenance_work_mem TO '~'")                                                       \
     ROW(ANALYZE, "ANALYZE @.@")                                                                                        \
-    ROW(SELECT_POSITION, "SELECT next_offset FROM @.position WHERE topic = $1 AND shard = $2::bigint")                 \
+    ROW(POSITIONS_OF, "SELECT topic, shard, next_offset FROM @.position")                                              \
     ROW(FIND_ABOUT, "SELECT FROM information_schema.tables WHERE table_schema = $1 AND table_name = 'skipped'")        \
     ROW(SELECT_ABOUT, "SELECT format, epoch::text FROM @.about")                                                       \
     ROW(COPY_SKIPS, "INSERT INTO @.skipped (stream, version, parked_reason, reason, actor, skipped_at)"                \

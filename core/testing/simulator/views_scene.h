@@ -204,12 +204,14 @@ static inline void append_all(int times) {
     }
 }
 
-/* Goes on appending until it is killed. */
+/* Goes on appending until it is killed; `context` NULL: an event every 2 ms, else so many a millisecond. */
 static inline void append_main(void *context) {
-    (void)context;
-    for (int i = 0;; i = (i + 1) % CARTS_MAX) {
-        append(i);
-        sim_sleep(2 * MS);
+    const int *rate = context;
+    for (int i = 0;; i++) {
+        append(i % CARTS_MAX);
+        if (rate == NULL || i % *rate == 0) {
+            sim_sleep(rate == NULL ? 2 * MS : MS);
+        }
     }
 }
 
