@@ -333,7 +333,7 @@ const struct command_line export_command = {
         "  --format avro  object container files with the schemas of the registry; --codec deflate (default) or null\n"
         "  --until TIME   leave out events that the log took later, RFC 3339; of views there is only now\n\n"
         "Fields stand as they do in the log: personal data is sealed. Files can be read by their owner alone.\n\n"
-        "Memory: 64 MiB of records read ahead, and for each open file 0.4 MiB, or 0.7 with deflate.\n\n"
+        "Memory: 16 MiB of records read ahead, and for each open file 0.4 MiB, or 0.7 with deflate.\n\n"
         "Exit codes: 0 done; 1 the log, the database or the disk failed, or another export works in FOLDER; 2 wrong\n"
         "usage, another number of shards than the log has, or FOLDER holds something else; 3 done, but events that\n"
         "cannot be read were left out.",

@@ -15,7 +15,7 @@
 enum {
     ARENA_MAX_BYTES = 64 * 1024 * 1024, /* more than a record of RECORD_MAX_BYTES can decode to */
     LINE_MAX_BYTES = 64 * 1024 * 1024,
-    QUEUE_MAX_BYTES = 16 * 1024 * 1024, /* of records read ahead: more is no faster, and costs five times its size */
+    QUEUE_MAX_BYTES = 16 * 1024 * 1024, /* of records read ahead, which cost five times their size */
 };
 
 /* ---- the files of a part ---------------------------------------------------------------------------------------- */

@@ -5,7 +5,7 @@
  * Parts    a part is what one partition holds of a topic from some offset on, EXPORT_PART_BYTES of records. Its files
  *          come to their names together, then export.json says so. The same records give the same parts and bytes.
  * Order    shard after shard; of one the topics are read side by side.
- * Bounds   64 MiB of records read ahead; of each topic asked for up to EXPORT_PART_FILES files are open at once.
+ * Bounds   16 MiB of records read ahead; of each topic asked for up to EXPORT_PART_FILES files are open at once.
  * Thread   one at a time; blocks.        May use: base, log, generated codecs.
  */
 #pragma once

@@ -15,12 +15,12 @@ import fastavro
 import pyarrow.parquet
 import pytest
 from harness.daybook import BINARY, Daybook
+from harness.event_log import Log
 from harness.processes import clean_environment
 from harness.schemas import BY_ID, decode
 from harness.shop import Shop
 from harness.stack import ROOT
 from harness.waiting import wait_until
-from test_projections import Log
 
 FAMILIES = ("catalog", "stock", "carts", "orders", "payments")
 TABLES = {

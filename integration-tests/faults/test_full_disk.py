@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from harness.daybook import BINARY, Daybook
+from harness.event_log import Log
 from harness.judge import lost
 from harness.processes import clean_environment
 from harness.shop import EUR
@@ -17,7 +18,6 @@ from harness.volumes import SmallDisk
 from harness.waiting import wait_until
 from test_export import contents
 from test_export import run as export
-from test_projections import Log
 
 pytestmark = pytest.mark.timeout(600)
 
