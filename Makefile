@@ -300,7 +300,7 @@ retail: $(BUILD)/daybook ## a year of real retail through the front, compared wi
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/python integration-tests/retail/run.py $(ARGS)
 
 # ---- what is looked at ---------------------------------------------------------------------------------------------
-lint: $(GEN_STAMP) ## format, layers, house rules, problem codes, descriptions, registry, shellcheck, cppcheck, clang-tidy
+lint: $(GEN_STAMP) ## format, layers, house rules, problem codes, descriptions, registry, shellcheck, ruff, cppcheck, clang-tidy
 	CPPFLAGS='$(CPPFLAGS)' deploy/lint/lint.sh
 
 format: ## put all C files into the form that lint asks for

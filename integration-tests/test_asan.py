@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 
 import pytest
-
 from harness.daybook import Daybook
 from harness.shop import Shop
 from harness.stack import ROOT

@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 from collections import Counter
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import fastavro
@@ -14,7 +14,6 @@ import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
-
 from harness import money
 from harness.daybook import Daybook
 from harness.processes import Process
@@ -25,7 +24,7 @@ from harness.webhooks import tell
 
 SCHEMAS = ROOT / "schemas"
 CLIENTS = ROOT / "build" / "clients"
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FAMILIES = ("catalog", "stock", "carts", "orders", "payments")
 
 

@@ -3,7 +3,6 @@
 import uuid
 
 import pytest
-
 from harness.stack import ROOT
 
 ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"

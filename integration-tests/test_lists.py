@@ -7,10 +7,9 @@ import itertools
 import uuid
 
 import pytest
-from test_http_conventions import assert_problem
-
 from harness.shop import Shop, euros
 from harness.waiting import wait_until
+from test_http_conventions import assert_problem
 
 numbers = itertools.count(1)
 

@@ -5,11 +5,8 @@ import re
 
 import jsonschema
 import pytest
-<<<<<<< HEAD
-from harness.event_stream import EventStream
-=======
 from harness import money
->>>>>>> 4ca5246 (clients: consumers, a streams program and a generated client on other people's libraries, built by their documents alone)
+from harness.event_stream import EventStream
 from harness.shop import Shop, euros
 from harness.waiting import wait_until
 

@@ -7,7 +7,7 @@ import subprocess
 import httpx
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from harness.daybook import BINARY, Daybook
+from harness.daybook import BINARY
 from harness.ports import free_port
 from harness.processes import Process, clean_environment
 from harness.roles import SplitRoles

@@ -3,7 +3,6 @@
 import itertools
 
 import pytest
-
 from harness.daybook import VIEWS, Daybook
 from harness.shop import Shop
 from harness.waiting import wait_until

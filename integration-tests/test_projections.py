@@ -8,7 +8,6 @@ import struct
 import time
 
 import pytest
-
 from harness.daybook import BINARY, VIEWS, Daybook
 from harness.event_log import Log, assert_as_the_log_says, position, projector, wait_caught_up
 from harness.processes import Process

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-
 from harness import money
 from harness.daybook import Daybook
 from harness.ports import free_port

@@ -4,7 +4,6 @@ import uuid
 
 import psycopg
 import pytest
-
 from harness.daybook import Daybook
 from harness.shop import Shop, euros
 from harness.waiting import wait_until

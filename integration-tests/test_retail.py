@@ -10,7 +10,6 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-
 from harness.daybook import BINARY, Daybook
 from harness.events import final_outcomes
 from harness.processes import clean_environment

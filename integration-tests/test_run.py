@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-
 from harness.ports import free_port, is_free
 from harness.processes import Process
 from harness.stack import ROOT

@@ -6,7 +6,6 @@ import struct
 from contextlib import contextmanager
 
 import pytest
-
 from harness.daybook import Daybook, metrics_of
 from harness.event_log import Log, assert_as_the_log_says, projector, wait_caught_up
 from harness.ports import free_port

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import httpx
 import psycopg
 import pytest
-
 from harness.daybook import VIEWS, Daybook
 from harness.event_log import Log, assert_as_the_log_says, position, projector, wait_caught_up
 from harness.shop import Shop

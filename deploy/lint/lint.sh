@@ -56,6 +56,10 @@ shell() {
     shellcheck -x -P SCRIPTDIR "${SCRIPTS[@]}"
 }
 
+python() {
+    var/venv/bin/ruff check --quiet --no-cache --config deploy/lint/ruff.toml --exclude build --exclude var .
+}
+
 # The inline suppressions stand in the code, each with its reason.
 cppcheck_all() {
     mkdir -p build/lint/cppcheck
@@ -71,7 +75,7 @@ tidy() {
 }
 
 FAILED=()
-for check in format layers house codes documented registry shell cppcheck_all tidy; do
+for check in format layers house codes documented registry shell python cppcheck_all tidy; do
     start=$SECONDS
     result=ok
     "$check" || result=FAILED

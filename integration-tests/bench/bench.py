@@ -16,11 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness.daybook import Daybook  # noqa: E402
-from harness.stack import NEVER_FLUSH, ROOT, Stack  # noqa: E402
-
 import table  # noqa: E402
 from figures import Figures, Sampler  # noqa: E402
+from harness.daybook import Daybook  # noqa: E402
+from harness.stack import NEVER_FLUSH, ROOT, Stack  # noqa: E402
 from limits import Limits  # noqa: E402
 
 CONNECTIONS = 64

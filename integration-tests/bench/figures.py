@@ -11,7 +11,6 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
-
 from harness.daybook import BINARY, Daybook, metrics_of
 from harness.event_crowd import follow
 from harness.ports import free_port
@@ -19,9 +18,8 @@ from harness.processes import Process, clean_environment
 from harness.shop import Shop
 from harness.sql import Sql
 from harness.waiting import wait_until
-from retail import dataset, prepare
-
 from limits import PROGRAMS, output, wrk
+from retail import dataset, prepare
 
 PRODUCTS = 200
 CARTS_PER_SECOND = 6000  # made ahead for each second of checkouts: more than can be checked out

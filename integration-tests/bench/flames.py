@@ -15,10 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from figures import Figures  # noqa: E402
 from harness.roles import installed_apart  # noqa: E402
 from harness.stack import NEVER_FLUSH, ROOT, Stack  # noqa: E402
-
-from figures import Figures  # noqa: E402
 
 ROLES = ("gateway", "handler", "projector", "connector")
 FREQUENCY_HZ = 299  # no divisor of what else ticks

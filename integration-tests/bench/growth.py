@@ -24,13 +24,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness.daybook import Daybook  # noqa: E402
-from harness.stack import NEVER_FLUSH, ROOT, Stack  # noqa: E402
-from harness.waiting import wait_until  # noqa: E402
-
 import growth_told  # noqa: E402
 from costs import Spent, disk_bytes, middle  # noqa: E402
 from figures import Figures  # noqa: E402
+from harness.daybook import Daybook  # noqa: E402
+from harness.stack import NEVER_FLUSH, ROOT, Stack  # noqa: E402
+from harness.waiting import wait_until  # noqa: E402
 
 STRIDE = 100_000  # orders of one load
 CHECKOUTS = 10_000  # of one round at the peak

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from plot import Panel, draw as draw_panels
+from plot import Panel
+from plot import draw as draw_panels
 
 FLAT = 0.15  # what the issue asks of the cost of an order
 SYSTEM = ("service", "PostgreSQL", "broker")  # whose processor time counts: not the provider's double, not the load

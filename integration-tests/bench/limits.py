@@ -6,13 +6,11 @@ import struct
 import subprocess
 from pathlib import Path
 
+import httpx
 from harness.daybook import BINARY
 from harness.ports import free_port
 from harness.processes import Process
 from harness.sql import Sql
-from harness.waiting import wait_until
-
-import httpx
 
 HERE = Path(__file__).parent
 PROGRAMS = BINARY.parent / "bench"

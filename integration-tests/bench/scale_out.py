@@ -24,6 +24,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import scale_out_told  # noqa: E402
+from costs import Spent, connections, middle  # noqa: E402
+from figures import Figures  # noqa: E402
 from harness import journal  # noqa: E402
 from harness.cluster import Cluster  # noqa: E402
 from harness.judge import judge, settled  # noqa: E402
@@ -32,10 +35,6 @@ from harness.shop import open_shop  # noqa: E402
 from harness.shoppers import Habits, Shoppers  # noqa: E402
 from harness.stack import NEVER_FLUSH, ROOT, Stack  # noqa: E402
 from harness.waiting import wait_until  # noqa: E402
-
-import scale_out_told  # noqa: E402
-from costs import Spent, connections, middle  # noqa: E402
-from figures import Figures  # noqa: E402
 
 GATEWAYS = ("gateway", "gateway2", "gateway3", "gateway4")
 HANDLERS = ("handler1", "handler2", "handler3", "handler4")

@@ -196,7 +196,7 @@ class KafkaProxy:
                 answer = await asyncio.wait_for(_receive(from_broker), LATE_ANSWER_S)
                 # Correlation id, throttle time, error code.
                 (late.error_code,) = struct.unpack_from(">h", answer, 8)
-            except (OSError, EOFError, asyncio.TimeoutError):
+            except (TimeoutError, OSError, EOFError):
                 pass
             to_broker.close()
             self.late.append(late)

@@ -35,6 +35,14 @@ def is_stopped(pid):
     return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
 
 
+def memory_mib(pid, kind="RssAnon"):
+    """What a process holds itself; "VmRSS" is with the pages of files (LMDB's) that the kernel caches for it, and "VmHWM" the
+    most that this was. Of a process that has just ended it is 0."""
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+        fields = dict(line.split(":", 1) for line in status if ":" in line)
+    return int(fields.get(kind, "0").split()[0]) // 1024
+
+
 class Process:
     """A program that runs until it is told to stop. Standard output and error go to the end of `log_path`."""
 
@@ -84,10 +92,7 @@ class Process:
         self._child.send_signal(number)
 
     def memory_mib(self, kind="RssAnon"):
-        """What the process holds itself; "VmRSS" is with the pages of files (LMDB's) that the kernel caches for it."""
-        with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as status:
-            fields = dict(line.split(":", 1) for line in status if ":" in line)
-        return int(fields[kind].split()[0]) // 1024
+        return memory_mib(self.pid, kind)
 
     def stop(self, seconds=30.0):
         """SIGTERM, and the exit code. A process that does not end in time is killed, and that is a failure."""

@@ -22,9 +22,9 @@ import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from retail import dataset  # noqa: E402  (where the files are, and nothing else)
 from harness import money  # noqa: E402
 from harness.kafka import Kafka  # noqa: E402
+from retail import dataset  # noqa: E402  (where the files are, and nothing else)
 
 DIFFERENCES_SHOWN = 20
 ROWS_AT_ONCE = 50_000
