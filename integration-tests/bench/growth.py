@@ -1,6 +1,6 @@
 """make growth: what an order costs as the log grows.
 
-    python growth.py [--sizes N,N,...] [--rounds N] [--in-flight N] [--rate N] [--plot FILE]
+    python growth.py [--sizes N,N,...] [--rounds N] [--in-flight N] [--rate N] [--plot FILE] [--without-views]
 
 One installation of one shard, whose orders are baskets that `daybook load` buys over HTTP as fast as they go: nothing is
 put into the log but by the handler. At each size it is weighed, and measured in turn with a young installation beside it
@@ -10,6 +10,8 @@ there were before. Broker and database as for make bench. Prints a table and by 
 writes build/growth.json and the plot.
 
 A size that the disk has no room for ends the run, and it says so: 10^6 orders take 25 GB, 5 x 10^6 would take 130.
+--without-views has no projector at work in either installation: then these take 31 GB, and 25 for the view that is
+filled from the whole log in the end.
 """
 
 import argparse
@@ -31,6 +33,7 @@ from harness.daybook import Daybook  # noqa: E402
 from harness.stack import NEVER_FLUSH, ROOT, Stack  # noqa: E402
 from harness.waiting import wait_until  # noqa: E402
 
+WITHOUT_VIEWS = "gateway,handler,connector"
 STRIDE = 100_000  # orders of one load
 CHECKOUTS = 10_000  # of one round at the peak
 STEADY_S = 10  # of one round at the fixed rate
@@ -43,11 +46,11 @@ ROOM_FOR_REPAIRS = 1.5  # of what a size takes, for the second copy of a view an
 class Installation:
     """What is measured of one."""
 
-    def __init__(self, stack: Stack, folder: Path, name: str, in_flight: int):
+    def __init__(self, stack: Stack, folder: Path, name: str, in_flight: int, roles: str | None):
         self.stack, self.in_flight = stack, in_flight
         self.orders = 0
         self.strides: list[dict] = []
-        self.daybook = Daybook(stack, name=name, shards=1)
+        self.daybook = Daybook(stack, name=name, roles=roles, shards=1)
         self.folder = folder / self.daybook.name
         self.folder.mkdir()
         self.figures = Figures(self.daybook, self.folder, 0, in_flight)
@@ -166,7 +169,9 @@ def main() -> None:
     parser.add_argument("--in-flight", type=int, default=512, help="requests at once, at the peak")
     parser.add_argument("--rate", type=int, default=400, help="checkouts a second for the latencies")
     parser.add_argument("--plot", type=Path, default=ROOT / "build" / "growth.svg")
+    parser.add_argument("--without-views", action="store_true")
     arguments = parser.parse_args()
+    roles = WITHOUT_VIEWS if arguments.without_views else None
     sizes = sorted(int(size) for size in arguments.sizes.split(","))
     stack = Stack({"DAYBOOK_LOCAL_KAFKA_FLUSH_MESSAGES": NEVER_FLUSH})
     rows: list[dict] = []
@@ -175,10 +180,10 @@ def main() -> None:
         folder.chmod(0o755)
         try:
             stack.up()
-            with opened(stack, folder, "warm", arguments.in_flight) as warm:
+            with opened(stack, folder, "warm", arguments.in_flight, roles) as warm:
                 warm.figures.warm_up(WARM_UP_S)
-            with opened(stack, folder, "grown", arguments.in_flight) as grown:
-                young_of = partial(opened, stack, folder, "young", arguments.in_flight)
+            with opened(stack, folder, "grown", arguments.in_flight, roles) as grown:
+                young_of = partial(opened, stack, folder, "young", arguments.in_flight, roles)
                 for orders in sizes:
                     if not has_room(rows, orders):
                         break

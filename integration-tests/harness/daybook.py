@@ -42,11 +42,11 @@ class Daybook:
     """Installations on one stack do not see each other: topics, groups, transactional ids and the database are named
     after the installation.
 
-    `settings` are those of config.def, by their names there: Daybook(stack, http_threads=2). `binary` is the one that
+    `roles` are those that the service has, separated by commas, if not all. `settings` are those of config.def, by their names there: Daybook(stack, http_threads=2). `binary` is the one that
     serves.
     """
 
-    def __init__(self, stack, name="test", provider_arguments=(), binary=BINARY, **settings):
+    def __init__(self, stack, name="test", provider_arguments=(), binary=BINARY, roles=None, **settings):
         self.stack = stack
         self.name = f"{name}_{os.getpid()}_{next(_numbers)}"
         self.directory = Path(tempfile.mkdtemp(prefix="daybook-test-"))
@@ -66,7 +66,9 @@ class Daybook:
             "development": "true",
             "provider_url": self.provider_url,
         } | settings
-        self.service = Process("daybook serve", [binary, "serve"], self.directory / "serve.log", self.environment())
+        self.views = VIEWS if roles is None or "projector" in roles else ()  # those that the service keeps
+        serve = [binary, "serve", *(["--role", roles] if roles else [])]
+        self.service = Process("daybook serve", serve, self.directory / "serve.log", self.environment())
         self.provider = Process(
             "daybook test-provider",
             [
@@ -155,7 +157,7 @@ class Daybook:
         figures = self.metrics()
         lags = [value for name, value in figures.items() if name.startswith("daybook_projection_lag_events{")]
         parked = [value for name, value in figures.items() if name.startswith("daybook_projection_parked{")]
-        return len(lags) == len(VIEWS) and not any(lags) and not any(parked)
+        return len(lags) == len(self.views) and not any(lags) and not any(parked)
 
     def compare_views(self, seconds=120.0):
         """Each view rebuilt beside the live one, which must equal it."""
