@@ -214,11 +214,12 @@ build/clients/typescript/modules.stamp: $(wildcard integration-tests/clients/typ
 	$(Q)cd $(@D) && npm ci --silent --cache $(abspath var/npm) --ignore-scripts --no-audit --no-fund
 	$(Q)touch $@
 
+# All of them are shared by two processes with servers of their own, a file going to one of them whole: most of what they do is waiting.
 integration: $(BUILD)/daybook $(CLIENTS) ## tests with real servers and clients; ARGS= goes to pytest (ARGS="-k checkout -x")
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) DAYBOOK_TEST_ASAN_BINARY=$(abspath $(ASAN)) \
 	  var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests) \
-	  --ignore=integration-tests/faults $(ARGS)
+	  --ignore=integration-tests/faults $(or $(ARGS),-n 2 --dist loadfile)
 
 # What a program is started with in LD_PRELOAD, so that a disk, the memory or a clock fails for it alone.
 FAULT_LIBRARIES := $(patsubst integration-tests/faults/%.c,build/release/faults/%.so,$(wildcard integration-tests/faults/*_faults.c))

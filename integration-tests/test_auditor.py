@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import fastavro
 import pytest
@@ -170,8 +171,11 @@ def test_a_topic_whose_records_could_be_lost_is_named(books):
 def test_without_a_broker_there_is_a_clear_line(stack):
     books = Books(stack)
     books.settings["kafka_brokers"] = "127.0.0.1:9"
-    for arguments in (("topics", "check"), ("verify",), ("replay", CART), ("why", CART)):
-        assert f"daybook {arguments[0]}: " in books.run(*arguments, expect=1).stderr
+    asked = (("topics", "check"), ("verify",), ("replay", CART), ("why", CART))
+    with ThreadPoolExecutor(len(asked)) as together:  # each waits ten seconds for the broker
+        told = together.map(lambda arguments: books.run(*arguments, expect=1).stderr, asked)
+        for arguments, said in zip(asked, told, strict=True):
+            assert f"daybook {arguments[0]}: " in said
 
 
 # ---- verify -----------------------------------------------------------------------------------------------------------
