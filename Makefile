@@ -219,7 +219,7 @@ integration: $(BUILD)/daybook $(CLIENTS) ## tests with real servers and clients;
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) DAYBOOK_TEST_ASAN_BINARY=$(abspath $(ASAN)) \
 	  var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests) \
-	  --ignore=integration-tests/faults $(or $(ARGS),-n 2 --dist loadfile)
+	  --ignore=integration-tests/faults $(or $(ARGS),-n 2 --dist loadfile --no-loadscope-reorder)
 
 # What a program is started with in LD_PRELOAD, so that a disk, the memory or a clock fails for it alone.
 FAULT_LIBRARIES := $(patsubst integration-tests/faults/%.c,build/release/faults/%.so,$(wildcard integration-tests/faults/*_faults.c))

@@ -282,6 +282,7 @@ def test_every_view_of_what_was_listed_is_what_the_log_says(daybook, shelf):
         daybook.run("projection", "compare", view)
 
 
+@pytest.mark.slow
 def test_in_a_large_catalogue_searches_and_filters_are_served_by_indexes(new_daybook):
     daybook = new_daybook()
     daybook.sql.run(

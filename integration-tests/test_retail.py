@@ -112,6 +112,7 @@ def assert_asked_again_all_is_answered_the_same(daybook: Daybook, files: Path, f
     assert len(again) == len(first)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_twenty_kills_change_no_total(killed_daybook, tmp_path):
     daybook = killed_daybook

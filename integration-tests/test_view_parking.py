@@ -159,6 +159,7 @@ def test_what_cannot_be_asked_for_is_told(installed, log):
             assert installed.refusal("projection", *wrong).startswith("usage: daybook projection")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_view_that_waits_for_a_lock_says_so_and_the_others_go_on(installed, log):
     page = free_port()

@@ -77,6 +77,7 @@ def analyst(daybook, question):
         yield connection
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_shoppers_and_readers_notice_nothing_of_a_switch_and_of_its_taking_back(new_daybook):
     daybook = new_daybook()
