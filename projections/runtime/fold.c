@@ -112,10 +112,18 @@ static void plan_next(struct fold *fold, size_t index) {
     }
 }
 
+static bool is_skipped_by_place(const struct fold *fold, const struct fold_item *item) {
+    return skips_has_place(fold->skips, item->record->topic, item->record->partition, item->record->offset);
+}
+
 static void plan_item(struct fold *fold, size_t index) {
     struct fold_item *item = &fold->items[index];
     struct fold_stream *stream = item->stream;
     int64_t version = item->event.meta.version, known = stream->version;
+    if (is_skipped_by_place(fold, item)) { /* as when nobody could read it: its stream lacks it, and shows that */
+        item->fate = FOLD_SKIPPED;
+        return;
+    }
     if (stream->parked) {
         item->fate = FOLD_PARKED;
         item->why = STR("waits behind an earlier event of its stream");
@@ -130,8 +138,7 @@ static void plan_item(struct fold *fold, size_t index) {
 }
 
 static void plan_unreadable(const struct fold *fold, struct fold_item *item) {
-    const struct log_record *record = item->record;
-    if (skips_has_place(fold->skips, record->topic, record->partition, record->offset)) {
+    if (is_skipped_by_place(fold, item)) {
         item->fate = FOLD_SKIPPED;
     }
 }
@@ -157,6 +164,8 @@ void fold_plan(struct fold *fold) {
 
 void fold_park(struct fold *fold, struct str why) {
     assert(fold->item_count == 1 && fold->items[0].stream != NULL);
+    /* The stream stands before this event then, which so can be skipped in its turn. */
+    pass_skipped(fold, fold->items[0].stream, fold->items[0].event.meta.version);
     /* A cut message may end in the middle of a character. */
     park(&fold->items[0], utf8_is_valid(why) ? arena_str_copy(fold->arena, why) : STR("PostgreSQL refused its data"));
 }

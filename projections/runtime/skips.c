@@ -14,6 +14,7 @@ struct skip {
 void skips_init(struct skips *skips) {
     arena_init(&skips->arena, SKIPS_MAX_BYTES);
     map_init(&skips->versions, &skips->arena);
+    skips->place_count = 0;
 }
 
 void skips_release(struct skips *skips) {
@@ -25,6 +26,7 @@ void skips_add(struct skips *skips, struct str stream, int64_t version) {
     struct skip *skip = arena_alloc(&skips->arena, sizeof *skip);
     *skip = (struct skip){.version = version, .next = *place};
     *place = skip;
+    skips->place_count += version == 0;
 }
 
 enum err skips_load(struct skips *skips, struct pg_session *session, struct err_info *info) {
@@ -56,7 +58,7 @@ bool skips_has(const struct skips *skips, struct str stream, int64_t version) {
 
 bool skips_has_place(const struct skips *skips, const char *topic, int32_t shard, int64_t offset) {
     char text[SKIP_PLACE_MAX];
-    return skips_has(skips, skip_place(topic, shard, offset, text), 0);
+    return skips != NULL && skips->place_count > 0 && skips_has(skips, skip_place(topic, shard, offset, text), 0);
 }
 
 struct str skip_place(const char *topic, int32_t shard, int64_t offset, char ret_text[SKIP_PLACE_MAX]) {

@@ -1,7 +1,8 @@
 /* skips.h: the events of a view that are passed over, because somebody decided so (table `skipped`, parking.h).
  *
  * Promise  an event is named by its stream and version, so that one which is missing or cannot be read can be passed
- *          over as well. A record of no known stream is named by its place, as a stream that has a version 0.
+ *          over as well. A record of no known stream is named by its place, as a stream that has a version 0; it is passed
+ *          over by whoever can read it, too.
  * Bounds   SKIPS_MAX events a view.
  * Thread   one at a time.        May use: pg.
  */
@@ -15,6 +16,7 @@ enum { SKIPS_MAX = 10000, SKIP_PLACE_MAX = 320 };
 struct skips {
     struct arena arena;
     struct map versions; /* by stream: struct skip, a list */
+    size_t place_count;  /* of these, records' places */
 };
 
 void skips_init(struct skips *skips);
