@@ -27,7 +27,7 @@ static int failed(const struct err_info *info) {
 static int refused(const struct err_info *info) {
     (void)failed(info);
     bool is_mistake = info->code == ERR_NOT_FOUND || info->code == ERR_CONFLICT;
-    return is_mistake ? EXIT_WRONG_USAGE : EXIT_WORLD_FAILED;
+    return is_mistake && !info->retriable ? EXIT_WRONG_USAGE : EXIT_WORLD_FAILED;
 }
 
 /* ---- list -----------------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ static enum err list_schema(const struct config *config, const struct view *view
 
 static enum err list_view(const struct config *config, const struct view *view, struct pg_session *session,
                           struct log_reader *reader, struct err_info *info) {
-    static const enum view_schema shown[] = {VIEW_LIVE, VIEW_REBUILT, VIEW_OLD};
+    static const enum view_schema shown[] = {VIEW_LIVE, VIEW_REBUILT, VIEW_OLD, VIEW_FILLING, VIEW_COMPARED};
     enum err failure = ERR_NONE;
     for (size_t i = 0; i < ARRAY_LENGTH(shown) && failure == ERR_NONE; i++) {
         failure = list_schema(config, view, shown[i], session, reader, info);
@@ -176,7 +176,7 @@ static int rebuild(struct rebuild_options *options, bool and_switch) {
         return refused(&info);
     }
     if (view_rebuild(options, &result, &info) != ERR_NONE) {
-        return failed(&info);
+        return refused(&info);
     }
     double seconds = (double)(clock_boot_us() - began_us) / MICROS_PER_SECOND;
     printf("%s_rebuild holds %" PRId64 " events, made in %.1f s; %" PRId64 " are parked\n", options->view->name,
@@ -191,7 +191,7 @@ static int drop(const struct config *config, const char *schema) {
     failure = failure == ERR_NONE ? view_schema_drop(session, schema, &info) : failure;
     pg_session_close(session);
     if (failure != ERR_NONE) {
-        return failed(&info);
+        return refused(&info);
     }
     printf("%s was dropped\n", schema);
     return EXIT_DONE;
@@ -224,7 +224,7 @@ static int compare(const struct rebuild_options *options) {
     struct compare_result result;
     int64_t shown = 0;
     if (view_compare(*options, show_difference, &shown, &result, &info) != ERR_NONE) {
-        return failed(&info);
+        return refused(&info);
     }
     if (result.differences > DIFFERENCES_SHOWN) {
         printf("... and %" PRId64 " more\n", result.differences - DIFFERENCES_SHOWN);

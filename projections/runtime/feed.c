@@ -19,6 +19,7 @@ enum {
     FETCH_MIN_BYTES = 256 * 1024,      /* docs/performance.md has what that saves; a view is later by 50 ms at most */
     /* Decoded events and states are up to 13 times their bytes (a line of 8 bytes becomes a struct of 104). */
     ARENA_MAX_BYTES = 1024 * 1024 * 1024,
+    LOOK_US = MICROS_PER_SECOND,
 };
 
 enum stage { STAGE_READING, STAGE_PROJECTING, STAGE_POSTGRES };
@@ -45,6 +46,7 @@ struct feed {
     int64_t *found_ends; /* of the partitions, by the records of a step; 0: none was told */
     int64_t parked;      /* events, in the table */
     size_t events_max;   /* lowered while a batch is being halved */
+    int64_t looked_us;   /* when it last asked whether it is outdated */
 };
 
 /* ---- opening --------------------------------------------------------------------------------------------------------
@@ -448,6 +450,21 @@ static void keep_ends(struct feed *feed) {
     }
 }
 
+/* Nothing has come. A server that crashed may have lost the last commits, which are asynchronous; and the fence tells of
+ * a switch, a retry or a skip with the next event alone. So the feed is opened again, where the view now is, and does
+ * not wait for that event to learn it. */
+static enum err look_around(struct feed *feed, struct err_info *info) {
+    enum err failure = pg_session_check(feed->session, info);
+    int64_t now_us = clock_boot_us();
+    if (failure != ERR_NONE || now_us - feed->looked_us < LOOK_US) {
+        return failure;
+    }
+    feed->looked_us = now_us;
+    return feed_is_outdated(feed)
+               ? err_set_retriable(info, ERR_FENCED, "other tables than before stand under the name %s", feed->schema)
+               : ERR_NONE;
+}
+
 enum err feed_step(struct feed *feed, int timeout_ms, struct feed_counts *counts, bool *ret_full,
                    struct err_info *info) {
     size_t count = 0;
@@ -459,9 +476,7 @@ enum err feed_step(struct feed *feed, int timeout_ms, struct feed_counts *counts
     }
     *ret_full = count == FEED_EVENTS_MAX;
     if (count == 0) {
-        /* A server that crashed may have lost the last commits, which are asynchronous: the feed is opened again, where
-         * the view now is, and does not wait for the next event to learn it. */
-        return pg_session_check(feed->session, info);
+        return look_around(feed, info);
     }
     int64_t began_us = clock_boot_us();
     failure = project_all(feed, feed->records, take_ends(feed, count), counts, info);

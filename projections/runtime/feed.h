@@ -10,7 +10,8 @@
  * Which    a feed follows the schema that it is given, or of the view's own (schema.h) the one that has the program's
  *          format: the live one, else the rebuilt one, else the old one. So programs of two formats that run side by
  *          side keep up to date each its own, and never the other's.
- * Failure  ERR_FENCED: another projector is at work on this view. ERR_NOT_FOUND: there is no such schema yet.
+ * Failure  ERR_FENCED: another projector is at work on this view, or its tables were switched or changed: a feed that
+ *          has nothing to do looks once a second. ERR_NOT_FOUND: there is no such schema yet.
  *          ERR_CONFLICT: it was made for another format; rebuild. The rest is the log's or PostgreSQL's. After any of
  *          them feed_is_outdated says whether other tables stand under the name by now.
  * Thread   one at a time; feed_wake and feed_stage from any.          May use: log, pg, domain.

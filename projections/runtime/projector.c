@@ -32,6 +32,12 @@ enum {
     REPEATED_LOG_S = 60, /* the same trouble is logged once in so long */
 };
 
+/* How long a shard stands where it stands, though there is more of it. */
+struct shard_watch {
+    int64_t seen;
+    int64_t since_us;
+};
+
 /* One view's thread. Everything below `lock` is guarded by it. */
 struct view_worker {
     struct projector *projector;
@@ -49,6 +55,7 @@ struct view_worker {
     struct feed_partition *partitions;
     int64_t *ends;    /* as the watcher last saw them */
     int64_t *targets; /* as they were when the projector started */
+    struct shard_watch *shards;
     size_t partition_count;
     struct feed_counts counts;
     int64_t parked;
@@ -57,6 +64,8 @@ struct view_worker {
     int64_t caught_up_us; /* wall clock; when the lag was last 0 */
     int64_t progress_us;  /* boot clock; when the view last moved, or nothing was there to project or is known to be */
     bool ends_are_known;  /* the log answered when it was last asked for them */
+    bool is_past_end;     /* and holds less than the view has seen of it */
+    int64_t shards_stalled;
     bool has_targets;
     bool reached_targets;
     bool stalled;
@@ -240,12 +249,15 @@ static void *worker_main(void *argument) {
 /* ---- the watcher ----------------------------------------------------------------------------------------------------
  */
 
+static int64_t seen_of(const struct feed_partition *partition) {
+    return partition->next_offset > partition->end_offset ? partition->next_offset : partition->end_offset;
+}
+
 /* Records that the watcher saw in the log and the view has not; -1: the log's ends are not known. */
 static int64_t lag_of(const struct view_worker *worker) {
     int64_t lag = worker->ends_are_known ? 0 : -1;
     for (size_t i = 0; i < worker->partition_count && worker->ends_are_known; i++) {
-        const struct feed_partition *partition = &worker->partitions[i];
-        int64_t seen = partition->next_offset > partition->end_offset ? partition->next_offset : partition->end_offset;
+        int64_t seen = seen_of(&worker->partitions[i]);
         lag += worker->ends[i] > seen ? worker->ends[i] - seen : 0;
     }
     return lag;
@@ -260,7 +272,42 @@ static const char *stage_of(const struct view_worker *worker, char ret_event[SKI
     if (is_projecting) {
         (void)skip_place(worker->projector->topics.names[place.topic], place.shard, place.offset, ret_event);
     }
-    return worker->feed == NULL ? "is being opened" : feed_stage(worker->feed);
+    return worker->is_past_end ? "has seen more than the log holds"
+           : worker->feed == NULL ? "is being opened"
+                                  : feed_stage(worker->feed);
+}
+
+/* A view whose other shards move hides one that does not: a transaction there that nobody ends. Its reader was told an
+ * end, and the log goes on behind it; a shard that only waits for its turn was told none. How many; the last of them. */
+static int64_t count_stalled_shards(struct view_worker *worker, int64_t now_us, size_t *ret_shard) {
+    int64_t count = 0;
+    for (size_t i = 0; i < worker->partition_count; i++) {
+        const struct feed_partition *partition = &worker->partitions[i];
+        struct shard_watch *watch = &worker->shards[i];
+        bool waits = partition->end_offset >= partition->next_offset && worker->ends[i] > partition->end_offset;
+        if (!waits || watch->seen != seen_of(partition)) {
+            *watch = (struct shard_watch){.seen = seen_of(partition), .since_us = now_us};
+        } else if (now_us - watch->since_us > (int64_t)STALLED_AFTER_S * MICROS_PER_SECOND) {
+            *ret_shard = i;
+            count++;
+        }
+    }
+    return count;
+}
+
+/* `lock` is held. */
+static void judge_shards(struct view_worker *worker, int64_t now_us) {
+    size_t shard = 0;
+    int64_t count = count_stalled_shards(worker, now_us, &shard);
+    bool is_more = count > worker->shards_stalled;
+    worker->shards_stalled = count;
+    if (is_more) {
+        const struct feed_partition *partition = &worker->partitions[shard];
+        log_line(LOG_ERROR, "projector", "a shard's newest records are not to be read: a transaction that nobody ends?",
+                 LOG_CSTR("view", worker->view->name), LOG_CSTR("topic", partition->topic),
+                 LOG_INT("shard", partition->shard), LOG_INT("at", seen_of(partition)),
+                 LOG_INT("end", worker->ends[shard]));
+    }
 }
 
 /* Whether the view stands still although there is something to do. */
@@ -273,7 +320,8 @@ static void judge(struct view_worker *worker) {
         worker->has_targets = true;
     }
     int64_t lag_events = lag_of(worker);
-    if (lag_events == 0) {
+    judge_shards(worker, now_us);
+    if (lag_events == 0 && !worker->is_past_end) {
         worker->caught_up_us = clock_wall_us();
         worker->progress_us = now_us;
     }
@@ -299,13 +347,20 @@ static void note_whether_ends_are_known(struct view_worker *worker, bool they_ar
     if (!they_are && !worker->stalled) {
         worker->progress_us = clock_boot_us();
     }
+    for (size_t i = 0; i < worker->partition_count && !they_are && worker->shards_stalled == 0; i++) {
+        worker->shards[i].since_us = clock_boot_us();
+    }
     pthread_mutex_unlock(&worker->lock);
 }
 
 /* `reader` is any; only its handle to the broker is used. */
 static bool ask_ends(struct view_worker *worker, struct log_reader *reader) {
+    bool is_past_end = false;
     for (size_t i = 0; i < worker->partition_count; i++) {
         int64_t low = 0, end = 0;
+        pthread_mutex_lock(&worker->lock);
+        int64_t stood_at = worker->partitions[i].next_offset; /* before the log is asked: the view goes on */
+        pthread_mutex_unlock(&worker->lock);
         /* Topic and shard never change once the worker is made. */
         if (log_reader_watermarks(reader, worker->partitions[i].topic, worker->partitions[i].shard,
                                   WATERMARK_TIMEOUT_MS, &low, &end, NULL) != ERR_NONE) {
@@ -316,7 +371,11 @@ static bool ask_ends(struct view_worker *worker, struct log_reader *reader) {
         pthread_mutex_lock(&worker->lock);
         worker->ends[i] = end;
         pthread_mutex_unlock(&worker->lock);
+        is_past_end = is_past_end || end < stood_at;
     }
+    pthread_mutex_lock(&worker->lock);
+    worker->is_past_end = is_past_end;
+    pthread_mutex_unlock(&worker->lock);
     note_whether_ends_are_known(worker, true);
     return true;
 }
@@ -364,6 +423,7 @@ static void worker_init(struct view_worker *worker, struct projector *projector,
     worker->partitions = calloc_or_end(count, sizeof *worker->partitions);
     worker->ends = calloc_or_end(count, sizeof *worker->ends);
     worker->targets = calloc_or_end(count, sizeof *worker->targets);
+    worker->shards = calloc_or_end(count, sizeof *worker->shards);
     feed_name_partitions(view, projector->config, &projector->topics, worker->partitions);
 }
 
@@ -418,6 +478,7 @@ static void worker_release(struct view_worker *worker) {
     free(worker->partitions);
     free(worker->ends);
     free(worker->targets);
+    free(worker->shards);
 }
 
 void projector_stop(struct projector *projector) {
@@ -450,7 +511,7 @@ bool projector_is_ready(const struct projector *projector) {
 }
 
 struct view_figures {
-    int64_t lag_events, events, repeated, batches, parked, failures, fenced, stalled, live;
+    int64_t lag_events, events, repeated, batches, parked, failures, fenced, stalled, shards_stalled, live;
     int64_t lag_us, busy_us;
 };
 
@@ -470,6 +531,7 @@ static struct view_figures figures_of(struct view_worker *worker) {
                                    .failures = worker->failures,
                                    .fenced = worker->fenced,
                                    .stalled = worker->stalled,
+                                   .shards_stalled = worker->shards_stalled,
                                    .live = worker->is_live,
                                    .lag_us = lag_us < 0 ? 0 : lag_us,
                                    .busy_us = worker->counts.busy_us};
@@ -500,8 +562,11 @@ static const struct metric {
      offsetof(struct view_figures, failures), false},
     {"daybook_projection_fenced_total", "counter", "Of these, because another projector was at work.",
      offsetof(struct view_figures, fenced), false},
-    {"daybook_projection_stalled", "gauge", "1 when the view is behind and makes no progress.",
+    {"daybook_projection_stalled", "gauge", "1 when the view is behind, or ahead of the log, and makes no progress.",
      offsetof(struct view_figures, stalled), false},
+    {"daybook_projection_shards_stalled", "gauge",
+     "Shards whose newest records are not to be read: a transaction there is not ended.",
+     offsetof(struct view_figures, shards_stalled), false},
     {"daybook_projection_live", "gauge",
      "1 when it keeps the live tables up to date; 0: those of its format beside them, or none.",
      offsetof(struct view_figures, live), false},

@@ -31,9 +31,14 @@ static enum err copy_skips(const struct rebuild_options *options, struct pg_sess
                             schema, live);
 }
 
+static enum err drop_if_there(struct pg_session *session, const char *schema, struct err_info *info) {
+    enum err failure = view_schema_drop(session, schema, info);
+    return failure == ERR_NOT_FOUND ? ERR_NONE : failure;
+}
+
 static enum err make_schema(const struct rebuild_options *options, struct pg_session *session, const char *schema,
                             PGresult **ret_indexes, struct err_info *info) {
-    enum err failure = pg_session_execf(session, info, "DROP SCHEMA IF EXISTS %s CASCADE", schema);
+    enum err failure = drop_if_there(session, schema, info);
     if (failure == ERR_NONE) {
         failure = view_schema_migrate(session, options->view, schema, NULL, info);
     }
@@ -113,6 +118,12 @@ static enum err fill(const struct rebuild_options *options, const char *schema, 
     return failure;
 }
 
+static enum err open_to_fill(const struct rebuild_options *options, const char *schema, struct pg_session **ret_session,
+                             struct err_info *info) {
+    enum err failure = pg_session_open(options->config->postgres, "daybook-rebuild", ret_session, info);
+    return failure == ERR_NONE ? view_schema_claim(*ret_session, schema, info) : failure;
+}
+
 static enum err make_and_fill(const struct rebuild_options *options, struct pg_session *session, const char *schema,
                               struct rebuild_result *result, struct err_info *info) {
     CLEANUP(pg_result_clear) PGresult *indexes = NULL;
@@ -126,7 +137,7 @@ enum err view_fill(const struct rebuild_options *options, const char *schema, st
                    struct err_info *info) {
     struct rebuild_result result = {0};
     struct pg_session *session = NULL;
-    enum err failure = pg_session_open(options->config->postgres, "daybook-rebuild", &session, info);
+    enum err failure = open_to_fill(options, schema, &session, info);
     failure = failure == ERR_NONE ? make_and_fill(options, session, schema, &result, info) : failure;
     pg_session_close(session);
     if (failure == ERR_NONE) {
@@ -141,10 +152,9 @@ enum err view_rebuild(const struct rebuild_options *options, struct rebuild_resu
     view_schema_name(options->view, VIEW_REBUILT, rebuilt);
     struct rebuild_result result = {0};
     struct pg_session *session = NULL;
-    enum err failure = pg_session_open(options->config->postgres, "daybook-rebuild", &session, info);
+    enum err failure = open_to_fill(options, filling, &session, info);
     /* Before the filling, so that there is never more than one copy beside the live one and the old one. */
-    failure =
-        failure == ERR_NONE ? pg_session_execf(session, info, "DROP SCHEMA IF EXISTS %s CASCADE", rebuilt) : failure;
+    failure = failure == ERR_NONE ? drop_if_there(session, rebuilt, info) : failure;
     failure = failure == ERR_NONE ? make_and_fill(options, session, filling, &result, info) : failure;
     failure = failure == ERR_NONE ? pg_session_execf(session, info, "ALTER SCHEMA %s RENAME TO %s", filling, rebuilt)
                                   : failure;

@@ -28,7 +28,7 @@ struct rebuild_result {
     int64_t parked;
 };
 
-/* Makes `<name>_rebuild`; an earlier one is dropped first. */
+/* Makes `<name>_rebuild`; an earlier one is dropped first. ERR_CONFLICT: another rebuild of the view is at work. */
 MUST_CHECK enum err view_rebuild(const struct rebuild_options *options, struct rebuild_result *ret_result,
                                  struct err_info *info);
 

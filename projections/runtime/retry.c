@@ -25,6 +25,7 @@ struct retry {
     struct pg_session *session;
     struct view_writer *writer;
     struct skips skips;
+    char epoch[VIEW_EPOCH_MAX]; /* of the tables that the skips are of */
     struct view_batch batch;
     struct arena arena; /* of one transaction */
     struct arena chunk; /* of the records that were read */
@@ -114,8 +115,9 @@ static enum err read_chunk(struct retry *retry, const char *topic, int32_t shard
         failure = log_walk(&walk, &partition, 1, info);
     }
     if (failure == ERR_NONE && chunk.wanted > 0 && chunk.count == 0) {
-        failure = err_set(info, ERR_CONFLICT, "the log has no record %s/%d/%" PRId64 ", which is parked", topic, shard,
-                          chunk.offsets[0]);
+        failure = err_set(info, ERR_CONFLICT,
+                          "the log has no record %s/%d/%" PRId64 ", which is parked: `daybook projection rebuild %s`",
+                          topic, shard, chunk.offsets[0], retry->options->view->name);
     }
     if (failure == ERR_NONE) {
         *ret_chunk = chunk;
@@ -235,7 +237,17 @@ static enum err write_rows(struct retry *retry, const struct fold *fold, int64_t
                                : failure;
 }
 
-/* The tables may have been switched since the last look. */
+static enum err load_skips(struct retry *retry, const struct view_about *about, struct err_info *info) {
+    if (strcmp(about->epoch, retry->epoch) == 0) {
+        return ERR_NONE;
+    }
+    snprintf(retry->epoch, sizeof retry->epoch, "%s", about->epoch);
+    skips_release(&retry->skips);
+    skips_init(&retry->skips);
+    return skips_load(&retry->skips, retry->session, info);
+}
+
+/* The tables may have been switched, and events skipped, since the last look. */
 static enum err check_live(struct retry *retry, struct err_info *info) {
     const struct view *view = retry->options->view;
     char live[SCHEMA_NAME_MAX];
@@ -246,7 +258,7 @@ static enum err check_live(struct retry *retry, struct err_info *info) {
         return err_set(info, ERR_CONFLICT, "schema %s is not there or was made for another format than %d", live,
                        view->format);
     }
-    return failure;
+    return failure == ERR_NONE ? load_skips(retry, &about, info) : failure;
 }
 
 static enum err settle_locked(struct retry *retry, struct fold *fold, struct str refused, struct err_info *info) {
@@ -367,11 +379,10 @@ static enum err count_parked(struct retry *retry, struct err_info *info) {
 static enum err open_live(struct retry *retry, struct err_info *info) {
     const struct view *view = retry->options->view;
     enum err failure = pg_session_open(retry->options->config->postgres, "daybook-retry", &retry->session, info);
+    failure = failure == ERR_NONE ? pg_session_execf(retry->session, info, "SET search_path TO %s", view->name) : failure;
     failure = failure == ERR_NONE ? check_live(retry, info) : failure;
     /* Without an epoch: it moves no position. */
-    failure =
-        failure == ERR_NONE ? view_writer_open(retry->session, view, view->name, "", &retry->writer, info) : failure;
-    return failure == ERR_NONE ? skips_load(&retry->skips, retry->session, info) : failure;
+    return failure == ERR_NONE ? view_writer_open(retry->session, view, view->name, "", &retry->writer, info) : failure;
 }
 
 enum err parking_retry(const struct parking_options *options, struct str stream, struct arena *arena,

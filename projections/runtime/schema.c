@@ -163,8 +163,38 @@ enum err view_schema_lock_patiently(struct pg_session *session, const char *sche
     return failure;
 }
 
+/* A session that is lost and not noticed would keep it: so the server looks after its client. */
+enum err view_schema_claim(struct pg_session *session, const char *schema, struct err_info *info) {
+    enum err failure = pg_session_exec(session,
+                                       "SET tcp_keepalives_idle TO 5; SET tcp_keepalives_interval TO 3;"
+                                       "SET tcp_keepalives_count TO 3; SET client_connection_check_interval TO 5000",
+                                       info);
+    if (failure != ERR_NONE) {
+        return failure;
+    }
+    CLEANUP(pg_result_clear) PGresult *result = NULL;
+    failure = pg_session_query(session, "SELECT pg_try_advisory_lock(hashtextextended($1::text, 7235909471530182))",
+                               &PG_TEXT(str_of_cstr(schema)), 1, true, &result, info);
+    if (failure == ERR_NONE && !pg_get_bool(result, 0, 0)) {
+        return err_set(info, ERR_CONFLICT, "another command is filling %s: wait for it, or end it and its session",
+                       schema);
+    }
+    return failure;
+}
+
+/* DROP SCHEMA looks its name up once and then waits for the tables: a schema that was given another name meanwhile, the
+ * live one's, would be dropped all the same. A table's name is looked up again after a wait; a switch holds these. */
+static enum err hold_name(struct pg_session *session, const char *schema, struct err_info *info) {
+    bool has_tables = false;
+    enum err failure = is_there(session, schema, &has_tables, info);
+    return failure == ERR_NONE && has_tables
+               ? pg_session_execf(session, info, "LOCK TABLE %s.position IN ACCESS EXCLUSIVE MODE", schema)
+               : failure;
+}
+
 static enum err try_drop(struct pg_session *session, const char *schema, struct err_info *info) {
     enum err failure = pg_session_execf(session, info, "BEGIN; SET LOCAL lock_timeout TO %d", VIEW_LOCK_MS);
+    failure = failure != ERR_NONE ? failure : hold_name(session, schema, info);
     failure = failure != ERR_NONE ? failure : pg_session_execf(session, info, "DROP SCHEMA %s CASCADE", schema);
     failure = failure != ERR_NONE ? failure : pg_session_exec(session, "COMMIT", info);
     if (failure != ERR_NONE) {
@@ -173,8 +203,18 @@ static enum err try_drop(struct pg_session *session, const char *schema, struct 
     return failure;
 }
 
+static enum err must_exist(struct pg_session *session, const char *schema, struct err_info *info) {
+    CLEANUP(pg_result_clear) PGresult *result = NULL;
+    enum err failure = pg_session_query(session, "SELECT FROM pg_namespace WHERE nspname = $1",
+                                        &PG_TEXT(str_of_cstr(schema)), 1, true, &result, info);
+    return failure == ERR_NONE && PQntuples(result) == 0
+               ? err_set(info, ERR_NOT_FOUND, "there is no schema %s", schema)
+               : failure;
+}
+
 enum err view_schema_drop(struct pg_session *session, const char *schema, struct err_info *info) {
-    enum err failure = try_drop(session, schema, info);
+    enum err failure = must_exist(session, schema, info);
+    failure = failure != ERR_NONE ? failure : try_drop(session, schema, info);
     for (int i = 1; failure == ERR_TIMEOUT && i < VIEW_LOCK_TRIES; i++) {
         pause_a_moment();
         failure = try_drop(session, schema, info);

@@ -60,6 +60,9 @@ MUST_CHECK enum err view_schema_lock_patiently(struct pg_session *session, const
 MUST_CHECK enum err view_schema_analyze(struct pg_session *session, const struct view *view, const char *schema,
                                         struct err_info *info);
 
+/* Whoever fills a schema claims its name first, until its session ends. ERR_CONFLICT: another command has it. */
+MUST_CHECK enum err view_schema_claim(struct pg_session *session, const char *schema, struct err_info *info);
+
 /* Drops the schema, once nobody reads it any more: never longer than VIEW_LOCK_MS in others' way, VIEW_LOCK_TRIES
- * times. */
+ * times. A switch that is under way goes first: what has the name after it is meant. ERR_NOT_FOUND: there is none. */
 MUST_CHECK enum err view_schema_drop(struct pg_session *session, const char *schema, struct err_info *info);

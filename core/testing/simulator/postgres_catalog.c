@@ -57,6 +57,23 @@ bool catalog_has_schema(const struct pg_store_txn *txn, struct str schema) {
     return schema_row(txn, schema) != NULL;
 }
 
+int64_t catalog_schema_number(const struct pg_store_txn *txn, struct str schema) {
+    const struct stored_row *row = schema_row(txn, schema);
+    return row == NULL ? 0 : field_int8(row_field(row, 1));
+}
+
+struct str catalog_schema_name(const struct pg_store_txn *txn, int64_t number) {
+    struct row_list rows = pg_store_rows(txn, CATALOG_SCHEMAS);
+    struct str name = STR("");
+    for (size_t i = 0; i < rows.count; i++) {
+        if (field_int8(row_field(rows.items[i], 1)) == number) {
+            name = row_field(rows.items[i], 0);
+        }
+    }
+    free(rows.items);
+    return name;
+}
+
 struct pg_store_txn *catalog_holder(const struct pg_store_txn *txn, struct str schema) {
     return pg_store_holder(txn, CATALOG_SCHEMAS, row_key_of(&schemas_shape, &schema));
 }

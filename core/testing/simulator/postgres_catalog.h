@@ -25,6 +25,9 @@ void catalog_begin(void);
 /* The other transaction that is making, renaming or dropping a schema of that name; NULL: none. */
 struct pg_store_txn *catalog_holder(const struct pg_store_txn *txn, struct str schema);
 bool catalog_has_schema(const struct pg_store_txn *txn, struct str schema);
+/* A schema keeps its number whatever its name. 0: there is none of that name; empty: none of that number. */
+int64_t catalog_schema_number(const struct pg_store_txn *txn, struct str schema);
+struct str catalog_schema_name(const struct pg_store_txn *txn, int64_t number);
 /* False: there is no such table. `txn` NULL: as committed. */
 bool catalog_find(const struct pg_store_txn *txn, struct str schema, struct str table, size_t *ret_table);
 

@@ -129,9 +129,16 @@ static struct pg_store_txn *writer_in(struct backend *backend, struct str schema
     return holder;
 }
 
+/* The name is looked up once: what has it as the wait begins is dropped, whatever it is called by then. */
 static enum run run_drop_schema(struct backend *backend, struct request *request, struct statement *statement) {
     struct str schema = statement->sql.words[0];
-    if (!catalog_has_schema(&backend->txn, schema)) {
+    if (!statement->is_read) {
+        statement->is_read = true;
+        statement->schema_number = catalog_schema_number(&backend->txn, schema);
+    }
+    schema = catalog_schema_name(&backend->txn, statement->schema_number);
+    if (str_is_empty(schema)) {
+        schema = statement->sql.words[0];
         bool is_required = statement->sql.kind == SQL_DROP_SCHEMA;
         return is_required ? refuse(request, REFUSED, "schema \"%.*s\" does not exist", STR_ARGS(schema)) : RUN_DONE;
     }
@@ -157,6 +164,21 @@ static enum run run_rename_schema(struct backend *backend, struct request *reque
         return refuse(request, REFUSED, "schema \"%.*s\" already exists", STR_ARGS(name));
     }
     catalog_rename_schema(&backend->txn, schema, name);
+    return RUN_DONE;
+}
+
+static enum run run_find_schema(struct backend *backend, struct request *request, struct statement *statement) {
+    result_begin(request, statement, 1);
+    if (catalog_has_schema(&backend->txn, statement->params[0])) {
+        result_int8(request, statement, 0, 0, 1); /* as in run_find_about */
+    }
+    return RUN_DONE;
+}
+
+static enum run run_claim(struct backend *backend, struct request *request, struct statement *statement) {
+    bool is_free = server_claim(backend, statement->params[0]);
+    result_begin(request, statement, 1);
+    result_field(request, 0, 0, str_of(is_free ? "\1" : "\0", 1));
     return RUN_DONE;
 }
 
@@ -345,6 +367,11 @@ static run_fn *const runs[SQL_KINDS] = {
     [SQL_DROP_SCHEMA] = run_drop_schema,
     [SQL_RENAME_SCHEMA] = run_rename_schema,
     [SQL_LOCK_POSITION] = run_lock_position,
+    [SQL_LOCK_POSITION_ALONE] = run_lock_position,
+    [SQL_FIND_SCHEMA] = run_find_schema,
+    [SQL_CLAIM] = run_claim,
+    [SQL_KEEPALIVES] = run_nothing,
+    [SQL_CHECK_CLIENT] = run_nothing,
     [SQL_POSITIONS_OF] = run_select_positions,
     [SQL_FIND_ABOUT] = run_find_about,
     [SQL_FIND_INDEXES] = run_find_indexes,

@@ -152,6 +152,16 @@ enum run wait_for(struct backend *backend, struct pg_store_txn *holder) {
     return RUN_WAITS;
 }
 
+bool server_claim(struct backend *backend, struct str name) {
+    for (const struct backend *other = server.backends; other != NULL; other = other->next) {
+        if (other != backend && !other->is_gone && str_equal(str_of_cstr(other->claim), name)) {
+            return false;
+        }
+    }
+    snprintf(backend->claim, sizeof backend->claim, "%.*s", STR_ARGS(name));
+    return true;
+}
+
 /* ---- backends ---------------------------------------------------------------------------------------------------- */
 
 static void backend_end(struct backend *backend) {

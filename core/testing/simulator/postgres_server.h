@@ -31,6 +31,7 @@ struct statement {
     struct str *cells; /* the parameters' elements, a row after the other */
     size_t row_count, row_at;
     bool has_waited; /* for the row it is at */
+    int64_t schema_number;
 };
 
 /* Allocated with its own arena, which holds all that it points to. */
@@ -64,6 +65,7 @@ struct backend {
     bool wants_snapshot;     /* REPEATABLE READ, and nothing was read yet */
     bool is_asynchronous;    /* synchronous_commit off */
     char schema[SCHEMA_NAME_BYTES], local_schema[SCHEMA_NAME_BYTES];
+    char claim[SCHEMA_NAME_BYTES]; /* the session's advisory lock, by its name; empty: none */
     int64_t lock_timeout_us, local_lock_timeout_us; /* 0: none */
     struct row_list cursor;
     size_t cursor_table, cursor_at;
@@ -117,6 +119,8 @@ enum run statement_run(struct backend *backend, struct request *request);
 
 enum run refuse(struct request *request, enum refusal refusal, const char *format, ...) PRINTF_LIKE(3, 4);
 enum run wait_for(struct backend *backend, struct pg_store_txn *holder);
+/* False: another session that is alive has it. */
+bool server_claim(struct backend *backend, struct str name);
 void backend_commit(struct backend *backend);
 void backend_rollback(struct backend *backend);
 

@@ -42,6 +42,11 @@
     ROW(DROP_SCHEMA, "DROP SCHEMA @ CASCADE")                                                                          \
     ROW(RENAME_SCHEMA, "ALTER SCHEMA @ RENAME TO @")                                                                   \
     ROW(LOCK_POSITION, "LOCK TABLE @.position IN EXCLUSIVE MODE")                                                      \
+    ROW(LOCK_POSITION_ALONE, "LOCK TABLE @.position IN ACCESS EXCLUSIVE MODE")                                         \
+    ROW(FIND_SCHEMA, "SELECT FROM pg_namespace WHERE nspname = $1")                                                    \
+    ROW(CLAIM, "SELECT pg_try_advisory_lock(hashtextextended($1::text, @))")                                           \
+    ROW(KEEPALIVES, "SET tcp_keepalives_@ TO @")                                                                       \
+    ROW(CHECK_CLIENT, "SET client_connection_check_interval TO @")                                                     \
     ROW(FIND_INDEXES, "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = $1"                               \
                       " AND indexdef NOT LIKE 'CREATE UNIQUE %' ORDER BY indexname")                                   \
     ROW(MAINTENANCE_WORK_MEM, "SET maintenance_work_mem TO '~'")                                                       \

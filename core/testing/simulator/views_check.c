@@ -13,7 +13,9 @@ static void rebuild_main(void *context) {
     for (size_t i = 0; i < view_count && err == ERR_NONE; i++) {
         const struct rebuild_options options = {.config = config, .view = views[i]};
         struct rebuild_result result;
-        err = view_rebuild(&options, &result, &rebuild_trouble);
+        while ((err = view_rebuild(&options, &result, &rebuild_trouble)) == ERR_CONFLICT) {
+            sim_sleep(100 * 1000); /* the server has not noticed yet that the operator was killed, who filled it */
+        }
     }
     is_rebuilt = err == ERR_NONE;
 }

@@ -254,6 +254,69 @@ static void a_skipped_event_is_skipped_in_a_rebuild_and_tried_again_when_it_is_f
     assert_false(schemas_are_equal("carts", "carts_rebuild"));
 }
 
+/* Somebody skips while another one's retry is between reading the log and the lock. */
+static struct sim_process *retries;
+
+static void stop_before_lock(const char *name) {
+    static int scripts;
+    bool is_meant = sim_self() == retries && strcmp(name, "postgres: before script") == 0;
+    if (is_meant && ++scripts == 3) { /* the search path, the session's settings, the lock */
+        sim_point_hook = NULL;
+        sim_pause(retries);
+    }
+}
+
+static void a_retry_heeds_what_was_skipped_while_it_read(void) {
+    begin();
+    break_cart(BROKEN);
+    append(BROKEN);
+    pass(3 * SECOND_US);
+    broken_cart = NULL;
+    struct going_on going_on = {.view = &view_old};
+    sim_point_hook = stop_before_lock;
+    retries = sim_start("retry", 1, retry_main, &going_on);
+    pass(5 * SECOND_US);
+    assert_true(retries->is_paused);
+    assert_int_equal(skipped(&view_old, "cart_7", 3).failure, ERR_NONE);
+    sim_resume(retries);
+    pass(5 * SECOND_US);
+    assert_false(retries->is_alive);
+    assert_int_equal(going_on.failure, ERR_NONE);
+    assert_int_equal(parked("carts"), 0);
+    assert_int_equal(total_of("carts", BROKEN), 2);
+    rebuilds(&view_old);
+    assert_true(schemas_are_equal("carts", "carts_rebuild"));
+}
+
+/* Two in a row, of which the first one cannot even be read. */
+static void an_event_that_is_refused_behind_one_that_nobody_can_read_is_skipped_as_well(void) {
+    begin();
+    (void)append_unreadable(BROKEN);
+    break_cart(BROKEN);
+    append(BROKEN);
+    pass(3 * SECOND_US);
+    assert_int_equal(skipped(&view_old, "cart_7", 3).failure, ERR_NONE);
+    assert_non_null(strstr(retried(&view_old, "cart_7").stuck, "cart_7 at version 4"));
+    assert_int_equal(skipped(&view_old, "cart_7", 4).failure, ERR_NONE);
+    append(BROKEN);
+    broken_cart = NULL;
+    (void)retried(&view_old, "cart_7");
+    pass(3 * SECOND_US);
+    assert_int_equal(total_of("carts", BROKEN), 5);
+}
+
+/* At night no event comes that the fence could refuse. */
+static void a_projector_that_has_nothing_to_do_learns_that_nothing_is_parked_any_more(void) {
+    struct projector *projector = NULL;
+    sim_start("projector", 1, projector_main, &projector);
+    append_bytes(STR("\0\0\xff\xff\xff?"));
+    pass(10 * SECOND_US);
+    assert_true(tells(projector, "daybook_projection_parked{view=\"carts\"} 1\n"));
+    assert_int_equal(skipped(&carts_view, "daybook.carts/0/0", 0).failure, ERR_NONE);
+    pass(3 * SECOND_US);
+    assert_true(tells(projector, "daybook_projection_parked{view=\"carts\"} 0\n"));
+}
+
 /* ---- the watchdog ------------------------------------------------------------------------------------------------ */
 
 struct lock_holder {
@@ -331,6 +394,48 @@ static void a_log_that_does_not_answer_for_a_while_makes_no_view_look_stalled(vo
     assert_int_equal(stands_at("carts"), log_end());
 }
 
+/* A transaction in one shard that nobody ends, while the other one is busy. */
+static void a_shard_that_stands_still_is_told_although_others_move(void) {
+    struct projector *projector = NULL;
+    append_all(1);
+    sim_start("projector", 1, projector_main, &projector);
+    sim_start("shop", 1, append_main, NULL);
+    pass(10 * SECOND_US);
+    struct broker_producer hangs;
+    int64_t offset;
+    const char *topic = scene.topics.names[TOPIC_CARTS];
+    const struct broker_record record = {.value = STR("?"), .has_value = true};
+    assert_int_equal(broker_init_producer("hangs", 900 * 1000, &hangs), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(broker_add_partition(&hangs, topic, 1), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(broker_produce(&hangs, topic, 1, 0, &record, 1, &offset), RD_KAFKA_RESP_ERR_NO_ERROR);
+    pass(20 * SECOND_US);
+    assert_true(tells(projector, "daybook_projection_shards_stalled{view=\"carts\"} 0\n"));
+    pass(20 * SECOND_US);
+    assert_true(tells(projector, "daybook_projection_shards_stalled{view=\"carts\"} 1\n"));
+    assert_true(tells(projector, "daybook_projection_stalled{view=\"carts\"} 0\n"));
+    assert_true(projector_is_ready(projector));
+    assert_int_equal(broker_end_txn(&hangs, false), RD_KAFKA_RESP_ERR_NO_ERROR);
+    pass(5 * SECOND_US);
+    assert_true(tells(projector, "daybook_projection_shards_stalled{view=\"carts\"} 0\n"));
+}
+
+/* A log that was restored from before, say: nothing in it is new, and what is appended would be taken for seen. */
+static void a_view_that_is_ahead_of_the_log_is_not_well(void) {
+    struct projector *projector = NULL;
+    append_all(1);
+    sim_start("projector", 1, projector_main, &projector);
+    broker_keep_moment();
+    append_all(1);
+    pass(10 * SECOND_US);
+    assert_int_equal(stands_at("carts"), log_end());
+    assert_true(projector_is_ready(projector));
+    broker_set_back();
+    pass(60 * SECOND_US);
+    assert_true(stands_at("carts") > log_end());
+    assert_true(tells(projector, "daybook_projection_stalled{view=\"carts\"} 1\n"));
+    assert_false(projector_is_ready(projector));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         WORLD_TEST(a_stream_whose_cause_is_mended_is_projected_again_with_what_queued_behind, 1),
@@ -340,6 +445,11 @@ int main(void) {
         WORLD_TEST(nothing_parked_is_nothing_to_retry_or_skip, 1),
         WORLD_TEST(a_stream_goes_on_without_an_event_that_nobody_can_read, 1),
         WORLD_TEST(a_skipped_event_is_skipped_in_a_rebuild_and_tried_again_when_it_is_forgotten, 1),
+        WORLD_TEST(a_retry_heeds_what_was_skipped_while_it_read, 1),
+        WORLD_TEST(an_event_that_is_refused_behind_one_that_nobody_can_read_is_skipped_as_well, 1),
+        WORLD_TEST(a_projector_that_has_nothing_to_do_learns_that_nothing_is_parked_any_more, 1),
+        SHARDS_TEST(a_shard_that_stands_still_is_told_although_others_move, 2),
+        WORLD_TEST(a_view_that_is_ahead_of_the_log_is_not_well, 1),
         WORLD_TEST(a_view_that_waits_for_postgresql_is_told_and_no_other_is_slower, 1),
         WORLD_TEST(a_projector_that_stands_by_is_not_stalled_while_the_other_one_works, 3),
         WORLD_TEST(a_log_that_does_not_answer_for_a_while_makes_no_view_look_stalled, 1),

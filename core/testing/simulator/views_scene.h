@@ -71,7 +71,7 @@ static struct view view_old, view_new;
 
 /* ---- a world ----------------------------------------------------------------------------------------------------- */
 
-static inline void world(uint64_t seed) {
+static inline void world(uint64_t seed, int32_t shards) {
     struct err_info info;
     sim_begin(seed);
     interpose_begin();
@@ -87,10 +87,10 @@ static inline void world(uint64_t seed) {
     assert(failure == ERR_NONE);
     scene.root = files_root_make();
     scene.config.data_dir = scene.root;
-    scene.config.shards = 1;
+    scene.config.shards = shards;
     log_topics_name(&scene.topics, scene.config.topic_prefix);
     for (int i = 0; i < TOPIC_COUNT; i++) {
-        broker_topic_create(scene.topics.names[i], 1);
+        broker_topic_create(scene.topics.names[i], shards);
     }
     rd_kafka_resp_err_t code = broker_init_producer(NULL, 0, &scene.producer);
     assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
@@ -101,6 +101,7 @@ static inline void world(uint64_t seed) {
 struct world_test {
     void (*body)(void);
     uint64_t seeds; /* 1 .. seeds */
+    int32_t shards; /* 0: one */
 };
 
 static bool is_world;
@@ -116,7 +117,7 @@ static inline void in_worlds(void **state) {
         pid_t child = fork();
         if (child == 0) {
             is_world = true;
-            world(seed);
+            world(seed, test->shards == 0 ? 1 : test->shards);
             test->body();
             files_remove(scene.root);
             fflush(NULL);
@@ -133,6 +134,10 @@ static inline void in_worlds(void **state) {
 #define WORLD_TEST(function, seed_count)                                                                               \
     ((struct CMUnitTest){#function, in_worlds, NULL, NULL,                                                             \
                          &(struct world_test){.body = (function), .seeds = (seed_count)}})
+
+#define SHARDS_TEST(function, shard_count)                                                                             \
+    ((struct CMUnitTest){#function, in_worlds, NULL, NULL,                                                             \
+                         &(struct world_test){.body = (function), .seeds = 1, .shards = (shard_count)}})
 
 /* Lets the world go on for so long. */
 static inline void pass(int64_t us) {

@@ -283,6 +283,82 @@ static void a_switch_that_cannot_be_made_changes_nothing(void) {
     assert_int_equal(marked("carts", "OLD"), CARTS_MAX);
 }
 
+/* The command that switches, between the locks and the names. */
+static struct sim_process *switches_slowly;
+
+static void stop_before_names(const char *name) {
+    static int scripts;
+    bool is_meant = sim_self() == switches_slowly && strcmp(name, "postgres: before commit") == 0;
+    if (is_meant && scripts++ == 0) {
+        sim_point_hook = NULL;
+        sim_pause(switches_slowly);
+    }
+}
+
+/* It waits for the tables under a name that another schema has when the wait is over: the live one. */
+static void a_schema_that_becomes_live_is_not_dropped_by_who_wanted_the_old_one_gone(void) {
+    append_all(1);
+    struct follower live = follower_of(&carts_view);
+    sim_start("live", 1, follower_main, &live);
+    pass(5 * SECOND_US);
+    rebuilds(&carts_view);
+    switches(&carts_view, false);
+    struct order back = {.view = &carts_view, .back = true}, drop = {0};
+    sim_point_hook = stop_before_names;
+    switches_slowly = sim_start("back", 1, switch_main, &back);
+    pass(3 * SECOND_US);
+    assert_true(switches_slowly->is_paused);
+    const struct sim_process *drops = sim_start("drop", 1, drop_main, &drop);
+    pass(SECOND_US / 2);
+    sim_resume(switches_slowly);
+    pass(30 * SECOND_US);
+    assert_false(drops->is_alive);
+    done(&back);
+    assert_int_not_equal(drop.failure, ERR_NONE);
+    assert_int_equal(sim_postgres_row_count("carts", "carts"), CARTS_MAX);
+    assert_int_equal(sim_postgres_row_count("carts_rebuild", "carts"), CARTS_MAX);
+}
+
+/* By mistake a second time: the first one's hours are not lost, and no half of a view gets a name. */
+static void a_second_rebuild_is_refused_while_one_is_at_work(void) {
+    append_all(20);
+    struct order first = {.view = &carts_view}, second = {.view = &carts_view};
+    sim_point_hook = operator_dawdles;
+    const struct sim_process *fills = sim_start("operator", 1, rebuild_main, &first);
+    pass(SECOND_US / 10);
+    run(rebuild_main, &second);
+    assert_true(fills->is_alive);
+    assert_int_equal(second.failure, ERR_CONFLICT);
+    assert_non_null(strstr(second.info.text, "another command is filling carts_filling"));
+    pass(60 * SECOND_US);
+    assert_false(fills->is_alive);
+    done(&first);
+    assert_int_equal(sim_postgres_row_count("carts_rebuild", "carts"), CARTS_MAX);
+    rebuilds(&carts_view);
+}
+
+static void what_is_dropped_must_be_there(void) {
+    struct order drop = {0};
+    run(drop_main, &drop);
+    assert_int_equal(drop.failure, ERR_NOT_FOUND);
+}
+
+/* At night no event comes that the fence could refuse. */
+static void a_projector_that_has_nothing_to_do_learns_of_a_switch(void) {
+    struct projector *projector;
+    append_all(1);
+    sim_start("projector", 1, projector_main, &projector);
+    pass(10 * SECOND_US);
+    assert_true(tells(projector, "daybook_projection_live{view=\"carts\"} 1\n"));
+    rebuilds(&view_new);
+    switches(&view_new, false);
+    pass(3 * SECOND_US);
+    assert_true(tells(projector, "daybook_projection_live{view=\"carts\"} 0\n"));
+    switches(&carts_view, true);
+    pass(3 * SECOND_US);
+    assert_true(tells(projector, "daybook_projection_live{view=\"carts\"} 1\n"));
+}
+
 /* ---- comparing --------------------------------------------------------------------------------------------------- */
 
 struct comparing {
@@ -369,6 +445,10 @@ int main(void) {
         WORLD_TEST(whoever_was_refused_by_a_switch_follows_the_live_schema_at_once, 10),
         WORLD_TEST(a_switch_waits_for_a_projector_that_stands_still_and_asks_again, 1),
         WORLD_TEST(a_switch_that_cannot_be_made_changes_nothing, 1),
+        WORLD_TEST(a_schema_that_becomes_live_is_not_dropped_by_who_wanted_the_old_one_gone, 1),
+        WORLD_TEST(a_second_rebuild_is_refused_while_one_is_at_work, 1),
+        WORLD_TEST(what_is_dropped_must_be_there, 1),
+        WORLD_TEST(a_projector_that_has_nothing_to_do_learns_of_a_switch, 1),
         WORLD_TEST(a_live_view_is_compared_with_the_log_or_with_what_stands_beside_it, 1),
         WORLD_TEST(both_are_compared_at_the_same_place_though_each_is_followed, 10),
     };
