@@ -186,7 +186,7 @@ def test_what_stands_in_the_way_is_told_and_changes_nothing(installed, log):
         installed.refusal(*wrong, code=2)
     installed.run("projection", "switch", "carts", "--back")
     installed.run("projection", "drop", "carts_rebuild")
-    assert "does not exist" in installed.refusal("projection", "drop", "carts_rebuild", code=1)
+    assert "there is no schema carts_rebuild" in installed.refusal("projection", "drop", "carts_rebuild")
 
 
 def test_a_rebuild_that_was_killed_leaves_nothing_that_is_followed(installed, log):
@@ -202,6 +202,32 @@ def test_a_rebuild_that_was_killed_leaves_nothing_that_is_followed(installed, lo
         log.carts(3000, 100)
         wait_caught_up(installed, "carts")
     assert_as_the_log_says(installed, "carts")
+
+
+def test_what_becomes_live_while_a_drop_waits_for_it_is_not_dropped(installed, log):
+    """DROP SCHEMA finds the schema by its name, and then waits for tables whose schema another command renames."""
+    log.carts(0, 50)
+    installed.run("projection", "rebuild", "carts", "--switch")
+    with psycopg.connect(installed.sql.connection_string) as switch:
+        switch.execute("LOCK TABLE carts.position, carts_old.position IN EXCLUSIVE MODE")
+        with installed.running("projection", "drop", "carts_old") as drop:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'daybook-projection'"
+            wait_until(lambda: installed.sql.value(waiting) == 1, "the drop to wait", pause=0.01)
+            switch.execute("ALTER SCHEMA carts RENAME TO carts_rebuild")
+            switch.execute("ALTER SCHEMA carts_old RENAME TO carts")
+            switch.commit()
+            assert drop.wait() != 0
+    assert _has_schema(installed, "carts") and _has_schema(installed, "carts_rebuild")
+
+
+def test_a_second_rebuild_is_refused_while_one_is_at_work(installed, log):
+    log.carts(0, 50)
+    with psycopg.connect(installed.sql.connection_string) as first:
+        first.execute("SELECT pg_advisory_lock(hashtextextended('carts_filling', 7235909471530182))")
+        assert "another command is filling carts_filling" in installed.refusal("projection", "rebuild", "carts")
+        assert not _has_schema(installed, "carts_filling")
+        installed.run("projection", "compare", "carts")
+    installed.run("projection", "rebuild", "carts")
 
 
 def _has_schema(daybook, name):

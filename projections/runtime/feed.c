@@ -450,8 +450,8 @@ static void keep_ends(struct feed *feed) {
     }
 }
 
-/* Nothing has come. A server that crashed may have lost the last commits, which are asynchronous; and the fence tells of
- * a switch, a retry or a skip with the next event alone. So the feed is opened again, where the view now is, and does
+/* Nothing has come. A server that crashed may have lost the last commits, which are asynchronous; and of a switch, a
+ * retry or a skip the fence would tell with the next event. The feed is opened again, where the view now is, and does
  * not wait for that event to learn it. */
 static enum err look_around(struct feed *feed, struct err_info *info) {
     enum err failure = pg_session_check(feed->session, info);

@@ -120,7 +120,9 @@ enum err meeting_begin(struct meeting *meeting, const struct rebuild_options *op
     failure =
         failure == ERR_NONE ? view_schema_about(meeting->session, meeting->side, &meeting->side_about, info) : failure;
     if (failure == ERR_NONE && !meeting->side_about.is_there) {
-        return err_set(info, ERR_NOT_FOUND, "there is no schema %s", meeting->side);
+        return err_set(info, ERR_NOT_FOUND, "there is no schema %s%s%s%s", meeting->side,
+                       side == VIEW_REBUILT ? ": `daybook projection rebuild " : "",
+                       side == VIEW_REBUILT ? options->view->name : "", side == VIEW_REBUILT ? "` makes it" : "");
     }
     return failure;
 }

@@ -201,8 +201,16 @@ static enum err skip_record(struct pg_session *session, const struct skip_decisi
     return add_skip(session, decision, pg_get_bytes(taken, 0, 0), info);
 }
 
-static enum err skip(struct pg_session *session, const struct skip_decision *decision, struct err_info *info) {
-    enum err failure = check_room(session, info);
+static enum err check_format(struct pg_session *session, const struct view *view, struct err_info *info) {
+    struct view_about about;
+    enum err failure = view_schema_about(session, view->name, &about, info);
+    return failure == ERR_NONE ? view_schema_must_fit(view, &about, info) : failure;
+}
+
+static enum err skip(struct pg_session *session, const struct view *view, const struct skip_decision *decision,
+                     struct err_info *info) {
+    enum err failure = check_format(session, view, info);
+    failure = failure == ERR_NONE ? check_room(session, info) : failure;
     if (failure == ERR_NONE) {
         failure = parking_is_place(decision->stream) ? skip_record(session, decision, info)
                                                      : skip_event(session, decision, info);
@@ -220,7 +228,7 @@ enum err parking_skip(const struct parking_options *options, const struct skip_d
     failure = open_live(options, &session, info);
     failure = failure == ERR_NONE ? view_schema_lock_patiently(session, options->view->name, info) : failure;
     if (failure == ERR_NONE) {
-        failure = skip(session, decision, info);
+        failure = skip(session, options->view, decision, info);
         if (failure != ERR_NONE) {
             pg_session_rollback(session);
         }

@@ -82,8 +82,8 @@ struct skip_decision {
 };
 
 /* Writes the decision down; the stream goes on with parking_retry. A record of no stream is off the table `parked` at
- * once. ERR_NOT_FOUND: it is not parked. ERR_CONFLICT: the stream does not stand before that event. ERR_TOO_LARGE: a
- * text is too long, or SKIPS_MAX are skipped. */
+ * once. ERR_NOT_FOUND: it is not parked. ERR_CONFLICT: the stream does not stand before that event, or the live tables
+ * have another format. ERR_TOO_LARGE: a text is too long, or SKIPS_MAX are skipped. */
 MUST_CHECK enum err parking_skip(const struct parking_options *options, const struct skip_decision *decision,
                                  struct err_info *info);
 

@@ -272,7 +272,7 @@ static const char *stage_of(const struct view_worker *worker, char ret_event[SKI
     if (is_projecting) {
         (void)skip_place(worker->projector->topics.names[place.topic], place.shard, place.offset, ret_event);
     }
-    return worker->is_past_end ? "has seen more than the log holds"
+    return worker->is_past_end    ? "has seen more than the log holds"
            : worker->feed == NULL ? "is being opened"
                                   : feed_stage(worker->feed);
 }

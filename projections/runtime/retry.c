@@ -254,10 +254,7 @@ static enum err check_live(struct retry *retry, struct err_info *info) {
     struct view_about about = {0};
     view_schema_name(view, VIEW_LIVE, live);
     enum err failure = view_schema_about(retry->session, live, &about, info);
-    if (failure == ERR_NONE && !(about.is_there && about.format == view->format)) {
-        return err_set(info, ERR_CONFLICT, "schema %s is not there or was made for another format than %d", live,
-                       view->format);
-    }
+    failure = failure == ERR_NONE ? view_schema_must_fit(view, &about, info) : failure;
     return failure == ERR_NONE ? load_skips(retry, &about, info) : failure;
 }
 
@@ -379,7 +376,8 @@ static enum err count_parked(struct retry *retry, struct err_info *info) {
 static enum err open_live(struct retry *retry, struct err_info *info) {
     const struct view *view = retry->options->view;
     enum err failure = pg_session_open(retry->options->config->postgres, "daybook-retry", &retry->session, info);
-    failure = failure == ERR_NONE ? pg_session_execf(retry->session, info, "SET search_path TO %s", view->name) : failure;
+    failure =
+        failure == ERR_NONE ? pg_session_execf(retry->session, info, "SET search_path TO %s", view->name) : failure;
     failure = failure == ERR_NONE ? check_live(retry, info) : failure;
     /* Without an epoch: it moves no position. */
     return failure == ERR_NONE ? view_writer_open(retry->session, view, view->name, "", &retry->writer, info) : failure;

@@ -53,6 +53,18 @@ enum err view_schema_about(struct pg_session *session, const char *schema, struc
     return failure;
 }
 
+enum err view_schema_must_fit(const struct view *view, const struct view_about *about, struct err_info *info) {
+    if (!about->is_there) {
+        return err_set(info, ERR_CONFLICT, "there is no schema %s that this version knows: run `daybook migrate`",
+                       view->name);
+    }
+    return about->format == view->format
+               ? ERR_NONE
+               : err_set(info, ERR_CONFLICT,
+                         "%s has format %lld and this version makes %d: ask the version that made it", view->name,
+                         (long long)about->format, view->format);
+}
+
 static enum err format_add(struct pg_session *session, const struct view *view, const char *schema,
                            struct err_info *info) {
     char sql[2 * SCHEMA_NAME_MAX + 128];
@@ -163,23 +175,37 @@ enum err view_schema_lock_patiently(struct pg_session *session, const char *sche
     return failure;
 }
 
-/* A session that is lost and not noticed would keep it: so the server looks after its client. */
+static enum err try_claim(struct pg_session *session, const char *schema, bool *ret_is_ours, struct err_info *info) {
+    CLEANUP(pg_result_clear) PGresult *result = NULL;
+    enum err failure =
+        pg_session_query(session, "SELECT pg_try_advisory_lock(hashtextextended($1::text, 7235909471530182))",
+                         &PG_TEXT(str_of_cstr(schema)), 1, true, &result, info);
+    if (failure == ERR_NONE) {
+        *ret_is_ours = pg_get_bool(result, 0, 0);
+    }
+    return failure;
+}
+
+/* A session that is lost and not noticed would keep it: so the server looks after its client. Of one that was killed a
+ * moment ago it learns in less time than is tried here. */
 enum err view_schema_claim(struct pg_session *session, const char *schema, struct err_info *info) {
     enum err failure = pg_session_exec(session,
                                        "SET tcp_keepalives_idle TO 5; SET tcp_keepalives_interval TO 3;"
-                                       "SET tcp_keepalives_count TO 3; SET client_connection_check_interval TO 5000",
+                                       "SET tcp_keepalives_count TO 3; SET client_connection_check_interval TO 2000",
                                        info);
     if (failure != ERR_NONE) {
         return failure;
     }
-    CLEANUP(pg_result_clear) PGresult *result = NULL;
-    failure = pg_session_query(session, "SELECT pg_try_advisory_lock(hashtextextended($1::text, 7235909471530182))",
-                               &PG_TEXT(str_of_cstr(schema)), 1, true, &result, info);
-    if (failure == ERR_NONE && !pg_get_bool(result, 0, 0)) {
-        return err_set(info, ERR_CONFLICT, "another command is filling %s: wait for it, or end it and its session",
-                       schema);
+    bool is_ours = false;
+    for (int i = 0; failure == ERR_NONE && !is_ours && i < VIEW_LOCK_TRIES; i++) {
+        if (i > 0) {
+            pause_a_moment();
+        }
+        failure = try_claim(session, schema, &is_ours, info);
     }
-    return failure;
+    return failure == ERR_NONE && !is_ours
+               ? err_set(info, ERR_CONFLICT, "another command is filling %s: wait for it, or end it", schema)
+               : failure;
 }
 
 /* DROP SCHEMA looks its name up once and then waits for the tables: a schema that was given another name meanwhile, the
@@ -207,9 +233,8 @@ static enum err must_exist(struct pg_session *session, const char *schema, struc
     CLEANUP(pg_result_clear) PGresult *result = NULL;
     enum err failure = pg_session_query(session, "SELECT FROM pg_namespace WHERE nspname = $1",
                                         &PG_TEXT(str_of_cstr(schema)), 1, true, &result, info);
-    return failure == ERR_NONE && PQntuples(result) == 0
-               ? err_set(info, ERR_NOT_FOUND, "there is no schema %s", schema)
-               : failure;
+    return failure == ERR_NONE && PQntuples(result) == 0 ? err_set(info, ERR_NOT_FOUND, "there is no schema %s", schema)
+                                                         : failure;
 }
 
 enum err view_schema_drop(struct pg_session *session, const char *schema, struct err_info *info) {

@@ -25,6 +25,10 @@ struct view_about {
 MUST_CHECK enum err view_schema_about(struct pg_session *session, const char *schema, struct view_about *ret_about,
                                       struct err_info *info);
 
+/* ERR_CONFLICT, and which program is to be asked instead, when a live schema is not this program's to change. */
+MUST_CHECK enum err view_schema_must_fit(const struct view *view, const struct view_about *about,
+                                         struct err_info *info);
+
 /* Makes the view's tables in `schema`, or brings them up to date; `ret_steps` (may be NULL): how many steps were run.
  */
 MUST_CHECK enum err view_schema_migrate(struct pg_session *session, const struct view *view, const char *schema,
@@ -60,7 +64,8 @@ MUST_CHECK enum err view_schema_lock_patiently(struct pg_session *session, const
 MUST_CHECK enum err view_schema_analyze(struct pg_session *session, const struct view *view, const char *schema,
                                         struct err_info *info);
 
-/* Whoever fills a schema claims its name first, until its session ends. ERR_CONFLICT: another command has it. */
+/* Whoever fills a schema claims its name first, until its session ends. ERR_CONFLICT: for all of some
+ * seconds another command had it. */
 MUST_CHECK enum err view_schema_claim(struct pg_session *session, const char *schema, struct err_info *info);
 
 /* Drops the schema, once nobody reads it any more: never longer than VIEW_LOCK_MS in others' way, VIEW_LOCK_TRIES

@@ -4,6 +4,9 @@ Each mutant is the program with one promise's mechanism taken out. It is built i
 after seed until one fails; a mutant that survives SEEDS of them fails the whole. At the end comes a table of the
 seeds that each took and the checks that found it, for docs/testing.md. Text that a mutant wants to change and
 does not find is an error: whoever changes that code says how to break it now.
+
+Of views that are switched, skipped and tried again a run has too few to tell: their mutants are for the tests that do
+nothing else, in the same world, and take a second each.
 """
 
 import argparse
@@ -26,6 +29,21 @@ TAKEOVER = "core/handler/takeover.c"
 REPLAY = "core/handler/replay.c"
 SKU = "core/domain/sku/sku.c"
 WRITER = "projections/runtime/writer.c"
+RETRY = "projections/runtime/retry.c"
+SCHEMA = "projections/runtime/schema.c"
+SWITCH_TEST = "build/release/core/testing/simulator/views_switch_test"
+PARKING_TEST = "build/release/core/testing/simulator/views_parking_test"
+
+# Before the fence, whoever writes to the live tables makes their epoch his own.
+NO_EPOCH = (
+    """    enum err failure = write_all(writer, batch, fold, moves, move_count, notify, info);
+""",
+    """    struct view_about now;
+    if (view_schema_about(writer->session, writer->view->name, &now, NULL) == ERR_NONE && now.is_there) {
+        snprintf(writer->epoch, sizeof writer->epoch, "%s", now.epoch);
+    }
+""",
+)
 
 WITHOUT_BARRIER = (TAKEOVER, "    int64_t least = takeover->options.ends_least[topic];\n", "    int64_t least = 0;\n")
 
@@ -200,6 +218,71 @@ MUTANTS = {
     ],
 }
 
+# name: the test program, and the changes as above
+TESTED = {
+    "older-programs-follow-the-live-schema": [
+        SWITCH_TEST,
+        ("projections/runtime/feed.c", "    return feed->about.is_there && feed->about.format == feed->view->format;\n", "    return feed->about.is_there;\n"),
+    ],
+    "a-switched-schema-keeps-its-projector": [
+        SWITCH_TEST,
+        (WRITER, NO_EPOCH[0], NO_EPOCH[1] + NO_EPOCH[0]),
+    ],
+    "a-switch-without-meeting": [
+        SWITCH_TEST,
+        ("projections/runtime/switch.c", "    failure = failure == ERR_NONE ? meeting_hold(&meeting, false, info) : failure;\n", ""),
+    ],
+    "a-comparison-at-two-places": [
+        SWITCH_TEST,
+        ("projections/runtime/meeting.c", "    return sum_apart(meeting, false) == 0 && !(exactly && sum_apart(meeting, true) > 0);\n", "    return sum_apart(meeting, false) == 0 || exactly;\n"),
+    ],
+    "a-drop-by-a-name-of-before": [
+        SWITCH_TEST,
+        (SCHEMA, "    failure = failure != ERR_NONE ? failure : hold_name(session, schema, info);\n", ""),
+    ],
+    "two-fill-one-schema": [
+        SWITCH_TEST,
+        (SCHEMA, "        *ret_is_ours = pg_get_bool(result, 0, 0);\n", "        *ret_is_ours = true;\n"),
+    ],
+    "a-quiet-feed-does-not-look": [
+        SWITCH_TEST,
+        ("projections/runtime/feed.c", "    return feed_is_outdated(feed)\n", "    return false\n"),
+    ],
+    "a-retry-draws-no-epoch": [
+        PARKING_TEST,
+        (RETRY, 'freed > 0 ? VIEW_NEW_EPOCH "; COMMIT" : "COMMIT"', 'freed > 0 ? "COMMIT" : "COMMIT"'),
+    ],
+    "a-retry-forgets-what-came-meanwhile": [
+        PARKING_TEST,
+        (RETRY, "    failure = failure == ERR_NONE ? keep_those_with_more(retry, fold, info) : failure;\n", ""),
+        (RETRY, "static enum err keep_those_with_more(", "__attribute__((unused)) static enum err keep_those_with_more("),
+    ],
+    "a-retry-with-skips-of-before": [
+        PARKING_TEST,
+        (RETRY, "    if (strcmp(about->epoch, retry->epoch) == 0) {\n", "    if (retry->epoch[0] != 0) {\n"),
+    ],
+    "a-skip-of-a-later-event": [
+        PARKING_TEST,
+        ("projections/runtime/parking.c", "    return next == decision->version\n", "    return true\n"),
+    ],
+    "a-rebuild-without-skips": [
+        PARKING_TEST,
+        ("projections/runtime/rebuild.c", "    if (failure != ERR_NONE || options->forgets_skips) {\n", "    if (true) {\n"),
+    ],
+    "a-refused-event-behind-a-skipped-one": [
+        PARKING_TEST,
+        ("projections/runtime/fold.c", "    pass_skipped(fold, fold->items[0].stream, fold->items[0].event.meta.version);\n", ""),
+    ],
+    "a-shard-stands-still-unseen": [
+        PARKING_TEST,
+        ("projections/runtime/projector.c", "        } else if (now_us - watch->since_us >", "        } else if (false && now_us - watch->since_us >"),
+    ],
+    "a-view-ahead-of-the-log-is-well": [
+        PARKING_TEST,
+        ("projections/runtime/projector.c", "        is_past_end = is_past_end || end < stood_at;\n", ""),
+    ],
+}
+
 
 def changed(changes):
     """The files as they are, after writing them as the mutant has them."""
@@ -241,6 +324,13 @@ def hunted(seeds, jobs):
     return (min(failed) if failed else None, ", ".join(checks))
 
 
+def fails(program):
+    """Whether the test fails, once it is built."""
+    subprocess.run(["make", "-s", program, "WARNINGS=-w"], cwd=COPY, check=True, stdout=subprocess.DEVNULL)
+    run = subprocess.run([COPY / program], capture_output=True, text=True, cwd=COPY, check=False, timeout=600)
+    return run.returncode != 0, ", ".join(sorted(set(re.findall(r"^\[  FAILED  \] ([a-z]\w+)$", run.stderr + run.stdout, re.MULTILINE))))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3000, help="a mutant that survives so many is not found")
@@ -249,7 +339,15 @@ def main():
     options = parser.parse_args()
     tree_made()
     rows = []
-    for name in options.names or MUTANTS:
+    for name in (name for name in TESTED if not options.names or name in options.names):
+        program, *changes = TESTED[name]
+        before = changed(changes)
+        is_found, tests = fails(program)
+        rows.append((name, "by a test" if is_found else "**not found**", tests))
+        print(f"{name:50} {'found' if is_found else 'NOT FOUND':12} {tests}", flush=True)
+        for path, text in before.items():
+            path.write_text(text)
+    for name in (name for name in MUTANTS if not options.names or name in options.names):
         before = changed(MUTANTS[name])
         subprocess.run(["make", "-s", "build/release/simulator", "WARNINGS=-w"], cwd=COPY, check=True, stdout=subprocess.DEVNULL)
         seed, found = hunted(options.seeds, options.jobs)

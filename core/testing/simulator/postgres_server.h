@@ -65,7 +65,7 @@ struct backend {
     bool wants_snapshot;     /* REPEATABLE READ, and nothing was read yet */
     bool is_asynchronous;    /* synchronous_commit off */
     char schema[SCHEMA_NAME_BYTES], local_schema[SCHEMA_NAME_BYTES];
-    char claim[SCHEMA_NAME_BYTES]; /* the session's advisory lock, by its name; empty: none */
+    char claim[SCHEMA_NAME_BYTES];                  /* the session's advisory lock, by its name; empty: none */
     int64_t lock_timeout_us, local_lock_timeout_us; /* 0: none */
     struct row_list cursor;
     size_t cursor_table, cursor_at;

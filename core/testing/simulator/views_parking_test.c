@@ -138,6 +138,7 @@ static void a_long_queue_is_taken_piece_by_piece_while_it_grows(void) {
     struct sim_process *shop = sim_start("shop", 1, append_main, NULL);
     struct going_on mended = retried(&view_old, NULL);
     assert_true(mended.result.projected > 2 * PARKING_EVENTS_MAX);
+    assert_int_equal(mended.result.streams, 1); /* once: at its last piece */
     pass(SECOND_US);
     sim_kill(shop);
     pass(3 * SECOND_US);
@@ -186,6 +187,12 @@ static void nothing_parked_is_nothing_to_retry_or_skip(void) {
     going_on.view = &view_new;
     run(retry_main, &going_on);
     assert_int_equal(going_on.failure, ERR_CONFLICT);
+    break_cart(BROKEN);
+    append(BROKEN);
+    pass(3 * SECOND_US);
+    going_on = skipped(&view_new, "cart_7", 3);
+    assert_int_equal(going_on.failure, ERR_CONFLICT);
+    assert_non_null(strstr(going_on.info.text, "ask the version that made it"));
     assert_int_equal(sim_postgres_row_count("carts", "skipped"), 0);
 }
 
