@@ -402,8 +402,8 @@ const struct command_line projection_command = {
         "stream\n"
         "                 is named as `parked` shows it, TOPIC/SHARD/OFFSET, without --event.\n\n"
         "Queries and projectors go on meanwhile.\n\n"
-        "Exit codes: 0 done; 1 the log or PostgreSQL failed; 2 wrong usage, there is no such thing, or another number "
-        "of\n"
-        "shards than the log has; 3 compare found a difference, or events stay parked.",
+        "Exit codes: 0 done; 1 the log or PostgreSQL failed; 2 wrong usage, there is no such thing, something stands\n"
+        "in the way (another format, NAME_old, another command), or another number of shards than the log has;\n"
+        "3 compare found a difference, or events stay parked.",
     .run = run,
 };
