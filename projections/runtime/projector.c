@@ -278,7 +278,7 @@ static const char *stage_of(const struct view_worker *worker, char ret_event[SKI
 }
 
 /* A view whose other shards move hides one that does not: a transaction there that nobody ends. Its reader was told an
- * end, and the log goes on behind it; a shard that only waits for its turn was told none. How many; the last of them. */
+ * end, and the log goes on behind it; a shard that only waits for its turn was told none. How many, and the last. */
 static int64_t count_stalled_shards(struct view_worker *worker, int64_t now_us, size_t *ret_shard) {
     int64_t count = 0;
     for (size_t i = 0; i < worker->partition_count; i++) {
@@ -303,7 +303,7 @@ static void judge_shards(struct view_worker *worker, int64_t now_us) {
     worker->shards_stalled = count;
     if (is_more) {
         const struct feed_partition *partition = &worker->partitions[shard];
-        log_line(LOG_ERROR, "projector", "a shard's newest records are not to be read: a transaction that nobody ends?",
+        log_line(LOG_ERROR, "projector", "a shard's newest records cannot be read: a transaction that nobody ends?",
                  LOG_CSTR("view", worker->view->name), LOG_CSTR("topic", partition->topic),
                  LOG_INT("shard", partition->shard), LOG_INT("at", seen_of(partition)),
                  LOG_INT("end", worker->ends[shard]));

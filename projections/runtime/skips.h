@@ -1,8 +1,8 @@
 /* skips.h: the events of a view that are passed over, because somebody decided so (table `skipped`, parking.h).
  *
  * Promise  an event is named by its stream and version, so that one which is missing or cannot be read can be passed
- *          over as well. A record of no known stream is named by its place, as a stream that has a version 0; who can read
- *          it passes over it, too.
+ *          over as well. A record of no known stream is named by its place, as a stream that has a version 0; a
+ *          program that can read it passes over it, too.
  * Bounds   SKIPS_MAX events a view.
  * Thread   one at a time.        May use: pg.
  */
