@@ -80,10 +80,21 @@ static struct event_subject *subject_of(struct event_streams *streams, const str
     return subject != NULL ? subject : subject_create(streams, wish, hash);
 }
 
+static void due_remove(struct event_subject *subject) {
+    struct event_streams *streams = subject->streams;
+    struct event_subject *previous = subject->previous_due, *next = subject->next_due;
+    *(previous != NULL ? &previous->next_due : &streams->first_due) = next;
+    *(next != NULL ? &next->previous_due : &streams->last_due) = previous;
+    subject->is_due = false;
+}
+
 /* Nobody follows it, and nothing is on its way for it. */
 static void subject_free_if_idle(struct event_subject *subject) {
-    if (subject->readers != NULL || subject->is_due || subject->is_reading || subject->delivery != NULL) {
+    if (subject->readers != NULL || subject->is_reading || subject->delivery != NULL) {
         return;
+    }
+    if (subject->is_due) {
+        due_remove(subject);
     }
     struct event_subject **link = slot_of(subject->streams, subject->hash);
     while (*link != subject) {
@@ -101,8 +112,9 @@ static void subject_changed(struct event_subject *subject) {
     } else if (!subject->is_due) {
         subject->is_due = true;
         subject->next_due = NULL;
-        *streams->last_due = subject;
-        streams->last_due = &subject->next_due;
+        subject->previous_due = streams->last_due;
+        *(streams->last_due != NULL ? &streams->last_due->next_due : &streams->first_due) = subject;
+        streams->last_due = subject;
         wake(streams);
     }
 }
@@ -241,7 +253,7 @@ static void delivery_end(struct event_streams *streams) {
     subject->delivery = NULL;
     buf_release(&delivery->text);
     free(delivery);
-    if (subject->is_changed) {
+    if (subject->is_changed && subject->readers != NULL) {
         subject->is_changed = false;
         subject_changed(subject);
     } else {
@@ -329,16 +341,8 @@ static void read_document(struct event_subject *subject) {
 static void read_due(struct event_streams *streams) {
     while (streams->first_due != NULL && streams->documents < EVENT_DOCUMENTS_MAX) {
         struct event_subject *subject = streams->first_due;
-        streams->first_due = subject->next_due;
-        if (streams->first_due == NULL) {
-            streams->last_due = &streams->first_due;
-        }
-        subject->is_due = false;
-        if (subject->readers != NULL) {
-            read_document(subject);
-        } else {
-            subject_free_if_idle(subject);
-        }
+        due_remove(subject);
+        read_document(subject);
     }
 }
 
@@ -482,7 +486,6 @@ void event_streams_init(struct event_streams *streams, const struct event_stream
         streams->slot_count *= 2;
     }
     streams->slots = calloc_or_end(streams->slot_count, sizeof *streams->slots);
-    streams->last_due = &streams->first_due;
     streams->last_delivery = &streams->first_delivery;
     buf_init(&streams->scratch, EVENT_MAX_BYTES + PREAMBLE_MAX_BYTES);
     for (size_t i = 0; i < view_count; i++) {

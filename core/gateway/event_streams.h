@@ -14,7 +14,8 @@
  *          EVENT_SLICE readers are served in a turn of the loop and EVENT_RATE_MAX in a second, so that others have
  *          most of the loop however much changes: versions that come meanwhile are passed over. What a reader may leave
  *          unread is one event (core/http/stream.h).
- * Memory   a reader costs 128 bytes beside its connection (1 KiB), a subject 112 and its names; no document is kept.
+ * Memory   a reader costs 128 bytes beside its connection (1 KiB), a subject 120 and its names; no document is kept.
+ *          A subject without readers is there only while its document is read or delivered: their number is bounded.
  * Thread   the loop's. What others call only notes what is to be done; event_streams_work does it.
  *          May use: http, pg, projections' contracts.
  */
@@ -84,13 +85,14 @@ struct event_reader {
 struct event_subject {
     struct event_streams *streams;
     const struct event_source *source;
-    struct event_subject *next_in_slot, *next_due;
+    struct event_subject *next_in_slot;
+    struct event_subject *previous_due, *next_due;
     struct str stream, parameter;
     uint64_t hash;
     struct event_reader *readers; /* newest first */
     int64_t version;              /* the newest that was read */
     uint64_t readings;            /* begun so far */
-    bool is_due;                  /* to be read */
+    bool is_due;                  /* to be read, for readers that it has */
     bool is_reading;              /* a statement is on its way */
     bool is_changed;              /* since that began, or since its delivery did: it is due again then */
     bool has_failed;              /* its last reading */
@@ -126,7 +128,7 @@ struct event_streams {
     size_t slot_count;            /* a power of two */
     size_t reader_count;
     struct event_view views[EVENT_VIEWS_MAX]; /* by the place in `views` */
-    struct event_subject *first_due, **last_due;
+    struct event_subject *first_due, *last_due;
     struct event_delivery *first_delivery, **last_delivery;
     size_t documents; /* being read, or delivered */
     struct deadline_queue heartbeats;

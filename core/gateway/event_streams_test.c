@@ -376,6 +376,43 @@ static void who_leaves_before_the_answer_is_not_answered(void **state) {
 }
 
 /* HEAD, or a client that went away in between. */
+static size_t subject_count(void) {
+    size_t count = 0;
+    for (size_t slot = 0; slot < streams.slot_count; slot++) {
+        for (const struct event_subject *at = streams.slots[slot]; at != NULL; at = at->next_in_slot) {
+            count++;
+        }
+    }
+    return count;
+}
+
+/* While the database is slow, clients come for one thing after the other and do not wait: what the sweep asks for has
+ * room for a subject a reader. */
+static void who_leaves_before_his_turn_leaves_nothing_behind(void **state) {
+    (void)state;
+    char name[32];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "order %d", i);
+        struct client *client = join(&orders, name, 0);
+        turns();
+        event_streams_leave(client->reader);
+    }
+    assert_int_equal(question_count, EVENT_DOCUMENTS_MAX);
+    assert_int_equal(subject_count(), EVENT_DOCUMENTS_MAX);
+    order_moved("order 0"); /* which is being read for nobody: not again */
+    struct client *first = join(&orders, "a", 0), *between = join(&orders, "b", 0), *last = join(&orders, "c", 0);
+    turns();
+    event_streams_leave(between->reader);
+    event_streams_leave(last->reader);
+    struct client *late = join(&orders, "d", 0);
+    for (int i = 0; i < EVENT_DOCUMENTS_MAX + 2; i++) {
+        read_as(1);
+    }
+    assert_true(first->is_open && late->is_open);
+    assert_int_equal(question_count, 0);
+    assert_int_equal(subject_count(), 2);
+}
+
 static void one_that_does_not_open_is_forgotten(void **state) {
     (void)state;
     struct client *client = join(&orders, "a", 0);
@@ -740,6 +777,7 @@ int main(void) {
         TEST(who_comes_while_it_is_read_is_answered_by_the_next_reading),
         TEST(past_the_bound_nobody_is_let_in),
         TEST(who_leaves_before_the_answer_is_not_answered),
+        TEST(who_leaves_before_his_turn_leaves_nothing_behind),
         TEST(one_that_does_not_open_is_forgotten),
         TEST(an_answer_may_take_away_who_is_next),
         TEST(a_change_is_read_once_and_told_to_all),
