@@ -21,7 +21,7 @@ enum err export_file_open(struct export_file *file, const struct export_form *fo
     *file = (struct export_file){.form = *form};
     assert(strlen(path) < sizeof file->path);
     memcpy(file->path, path, strlen(path) + 1);
-    file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    file->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (file->fd < 0) {
         return failed(file, "making", info);
     }

@@ -86,7 +86,7 @@ static enum err lock(struct export_folder *folder, struct err_info *info) {
     if (err != ERR_NONE) {
         return err;
     }
-    folder->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    folder->lock = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (folder->lock < 0) {
         return failed("making", path, info);
     }
@@ -194,8 +194,15 @@ enum err export_folder_put(const struct export_folder *folder, const char *from,
     }
     struct stat there;
     bool is_folder = stat(to, &there) == 0 && S_ISDIR(there.st_mode);
-    if ((is_folder && rename(to, old) != 0) || rename(from, to) != 0) {
+    if (is_folder && rename(to, old) != 0) {
         return failed("putting into place", to, info);
+    }
+    if (rename(from, to) != 0) {
+        err = failed("putting into place", to, info);
+        if (is_folder) {
+            (void)rename(old, to); /* else it would go with .staging */
+        }
+        return err;
     }
     if (is_folder && remove_all(AT_FDCWD, old, 0) != 0) {
         return failed("removing", old, info);

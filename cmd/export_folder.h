@@ -5,7 +5,7 @@
  *          export.json                                            what was asked for, and how far it is
  *          .staging                                               what is being written; emptied at each start
  * Promise  files and folders come to their names by rename, after all their bytes are on the disk. One process at a
- *          time works in the folder.
+ *          time works in the folder. No link is followed where a file is made.
  * Thread   one at a time.        May use: base.
  */
 #pragma once
@@ -34,7 +34,7 @@ MUST_CHECK enum err export_folder_make(const struct export_folder *folder, const
 MUST_CHECK enum err export_folder_sync(const struct export_folder *folder, const char *name, struct err_info *info);
 
 /* Puts what stands whole at `from` in .staging to its name in the folder, in the place of what is there. The folder
- * above must be there. A folder's old content is removed. */
+ * above must be there. A folder's old content is removed; on an error it stands where it stood. */
 MUST_CHECK enum err export_folder_put(const struct export_folder *folder, const char *from, const char *name,
                                       struct err_info *info);
 

@@ -119,6 +119,38 @@ static void what_is_put_takes_the_place_of_what_was_there(void **state) {
     export_folder_close(&folder);
 }
 
+/* A failing rename must not cost what stood there: closing empties .staging. */
+static void what_cannot_be_put_leaves_what_was_there(void **state) {
+    (void)state;
+    open_folder();
+    assert_int_equal(export_folder_make(&folder, "views/orders", &info), ERR_NONE);
+    put_file("views/orders/1", "x");
+    char from[EXPORT_PATH_MAX];
+    memcpy(from, path_of(".staging/views/orders"), sizeof from); /* which is not there */
+    assert_int_equal(export_folder_put(&folder, from, "views/orders", &info), ERR_IO);
+    export_folder_close(&folder);
+    assert_true(is_there("views/orders/1"));
+}
+
+/* Who may write to the folder may not choose which files outside it are made or emptied. */
+static void links_out_of_the_folder_are_not_followed(void **state) {
+    (void)state;
+    open_folder();
+    put_file("outside", "precious");
+    char outside[EXPORT_PATH_MAX];
+    struct export_file file;
+    memcpy(outside, path_of("outside"), sizeof outside);
+    assert_int_equal(symlink(outside, path_of(".staging/orders")), 0);
+    assert_int_equal(export_file_open(&file, &lines, path_of(".staging/orders"), STR(""), STR(""), &info), ERR_IO);
+    assert_holds("outside", "precious\n");
+    assert_int_equal(unlink(outside), 0);
+    assert_int_equal(unlink(path_of(".lock")), 0);
+    assert_int_equal(symlink(outside, path_of(".lock")), 0);
+    export_folder_close(&folder);
+    assert_int_equal(export_folder_open(&folder, root, &info), ERR_IO);
+    assert_false(is_there("outside"));
+}
+
 /* ---- parts ---------------------------------------------------------------------------------------------------------
  */
 
@@ -266,17 +298,39 @@ static void an_export_of_something_else_is_refused(void **state) {
     export_folder_close(&folder);
 }
 
+/* Taken for 0 they would have all parts forgotten. */
+static void offsets_that_are_no_numbers_are_refused(void **state) {
+    (void)state;
+    open_folder();
+    struct export_plan plan = {.topics = {[TOPIC_ORDERS] = true}};
+    static const char head[] =
+        "{\"format\":\"jsonl\",\"codec\":\"null\",\"topic_prefix\":\"daybook\",\"cluster\":\"c\","
+        "\"partitions\":[{\"topic\":\"daybook.orders\",\"partition\":0,";
+    static const char *const offsets[] = {"\"next\":7,\"end\":9", "\"next\":\"7\",\"end\":9", "\"end\":9",
+                                          "\"next\":7.0,\"end\":9", "\"next\":0"};
+    for (size_t i = 0; i < ARRAY_LENGTH(offsets); i++) {
+        char text[512];
+        snprintf(text, sizeof text, "%s%s}],\"views\":[]}", head, offsets[i]);
+        put_file("export.json", text);
+        assert_int_equal(read_as(&plan, "daybook", "c", 1), i == 0 ? ERR_NONE : ERR_MALFORMED);
+    }
+    export_folder_close(&folder);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_folder_is_made_emptied_of_what_was_begun_and_locked),
         TEST(a_folder_of_something_else_is_refused_and_left_alone),
         TEST(what_is_put_takes_the_place_of_what_was_there),
+        TEST(what_cannot_be_put_leaves_what_was_there),
+        TEST(links_out_of_the_folder_are_not_followed),
         TEST(names_of_parts_are_read_back),
         TEST(parts_that_nobody_noted_are_forgotten),
         TEST(a_full_disk_is_told_and_no_file_is_whole),
         TEST(how_far_it_is_is_read_back),
         TEST(an_export_of_something_else_is_refused),
+        TEST(offsets_that_are_no_numbers_are_refused),
     };
     return cmocka_run_group_tests_name("export_folder", tests, NULL, NULL);
 }

@@ -128,7 +128,14 @@ static enum err same_until(const json_t *json, const struct export_plan *plan, s
     return same(json, "until", asked, info);
 }
 
-/* The partitions are those of the plan, in the same order. */
+static bool offset_read(const json_t *row, const char *name, int64_t *ret_offset) {
+    const json_t *offset = json_object_get(row, name);
+    *ret_offset = json_integer_value(offset);
+    return json_is_integer(offset) && *ret_offset >= 0;
+}
+
+/* The partitions are those of the plan, in the same order. An offset that cannot be read is not taken for 0, from which
+ * on all parts would be thrown away. */
 static enum err read_partitions(struct export_state *state, const json_t *there, struct err_info *info) {
     struct log_topics topics;
     log_topics_name(&topics, state->topic_prefix);
@@ -138,9 +145,8 @@ static enum err read_partitions(struct export_state *state, const json_t *there,
         const json_t *row = json_array_get(there, i);
         is_same = strcmp(text_of(row, "topic"), topics.names[partition->topic]) == 0 &&
                   json_integer_value(json_object_get(row, "partition")) == partition->partition;
-        partition->next = json_integer_value(json_object_get(row, "next"));
-        partition->end = json_integer_value(json_object_get(row, "end"));
-        if (partition->next < 0 || partition->next > partition->end) {
+        bool are_read = offset_read(row, "next", &partition->next) && offset_read(row, "end", &partition->end);
+        if (is_same && (!are_read || partition->next > partition->end)) {
             return err_set(info, ERR_MALFORMED, "export.json: %s[%d] is at %lld of %lld", text_of(row, "topic"),
                            partition->partition, (long long)partition->next, (long long)partition->end);
         }
