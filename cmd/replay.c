@@ -114,9 +114,12 @@ static bool event_print(struct replay *replay, const struct event *event, const 
         buf_byte(&replay->line, '}');
     } else {
         struct str payload = replay_payload(buf_text(&json));
-        buf_printf(&replay->line, "%6" PRId64 "  %s  %-24s by %.*s, caused by %.*s  {", meta->version, time, name,
-                   STR_ARGS(meta->actor), STR_ARGS(meta->causation_id));
-        buf_str(&replay->line, payload);
+        buf_printf(&replay->line, "%6" PRId64 "  %s  %-24s by ", meta->version, time, name);
+        text_write_shown(&replay->line, meta->actor);
+        buf_str(&replay->line, STR(", caused by "));
+        text_write_shown(&replay->line, meta->causation_id);
+        buf_str(&replay->line, STR("  {"));
+        text_write_shown(&replay->line, payload);
     }
     bool goes_on = buf_ok(&json) && line_out(replay);
     buf_release(&json);
@@ -139,15 +142,16 @@ static void state_print(struct replay *replay) {
     char time[TIMESTAMP_TEXT_MAX + 1];
     time[timestamp_write(replay->fold.occurred_at, time)] = 0;
     buf_clear(&replay->line);
-    struct json_writer writer = json_writer_of(&replay->line);
     if (replay->json) {
+        struct json_writer writer = json_writer_of(&replay->line);
         buf_printf(&replay->line, "{\"stream\":\"%.*s\",\"version\":%" PRId64 ",\"occurred_at\":\"%s\",\"state\":",
                    STR_ARGS(replay->stream), replay->fold.version, time);
+        replay_fold_write_state(&replay->fold, &writer);
     } else {
         buf_printf(&replay->line, "\n%.*s as it stood at version %" PRId64 " (%s):\n  ", STR_ARGS(replay->stream),
                    replay->fold.version, time);
+        replay_fold_show_state(&replay->fold, &replay->line);
     }
-    replay_fold_write_state(&replay->fold, &writer);
     if (replay->aggregate->sub_state_size > 0) {
         reservations_print(replay);
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/base/memory.h"
+#include "core/base/text.h"
 #include "gen/codec.h"
 #include "gen/json.h"
 
@@ -178,6 +179,13 @@ void replay_fold_write_state(const struct replay_fold *fold, struct json_writer 
     default:
         json_none(writer);
     }
+}
+
+void replay_fold_show_state(struct replay_fold *fold, struct buf *out) {
+    struct json_writer writer = json_writer_of(&fold->scratch);
+    buf_clear(&fold->scratch);
+    replay_fold_write_state(fold, &writer);
+    text_write_shown(out, buf_text(&fold->scratch));
 }
 
 /* meta comes first, and nothing in it is nested. */

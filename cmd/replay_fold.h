@@ -52,6 +52,8 @@ void replay_fold_count_reservations(struct replay_fold *fold, int64_t ret_counts
 
 /* The state as JSON, every field under its schema's name. */
 void replay_fold_write_state(const struct replay_fold *fold, struct json_writer *writer);
+/* The same for people, within a line: core/base/text.h, text_write_shown. */
+void replay_fold_show_state(struct replay_fold *fold, struct buf *out);
 
 /* What follows `meta` in the JSON of an event, from the first field's name on or "}": its payload without the brace. */
 struct str replay_payload(struct str event_json);

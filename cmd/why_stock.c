@@ -61,26 +61,33 @@ static void put_figure(struct buf *out, const char *name, int64_t value, int64_t
     }
 }
 
+/* Words of the log, which anybody may have chosen. */
+static void put_words(struct buf *out, const char *before, struct str words) {
+    buf_str(out, str_of_cstr(before));
+    text_write_shown(out, words);
+}
+
 static void put_text(const struct change *change, struct buf *out) {
     const struct event_meta *meta = &change->event->meta;
     struct str owner = sku_aggregate.event_sub_key(change->event), words = words_of(change->event);
     char time[TIMESTAMP_TEXT_MAX + 1];
     time[timestamp_write(meta->occurred_at, time)] = 0;
-    buf_printf(out, "%6" PRId64 "  %s  %-20s %.*s: ", meta->version, time, event_info(change->event->type)->name,
-               STR_ARGS(change->level->location));
-    put_figure(out, "on hand", change->level->on_hand, change->delta.on_hand);
+    buf_printf(out, "%6" PRId64 "  %s  %-20s", meta->version, time, event_info(change->event->type)->name);
+    put_words(out, " ", change->level->location);
+    put_figure(out, ": on hand", change->level->on_hand, change->delta.on_hand);
     put_figure(out, ", reserved", change->level->reserved, change->delta.reserved);
-    buf_printf(out, "; available in all %" PRId64 "; by %.*s, %.*s", change->available, STR_ARGS(meta->actor),
-               STR_ARGS(meta->command_id));
+    buf_printf(out, "; available in all %" PRId64, change->available);
+    put_words(out, "; by ", meta->actor);
+    put_words(out, ", ", meta->command_id);
     if (!str_equal(meta->causation_id, meta->command_id)) {
-        buf_printf(out, ", caused by %.*s", STR_ARGS(meta->causation_id));
+        put_words(out, ", caused by ", meta->causation_id);
     }
     if (is_order(owner)) {
-        struct str cart = shard_key(owner);
-        buf_printf(out, ", for %.*s of cart_%.*s", STR_ARGS(owner), STR_ARGS(cart));
+        put_words(out, ", for ", owner);
+        put_words(out, " of cart_", shard_key(owner));
     }
     if (!str_is_empty(words)) {
-        buf_printf(out, ": %.*s", STR_ARGS(words));
+        put_words(out, ": ", words);
     }
     buf_byte(out, '\n');
 }

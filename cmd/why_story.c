@@ -5,6 +5,7 @@
 
 #include "core/base/memory.h"
 #include "core/base/shard.h"
+#include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "core/domain/ids.h"
 #include "core/domain/sku/sku.h"
@@ -256,17 +257,22 @@ static void put_event(const struct why_story *story, const struct story_event *e
         buf_str(out, STR("}\n"));
         return;
     }
-    buf_printf(out, "%4" PRIu32 "  %s  %-24s of %.*s, version %" PRId64 "; by %.*s, ", event->number, time, event->type,
-               STR_ARGS(event->stream), event->version, STR_ARGS(event->actor));
+    buf_printf(out, "%4" PRIu32 "  %s  %-24s of ", event->number, time, event->type);
+    text_write_shown(out, event->stream);
+    buf_printf(out, ", version %" PRId64 "; by ", event->version);
+    text_write_shown(out, event->actor);
     if (event->cause != NULL) {
-        buf_printf(out, "because of %" PRIu32, event->cause->number);
+        buf_printf(out, ", because of %" PRIu32, event->cause->number);
     } else if (str_equal(event->causation_id, event->command_id)) {
-        buf_printf(out, "who asked with %.*s", STR_ARGS(event->command_id));
+        buf_str(out, STR(", who asked with "));
+        text_write_shown(out, event->command_id);
     } else {
-        buf_printf(out, "because of %.*s, which was not found", STR_ARGS(event->causation_id));
+        buf_str(out, STR(", because of "));
+        text_write_shown(out, event->causation_id);
+        buf_str(out, STR(", which was not found"));
     }
     buf_str(out, STR("  {"));
-    buf_str(out, replay_payload(event->json));
+    text_write_shown(out, replay_payload(event->json));
     buf_byte(out, '\n');
 }
 
@@ -292,8 +298,8 @@ static void put_conclusion(struct why_story *story, struct buf *out) {
     char time[TIMESTAMP_TEXT_MAX + 1];
     time[timestamp_write(story->fold.occurred_at, time)] = 0;
     count_parts(story, &streams, &commands);
-    struct json_writer writer = json_writer_of(out);
     if (story->json) {
+        struct json_writer writer = json_writer_of(out);
         buf_printf(out,
                    "{\"stream\":\"%.*s\",\"version\":%" PRId64
                    ",\"occurred_at\":\"%s\",\"events\":%zu,\"streams\":%" PRIu32 ",\"commands\":%" PRIu32 ",\"state\":",
@@ -305,7 +311,7 @@ static void put_conclusion(struct why_story *story, struct buf *out) {
                    "\n%.*s at version %" PRId64 " (%s), by %zu events of %" PRIu32
                    " streams; commands from outside: %" PRIu32 "\n  ",
                    STR_ARGS(story->stream), story->fold.version, time, story->count, streams, commands);
-        replay_fold_write_state(&story->fold, &writer);
+        replay_fold_show_state(&story->fold, out);
         buf_byte(out, '\n');
     }
 }

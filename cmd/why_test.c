@@ -228,6 +228,22 @@ static void the_text_says_the_same(void **state) {
     }
 }
 
+/* A record that somebody wrote into the log himself, to say to an auditor what he likes. */
+static void words_of_the_log_cannot_forge_lines_or_command_a_terminal(void **state) {
+    (void)state;
+    struct why_stock why;
+    add_stock();
+    struct event forged = received("ma\nin", 1, 1);
+    forged.as.stock_received.reference = str_of("1\0\x1b[2J\n     9  x \xc2\x9b\xe2\x80\xae", 22);
+    add("sku_TEA", "evt_8", "cmd\r8", NULL, forged);
+    assert_int_equal(ask_stock(&why, false), ERR_NONE);
+    why_stock_release(&why);
+    buf_byte(&fixture.out, '\0');
+    assert_non_null(strstr(fixture.out.data, "StockReceived        ma\\u000ain: on hand 1 (+1), reserved 0; "));
+    assert_non_null(
+        strstr(fixture.out.data, "; by anonymous, cmd\\u000d8: 1\\u0000\\u001b[2J\\u000a     9  x \\u009b\\u202e\n"));
+}
+
 static void a_broken_chain_and_a_sku_that_is_not_there_are_told_apart(void **state) {
     (void)state;
     struct why_stock why;
@@ -368,6 +384,18 @@ static void the_story_as_text_names_the_number_of_each_cause(void **state) {
     }
 }
 
+static void a_story_cannot_forge_lines_or_command_a_terminal(void **state) {
+    (void)state;
+    struct event opened = {.type = EVENT_CART_OPENED};
+    opened.as.cart_opened.currency = STR("\xc2\x9b\n");
+    add(CART, "evt_\n1", "cmd_\x1b", "evt_\x1b", opened);
+    ask_story(CART, false);
+    buf_byte(&fixture.out, '\0');
+    assert_non_null(strstr(fixture.out.data, "; by system, because of evt_\\u001b, which was not found  {"));
+    assert_null(strstr(fixture.out.data, "\xc2\x9b"));
+    assert_null(strchr(fixture.out.data, '\x1b'));
+}
+
 static void too_many_events_are_refused(void **state) {
     (void)state;
     struct why_story story;
@@ -391,11 +419,13 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_sku_shows_what_changed_its_figures_and_why),
         TEST(the_text_says_the_same),
+        TEST(words_of_the_log_cannot_forge_lines_or_command_a_terminal),
         TEST(a_broken_chain_and_a_sku_that_is_not_there_are_told_apart),
         TEST(an_order_is_traced_back_over_cart_skus_and_payment),
         TEST(a_payment_is_traced_back_no_further_than_to_what_caused_it),
         TEST(a_cause_stands_before_its_effect_where_clocks_disagree),
         TEST(the_story_as_text_names_the_number_of_each_cause),
+        TEST(a_story_cannot_forge_lines_or_command_a_terminal),
         TEST(too_many_events_are_refused),
     };
     return cmocka_run_group_tests_name("why", tests, NULL, NULL);

@@ -194,6 +194,39 @@ struct str utf8_cut(struct str text, uint32_t max_bytes) {
     return str_first(text, len);
 }
 
+/* Of one well-formed sequence. */
+static uint32_t utf8_point(struct str sequence) {
+    const uint8_t *at = (const uint8_t *)sequence.data;
+    uint32_t point = sequence.len == 1 ? at[0] : at[0] & (0x7fu >> sequence.len);
+    for (uint32_t i = 1; i < sequence.len; i++) {
+        point = point << 6 | (at[i] & 0x3fu);
+    }
+    return point;
+}
+
+static bool may_be_shown(uint32_t point) {
+    bool is_control = point < 0x20 || (point >= 0x7f && point < 0xa0);
+    bool is_separator = point == 0x2028 || point == 0x2029;
+    bool turns = (point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
+    return !is_control && !is_separator && !turns;
+}
+
+void text_write_shown(struct buf *out, struct str text) {
+    uint32_t written = 0;
+    for (uint32_t i = 0; i < text.len;) {
+        uint32_t len = utf8_first(str_from(text, i));
+        uint32_t point = len > 0 ? utf8_point(str_of(text.data + i, len)) : 0xfffd;
+        uint32_t next = i + (len > 0 ? len : 1);
+        if (len == 0 || !may_be_shown(point)) {
+            buf_bytes(out, text.data + written, i - written);
+            buf_printf(out, "\\u%04x", point);
+            written = next;
+        }
+        i = next;
+    }
+    buf_str(out, str_from(text, written));
+}
+
 bool utf8_is_valid(struct str text) {
     uint32_t at = 0;
     while (at < text.len) {

@@ -34,5 +34,10 @@ uint32_t utf8_first(struct str text);
 /* The longest part from the beginning that has at most max_bytes and ends between two characters. */
 struct str utf8_cut(struct str text, uint32_t max_bytes);
 
+/* The text for people to read within a line of other text: what a terminal would obey, or what would begin a line that
+ * is not ours, is written as JSON does (\u001b): control characters, what separates lines, what turns the direction of
+ * writing (UAX #9), and as \ufffd what is no UTF-8. A text of JSON stays the same JSON. */
+void text_write_shown(struct buf *out, struct str text);
+
 /* Whether the bytes are UTF-8 without overlong forms and surrogates (RFC 3629). */
 bool utf8_is_valid(struct str text);

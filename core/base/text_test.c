@@ -235,6 +235,32 @@ static void utf8_is_cut_between_two_characters(void **state) {
     }
 }
 
+static void what_a_terminal_would_obey_is_shown_as_a_number(void **state) {
+    (void)state;
+    static const struct {
+        struct str text, shown;
+    } rows[] = {
+        {STR(""), STR("")},
+        {STR("a\\b \"c\" \u00e9\u20ac\U0001f600"), STR("a\\b \"c\" \u00e9\u20ac\U0001f600")},
+        {STR("\x1b[2J\r\n\t"), STR("\\u001b[2J\\u000d\\u000a\\u0009")},
+        {STR("a\0b\x7f"), STR("a\\u0000b\\u007f")},
+        {STR("\xc2\x80\xc2\x9b\xc2\x9f\xc2\xa0"), STR("\\u0080\\u009b\\u009f\xc2\xa0")},
+        {STR("\u2027\u2028\u2029\u202a\u202e\u202f"), STR("\u2027\\u2028\\u2029\\u202a\\u202e\u202f")},
+        {STR("\u2065\u2066\u2069\u206a"), STR("\u2065\\u2066\\u2069\u206a")},
+        {STR("a\xff\xc3"), STR("a\\ufffd\\ufffd")},
+    };
+    struct buf out;
+    buf_init(&out, 1024);
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        buf_clear(&out);
+        text_write_shown(&out, rows[i].text);
+        if (!str_equal(buf_text(&out), rows[i].shown)) {
+            fail_msg("%.*s", STR_ARGS(buf_text(&out)));
+        }
+    }
+    buf_release(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(hex_is_two_lower_case_digits_a_byte, buf_setup, buf_teardown),
@@ -249,6 +275,7 @@ int main(void) {
         cmocka_unit_test(utf8_of_every_length_is_valid),
         cmocka_unit_test(what_is_not_utf8_is_refused_wherever_it_stands),
         cmocka_unit_test(utf8_is_cut_between_two_characters),
+        cmocka_unit_test(what_a_terminal_would_obey_is_shown_as_a_number),
     };
     return cmocka_run_group_tests_name("text", tests, NULL, NULL);
 }
