@@ -2,11 +2,13 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cmd/export_rows.h"
 #include "core/base/json_write.h"
 #include "core/base/timestamp.h"
 #include "core/pg/session.h"
+#include "projections/runtime/schema.h"
 
 enum {
     SQL_MAX_BYTES = 16 * 1024,
@@ -169,16 +171,45 @@ static enum err export_position(struct export_views *work, const struct view *vi
     return err;
 }
 
+/* The schema that has the view's name now. */
+static enum err read_about(const struct view *view, struct pg_session *session, struct view_about *ret_about,
+                           struct err_info *info) {
+    enum err err = view_schema_about(session, view->name, ret_about, info);
+    if (err == ERR_NONE && !ret_about->is_there) {
+        err = err_set(info, ERR_NOT_FOUND, "there is no view %s that this version knows: run `daybook migrate`",
+                      view->name);
+    } else if (err == ERR_NONE && ret_about->format != view->format) {
+        err = err_set(info, ERR_CONFLICT, "the view %s has format %" PRId64 ", this version reads %d: rebuild it",
+                      view->name, ret_about->format, view->format);
+    }
+    return err;
+}
+
+/* A transaction sees rows as of its beginning, but each statement looks names up anew: after a switch the same name is
+ * that of other tables, which as of then may not have been full. */
+static enum err check_not_switched(const struct view *view, const struct view_about *before, struct pg_session *session,
+                                   struct err_info *info) {
+    struct view_about now;
+    enum err err = view_schema_about(session, view->name, &now, info);
+    if (err == ERR_NONE && (!now.is_there || strcmp(now.epoch, before->epoch) != 0)) {
+        err = err_set(info, ERR_CONFLICT, "the view %s was switched while it was read: begin again", view->name);
+    }
+    return err;
+}
+
 static enum err export_tables(struct export_views *work, const struct view *view, struct pg_session *session,
                               struct err_info *info) {
     int64_t rows = 0;
+    struct view_about about;
     enum err err = pg_session_exec(session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", info);
+    err = err != ERR_NONE ? err : read_about(view, session, &about, info);
     for (size_t i = 0; i < view->table_count && err == ERR_NONE; i++) {
         if (!view->tables[i].opaque) {
             err = export_table(work, view, &view->tables[i], session, &rows, info);
         }
     }
     err = err != ERR_NONE ? err : export_position(work, view, session, info);
+    err = err != ERR_NONE ? err : check_not_switched(view, &about, session, info);
     if (err != ERR_NONE) {
         pg_session_rollback(session);
         return err;

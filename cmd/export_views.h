@@ -2,6 +2,7 @@
  *
  * Promise  a view's tables and its position are read in one transaction, and come into their place together; the
  *          folder that was there before is replaced. A killed run begins the view anew, since that moment is gone.
+ *          A view that is switched meanwhile is ERR_CONFLICT, and so is one of another format than the program's.
  *          What a table holds in encoded form alone (view_table.opaque) is left out, and so are the runtime's tables.
  * Bounds   EXPORT_FETCH_ROWS rows are held in memory, and EXPORT_VIEW_FILE_BYTES is about what a file holds.
  * Thread   one at a time; blocks.        May use: base, pg, views.

@@ -11,6 +11,7 @@ from collections import Counter
 
 import duckdb
 import fastavro
+import psycopg
 import pyarrow.parquet
 import pytest
 from harness.daybook import BINARY, Daybook
@@ -218,6 +219,34 @@ def test_until_a_time_and_then_the_rest(daybook, shop, tmp_path):
 
 
 # ---- what goes wrong --------------------------------------------------------------------------------------------------
+
+
+def test_a_view_that_is_switched_while_it_is_exported_is_not_half_of_each(daybook, shop, tmp_path):
+    """A switch renames schemas, and each statement looks names up anew: tables of the rebuilt view, as it stood before it was
+    brought up, beside those of the live one."""
+    daybook.run("projection", "rebuild", "orders")
+    shop.buy(("tea", 1))
+    wait_until(daybook.views_have_seen_all, "the views to see all")
+    with psycopg.connect(daybook.sql.connection_string) as holder:
+        holder.execute("LOCK TABLE orders.order_lines IN ACCESS EXCLUSIVE MODE")
+        export = subprocess.Popen(
+            [BINARY, "export", tmp_path, "--view", "orders"],
+            env=clean_environment(daybook.environment()),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'daybook-export' AND wait_event_type = 'Lock'"
+        wait_until(lambda: daybook.sql.value(waiting) == 1, "the export to have read one table")
+        daybook.run("projection", "switch", "orders")
+        holder.rollback()
+    _, told = export.communicate(timeout=60)
+    assert export.returncode == 1
+    assert "the view orders was switched while it was read" in told
+    assert not (tmp_path / "views").exists()
+    daybook.run("projection", "drop", "orders_old")
+    run(daybook, tmp_path, "--view", "orders")
+    for table in TABLES["orders"]:
+        assert len(lines(tmp_path / "views" / "orders" / table)) == daybook.sql.value(f"SELECT count(*) FROM orders.{table}")
 
 
 def test_wrong_words_are_told(daybook, shop, tmp_path):
