@@ -1,5 +1,6 @@
 """GET .../stream: a document and its changes as Server-Sent Events."""
 
+import contextlib
 import itertools
 import socket
 import time
@@ -169,6 +170,19 @@ def test_past_the_bound_a_stream_is_refused_until_another_ends(new_daybook):
 
 
 # ---- readers that do not read, servers that go away -----------------------------------------------------------------
+
+
+def test_streams_leave_connections_to_others_whatever_is_configured(new_daybook):
+    daybook = new_daybook(http_connections_max=20, http_event_streams_max=1000)
+    with daybook.client() as client:
+        Shop(client).sells("A", 100, 10)
+    with contextlib.ExitStack() as opened:
+        streams = [opened.enter_context(EventStream(daybook.url, "/v1/stock/A/stream")) for _ in range(25)]
+        for stream in streams[:10]:
+            assert stream.next()
+        for stream in streams[10:]:
+            assert_refused(stream, 503, "overloaded")
+        assert httpx.get(f"{daybook.url}/v1/stock/A").status_code == 200
 
 
 def stopped_reader(daybook, path):

@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/text.h"
+#include "core/base/timestamp.h"
+#include "core/gateway/as_of.h"
 #include "core/gateway/cursor.h"
 #include "core/gateway/event_text.h"
 #include "core/gateway/intake.h"
@@ -162,6 +165,13 @@ static void fuzz_query(struct http_exchange *exchange, struct str text) {
     }
     (void)!query_string_time(exchange, "from", &value, &problem);
     (void)!query_string_text(exchange, "q", 100, &value, &problem);
+    struct as_of as_of = {0};
+    int64_t version = 0, time_us;
+    if (as_of_read(exchange, &as_of, &problem) && as_of_is_given(&as_of)) {
+        bool is_version = int64_read(as_of.version, &version) && version >= 1;
+        require(is_version != timestamp_read(as_of.time, &time_us),
+                "as_of is a version or a time, as PostgreSQL reads it");
+    }
     fuzz_lists(exchange);
 }
 

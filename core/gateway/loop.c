@@ -86,14 +86,20 @@ static void wake_event_work(void *context) {
     (void)uv_idle_start(&loop->event_work, on_event_work);
 }
 
+/* Of one loop. A new connection finds no place among streams, since none gives way: they have half of all at most. */
+static size_t streams_max_of(const struct config *config) {
+    int64_t half = config->http_connections_max / 2;
+    int64_t most = config->http_event_streams_max < half ? config->http_event_streams_max : half;
+    return (size_t)(most > 0 ? (most - 1) / config->http_threads + 1 : 0);
+}
+
 static void init_event_streams(struct gateway_loop *loop) {
-    const struct config *config = loop->gateway->config;
     (void)uv_idle_init(&loop->uv, &loop->event_work);
     loop->event_work.data = loop;
     const struct event_streams_options options = {
         .pg = loop->query_pg,
         .ask = pg_pool_query,
-        .streams_max = (size_t)((config->http_event_streams_max - 1) / config->http_threads + 1),
+        .streams_max = streams_max_of(loop->gateway->config),
         .wake = wake_event_work,
         .context = loop,
     };
