@@ -163,17 +163,16 @@ static void emit_read_fields(struct read_context *context, const struct definiti
                              const struct definition *newest, size_t first, const char *target) {
     struct arena *arena = &context->emitter->model->arena;
     for (size_t i = first; i < written->field_count; i++) {
-        const struct field *field = &written->fields[i];
-        bool known = field_by_name(newest, field->name) != NULL;
+        const struct field *field = &written->fields[i], *known = field_for_written(newest, field->name);
         int indent = field->optional ? 8 : 4;
-        if (field->optional && known) {
+        if (field->optional && known != NULL) {
             buf_printf(context->out, "    %shas_%s = avro_read_optional(reader);\n    if (%shas_%s) {\n", target,
-                       field->name, target, field->name);
+                       known->name, target, known->name);
         } else if (field->optional) {
             buf_str(context->out, STR("    if (avro_read_optional(reader)) {\n"));
         }
-        if (known) {
-            emit_read_value(context, indent, &field->type, text_of(arena, "%s%s", target, field->name));
+        if (known != NULL) {
+            emit_read_value(context, indent, &field->type, text_of(arena, "%s%s", target, known->name));
         } else {
             emit_skip_value(context, indent, &field->type);
         }
@@ -182,7 +181,7 @@ static void emit_read_fields(struct read_context *context, const struct definiti
         }
     }
     for (size_t i = first; i < newest->field_count; i++) {
-        if (field_by_name(written, newest->fields[i].name) == NULL) {
+        if (field_written_for(written, &newest->fields[i]) == NULL) {
             emit_default(context, &newest->fields[i], text_of(arena, "%s%s", target, newest->fields[i].name));
         }
     }
@@ -211,7 +210,7 @@ static void emit_old_readers(struct read_context *context, const struct definiti
     for (size_t i = 0; i < record->field_count; i++) {
         const struct type *type = &record->fields[i].type;
         const struct type *inner = type->kind == TYPE_ARRAY ? type->items : type;
-        bool removed = field_by_name(newest_record, record->fields[i].name) == NULL;
+        bool removed = field_for_written(newest_record, record->fields[i].name) == NULL;
         if (removed || inner->kind != TYPE_RECORD || is_todays_form(context, inner->definition)) {
             continue;
         }

@@ -41,6 +41,31 @@ const struct field *field_by_name(const struct definition *record, const char *n
     return NULL;
 }
 
+bool has_alias(const struct field *field, const char *name) {
+    for (size_t i = 0; i < field->alias_count; i++) {
+        if (strcmp(field->aliases[i], name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct field *field_for_written(const struct definition *reader, const char *name) {
+    const struct field *same = field_by_name(reader, name);
+    for (size_t i = 0; same == NULL && i < reader->field_count; i++) {
+        same = has_alias(&reader->fields[i], name) ? &reader->fields[i] : NULL;
+    }
+    return same;
+}
+
+const struct field *field_written_for(const struct definition *writer, const struct field *field) {
+    const struct field *same = field_by_name(writer, field->name);
+    for (size_t i = 0; same == NULL && i < field->alias_count; i++) {
+        same = field_by_name(writer, field->aliases[i]);
+    }
+    return same;
+}
+
 bool is_type_name(const struct type *type, const char *full_name) {
     return type->definition != NULL && strcmp(type->definition->full_name, full_name) == 0;
 }
@@ -100,6 +125,15 @@ static bool same_text(const char *a, const char *b) {
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+static bool same_aliases(const struct field *a, const struct field *b) {
+    for (size_t i = 0; i < a->alias_count; i++) {
+        if (!has_alias(b, a->aliases[i])) {
+            return false;
+        }
+    }
+    return a->alias_count == b->alias_count;
+}
+
 static bool same_rules(const struct rules *a, const struct rules *b) {
     bool same_item = a->item == b->item || (a->item != NULL && b->item != NULL && same_rules(a->item, b->item));
     return same_item && a->min == b->min && a->max == b->max && a->has_min == b->has_min && a->has_max == b->has_max &&
@@ -120,7 +154,8 @@ static const char *difference(struct model *model, const struct definition *a, c
             x->default_value == y->default_value ||
             (x->default_value != NULL && y->default_value != NULL && json_equal(x->default_value, y->default_value));
         if (strcmp(x->name, y->name) != 0 || !same_text(x->doc, y->doc) || x->optional != y->optional ||
-            !same_default || !same_rules(&x->rules, &y->rules) || !same_wire_type(&x->type, &y->type)) {
+            !same_default || !same_aliases(x, y) || !same_rules(&x->rules, &y->rules) ||
+            !same_wire_type(&x->type, &y->type)) {
             return text_of(&model->arena, "field %s", x->name);
         }
     }
@@ -151,10 +186,28 @@ static const char **list_folder(struct model *model, const char *path, size_t *r
     return names;
 }
 
+/* Every version stays, so there is no gap: the one after it could not tell what it changed. */
+static void check_gapless(struct model *model, const char *folder, const char **names, size_t count) {
+    for (size_t version = 1; version <= count; version++) {
+        const char *expected = text_of(&model->arena, "%zu.avsc", version);
+        bool found = false;
+        for (size_t i = 0; i < count && !found; i++) {
+            found = strcmp(names[i], expected) == 0;
+        }
+        if (!found) {
+            fail_at(folder, NULL,
+                    "%s is missing: versions count up from 1 without a gap, every one of them stays, and "
+                    "nothing else is in the folder",
+                    expected);
+        }
+    }
+}
+
 static void load_versions(struct model *model, struct subject *subject) {
     const char *folder = text_of(&model->arena, "%s/%s/%s", model->root, subject->family, subject->name);
     size_t count = 0;
-    (void)list_folder(model, folder, &count);
+    const char **names = list_folder(model, folder, &count);
+    check_gapless(model, folder, names, count);
     subject->versions = arena_alloc(&model->arena, count * sizeof(void *));
     subject->version_count = count;
     for (size_t i = 0; i < count; i++) {

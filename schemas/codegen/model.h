@@ -62,6 +62,8 @@ struct field {
     struct type type;
     bool optional;               /* a union of null and the type */
     const json_t *default_value; /* NULL when there is none */
+    const char **aliases;        /* what older versions called it */
+    size_t alias_count;
     struct rules rules;
 };
 
@@ -139,6 +141,11 @@ bool same_wire_form(const struct definition *a, const struct definition *b);
 bool same_wire_type(const struct type *a, const struct type *b);
 
 const struct field *field_by_name(const struct definition *record, const char *name);
+bool has_alias(const struct field *field, const char *name);
+/* The field of `reader` that what `writer` calls `name` is read into: the one of that name, or with that alias; NULL:
+ * none. And the other way: what stands in `writer` for a field of the reader. */
+const struct field *field_for_written(const struct definition *reader, const char *name);
+const struct field *field_written_for(const struct definition *writer, const struct field *field);
 bool is_type_name(const struct type *type, const char *full_name);
 
 /* The fewest bytes a value takes in Avro binary: what bounds the item count of a block. */

@@ -181,10 +181,30 @@ static const json_t *optional_type(struct parser *parser, const json_t *union_js
     return json_array_get(union_json, 1);
 }
 
+/* Avro's own attribute: readers of other makes find the value under the old name as well. */
+static void parse_aliases(struct parser *parser, const json_t *json, struct field *field) {
+    const json_t *aliases = json_object_get(json, "aliases");
+    if (aliases == NULL) {
+        return;
+    }
+    field->alias_count = json_array_size(aliases);
+    if (field->alias_count == 0) {
+        fail_at(parser->file->path, parser->where, "`aliases` are the names that older versions gave the field");
+    }
+    field->aliases = arena_alloc(&parser->model->arena, field->alias_count * sizeof *field->aliases);
+    for (size_t i = 0; i < field->alias_count; i++) {
+        const char *alias = json_string_value(json_array_get(aliases, i));
+        if (alias == NULL || !is_snake_case(alias) || strcmp(alias, field->name) == 0) {
+            fail_at(parser->file->path, parser->where, "an alias is the name of another field, in lower_case");
+        }
+        field->aliases[i] = alias;
+    }
+}
+
 static struct field parse_field(struct parser *parser, const json_t *json, const char *name_space) {
     static const char *const allowed[] = {"name",     "type",      "doc",       "default", "min",      "max",
                                           "positive", "minLength", "maxLength", "format",  "minItems", "maxItems",
-                                          "item",     "json",      "from",      NULL};
+                                          "item",     "json",      "from",      "aliases", NULL};
     if (!json_is_object(json)) {
         fail_at(parser->file->path, parser->where, "a field must be an object");
     }
@@ -202,11 +222,29 @@ static struct field parse_field(struct parser *parser, const json_t *json, const
     field.default_value = json_object_get(json, "default");
     field.rules = parse_rules(parser, json, &field.type);
     check_default(parser, &field);
+    parse_aliases(parser, json, &field);
     if (field.optional && field.default_value == NULL) {
         fail_at(parser->file->path, parser->where, "an optional field needs \"default\": null");
     }
     parser->where[parent_len] = '\0';
     return field;
+}
+
+/* A name that was written has one field that it is read into. */
+static void check_aliases(struct parser *parser, const struct definition *record) {
+    for (size_t i = 0; i < record->field_count; i++) {
+        const struct field *field = &record->fields[i];
+        for (size_t a = 0; a < field->alias_count; a++) {
+            const struct field *taker = field_for_written(record, field->aliases[a]);
+            if (taker != field) {
+                fail_at(parser->file->path, field->name,
+                        "its alias `%s` is %s as well: what was written under that "
+                        "name can be read into one field alone",
+                        field->aliases[a],
+                        strcmp(taker->name, field->aliases[a]) == 0 ? "a field here" : "an alias of another field");
+            }
+        }
+    }
 }
 
 static void parse_fields(struct parser *parser, const json_t *json, struct definition *record) {
@@ -223,6 +261,7 @@ static void parse_fields(struct parser *parser, const json_t *json, struct defin
             }
         }
     }
+    check_aliases(parser, record);
 }
 
 static void parse_symbols(struct parser *parser, const json_t *json, struct definition *enumeration) {

@@ -64,13 +64,17 @@ static void apply_line(struct model *model, const char *path, struct str line, u
     int64_t id, version;
     if (!int64_read(id_text, &id) || id != expected_id || !int64_read(version_text, &version) ||
         hash.len != HASH_HEX_LEN) {
-        fail_at(path, NULL, "malformed: expected id %u, a subject, a version and a hash in `%.*s`", expected_id,
-                STR_ARGS(line));
+        fail_at(path, NULL,
+                "malformed: expected id %u (ids count up from 1, and none ever changes), a subject, a version "
+                "and a hash in `%.*s`",
+                expected_id, STR_ARGS(line));
     }
     struct schema_file *file = find_file(model, subject, version);
     if (file == NULL) {
-        fail_at(path, NULL, "the schema with id %u is missing: %.*s, version %lld", expected_id, STR_ARGS(subject),
-                (long long)version);
+        fail_at(path, NULL,
+                "the schema with id %u is missing: %.*s, version %lld; what was written with it stays in the log, so "
+                "its file stays",
+                expected_id, STR_ARGS(subject), (long long)version);
     }
     char actual[HASH_HEX_LEN + 1];
     hash_hex(file->compact, strlen(file->compact), actual);
@@ -146,8 +150,14 @@ size_t registry_append(struct model *model, const char *path) {
 }
 
 void registry_check_grown(struct model *model, const char *path, const char *older_path) {
-    struct str older = read_all(model, older_path);
-    if (!str_starts_with(read_all(model, path), older)) {
-        fail_at(path, NULL, "lines of %s were changed or removed: the registry only ever grows", older_path);
+    struct str older = read_all(model, older_path), now = read_all(model, path);
+    while (older.len > 0) {
+        struct str line = cut(&older, '\n');
+        if (!str_equal(line, cut(&now, '\n'))) {
+            fail_at(path, NULL,
+                    "this line of %s was changed or removed, but the registry only ever grows, because the "
+                    "log names schemas by their ids for ever: %.*s",
+                    older_path, STR_ARGS(line));
+        }
     }
 }
