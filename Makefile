@@ -179,6 +179,7 @@ test: ## everything, as CI runs it: deps, lint, build, unit, asan (with ubsan), 
 
 unit: $(TEST_PROGRAMS) build/codegen ## unit tests
 	schemas/codegen/codegen_test.sh
+	schemas/codegen/evolution_test.sh
 	@deploy/local/unit.sh $(TEST_PROGRAMS)
 
 # Clients that nobody here wrote, by Daybook's documents: integration-tests/clients/README.md. Their modules are kept in var/.

@@ -50,7 +50,8 @@ static enum err record_open(struct str value, uint32_t *ret_schema_id, struct st
         return err_set(info, ERR_MALFORMED, "a record without a schema frame (%" PRIu32 " bytes)", value.len);
     }
     if (schema_by_id(*ret_schema_id) == NULL) {
-        return err_set(info, ERR_NOT_FOUND, "schema id %" PRIu32 " is not known here", *ret_schema_id);
+        return err_set(info, ERR_NOT_FOUND,
+                       "schema id %" PRIu32 " is not known here: was it written by a newer release?", *ret_schema_id);
     }
     return ERR_NONE;
 }

@@ -194,7 +194,7 @@ static void check_takes_over(const struct chain *chain, size_t link, const struc
 
 /* A field that the version before lacks. */
 static void check_new_field(const struct chain *chain, size_t link, const struct field *field) {
-    for (size_t i = 0; i + 1 < link; i++) {
+    for (size_t i = link - 1; i-- > 0;) {
         if (field_by_name(chain->links[i], field->name) != NULL) {
             fail_at(chain->links[link]->path, field->name,
                     "%s had a field of this name, which %s retired: a retired name never comes back, or old records "

@@ -219,7 +219,9 @@ static void emit_decode_dispatch(struct emitter *emitter, struct buf *out, enum 
     }
     buf_printf(out,
                "    default:\n"
-               "        *ret_why = \"the schema id is not of %s %s\";\n"
+               "        *ret_why = schema_by_id(schema_id) == NULL\n"
+               "            ? \"the schema id is not known here: was it written by a newer release?\"\n"
+               "            : \"the schema id is not of %s %s\";\n"
                "        return false;\n"
                "    }\n"
                "    if (!avro_reader_finish(&reader, ret_why)) {\n"
