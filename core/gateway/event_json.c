@@ -53,6 +53,10 @@ static bool write_binary(struct walk *walk, const json_t *value, size_t fixed_si
 
 static bool write_time(struct walk *walk, const json_t *value) {
     int64_t time_us;
+    if (json_is_integer(value)) { /* a default of the schema */
+        avro_write_long(walk->out, json_integer_value(value));
+        return true;
+    }
     if (!json_is_string(value) || !timestamp_read(text_of(value), &time_us)) {
         return false;
     }
@@ -131,6 +135,16 @@ static bool write_union(struct walk *walk, const json_t *schema, const json_t *v
     return !is_there || write_value(walk, json_array_get(schema, 1), value);
 }
 
+/* The row may be older than the schema: the field has the name that it had then, or its default. */
+static const json_t *member_of(const json_t *field, const json_t *record) {
+    const json_t *value = json_object_get(record, json_string_value(json_object_get(field, "name")));
+    const json_t *aliases = json_object_get(field, "aliases");
+    for (size_t i = 0; value == NULL && i < json_array_size(aliases); i++) {
+        value = json_object_get(record, json_string_value(json_array_get(aliases, i)));
+    }
+    return value != NULL ? value : json_object_get(field, "default");
+}
+
 static bool write_record(struct walk *walk, const json_t *schema, const json_t *value) {
     const json_t *fields = json_object_get(schema, "fields");
     if (!json_is_object(value)) {
@@ -138,8 +152,7 @@ static bool write_record(struct walk *walk, const json_t *schema, const json_t *
     }
     for (size_t i = 0; i < json_array_size(fields); i++) {
         const json_t *field = json_array_get(fields, i);
-        const char *name = json_string_value(json_object_get(field, "name"));
-        if (!write_value(walk, json_object_get(field, "type"), json_object_get(value, name))) {
+        if (!write_value(walk, json_object_get(field, "type"), member_of(field, value))) {
             return false;
         }
     }

@@ -2,6 +2,7 @@
  *
  * Purpose  the view keeps what an auditor reads (event_write_json); this walks the event's own schema beside that
  *          JSON and writes the Avro bytes it came from, which the generated decoder reads: no second mapping to keep.
+ *          A row that an older release wrote is read as its events are: by aliases and defaults.
  * Rule     what the JSON leaves out on purpose comes back empty: of a Sealed text only its key's id is there.
  * Memory   the arena.
  * Thread   pure; any.            May use: base, generated codecs, jansson.

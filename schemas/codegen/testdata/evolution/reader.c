@@ -2,13 +2,15 @@
  * the schemas that the registry had by then, and knowing nothing of later ones.
  *
  * Standard input has a record a line: its schema's id, and its Avro bytes in hexadecimal. Standard output has a line for
- * each: the event as JSON, or why it is refused; with --write, id and bytes as this release writes the same event. */
+ * each: the event as JSON, or why it is refused; with --write, id and bytes as this release writes the same event. With
+ * --from-json TYPE the input is JSON of that event, as a view's rows have it that were written by an older release. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/text.h"
+#include "core/gateway/event_json.h"
 #include "gen/codec.h"
 #include "gen/json.h"
 
@@ -32,8 +34,19 @@ static void tell(struct buf *out, const struct event *event, bool as_bytes) {
     printf("\n");
 }
 
+/* "ID HEX"; the bytes must be writable, and live as long as the event. */
+static bool read_record(struct arena *arena, char *line, uint8_t *avro, struct event *ret_event, const char **ret_why) {
+    char *hex;
+    uint32_t schema_id = (uint32_t)strtoul(line, &hex, 10);
+    struct str text = str_of_cstr(hex + 1);
+    bool is_hex = hex_read(text, avro, text.len / 2);
+    assert(is_hex);
+    return event_decode(arena, schema_id, str_of((const char *)avro, text.len / 2), ret_event, ret_why);
+}
+
 int main(int argc, char **argv) {
     bool as_bytes = argc == 2 && strcmp(argv[1], "--write") == 0;
+    const char *json_type = argc == 3 && strcmp(argv[1], "--from-json") == 0 ? argv[2] : NULL;
     static char line[LINE_MAX_BYTES];
     static uint8_t avro[RECORD_MAX_BYTES];
     struct arena arena;
@@ -41,14 +54,12 @@ int main(int argc, char **argv) {
     arena_init(&arena, 1024 * 1024);
     buf_init(&out, RECORD_MAX_BYTES);
     while (fgets(line, sizeof line, stdin) != NULL) {
-        char *hex;
-        uint32_t schema_id = (uint32_t)strtoul(line, &hex, 10);
-        struct str text = str_of(hex + 1, strcspn(hex + 1, "\n"));
+        line[strcspn(line, "\n")] = '\0';
         struct event event;
-        const char *why;
-        bool is_hex = hex_read(text, avro, text.len / 2);
-        assert(is_hex);
-        if (event_decode(&arena, schema_id, str_of((const char *)avro, text.len / 2), &event, &why)) {
+        const char *why = "no such JSON";
+        bool is_read = json_type != NULL ? event_from_json(&arena, str_of_cstr(json_type), str_of_cstr(line), &event)
+                                         : read_record(&arena, line, avro, &event, &why);
+        if (is_read) {
             tell(&out, &event, as_bytes);
         } else {
             printf("refused: %s\n", why);
