@@ -68,7 +68,8 @@ struct task {
 struct shard {
     struct intents *intents; /* NULL: not assigned */
     bool is_live;
-    bool rereads; /* it went back for intents that found no room: whether they are new is not known any more */
+    bool is_stopped; /* at an event of a newer release: what it asks for is not known here, nor what it ends */
+    bool rereads;    /* it went back for intents that found no room: whether they are new is not known any more */
     int64_t committed_offset; /* by us; 0 at first: a group needs no offset to begin at the beginning */
 };
 
@@ -91,7 +92,8 @@ struct connector {
     int64_t next_commit_us;
     bool stopping;
     _Atomic bool is_ready;
-    _Atomic uint64_t calls_total, lookups_total, outcomes_total, refused_total, unknown_total, open_intents;
+    _Atomic uint64_t calls_total, lookups_total, outcomes_total, refused_total, unknown_total, open_intents,
+        shards_stopped;
 };
 
 static void run_task(struct task *task);
@@ -285,7 +287,7 @@ static bool is_due(const struct intent *intent, int64_t now_us) {
 
 static void run_due_tasks(struct connector *connector) {
     int64_t now_us = clock_boot_us();
-    uint64_t open = 0;
+    uint64_t open = 0, stopped = 0;
     int slow_left = SLOW_LOOKUPS_A_TICK;
     for (int64_t i = 0; i < connector->config->shards; i++) {
         struct shard *shard = &connector->shards[i];
@@ -293,6 +295,10 @@ static void run_due_tasks(struct connector *connector) {
             continue;
         }
         open += intents_count(shard->intents);
+        stopped += shard->is_stopped;
+        if (shard->is_stopped) {
+            continue;
+        }
         for (struct intent *intent = intents_first(shard->intents); intent != NULL; intent = intent->next) {
             if (!is_due(intent, now_us) || (is_slow(intent) && slow_left == 0)) {
                 continue;
@@ -302,6 +308,7 @@ static void run_due_tasks(struct connector *connector) {
         }
     }
     atomic_store(&connector->open_intents, open);
+    atomic_store(&connector->shards_stopped, stopped);
 }
 
 /* ---- the log ------------------------------------------------------------------------------------------------- */
@@ -340,12 +347,26 @@ static void tell_refused(struct connector *connector, const struct event *event)
              LOG_STR("currency", refused->amount.currency), LOG_STR("reason", refused->reason));
 }
 
+/* Passed over, what a newer release's event asks for would never be done: nothing of the shard goes on, and its offset
+ * stays before the event, until a connector of that release has it. */
+static void stop_shard(struct shard *shard, const rd_kafka_message_t *message, const struct err_info *info) {
+    shard->is_stopped = true;
+    log_line(LOG_ERROR, "connector", "a shard's payments stand still until a connector of the newer release has them",
+             LOG_CSTR("error", info->text), LOG_INT("partition", message->partition),
+             LOG_INT("offset", message->offset));
+}
+
 static void take_event(struct connector *connector, struct shard *shard, const rd_kafka_message_t *message) {
     struct event event;
     struct err_info info = {0};
     arena_reset(&connector->arena);
     struct str value = str_of(message->payload, message->len);
-    if (event_record_read(&connector->arena, value, &event, &info) != ERR_NONE) {
+    enum err err = event_record_read(&connector->arena, value, &event, &info);
+    if (err == ERR_NOT_FOUND) {
+        stop_shard(shard, message, &info);
+        return;
+    }
+    if (err != ERR_NONE) {
         log_line(LOG_ERROR, "connector", "an event could not be read and is passed over", LOG_CSTR("error", info.text),
                  LOG_INT("partition", message->partition), LOG_INT("offset", message->offset));
         return;
@@ -367,8 +388,8 @@ static void take_message(struct connector *connector, const rd_kafka_message_t *
         return;
     }
     struct shard *shard = &connector->shards[message->partition];
-    if (shard->intents == NULL) {
-        return; /* revoked meanwhile */
+    if (shard->intents == NULL || shard->is_stopped) { /* NULL: revoked meanwhile */
+        return;
     }
     if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
         go_live(connector, shard);
@@ -462,7 +483,7 @@ static void on_tick(uv_timer_t *timer) {
     for (int32_t i = 0; i < connector->config->shards; i++) {
         struct shard *shard = &connector->shards[i];
         int64_t offset;
-        if (shard->intents != NULL && intents_rewind(shard->intents, &offset)) {
+        if (shard->intents != NULL && !shard->is_stopped && intents_rewind(shard->intents, &offset)) {
             shard->rereads = true;
             if (!read_again(connector, i, offset)) {
                 intents_rewind_failed(shard->intents, offset);
@@ -639,6 +660,8 @@ void connector_metrics(const struct connector *connector, struct buf *out) {
         {"daybook_connector_open_intents",
          "Provider calls that are owed, and charges whose step the shopper has not taken.", "gauge",
          atomic_load(&connector->open_intents)},
+        {"daybook_connector_shards_stopped", "Shards whose payments stand still at an event of a newer release.",
+         "gauge", atomic_load(&connector->shards_stopped)},
     };
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", rows[i].name, rows[i].help, rows[i].name, rows[i].type,
