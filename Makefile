@@ -16,8 +16,11 @@ MODE ?= release
 # V=1 shows whole command lines.
 Q := $(if $(V),,@)
 SAY := @$(if $(V),:,printf '%-8s %s\n')
-BUILD := build/$(MODE)
-GEN := build/gen
+# Another folder of schemas, into another folder: build/evolved below, and nothing else.
+SCHEMA_FOLDER ?= schemas
+BUILD_FOLDER ?= build
+BUILD := $(BUILD_FOLDER)/$(MODE)
+GEN := $(BUILD_FOLDER)/gen
 CC := $(if $(filter fuzz,$(MODE)),clang,gcc)
 
 WARNINGS := -Wall -Wextra -Wconversion -Wswitch-enum -Wvla -Wshadow -Wstrict-prototypes -Wno-sign-conversion -Werror
@@ -34,7 +37,7 @@ MODE_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recov
 PKGS := rdkafka libpq avro-c libuv jansson lmdb libsodium libcurl openssl zlib
 LLHTTP := /usr/share/llhttp
 # Includes are named from the root; the generated headers are gen/... under build/.
-CPPFLAGS := -I. -Ibuild -D_GNU_SOURCE -isystem /usr/share/include/llhttp $(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+CPPFLAGS := -I. -I$(BUILD_FOLDER) -D_GNU_SOURCE -isystem /usr/share/include/llhttp $(shell pkg-config --cflags-only-I $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 CFLAGS := -std=gnu17 -g $(if $(filter fuzz,$(MODE)),,$(WARNINGS)) $(MODE_$(MODE)) -pthread
 LDFLAGS := -pthread -pie -Wl,-z,relro,-z,now $(filter -fsanitize=% --coverage,$(MODE_$(MODE)))
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
@@ -52,7 +55,7 @@ FUZZERS := $(filter %_fuzz.c,$(SOURCES))
 LIBRARY := $(filter-out %_test.c %_fuzz.c,$(SOURCES))
 COMMANDS := $(filter-out %_test.c %_fuzz.c,$(wildcard cmd/*.c))
 CODEGEN := $(wildcard schemas/codegen/*.c)
-SCHEMAS := $(wildcard schemas/*/*/*.avsc) schemas/registry.tsv
+SCHEMAS := $(wildcard $(SCHEMA_FOLDER)/*/*/*.avsc) $(SCHEMA_FOLDER)/registry.tsv
 # llhttp comes as source in Debian's node-llhttp and is compiled where it is installed.
 LLHTTP_OBJECTS := $(addprefix $(BUILD)/llhttp/,api.o http.o llhttp.o)
 
@@ -95,7 +98,7 @@ build/codegen: $(CODEGEN) $(wildcard schemas/codegen/*.h) $(filter-out %_test.c 
 $(GEN_STAMP): build/codegen $(SCHEMAS)
 	@mkdir -p $(GEN)
 	$(SAY) generate $(GEN)
-	$(Q)build/codegen --schemas schemas --out $(GEN)
+	$(Q)build/codegen --schemas $(SCHEMA_FOLDER) --out $(GEN)
 	@touch $@
 
 registry: build/codegen ## give new schema files their ids in schemas/registry.tsv
@@ -215,8 +218,19 @@ build/clients/typescript/modules.stamp: $(wildcard integration-tests/clients/typ
 	$(Q)cd $(@D) && npm ci --silent --cache $(abspath var/npm) --ignore-scripts --no-audit --no-fund
 	$(Q)touch $@
 
+# The program as it will be after two changes of its schemas: test_evolution.py runs it beside today's.
+EVOLVED := $(foreach release,2 3,build/evolved/$(release)/release/daybook)
+build/evolved/%/schemas/registry.tsv: integration-tests/evolution/evolve.py build/codegen $(SCHEMAS)
+	$(SAY) evolve $(@D)
+	$(Q)python3 $< build/codegen $(@D) $*
+build/evolved/%/release/daybook: build/evolved/%/schemas/registry.tsv FORCE
+	@$(MAKE) --no-print-directory MODE=release BUILD_FOLDER=build/evolved/$* SCHEMA_FOLDER=build/evolved/$*/schemas build
+evolved: $(EVOLVED)
+.PHONY: evolved
+.PRECIOUS: build/evolved/%/schemas/registry.tsv
+
 # All of them are shared by two processes with servers of their own, a file going to one of them whole: most of what they do is waiting.
-integration: $(BUILD)/daybook $(CLIENTS) ## tests with real servers and clients; ARGS= goes to pytest (ARGS="-k checkout -x")
+integration: $(BUILD)/daybook $(CLIENTS) $(EVOLVED) ## tests with real servers and clients; ARGS= goes to pytest (ARGS="-k checkout -x")
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) DAYBOOK_TEST_ASAN_BINARY=$(abspath $(ASAN)) \
 	  var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests) \

@@ -29,7 +29,7 @@ static bool is(const char *text, const char *expected) {
  */
 
 /* Bodies and what they hold come from the generator; each document's schema stands beside its renderer. */
-EMBED_TEXT(openapi_generated, "build/gen/openapi_schemas.json");
+EMBED_TEXT(openapi_generated, "gen/openapi_schemas.json");
 EMBED_TEXT(openapi_common, "core/gateway/openapi_common.json");
 EMBED_TEXT(openapi_headers, "core/gateway/openapi_headers.json");
 EMBED_TEXT(openapi_examples, "core/gateway/openapi_examples.json");

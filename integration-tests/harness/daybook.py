@@ -159,15 +159,15 @@ class Daybook:
         parked = [value for name, value in figures.items() if name.startswith("daybook_projection_parked{")]
         return len(lags) == len(self.views) and not any(lags) and not any(parked)
 
-    def compare_views(self, seconds=120.0):
+    def compare_views(self, seconds=120.0, binary=BINARY):
         """Each view rebuilt beside the live one, which must equal it."""
         for view in VIEWS:
-            self.run("projection", "compare", view, seconds=seconds)
+            self.run("projection", "compare", view, seconds=seconds, binary=binary)
 
-    def run(self, *arguments, expect=0, seconds=60.0):
+    def run(self, *arguments, expect=0, seconds=60.0, binary=BINARY):
         """A subcommand to its end; its standard output. `expect` is its exit code, None for any."""
         ended = subprocess.run(
-            [BINARY, *map(str, arguments)],
+            [binary, *map(str, arguments)],
             env=clean_environment(self.environment()),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -179,10 +179,10 @@ class Daybook:
         )
         return ended.stdout
 
-    def refusal(self, *arguments, code=2, seconds=60.0):
+    def refusal(self, *arguments, code=2, seconds=60.0, binary=BINARY):
         """What a subcommand that must end with this exit code says on standard error."""
         ended = subprocess.run(
-            [BINARY, *map(str, arguments)],
+            [binary, *map(str, arguments)],
             env=clean_environment(self.environment()),
             stdin=subprocess.DEVNULL,
             capture_output=True,
