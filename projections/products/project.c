@@ -8,7 +8,7 @@
 
 EMBED_TEXT(products_sql, "projections/products/view.sql");
 
-enum { PRODUCTS, VARIANTS, HISTORY };
+enum { PRODUCTS, VARIANTS, HISTORY, WORDS };
 
 /* A tsvector has at most 1 MiB; 100 variants' attributes could be longer. What comes after this is not searched. */
 enum { KEYWORDS_MAX_BYTES = 32 * 1024 };
@@ -92,6 +92,9 @@ static struct str keywords(struct view_batch *batch, struct arena *arena, const 
     for (uint32_t i = 0; i < state->variants.count; i++) {
         const struct variant *variant = &state->variants.items[i];
         add_keywords(text, variant->sku);
+        if (variant->has_barcode) {
+            add_keywords(text, variant->barcode);
+        }
         if (variant->has_title) {
             add_keywords(text, variant->title);
         }
@@ -126,6 +129,7 @@ static void put_product(struct view_batch *batch, struct arena *arena, const str
                     view_number(price_least(state)),
                     view_text(words),
                     view_text(arena_str_copy(arena, buf_text(document))),
+                    view_number((int64_t)document->len),
                     view_number(event->meta.version),
                     view_number(state->created_at),
                     view_number(state->changed_at),
@@ -168,7 +172,7 @@ static void project(struct view_batch *batch, struct arena *arena, const struct 
 const struct view products_view = {
     .name = "products",
     .sql = products_sql,
-    .format = 3,
+    .format = 4,
     .families = {"catalog"},
     .tables = {[PRODUCTS] = {.name = "products",
                              .columns = {{"id", VIEW_TEXT, .key = true},
@@ -180,10 +184,11 @@ const struct view products_view = {
                                          {"price_least", VIEW_BIGINT},
                                          {"keywords", VIEW_TEXT},
                                          {"document", VIEW_JSON},
+                                         {"document_bytes", VIEW_BIGINT},
                                          {"version", VIEW_BIGINT},
                                          {"created_at", VIEW_TIMESTAMP},
                                          {"changed_at", VIEW_TIMESTAMP}},
-                             .column_count = 12},
+                             .column_count = 13},
                [VARIANTS] = {.name = "variants",
                              .columns = {{"sku", VIEW_TEXT, .key = true},
                                          {"product", VIEW_TEXT, .key = true},
@@ -196,8 +201,13 @@ const struct view products_view = {
                                          {"found_by", VIEW_TEXT_ARRAY},
                                          {"version", VIEW_BIGINT}},
                              .column_count = 10},
-               [HISTORY] = HISTORY_TABLE},
-    .table_count = 3,
+               [HISTORY] = HISTORY_TABLE,
+               /* view.sql's triggers keep it, of what is written into products; nothing is put into it here. */
+               [WORDS] = {.name = "words",
+                          .columns = {{"word", VIEW_TEXT, .key = true}, {"lexeme", VIEW_TEXT}, {"products", VIEW_BIGINT}},
+                          .column_count = 3,
+                          .opaque = true}},
+    .table_count = 4,
     .fold = &product_aggregate,
     .project = project,
 };
