@@ -21,7 +21,7 @@ struct str cursor_write(struct arena *arena, const struct secret *secret, const 
         memcpy(bytes + CURSOR_HASH_BYTES, inner.data, inner.len);
     }
     struct buf text;
-    buf_init(&text, 1024);
+    buf_init(&text, 4 * (SECRET_HASH_BYTES + CURSOR_INNER_MAX) / 3 + 4);
     base64url_write(&text, str_of((const char *)bytes, CURSOR_HASH_BYTES + inner.len));
     struct str copy = arena_str_copy(arena, buf_text(&text));
     buf_release(&text);

@@ -10,7 +10,9 @@
 #include "core/base/arena.h"
 #include "core/vault/secret.h"
 
-enum { CURSOR_INNER_MAX = 512 }; /* an id and a title of 256 bytes, some of which may grow in lower case */
+/* An id and a title of 256 bytes, some of which may grow in lower case: 512. What a search took its words to mean: 1,024
+ * (QUESTION_CURSOR_MAX_BYTES). As text, with the hash: less than 2,048. */
+enum { CURSOR_INNER_MAX = 1520 };
 
 /* `inner` has at most CURSOR_INNER_MAX bytes. */
 struct str cursor_write(struct arena *arena, const struct secret *secret, const char *list, struct str inner);

@@ -15,7 +15,7 @@ enum {
     WORDS_MAX = 256,
     ATTRIBUTE_NAME_MAX = 64,
     ATTRIBUTE_VALUE_MAX = 256,
-    CURSOR_TEXT_MAX = 1024
+    CURSOR_TEXT_MAX = 2048, /* of cursor.h's CURSOR_INNER_MAX */
 };
 static const int64_t price_max = INT64_C(1000000000000000);
 
@@ -106,27 +106,50 @@ static bool take_attributes(struct http_exchange *exchange, struct products_filt
     return true;
 }
 
+/* What it means is asked of the catalogue, unless the page before this one has told. */
+static bool take_words(struct http_exchange *exchange, struct products_filter *filter, struct problem *ret_problem) {
+    struct str text;
+    if (!query_string_text(exchange, "q", WORDS_MAX, &text, ret_problem)) {
+        return false;
+    }
+    if (text.data != NULL) {
+        filter->q = products_question_read(text);
+        filter->meaning = products_question_literal(&filter->q);
+    }
+    return true;
+}
+
 /* With `q` the best matches come first, else the newest. */
 static bool take_products_order(struct http_exchange *exchange, struct products_filter *filter,
                                 struct problem *ret_problem) {
-    bool has_words = filter->q.data != NULL;
+    bool has_words = filter->q.text.data != NULL;
     const struct pg_order *usual = &products_orders[has_words ? 0 : 1];
     return take_order(exchange, products_orders, usual, &filter->order, ret_problem) &&
            (has_words || !products_order_is_relevance(filter->order) ||
             query_string_refuse(exchange, "sort", "another order when there is no q", ret_problem));
 }
 
+static bool take_products_after(struct http_exchange *exchange, const struct list_page *page,
+                                struct products_filter *filter, struct problem *ret_problem) {
+    struct list_page after = *page;
+    if (page->cursor.data != NULL && filter->q.text.data != NULL &&
+        !products_meaning_read(page->cursor, filter->q.text, &filter->meaning, &after.cursor)) {
+        return query_string_refuse(exchange, "cursor", "a next_cursor of this list", ret_problem);
+    }
+    return take_after(exchange, &after, &filter->after, ret_problem);
+}
+
 bool list_filters_products(struct http_exchange *exchange, const struct list_page *page,
                            struct products_filter *ret_filter, struct problem *ret_problem) {
     struct products_filter *filter = ret_filter;
     *filter = (struct products_filter){0};
-    return query_string_text(exchange, "q", WORDS_MAX, &filter->q, ret_problem) &&
+    return take_words(exchange, filter, ret_problem) &&
            query_string_text(exchange, "category", SLUG_MAX, &filter->category, ret_problem) &&
            query_string_text(exchange, "tag", TAG_MAX, &filter->tag, ret_problem) &&
            query_string_text(exchange, "vendor", VENDOR_MAX, &filter->vendor, ret_problem) &&
            take_attributes(exchange, filter, ret_problem) && take_prices(exchange, filter, ret_problem) &&
            take_stock(exchange, &filter->stock, ret_problem) && take_products_order(exchange, filter, ret_problem) &&
-           take_after(exchange, page, &filter->after, ret_problem);
+           take_products_after(exchange, page, filter, ret_problem);
 }
 
 /* ---- orders ------------------------------------------------------------------------------------------------------ */

@@ -64,7 +64,8 @@ static void all_filters_of_products_are_taken(void **state) {
     (void)state;
     assert_true(ask_products("q=green+tea&category=drinks&tag=bio&vendor=A%26B&attr.color=dark%20red&attr.size=M"
                              "&price_min=0&price_max=1000&in_stock=true&sort=-price&limit=7"));
-    assert_text(products.q, "green tea");
+    assert_text(products.q.text, "green tea");
+    assert_text(products.meaning.text, "green tea");
     assert_text(products.category, "drinks");
     assert_text(products.tag, "bio");
     assert_text(products.vendor, "A&B");
@@ -161,7 +162,7 @@ static bool ask_behind(struct str cursor, const char *query) {
 
 static void a_cursor_goes_on_with_its_own_query_alone(void **state) {
     (void)state;
-    struct str cursor = with_cursor("q=tea&sort=title&attr.color=red&limit=2", "prod_1 a title");
+    struct str cursor = with_cursor("q=tea&sort=title&attr.color=red&limit=2", "\x1f\x1f\x1fprod_1 a title");
     assert_true(ask_behind(cursor, "attr.color=red&sort=title&limit=9&q=tea"));
     assert_text(products.after.id, "prod_1");
     assert_text(products.after.key, "a title");
@@ -176,45 +177,107 @@ static void a_cursor_goes_on_with_its_own_query_alone(void **state) {
     assert_names("cursor");
 }
 
+static void a_cursor_brings_what_the_words_were_taken_to_mean(void **state) {
+    (void)state;
+    const struct products_meaning meaning = {
+        .text = STR("toast red"), .is_corrected = true, .typed = STR("'red'"), .begun = STR("'red' | 'redwood'")};
+    struct str inner = products_meaning_write(&exchange.arena, &meaning, STR("prod_1 1.5"));
+    struct str cursor = with_cursor("q=tost+red", inner.data);
+    assert_true(ask_behind(cursor, "q=tost+red"));
+    assert_text(products.meaning.text, "toast red");
+    assert_true(products.meaning.is_corrected);
+    assert_text(products.meaning.typed, "'red'");
+    assert_text(products.meaning.begun, "'red' | 'redwood'");
+    assert_text(products.after.id, "prod_1");
+    assert_text(products.after.key, "1.5");
+    /* One that was written before there were meanings. */
+    assert_false(ask_behind(with_cursor("q=tost", "prod_1 0.5"), "q=tost"));
+    assert_names("cursor");
+}
+
 /* ---- the statements ---- */
 
-static const char *products_sql(const char *query) {
-    static struct pg_select select_;
+static struct pg_select made;
+
+static const char *products_sql(const char *query, bool has_facets) {
     assert_true(ask_products(query));
-    products_list(&select_, &exchange.arena, &products, STR("51"));
-    return select_.statement.sql;
+    products_list(&made, &exchange.arena, &products, STR("51"), has_facets);
+    return made.statement.sql;
+}
+
+static void assert_holds(const char *sql, const char *part) {
+    if (strstr(sql, part) == NULL) {
+        fail_msg("%s\nhas not\n%s", sql, part);
+    }
 }
 
 static void a_list_asks_the_database_only_what_it_was_asked(void **state) {
     (void)state;
-    assert_string_equal(products_sql(""), "SELECT p.document, concat(p.id, ' ', p.created_at) AS cursor"
-                                          " FROM products.products AS p WHERE p.status = 'published' AND true"
-                                          " ORDER BY p.created_at DESC, p.id DESC LIMIT $1::bigint");
-    assert_string_equal(products_sql("attr.color=red&price_max=5&in_stock=true&sort=price"),
-                        "SELECT p.document, concat(p.id, ' ', p.price_least) AS cursor FROM products.products AS p"
-                        " WHERE p.status = 'published'"
-                        " AND EXISTS (SELECT FROM products.variants AS v"
-                        " JOIN stock.stock AS s ON s.sku = v.sku AND s.available > 0"
-                        " WHERE v.product = p.id AND v.on_sale AND v.price_minor <= $1::bigint"
-                        " AND v.found_by @> ARRAY[$2::text]) AND true"
-                        " ORDER BY p.price_least, p.id LIMIT $3::bigint");
-    assert_null(strstr(products_sql("q=tea&sort=title"), "ts_rank"));
-    assert_non_null(strstr(products_sql("q=tea&sort=title"), "MATERIALIZED (SELECT p.id, lower(p.title) AS key"));
-    assert_non_null(strstr(products_sql("q=tea"), "ts_rank"));
+    assert_string_equal(products_sql("", false),
+                        "SELECT CASE WHEN r.bytes - r.document_bytes < 4194304 THEN r.document END AS document, "
+                        "r.cursor, NULL AS facets"
+                        " FROM (SELECT) AS one LEFT JOIN (SELECT p.id, p.document, p.document_bytes,"
+                        " concat(p.id, ' ', p.created_at) AS cursor, row_number() OVER w AS place, "
+                        "sum(p.document_bytes) OVER w AS bytes"
+                        " FROM (SELECT * FROM products.products AS p WHERE p.status = 'published' AND true"
+                        " ORDER BY p.created_at DESC, p.id DESC LIMIT $1::bigint) AS p"
+                        " WINDOW w AS ( ORDER BY p.created_at DESC, p.id DESC ROWS UNBOUNDED PRECEDING)) AS r ON true "
+                        "ORDER BY r.place");
+    assert_holds(products_sql("attr.color=red&price_max=5&in_stock=true&sort=price", false),
+                 " WHERE p.status = 'published'"
+                 " AND EXISTS (SELECT FROM products.variants AS v"
+                 " JOIN stock.stock AS s ON s.sku = v.sku AND s.available > 0"
+                 " WHERE v.product = p.id AND v.on_sale AND v.price_minor <= $1::bigint"
+                 " AND v.found_by @> ARRAY[$2::text]) AND true"
+                 " ORDER BY p.price_least, p.id LIMIT $3::bigint");
+    assert_null(strstr(products_sql("q=tea&sort=title", true), "ts_rank"));
+    assert_holds(products_sql("q=tea&sort=title", true), "MATERIALIZED (SELECT p.id, lower(p.title) AS key");
+    assert_holds(products_sql("q=tea", true), "ts_rank(p.search, websearch_to_tsquery('english', $1::text)) AS key");
+}
+
+static void page_and_facets_come_from_the_same_matches(void **state) {
+    (void)state;
+    const char *both = products_sql("q=tea", true);
+    assert_holds(both, "AS key, p.categories, p.tags, p.vendor FROM");
+    assert_holds(both, "FROM (SELECT f.id, f.key FROM found AS f");
+    assert_holds(both, "(SELECT unnest(tags) AS value FROM found)");
+    assert_int_equal(made.statement.parameter_count, 2);
+    assert_null(strstr(products_sql("q=tea", false), "tags"));
+}
+
+static void what_a_typed_word_begins_stands_behind_what_has_the_word(void **state) {
+    (void)state;
+    assert_true(ask_products("q=dark+choc"));
+    products.meaning.typed = STR("'choc'");
+    products.meaning.begun = STR("'choc' | 'chocol'");
+    products_list(&made, &exchange.arena, &products, STR("51"), true);
+#define EXACT "websearch_to_tsquery('english', $1::text)"
+#define ALL "ts_rewrite(" EXACT ", $3::tsquery, $2::tsquery)"
+    assert_holds(made.statement.sql, "p.search @@ " ALL);
+    assert_holds(made.statement.sql, "CASE WHEN p.search @@ " EXACT " THEN 1 + ts_rank(p.search, " EXACT
+                                     ") ELSE ts_rank(p.search, " ALL ") END)::real AS key");
+    assert_true(str_equal(made.parameters[1], products.meaning.begun));
+    assert_true(str_equal(made.parameters[2], products.meaning.typed));
+    /* A stop word that is all there is has no lexeme to be put in the place of. */
+    products.meaning.typed = (struct str){0};
+    products_list(&made, &exchange.arena, &products, STR("51"), true);
+    assert_holds(made.statement.sql, "p.search @@ $2::tsquery");
 }
 
 static void the_fullest_query_has_room(void **state) {
     (void)state;
-    struct str cursor =
-        with_cursor("q=a&category=b&tag=c&vendor=d&attr.a=1&attr.b=1&attr.c=1&attr.d=1&attr.e=1&attr.f=1&attr.g=1"
-                    "&attr.h=1&price_min=1&price_max=2&in_stock=false",
-                    "prod_1 0.5");
-    const char *query = arena_printf(&exchange.arena, "%.*s&%.*s", STR_ARGS(exchange.query), STR_ARGS(cursor)).data;
-    assert_non_null(strstr(products_sql(query), "NOT EXISTS"));
-    struct pg_select select_;
-    products_facets(&select_, &exchange.arena, &products);
-    assert_non_null(strstr(select_.statement.sql, "LIMIT 10000"));
-    assert_null(strstr(select_.statement.sql, "ts_rank"));
+    static const char *const full =
+        "q=a&category=b&tag=c&vendor=d&attr.a=1&attr.b=1&attr.c=1&attr.d=1&attr.e=1&attr.f=1&attr.g=1"
+        "&attr.h=1&price_min=1&price_max=2&in_stock=false";
+    const struct products_meaning meaning = {.text = STR("a"), .typed = STR("'a'"), .begun = STR("'a' | 'ab'")};
+    struct str cursor = with_cursor(full, products_meaning_write(&exchange.arena, &meaning, STR("prod_1 0.5")).data);
+    const char *query = arena_printf(&exchange.arena, "%s&%.*s", full, STR_ARGS(cursor)).data;
+    const char *sql = products_sql(query, true);
+    assert_holds(sql, "NOT EXISTS");
+    assert_holds(sql, "LIMIT 10000");
+    /* Without words the filters stand in it twice: once for the facets, once for the page. */
+    assert_holds(products_sql(strchr(full, '&') + 1, true), "NOT EXISTS");
+    assert_int_equal(made.statement.parameter_count, 2 * (3 + 2 * 10) + 1);
 }
 
 int main(void) {
@@ -225,7 +288,10 @@ int main(void) {
         TEST(what_cannot_be_meant_is_refused_by_its_name),
         TEST(orders_are_asked_for_by_a_status_that_there_is_and_times_that_follow),
         TEST(a_cursor_goes_on_with_its_own_query_alone),
+        TEST(a_cursor_brings_what_the_words_were_taken_to_mean),
         TEST(a_list_asks_the_database_only_what_it_was_asked),
+        TEST(page_and_facets_come_from_the_same_matches),
+        TEST(what_a_typed_word_begins_stands_behind_what_has_the_word),
         TEST(the_fullest_query_has_room),
     };
     return cmocka_run_group_tests_name("list filters", tests, NULL, NULL);

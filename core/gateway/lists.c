@@ -1,5 +1,8 @@
 #include "core/gateway/lists.h"
 
+#include <assert.h>
+
+#include "core/base/json_write.h"
 #include "core/gateway/cursor.h"
 #include "core/gateway/list_filters.h"
 #include "core/gateway/loop.h"
@@ -7,12 +10,16 @@
 #include "projections/stock/query.h"
 
 enum { LIST_BODY_MAX_BYTES = 32 * 1024 * 1024, PAGE_FULL_BYTES = 4 * 1024 * 1024 };
+static_assert((int)COLUMN_DOCUMENT == (int)PRODUCTS_COLUMN_DOCUMENT &&
+                  (int)COLUMN_SECOND == (int)PRODUCTS_COLUMN_CURSOR,
+              "a page of products is read as any other");
 
 struct list_run {
     struct query_run run; /* first: on_rows is given its address */
     struct list_page page;
-    struct pg_select rows, facets;
-    struct str facets_json; /* empty: the list has none */
+    struct pg_select rows;
+    bool is_of_products;
+    struct products_filter products;
 };
 
 static const char *const products_views[] = {"products", NULL};
@@ -22,37 +29,64 @@ static const char *const orders_view[] = {"orders", NULL};
 
 /* ---- pages ------------------------------------------------------------------------------------------------------- */
 
-/* How many of the rows stand on the page: as many as were asked for, but fewer when they are large. */
+/* How many of the rows stand on the page: as many as were asked for, but fewer when they are large. Of documents that the
+ * statement has left out there are none. */
 static int rows_shown(const struct list_run *list, const PGresult *result) {
     int rows = PQntuples(result), most = rows > list->page.limit ? (int)list->page.limit : rows, shown = 0;
     for (size_t bytes = 0; shown < most && bytes < PAGE_FULL_BYTES; shown++) {
+        if (PQgetisnull(result, shown, COLUMN_DOCUMENT)) {
+            break;
+        }
         bytes += pg_value(result, shown, COLUMN_DOCUMENT).len;
     }
     return shown;
 }
 
+/* Where there is more than is shown: a row without a cursor is none. */
+static bool has_more(const PGresult *result, int shown) {
+    return PQntuples(result) > shown && !PQgetisnull(result, shown, COLUMN_SECOND);
+}
+
+static void write_cursor(struct buf *body, const struct list_run *list, struct str inner) {
+    struct request *request = list->run.request;
+    if (list->products.q.text.data != NULL) {
+        inner = products_meaning_write(request_arena(request), &list->products.meaning, inner);
+    }
+    struct str cursor =
+        cursor_write(request_arena(request), &request->loop->gateway->secret, list->page.identity, inner);
+    buf_printf(body, ",\"next_cursor\":\"%.*s\"", STR_ARGS(cursor));
+}
+
+/* What the list of products has beside its items. */
+static void write_of_products(struct buf *body, const struct list_run *list, const PGresult *result) {
+    struct json_writer writer = json_writer_of(body);
+    buf_str(body, STR(",\"corrected\":"));
+    if (list->products.meaning.is_corrected) {
+        json_text(&writer, list->products.meaning.text);
+    } else {
+        json_none(&writer);
+    }
+    buf_str(body, STR(",\"facets\":"));
+    buf_str(body, list->page.cursor.data == NULL ? pg_value(result, 0, PRODUCTS_COLUMN_FACETS) : STR("null"));
+}
+
 static void on_page(struct query_run *run, const PGresult *result) {
     struct list_run *list = (struct list_run *)run;
-    struct request *request = run->request;
-    int rows = PQntuples(result);
     int shown = rows_shown(list, result);
     struct buf body;
     buf_init(&body, LIST_BODY_MAX_BYTES);
     buf_byte(&body, '{');
     query_run_write_items(&body, result, shown);
-    if (rows > shown) {
-        struct str cursor = cursor_write(request_arena(request), &request->loop->gateway->secret, list->page.identity,
-                                         pg_value(result, shown - 1, COLUMN_SECOND));
-        buf_printf(&body, ",\"next_cursor\":\"%.*s\"", STR_ARGS(cursor));
+    if (has_more(result, shown)) {
+        write_cursor(&body, list, pg_value(result, shown - 1, COLUMN_SECOND));
     } else {
         buf_str(&body, STR(",\"next_cursor\":null"));
     }
-    if (!str_is_empty(list->facets_json)) {
-        buf_str(&body, STR(",\"facets\":"));
-        buf_str(&body, list->facets_json);
+    if (list->is_of_products) {
+        write_of_products(&body, list, result);
     }
     buf_byte(&body, '}');
-    request_answer_json(request, 200, buf_text(&body));
+    request_answer_json(run->request, 200, buf_text(&body));
     buf_release(&body);
 }
 
@@ -81,34 +115,39 @@ static void use_select(struct query_run *run, const struct pg_select *select) {
 
 /* ---- the lists --------------------------------------------------------------------------------------------------- */
 
-static void on_facets(struct query_run *run, const PGresult *result) {
+static void use_products_list(struct list_run *list) {
+    bool is_first = list->page.cursor.data == NULL;
+    products_list(&list->rows, request_arena(list->run.request), &list->products, rows_wanted(list), is_first);
+    use_select(&list->run, &list->rows);
+    list->run.on_rows = on_page;
+}
+
+static void on_words(struct query_run *run, const PGresult *result) {
     struct list_run *list = (struct list_run *)run;
-    list->facets_json = arena_str_copy(request_arena(run->request), pg_value(result, 0, COLUMN_DOCUMENT));
-    use_select(run, &list->rows);
-    run->on_rows = on_page;
+    list->products.meaning = products_question_mean(request_arena(run->request), &list->products.q, result);
+    use_products_list(list);
     query_run_send(run);
 }
 
+/* With words the catalogue is asked for these first; the pages behind the first one go on with what was found then. */
 void query_products(struct request *request) {
     struct list_run *list = list_create(request);
-    struct arena *arena = request_arena(request);
-    struct products_filter filter;
+    struct products_filter *filter = &list->products;
     struct problem problem;
     if (!take_page(list, "products", &problem) ||
-        !list_filters_products(request->exchange, &list->page, &filter, &problem)) {
+        !list_filters_products(request->exchange, &list->page, filter, &problem)) {
         request_problem(request, &problem);
         return;
     }
-    products_list(&list->rows, arena, &filter, rows_wanted(list));
-    if (list->page.cursor.data == NULL) {
-        products_facets(&list->facets, arena, &filter);
-        use_select(&list->run, &list->facets);
-        list->run.on_rows = on_facets;
+    list->is_of_products = true;
+    if (list->page.cursor.data == NULL && filter->q.word_count > 0) {
+        products_words_parameters(request_arena(request), &filter->q, list->run.parameters);
+        list->run.statement = &products_words;
+        list->run.on_rows = on_words;
     } else {
-        list->facets_json = STR("null");
-        use_select(&list->run, &list->rows);
+        use_products_list(list);
     }
-    query_run_start(&list->run, filter.stock == PRODUCTS_ANY_STOCK ? products_views : products_and_stock_views);
+    query_run_start(&list->run, filter->stock == PRODUCTS_ANY_STOCK ? products_views : products_and_stock_views);
 }
 
 void query_orders(struct request *request) {

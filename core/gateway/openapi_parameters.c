@@ -27,12 +27,15 @@ struct parameter {
 
 static const struct parameter parameters[] = {
     {"limit", NULL, "{\"type\":\"integer\",\"minimum\":1,\"maximum\":200,\"default\":50}", "Items on a page, at most."},
-    {"cursor", NULL, TEXT(1024),
+    {"cursor", NULL, TEXT(2048),
      "The next_cursor of the page before; the other parameters must be those of that page, limit aside."},
     {"position", NULL, TEXT(512), "What the header Daybook-Position would say, for who can set no header."},
     {"q", PRODUCTS, TEXT(256),
-     "Words to be found in title, vendor, categories, tags, SKUs, attributes and description, stemmed as English: "
-     "all of them; \"a phrase\", or, -without."},
+     "Words to be found in title, vendor, categories, tags, SKUs, barcodes, attributes and description, stemmed as "
+     "English: "
+     "all of them; \"a phrase\", or, -without. The last word may be half typed, unless something stands behind it, if "
+     "only "
+     "a space. A misspelt word is replaced by one of the catalogue, which `corrected` tells; in quotes it is not."},
     {"category", PRODUCTS, TEXT(64), "Products in this category."},
     {"tag", PRODUCTS, TEXT(64), "Products with this tag."},
     {"vendor", PRODUCTS, TEXT(128), "Products of this vendor."},

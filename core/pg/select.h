@@ -17,7 +17,7 @@
 #include "core/base/buf.h"
 #include "core/pg/pool.h"
 
-enum { PG_SELECT_PARAMETERS_MAX = 32, PG_SELECT_SQL_MAX = 8192 };
+enum { PG_SELECT_PARAMETERS_MAX = 64, PG_SELECT_SQL_MAX = 8192 };
 
 struct pg_select {
     struct pg_statement statement;

@@ -49,12 +49,52 @@ static void add_variants(struct pg_select *select, struct arena *arena, const st
     }
 }
 
-/* Of the table as p. `query` is the number of the parameter q. */
+/* ---- the words ---------------------------------------------------------------------------------------------------- */
+
+/* What is looked for, as expressions that PostgreSQL computes once, while it plans. Both empty: there is no `q`. */
+struct words {
+    struct str exact; /* with the typed word as it is */
+    struct str all;   /* with what it begins as well; the same where it begins nothing */
+};
+
+static struct words make_words(struct pg_select *select, struct arena *arena, const struct products_filter *filter) {
+    const struct products_meaning *meaning = &filter->meaning;
+    if (filter->q.text.data == NULL) {
+        return (struct words){0};
+    }
+    struct str exact =
+        arena_printf(arena, "websearch_to_tsquery('english', $%d::text)", pg_select_value(select, meaning->text));
+    struct words words = {.exact = exact, .all = exact};
+    if (meaning->begun.data != NULL) {
+        int begun = pg_select_value(select, meaning->begun);
+        words.all = meaning->typed.data == NULL
+                        ? arena_printf(arena, "$%d::tsquery", begun)
+                        : arena_printf(arena, "ts_rewrite(%.*s, $%d::tsquery, $%d::tsquery)", STR_ARGS(exact),
+                                       pg_select_value(select, meaning->typed), begun);
+    }
+    return words;
+}
+
+/* Of a product, as good as its words are. ts_rank is 1 at the most. */
+static void add_rank(struct pg_select *select, const struct words *words) {
+    if (str_equal(words->exact, words->all)) {
+        pg_select_add(select, "ts_rank(p.search, %.*s)", STR_ARGS(words->exact));
+    } else {
+        pg_select_add(select,
+                      "(CASE WHEN p.search @@ %.*s THEN 1 + ts_rank(p.search, %.*s) ELSE ts_rank(p.search, %.*s) END)"
+                      "::real",
+                      STR_ARGS(words->exact), STR_ARGS(words->exact), STR_ARGS(words->all));
+    }
+}
+
+/* ---- what is found ------------------------------------------------------------------------------------------------- */
+
+/* Of the table as p. */
 static void add_conditions(struct pg_select *select, struct arena *arena, const struct products_filter *filter,
-                           int query) {
+                           const struct words *words) {
     pg_select_add(select, " WHERE p.status = 'published'");
-    if (query != 0) {
-        pg_select_add(select, " AND p.search @@ websearch_to_tsquery('english', $%d::text)", query);
+    if (!str_is_empty(words->all)) {
+        pg_select_add(select, " AND p.search @@ %.*s", STR_ARGS(words->all));
     }
     pg_select_where(select, filter->category, "p.categories @> ARRAY[$::text]");
     pg_select_where(select, filter->tag, "p.tags @> ARRAY[$::text]");
@@ -62,59 +102,65 @@ static void add_conditions(struct pg_select *select, struct arena *arena, const 
     add_variants(select, arena, filter);
 }
 
-/* The rest of WITH found AS MATERIALIZED (SELECT ...: the newest matches. Materialized, so that finding them is planned
- * for all that there are: for a page alone, PostgreSQL may walk an order's index and test each row for the words, which
- * a rare word makes a walk through the whole catalogue. */
-static void add_newest(struct pg_select *select, struct arena *arena, const struct products_filter *filter, int query) {
-    pg_select_add(select, " FROM products.products AS p");
-    add_conditions(select, arena, filter, query);
-    pg_select_add(select, " ORDER BY p.created_at DESC, p.id DESC LIMIT %d)", PRODUCTS_LOOKED_AT);
+/* The newest matches. Materialized, so that finding them is planned for all that there are: for a page alone, PostgreSQL
+ * may walk an order's index and test each row for the words, which a rare word makes a walk through the whole
+ * catalogue. */
+static void add_found(struct pg_select *select, struct arena *arena, const struct products_filter *filter,
+                      const struct words *words, bool has_facets) {
+    pg_select_add(select, "WITH found AS MATERIALIZED (SELECT p.id");
+    if (!str_is_empty(words->all)) {
+        pg_select_add(select, ", ");
+        if (products_order_is_relevance(filter->order)) {
+            add_rank(select, words);
+        } else {
+            pg_select_add(select, "%s", filter->order->key);
+        }
+        pg_select_add(select, " AS key");
+    }
+    pg_select_add(select, "%s FROM products.products AS p", has_facets ? ", p.categories, p.tags, p.vendor" : "");
+    add_conditions(select, arena, filter, words);
+    pg_select_add(select, " ORDER BY p.created_at DESC, p.id DESC LIMIT %d) ", PRODUCTS_LOOKED_AT);
 }
 
-/* ---- in which order ---------------------------------------------------------------------------------------------- */
+/* ---- the page ------------------------------------------------------------------------------------------------------ */
 
-/* The documents are fetched last, for the rows of the page alone. */
-static void add_searched(struct pg_select *select, struct arena *arena, const struct products_filter *filter,
-                         struct str rows) {
+/* The rows of a page in their places, each with how much stands before it. */
+static void add_row(struct pg_select *select, const struct pg_order *order, const char *id) {
+    pg_select_add(select, "SELECT p.id, p.document, p.document_bytes, ");
+    pg_order_column(select, order, id);
+    pg_select_add(select, ", row_number() OVER w AS place, sum(p.document_bytes) OVER w AS bytes");
+}
+
+static void add_window(struct pg_select *select, const struct pg_order *order, const char *id) {
+    pg_select_add(select, " WINDOW w AS (");
+    pg_order_by(select, order, id);
+    pg_select_add(select, " ROWS UNBOUNDED PRECEDING)");
+}
+
+/* Of what was found; the products are looked up for these rows alone. */
+static void add_searched(struct pg_select *select, const struct products_filter *filter, struct str rows) {
     struct pg_order order = *filter->order;
     order.key = "f.key";
-    int query = pg_select_value(select, filter->q);
-    pg_select_add(select, "WITH found AS MATERIALIZED (SELECT p.id, ");
-    if (products_order_is_relevance(filter->order)) {
-        pg_select_add(select, "ts_rank(p.search, websearch_to_tsquery('english', $%d::text)) AS key", query);
-    } else {
-        pg_select_add(select, "%s AS key", filter->order->key);
-    }
-    add_newest(select, arena, filter, query);
-    pg_select_add(select, " SELECT p.document, ");
-    pg_order_column(select, &order, "f.id");
+    add_row(select, &order, "f.id");
     pg_select_add(select, " FROM (SELECT f.id, f.key FROM found AS f WHERE ");
     pg_order_after(select, &order, "f.id", &filter->after);
     pg_order_by(select, &order, "f.id");
     pg_select_add(select, " LIMIT $%d::bigint) AS f JOIN products.products AS p ON p.id = f.id",
                   pg_select_value(select, rows));
-    pg_order_by(select, &order, "f.id");
+    add_window(select, &order, "f.id");
 }
 
-void products_list(struct pg_select *select, struct arena *arena, const struct products_filter *filter,
-                   struct str rows) {
-    pg_select_begin(select, "products_list");
-    if (filter->q.data != NULL) {
-        add_searched(select, arena, filter, rows);
-    } else {
-        pg_select_add(select, "SELECT p.document, ");
-        pg_order_column(select, filter->order, "p.id");
-        pg_select_add(select, " FROM products.products AS p");
-        add_conditions(select, arena, filter, 0);
-        pg_select_add(select, " AND ");
-        pg_order_after(select, filter->order, "p.id", &filter->after);
-        pg_order_by(select, filter->order, "p.id");
-        pg_select_add(select, " LIMIT $%d::bigint", pg_select_value(select, rows));
-    }
-    pg_select_end(select, arena);
+static void add_listed(struct pg_select *select, struct arena *arena, const struct products_filter *filter,
+                       struct str rows) {
+    add_row(select, filter->order, "p.id");
+    pg_select_add(select, " FROM (SELECT * FROM products.products AS p");
+    add_conditions(select, arena, filter, &(struct words){0});
+    pg_select_add(select, " AND ");
+    pg_order_after(select, filter->order, "p.id", &filter->after);
+    pg_order_by(select, filter->order, "p.id");
+    pg_select_add(select, " LIMIT $%d::bigint) AS p", pg_select_value(select, rows));
+    add_window(select, filter->order, "p.id");
 }
-
-/* ---- facets ------------------------------------------------------------------------------------------------------ */
 
 /* "name":[{"value":...,"count":...},...]. `values` is unnested in the select list: half of what it costs in FROM. */
 static void add_facet(struct pg_select *select, const char *name, const char *values) {
@@ -126,16 +172,39 @@ static void add_facet(struct pg_select *select, const char *name, const char *va
                   name, values, PRODUCTS_FACET_VALUES);
 }
 
-void products_facets(struct pg_select *select, struct arena *arena, const struct products_filter *filter) {
-    pg_select_begin(select, "products_facets");
-    int query = filter->q.data == NULL ? 0 : pg_select_value(select, filter->q);
-    pg_select_add(select, "WITH found AS MATERIALIZED (SELECT p.categories, p.tags, p.vendor");
-    add_newest(select, arena, filter, query);
-    pg_select_add(select, " SELECT concat('{\"counted\":', n.count, ',\"complete\":', to_json(n.count < %d)",
+static void add_facets(struct pg_select *select) {
+    pg_select_add(select,
+                  "CASE WHEN coalesce(r.place, 1) = 1 THEN (SELECT concat('{\"counted\":', n.count, ',\"complete\":',"
+                  " to_json(n.count < %d)",
                   PRODUCTS_LOOKED_AT);
     add_facet(select, "category", "unnest(categories)");
     add_facet(select, "tag", "unnest(tags)");
     add_facet(select, "vendor", "vendor");
-    pg_select_add(select, ", '}') FROM (SELECT count(*) FROM found) AS n");
+    pg_select_add(select, ", '}') FROM (SELECT count(*) FROM found) AS n) END AS facets");
+}
+
+void products_list(struct pg_select *select, struct arena *arena, const struct products_filter *filter, struct str rows,
+                   bool has_facets) {
+    pg_select_begin(select, "products_list");
+    struct words words = make_words(select, arena, filter);
+    bool is_searched = !str_is_empty(words.all);
+    if (is_searched || has_facets) {
+        add_found(select, arena, filter, &words, has_facets);
+    }
+    pg_select_add(select,
+                  "SELECT CASE WHEN r.bytes - r.document_bytes < %d THEN r.document END AS document, r.cursor, ",
+                  PRODUCTS_PAGE_FULL_BYTES);
+    if (has_facets) {
+        add_facets(select);
+    } else {
+        pg_select_add(select, "NULL AS facets");
+    }
+    pg_select_add(select, " FROM (SELECT) AS one LEFT JOIN (");
+    if (is_searched) {
+        add_searched(select, filter, rows);
+    } else {
+        add_listed(select, arena, filter, rows);
+    }
+    pg_select_add(select, ") AS r ON true ORDER BY r.place");
     pg_select_end(select, arena);
 }
