@@ -287,8 +287,8 @@ def test_in_a_large_catalogue_searches_and_filters_are_served_by_indexes(new_day
     daybook = new_daybook()
     daybook.sql.run(
         "INSERT INTO products.products (id, status, title, vendor, categories, tags, price_least, keywords, document,"
-        " version, created_at, changed_at) SELECT 'prod_' || n, 'published', 'Word' || n, 'V' || n % 100,"
-        " ARRAY['c' || n % 50], ARRAY['t' || n % 500], n, 'common', '{}', 1, moment, moment"
+        " document_bytes, version, created_at, changed_at) SELECT 'prod_' || n, 'published', 'Word' || n, 'V' || n % 100,"
+        " ARRAY['c' || n % 50], ARRAY['t' || n % 500], n, 'common', '{}', 2, 1, moment, moment"
         " FROM generate_series(1, 30000) AS n, LATERAL (SELECT timestamptz '2026-01-01' + n * interval '1 s') AS t(moment)"
     )
     daybook.sql.run(
@@ -319,8 +319,9 @@ def test_in_a_large_catalogue_searches_and_filters_are_served_by_indexes(new_day
             before = scans()
             page = client.expect(200, client.get("/v1/products", params=query))
             assert page["facets"]["counted"] == found
-            # PostgreSQL's statistics come a moment later.
-            wait_until(lambda: scans()[index] >= before[index] + 2, f"page and facets of {query} by {index}")
+            # Words are looked for once, for page and facets. PostgreSQL's statistics come a moment later.
+            wanted = 1 if "q" in query else 2
+            wait_until(lambda: scans()[index] >= before[index] + wanted, f"page and facets of {query} by {index}")
             after = scans()
             assert [after[name] - before[name] for name in ("products whole", "variants whole")] == [0, 0], query
         whole = client.expect(200, client.get("/v1/products", params={"q": "common"}))["facets"]

@@ -49,7 +49,7 @@ static void add_variants(struct pg_select *select, struct arena *arena, const st
     }
 }
 
-/* ---- the words ---------------------------------------------------------------------------------------------------- */
+/* ---- the words -------------------------------------------------------------------------------------------------- */
 
 /* What is looked for, as expressions that PostgreSQL computes once, while it plans. Both empty: there is no `q`. */
 struct words {
@@ -87,7 +87,7 @@ static void add_rank(struct pg_select *select, const struct words *words) {
     }
 }
 
-/* ---- what is found ------------------------------------------------------------------------------------------------- */
+/* ---- what is found ---------------------------------------------------------------------------------------------- */
 
 /* Of the table as p. */
 static void add_conditions(struct pg_select *select, struct arena *arena, const struct products_filter *filter,
@@ -122,7 +122,7 @@ static void add_found(struct pg_select *select, struct arena *arena, const struc
     pg_select_add(select, " ORDER BY p.created_at DESC, p.id DESC LIMIT %d) ", PRODUCTS_LOOKED_AT);
 }
 
-/* ---- the page ------------------------------------------------------------------------------------------------------ */
+/* ---- the page --------------------------------------------------------------------------------------------------- */
 
 /* The rows of a page in their places, each with how much stands before it. */
 static void add_row(struct pg_select *select, const struct pg_order *order, const char *id) {

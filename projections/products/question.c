@@ -6,7 +6,7 @@
 #include "core/base/buf.h"
 #include "core/base/text.h"
 
-/* ---- which words -------------------------------------------------------------------------------------------------- */
+/* ---- which words ------------------------------------------------------------------------------------------------ */
 
 static bool is_letter(char byte) {
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (uint8_t)byte >= 0x80;
@@ -58,7 +58,7 @@ struct products_question products_question_read(struct str text) {
     return question;
 }
 
-/* ---- asking for them ---------------------------------------------------------------------------------------------- */
+/* ---- asking for them -------------------------------------------------------------------------------------------- */
 
 /* A word that only descriptions have is known, but never proposed. Counted and not EXISTS, for which PostgreSQL would walk
  * through the table, believing that it meets such a product soon. */
@@ -95,7 +95,7 @@ void products_words_parameters(struct arena *arena, const struct products_questi
     ret_parameters[1] = question->is_typed ? question->words[question->word_count - 1] : (struct str){0};
 }
 
-/* ---- how far two words are from each other ------------------------------------------------------------------------ */
+/* ---- how far two words are from each other ---------------------------------------------------------------------- */
 
 struct letters {
     struct str items[QUESTION_WORD_MAX_BYTES + 2];
@@ -146,7 +146,7 @@ static size_t distance_most(const struct letters *asked) {
     return asked->count < QUESTION_SHORT_LETTERS ? 0 : asked->count < QUESTION_LONG_LETTERS ? 1 : 2;
 }
 
-/* ---- what they mean ----------------------------------------------------------------------------------------------- */
+/* ---- what they mean --------------------------------------------------------------------------------------------- */
 
 enum { PLACE, KIND, ASKED, WORD, LEXEME, PRODUCTS };
 
@@ -257,7 +257,7 @@ struct products_meaning products_question_literal(const struct products_question
     return (struct products_meaning){.text = question->text};
 }
 
-/* ---- with a cursor ------------------------------------------------------------------------------------------------ */
+/* ---- with a cursor ---------------------------------------------------------------------------------------------- */
 
 /* No text of a request has it in it, and no word. */
 #define SEPARATOR '\x1f'
