@@ -22,8 +22,8 @@ def words_of(daybook, schema="products"):
 
 
 def corrected(shelf, **query):
-    """What is searched in the place of `q`, and the names of what is found."""
-    return shelf.page(**query)["corrected"], shelf.find(**query)
+    """What is searched in the place of `q`, and the names of what is found, sorted."""
+    return shelf.page(**query)["corrected"], sorted(shelf.find(**query))
 
 
 # ---- words that are misspelt -----------------------------------------------------------------------------------------
@@ -34,10 +34,10 @@ def test_a_misspelt_word_is_taken_for_one_of_the_catalogue_and_the_answer_says_s
     shelf.put("Quorvel drink", description="With brindaque.")
     assert corrected(shelf, q="quorvel bar ") == (None, ["Quorvel bar"])
     assert corrected(shelf, q="quorvle bar ") == ("quorvel bar ", ["Quorvel bar"])  # changed places
-    assert corrected(shelf, q="quorel") == ("quorvel", ["Quorvel drink", "Quorvel bar"])  # left out
+    assert corrected(shelf, q="quorel") == ("quorvel", ["Quorvel bar", "Quorvel drink"])  # left out
     assert corrected(shelf, q="Quorvvel Bar") == ("quorvel Bar", ["Quorvel bar"])  # added
     assert corrected(shelf, q="bar quorwel") == ("bar quorvel", ["Quorvel bar"])  # replaced
-    assert corrected(shelf, q="quorvel -bra") == (None, ["Quorvel drink", "Quorvel bar"])
+    assert corrected(shelf, q="quorvel -bra") == (None, ["Quorvel bar", "Quorvel drink"])
     assert corrected(shelf, q="zzyqx or quorwel -bar") == ("zzyqx or quorvel -bar", ["Quorvel drink"])
     # A word of a description is known, but nobody is taken to have meant it.
     assert corrected(shelf, q="brindaque") == (None, ["Quorvel drink"])
@@ -89,7 +89,7 @@ def test_a_word_that_is_being_typed_is_found_by_its_beginning(shelf):
     assert shelf.find(q='"snorv"') == []
     assert shelf.find(q="dark -snorv") == ["Dark snorvelate"]
     assert shelf.find(q="milk or dark snorv") == shelf.find(q="milk or snorvelate")
-    assert corrected(shelf, q="snorvlat") == ("snorvelate", ["Milk snorvelates", "Dark snorvelate"])
+    assert corrected(shelf, q="snorvlat") == ("snorvelate", ["Dark snorvelate", "Milk snorvelates"])
 
 
 def test_what_has_the_word_stands_before_what_only_begins_like_it(shelf):
@@ -156,7 +156,7 @@ def test_the_vocabulary_has_the_words_of_what_is_published_and_forgets_the_other
     shelf.client.expect(200, shelf.client.get(path))
     shelf.put("Hobnexil again hobnexil")
     assert words_of(daybook)["hobnexil"] == 2  # products, not times
-    assert corrected(shelf, q="hobnxil") == ("hobnexil", ["Hobnexil again hobnexil", "Hobnexil"])
+    assert corrected(shelf, q="hobnxil") == ("hobnexil", ["Hobnexil", "Hobnexil again hobnexil"])
     shelf.client.expect(200, shelf.client.patch(path, {"title": "Ganterwick"}))
     shelf.client.expect(200, shelf.client.get(path))
     assert (words_of(daybook)["hobnexil"], words_of(daybook)["ganterwick"]) == (1, 1)
