@@ -1,5 +1,7 @@
 #include "core/gateway/list_filters.h"
 
+#include <assert.h>
+
 #include "core/base/text.h"
 #include "core/gateway/cursor.h"
 #include "gen/common.h"
@@ -116,7 +118,9 @@ static bool take_words(struct http_exchange *exchange, struct products_filter *f
         filter->q = products_question_read(text);
         filter->meaning = products_question_literal(&filter->q);
     }
-    return true;
+    static_assert(QUESTION_EXCLUDED_MAX == 16, "the text below");
+    return filter->q.excluded_count <= QUESTION_EXCLUDED_MAX ||
+           query_string_refuse(exchange, "q", "words of which a - excludes 16 at most", ret_problem);
 }
 
 /* With `q` the best matches come first, else the newest. */

@@ -112,6 +112,7 @@ static void what_cannot_be_meant_is_refused_by_its_name(void **state) {
         {"sort=", "sort"},
         {"q=", "q"},
         {"q=a&q=b", "q"},
+        {"q=-a-b+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-", "q"},
         {"category=%01", "category"},
         {"attr.color=", "attr.color"},
         {"attr.color=a&attr.color=b", "attr.color"},
@@ -252,16 +253,17 @@ static void what_a_typed_word_begins_stands_behind_what_has_the_word(void **stat
     products.meaning.begun = STR("'choc' | 'chocol'");
     products_list(&made, &exchange.arena, &products, STR("51"), true);
 #define EXACT "websearch_to_tsquery('english', $1::text)"
-#define ALL "ts_rewrite(" EXACT ", $3::tsquery, $2::tsquery)"
+#define ALL "ts_rewrite(" EXACT ", $2::tsquery, $3::tsquery)"
     assert_holds(made.statement.sql, "p.search @@ " ALL);
     assert_holds(made.statement.sql, "CASE WHEN p.search @@ " EXACT " THEN 1 + ts_rank(p.search, " EXACT
                                      ") ELSE ts_rank(p.search, " ALL ") END)::real AS key");
-    assert_true(str_equal(made.parameters[1], products.meaning.begun));
-    assert_true(str_equal(made.parameters[2], products.meaning.typed));
+    assert_true(str_equal(made.parameters[1], products.meaning.typed));
+    assert_true(str_equal(made.parameters[2], products.meaning.begun));
     /* A stop word that is all there is has no lexeme to be put in the place of. */
     products.meaning.typed = (struct str){0};
     products_list(&made, &exchange.arena, &products, STR("51"), true);
-    assert_holds(made.statement.sql, "p.search @@ $2::tsquery");
+    assert_holds(made.statement.sql, "ts_rank(p.search, $1::tsquery) AS key");
+    assert_holds(made.statement.sql, "p.search @@ $1::tsquery");
 }
 
 static void the_fullest_query_has_room(void **state) {

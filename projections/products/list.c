@@ -62,15 +62,18 @@ static struct words make_words(struct pg_select *select, struct arena *arena, co
     if (filter->q.text.data == NULL) {
         return (struct words){0};
     }
+    const struct str *begun = &meaning->begun;
+    if (begun->data != NULL && meaning->typed.data == NULL) { /* of a stop word alone, which is nothing to look for */
+        struct str all = arena_printf(arena, "$%d::tsquery", pg_select_value(select, *begun));
+        return (struct words){.exact = all, .all = all};
+    }
     struct str exact =
         arena_printf(arena, "websearch_to_tsquery('english', $%d::text)", pg_select_value(select, meaning->text));
     struct words words = {.exact = exact, .all = exact};
-    if (meaning->begun.data != NULL) {
-        int begun = pg_select_value(select, meaning->begun);
-        words.all = meaning->typed.data == NULL
-                        ? arena_printf(arena, "$%d::tsquery", begun)
-                        : arena_printf(arena, "ts_rewrite(%.*s, $%d::tsquery, $%d::tsquery)", STR_ARGS(exact),
-                                       pg_select_value(select, meaning->typed), begun);
+    if (begun->data != NULL) {
+        int typed = pg_select_value(select, meaning->typed);
+        words.all = arena_printf(arena, "ts_rewrite(%.*s, $%d::tsquery, $%d::tsquery)", STR_ARGS(exact), typed,
+                                 pg_select_value(select, *begun));
     }
     return words;
 }

@@ -41,8 +41,18 @@ static uint32_t chunk_length(struct str text) {
     return length;
 }
 
+/* One within a word excludes nothing. */
+static size_t count_excluded(struct str text) {
+    size_t count = 0;
+    for (uint32_t i = 0; i < text.len; i++) {
+        char before = i == 0 ? ' ' : text.data[i - 1];
+        count += text.data[i] == '-' && !is_letter(before) && !(before >= '0' && before <= '9');
+    }
+    return count;
+}
+
 struct products_question products_question_read(struct str text) {
-    struct products_question question = {.text = text};
+    struct products_question question = {.text = text, .excluded_count = count_excluded(text)};
     bool is_quoted = false;
     for (uint32_t at = 0; at < text.len;) {
         uint32_t length = chunk_length(str_from(text, at));

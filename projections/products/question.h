@@ -10,6 +10,8 @@
  *          is most like it: at most one letter added, left out, replaced or changed places with its neighbour, two
  *          from QUESTION_LONG_LETTERS letters on, none below QUESTION_SHORT_LETTERS. Among those of the same distance,
  *          one that begins with the same letter, then the one that most products have. Where there is none it stays.
+ * Excluded PostgreSQL reads no question with more than 32 signs of exclusion one behind the other; more than
+ *          QUESTION_EXCLUDED_MAX in all are to be refused.
  * Cursor   a meaning goes with the cursor of a page, so that the next page does not change its mind when the catalogue
  *          does.
  * Memory   the arena's; parts point into the texts given.
@@ -26,13 +28,15 @@ enum {
     QUESTION_BEGUN_MAX = 8,
     QUESTION_SHORT_LETTERS = 3,
     QUESTION_LONG_LETTERS = 6,
+    QUESTION_EXCLUDED_MAX = 16,
 };
 
 struct products_question {
     struct str text;
     struct str words[QUESTION_WORDS_MAX]; /* the plain ones: parts of the text, in its order */
     size_t word_count;
-    bool is_typed; /* the last of them */
+    bool is_typed;         /* the last of them */
+    size_t excluded_count; /* signs that stand where they exclude what follows */
 };
 
 struct products_question products_question_read(struct str text);

@@ -106,6 +106,19 @@ static void plain_words_alone_are_asked_for(void **state) {
     }
 }
 
+static void signs_that_exclude_are_counted(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t count;
+    } cases[] = {
+        {"tea", 0}, {"garden-furniture KX-1-2 th\xc3\xa9-vert", 0}, {"-milk tea -sugar", 2}, {"- -- -\"a\"", 4}};
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        ask(cases[i].text);
+        assert_int_equal(question.excluded_count, cases[i].count);
+    }
+}
+
 static void words_are_asked_for_as_an_array_and_the_typed_one_again(void **state) {
     (void)state;
     struct str parameters[PRODUCTS_WORDS_PARAMETERS];
@@ -280,6 +293,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(plain_words_alone_are_asked_for),
+        TEST(signs_that_exclude_are_counted),
         TEST(words_are_asked_for_as_an_array_and_the_typed_one_again),
         TEST(what_the_catalogue_knows_stays_as_it_is),
         TEST(a_misspelt_word_is_replaced_where_it_stands),
