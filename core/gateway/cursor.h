@@ -10,8 +10,8 @@
 #include "core/base/arena.h"
 #include "core/vault/secret.h"
 
-/* An id and a title of 256 bytes, some of which may grow in lower case: 512. What a search took its words to mean: 1,024
- * (QUESTION_CURSOR_MAX_BYTES). As text, with the hash: less than 2,048. */
+/* An id and a title of 256 bytes, some of which may grow in lower case: less than 496. What a search took its words to
+ * mean: 1,024 (QUESTION_CURSOR_MAX_BYTES). As text, with the hash: less than 2,048. */
 enum { CURSOR_INNER_MAX = 1520 };
 
 /* `inner` has at most CURSOR_INNER_MAX bytes. */

@@ -29,8 +29,8 @@ static const char *const orders_view[] = {"orders", NULL};
 
 /* ---- pages ------------------------------------------------------------------------------------------------------- */
 
-/* How many of the rows stand on the page: as many as were asked for, but fewer when they are large. Of documents that the
- * statement has left out there are none. */
+/* How many of the rows stand on the page: as many as were asked for, but fewer when they are large. Documents that the
+ * statement has left out do not. */
 static int rows_shown(const struct list_run *list, const PGresult *result) {
     int rows = PQntuples(result), most = rows > list->page.limit ? (int)list->page.limit : rows, shown = 0;
     for (size_t bytes = 0; shown < most && bytes < PAGE_FULL_BYTES; shown++) {

@@ -105,9 +105,9 @@ static void add_conditions(struct pg_select *select, struct arena *arena, const 
     add_variants(select, arena, filter);
 }
 
-/* The newest matches. Materialized, so that finding them is planned for all that there are: for a page alone, PostgreSQL
- * may walk an order's index and test each row for the words, which a rare word makes a walk through the whole
- * catalogue. */
+/* The newest matches. Materialized, so that finding them is planned for all that there are: for a page alone,
+ * PostgreSQL may walk an order's index and test each row for the words, which a rare word makes a walk through the
+ * whole catalogue. */
 static void add_found(struct pg_select *select, struct arena *arena, const struct products_filter *filter,
                       const struct words *words, bool has_facets) {
     pg_select_add(select, "WITH found AS MATERIALIZED (SELECT p.id");

@@ -70,8 +70,8 @@ struct products_question products_question_read(struct str text) {
 
 /* ---- asking for them -------------------------------------------------------------------------------------------- */
 
-/* A word that only descriptions have is known, but never proposed. Counted and not EXISTS, for which PostgreSQL would walk
- * through the table, believing that it meets such a product soon. */
+/* A word that only descriptions have is known, but never proposed. Counted and not EXISTS, for which PostgreSQL would
+ * walk through the table, believing that it meets such a product soon. */
 #define IS_KNOWN                                                                                                       \
     "(lexeme IS NULL OR EXISTS (SELECT FROM products.words AS w WHERE w.lexeme = a.lexeme)"                            \
     " OR (SELECT count(*) FROM products.products AS p WHERE p.status = 'published'"                                    \
@@ -112,7 +112,7 @@ struct letters {
     size_t count;
 };
 
-/* False when it has too many, as lower case may grow. */
+/* False when it has none, or too many, as lower case may grow. */
 static bool letters_of(struct str word, struct letters *ret_letters) {
     ret_letters->count = 0;
     while (!str_is_empty(word)) {
@@ -123,7 +123,7 @@ static bool letters_of(struct str word, struct letters *ret_letters) {
         ret_letters->items[ret_letters->count++] = str_first(word, bytes);
         word = str_from(word, bytes);
     }
-    return true;
+    return ret_letters->count > 0;
 }
 
 static size_t least(size_t a, size_t b) {
@@ -190,7 +190,7 @@ static int place_of(const PGresult *rows, int row) {
 static void consider(struct candidate *best, const PGresult *rows, int row) {
     struct letters asked, word;
     struct candidate candidate = {.word = pg_value(rows, row, WORD)};
-    if (!letters_of(pg_value(rows, row, ASKED), &asked) || !letters_of(candidate.word, &word) || word.count == 0 ||
+    if (!letters_of(pg_value(rows, row, ASKED), &asked) || !letters_of(candidate.word, &word) ||
         !int64_read(pg_value(rows, row, PRODUCTS), &candidate.products)) {
         return;
     }

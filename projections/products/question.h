@@ -41,9 +41,10 @@ struct products_question {
 
 struct products_question products_question_read(struct str text);
 
-/* Asks the catalogue for those words. $1 text[] of them, $2 the typed one or NULL. Columns: place (of the word, from 1),
- * kind, asked, word, lexeme, products. A row for each word asked (`known` or `unknown`, with what it is stemmed to),
- * for each word that an unknown one may have meant (`alike`), and for each lexeme that the typed one begins (`begun`). */
+/* Asks the catalogue for those words. $1 text[] of them, $2 the typed one or NULL. Columns: place (of the word, from
+ * 1), kind, asked, word, lexeme, products. A row for each word asked (`known` or `unknown`, with what it is stemmed
+ * to), for each word that an unknown one may have meant (`alike`), and for each lexeme that the typed one begins
+ * (`begun`). */
 extern const struct pg_statement products_words;
 enum { PRODUCTS_WORDS_PARAMETERS = 2 };
 void products_words_parameters(struct arena *arena, const struct products_question *question,
