@@ -5,6 +5,7 @@
  *          when the connection was lost). In the order of sending, save that what one that fails takes along is sent
  *          again behind the others. A lost connection is made again with backoff
  *          (100 ms to 5 s); meanwhile pg_pool_query answers an error at once, during the call: the front says 503.
+ * Plans    made for pages that cost as much anywhere as next to each other (random_page_cost 1.1).
  * Bounds   queries_max in flight (past it: an error at once), each answered within timeout_ms or failed.
  *          The server's statement_timeout is timeout_ms too; a server silent for twice that is given up.
  * Closing  pg_pool_close answers what is in flight with an error; not from inside a callback of the pool.
