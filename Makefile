@@ -186,7 +186,8 @@ unit: $(TEST_PROGRAMS) build/codegen ## unit tests
 	@deploy/local/unit.sh $(TEST_PROGRAMS)
 
 # Clients that nobody here wrote, by Daybook's documents: integration-tests/clients/README.md. Their modules are kept in var/.
-CLIENTS := build/clients/go/consumer build/clients/java/classes.stamp build/clients/typescript/modules.stamp
+CLIENTS := build/clients/go/consumer build/clients/java/classes.stamp \
+  build/clients/typescript/modules.stamp build/clients/validators/modules.stamp
 clients: $(CLIENTS)
 .PHONY: clients
 
@@ -211,7 +212,7 @@ build/clients/java/classes.stamp: build/clients/java/libraries.stamp $(wildcard 
 	$(Q)javac -Xlint:all,-processing -Werror --release 17 -cp '$(@D)/lib/*' -d $(@D)/classes $(filter %.java,$^)
 	$(Q)touch $@
 
-build/clients/typescript/modules.stamp: $(wildcard integration-tests/clients/typescript/package*.json)
+build/clients/%/modules.stamp: integration-tests/clients/%/package.json integration-tests/clients/%/package-lock.json
 	$(SAY) npm $(@D)
 	$(Q)deploy/local/deps.sh
 	$(Q)rm -rf $(@D) && mkdir -p $(@D) && cp $^ $(@D)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from harness.shop import Shop
+from harness.validators import complaints
 from harness.waiting import wait_until
 
 
@@ -18,6 +19,12 @@ def resolved(document, reference):
     for part in reference["$ref"].removeprefix("#/").split("/"):
         at = at[part]
     return resolved(document, at) if "$ref" in at else at
+
+
+def test_asyncapis_own_parser_has_nothing_against_the_document_and_has_against_a_harmed_one(client, document):
+    assert complaints("asyncapi", client.http.get("/asyncapi.json").text) == []
+    del document["components"]["messages"]["OrderPlaced"]["payload"]["schema"]["fields"]
+    assert any("/OrderPlaced/payload/schema" in complaint for complaint in complaints("asyncapi", json.dumps(document)))
 
 
 def test_every_event_of_the_registry_is_told_in_the_channel_of_its_topic(daybook, client, document):

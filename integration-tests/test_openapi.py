@@ -1,6 +1,7 @@
 """Answers are as /openapi.json says: every answer of a walk through the shop is held against the schema of its route, and
 every example of a command is sent."""
 
+import json
 import re
 
 import jsonschema
@@ -8,6 +9,7 @@ import pytest
 from harness import money
 from harness.event_stream import EventStream
 from harness.shop import Shop, euros
+from harness.validators import complaints
 from harness.waiting import wait_until
 
 # Of any answer, whatever it is about.
@@ -71,6 +73,14 @@ def test_every_schema_is_one(client):
     for name, schema in document["components"]["schemas"].items():
         jsonschema.Draft202012Validator.check_schema(schema)
         assert "type" in schema or "anyOf" in schema, name
+
+
+def test_redoclys_linter_has_nothing_against_the_document_and_has_against_a_harmed_one(client):
+    text = client.http.get("/openapi.json").text
+    assert complaints("openapi", text) == []
+    harmed = json.loads(text)
+    del harmed["components"]["schemas"]["Order"]
+    assert any(complaint.startswith("no-unresolved-refs") for complaint in complaints("openapi", json.dumps(harmed)))
 
 
 def test_every_answer_is_as_it_is_described(daybook, client, described):

@@ -43,31 +43,40 @@ EMBED_TEXT(openapi_payments, "projections/payments/document.json");
 static const char *const schema_files[] = {openapi_generated, openapi_common, openapi_products, openapi_stock,
                                            openapi_carts,     openapi_orders, openapi_payments};
 
-/* Commands that come from inside alone are nobody's to send. */
-static bool is_internal_command(const char *name) {
-    uint16_t type = command_type_by_name(str_of_cstr(name));
-    bool is_routed = type == 0;
-    for (size_t i = 0; i < route_count && !is_routed; i++) {
-        is_routed = routes[i].command_type == type;
-    }
-    return !is_routed;
+/* Whether anything that was written until now refers to it. */
+static bool is_referred_to(const struct buf *out, const char *schema) {
+    char reference[128];
+    int len = snprintf(reference, sizeof reference, "\"#/components/schemas/%s\"", schema);
+    assert(len > 0 && (size_t)len < sizeof reference);
+    return memmem(out->data, out->len, reference, (size_t)len) != NULL;
 }
 
-/* A file is one object with a schema a member. */
-static void write_schemas_of(struct json_writer *writer, const char *file) {
-    json_auto_t *file_schemas = json_loads(file, JSON_REJECT_DUPLICATES, NULL);
-    assert(file_schemas != NULL);
-    const char *name;
-    json_t *schema;
-    json_object_foreach(file_schemas, name, schema) {
-        if (is_internal_command(name)) {
-            continue;
+/* Those alone that something leads to, once the rest of the document stands: commands that come from inside are nobody's
+ * to send, and what only they are made of is nobody's to know. What is written refers to others in turn. */
+static void write_schemas(struct json_writer *writer) {
+    json_auto_t *left = json_object();
+    for (size_t i = 0; i < ARRAY_LENGTH(schema_files); i++) {
+        json_auto_t *of_file = json_loads(schema_files[i], JSON_REJECT_DUPLICATES, NULL);
+        assert(of_file != NULL);
+        int failed = json_object_update(left, of_file);
+        assert(failed == 0);
+    }
+    bool is_more = true;
+    while (is_more) {
+        is_more = false;
+        const char *name;
+        void *next;
+        json_t *schema;
+        json_object_foreach_safe(left, next, name, schema) {
+            if (is_referred_to(writer->out, name)) {
+                char *text = json_dumps(schema, JSON_COMPACT);
+                assert(text != NULL);
+                json_field_raw(writer, name, text);
+                free(text);
+                (void)json_object_del(left, name);
+                is_more = true;
+            }
         }
-        char *text = json_dumps(schema, JSON_COMPACT);
-        assert(text != NULL);
-        json_name(writer, str_of_cstr(name));
-        json_raw(writer, str_of_cstr(text));
-        free(text);
     }
 }
 
@@ -391,6 +400,9 @@ void openapi_write(struct buf *out) {
     json_field_cstr(&writer, "summary", "An event-sourced order and inventory system.");
     json_field_cstr(&writer, "description", openapi_conventions);
     json_object_end(&writer);
+    /* Where the document was fetched; and nobody is asked who he is. */
+    json_field_raw(&writer, "servers", "[{\"url\":\"/\"}]");
+    json_field_raw(&writer, "security", "[]");
     write_tags(&writer);
     write_paths(&writer);
     json_field_object(&writer, "components");
@@ -400,9 +412,7 @@ void openapi_write(struct buf *out) {
     json_object_end(&writer);
     json_field_object(&writer, "schemas");
     openapi_problem_schema_write(&writer);
-    for (size_t i = 0; i < ARRAY_LENGTH(schema_files); i++) {
-        write_schemas_of(&writer, schema_files[i]);
-    }
+    write_schemas(&writer);
     json_object_end(&writer);
     json_object_end(&writer);
     json_object_end(&writer);

@@ -267,7 +267,7 @@ static bool is_alike(int status) {
 
 void openapi_problem_responses_write(struct json_writer *writer) {
     for (int status = 400; status < 600; status++) {
-        if (is_alike(status)) {
+        if (is_alike(status) && status != 405) { /* which is of paths that have no such route: no route refers to it */
             struct code_list list = {0};
             char name[32];
             collect(&list, status, NULL);

@@ -90,6 +90,33 @@ static void every_reference_leads_somewhere(void **state) {
     check_references(document);
 }
 
+/* How often `name` is what a $ref in the value leads to. */
+static size_t references_to(json_t *value, const char *name) {
+    const char *key;
+    json_t *inner;
+    size_t i, found = 0;
+    json_object_foreach(value, key, inner) {
+        const char *reference = strcmp(key, "$ref") == 0 ? json_string_value(inner) : NULL;
+        found += reference != NULL && strcmp(strrchr(reference, '/') + 1, name) == 0;
+        found += references_to(inner, name);
+    }
+    json_array_foreach(value, i, inner) {
+        found += references_to(inner, name);
+    }
+    return found;
+}
+
+static void nothing_is_described_that_nothing_leads_to(void **state) {
+    (void)state;
+    const char *kind, *name;
+    json_t *components, *component;
+    json_object_foreach(json_object_get(document, "components"), kind, components) {
+        json_object_foreach(components, name, component) {
+            assert_int_not_equal(references_to(document, name), 0);
+        }
+    }
+}
+
 static void a_body_has_what_a_client_may_send_and_nothing_else(void **state) {
     (void)state;
     json_t *cart = schema_named("OpenCart");
@@ -375,6 +402,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_route_is_described),
         cmocka_unit_test(every_reference_leads_somewhere),
+        cmocka_unit_test(nothing_is_described_that_nothing_leads_to),
         cmocka_unit_test(every_parameter_of_a_query_is_described),
         cmocka_unit_test(a_list_names_the_orders_that_it_can_have),
         cmocka_unit_test(a_body_has_what_a_client_may_send_and_nothing_else),
