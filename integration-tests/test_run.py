@@ -1,5 +1,6 @@
 """`make run` as a newcomer meets it: what it prints works when pasted, README's blocks too, and Ctrl-C leaves nothing."""
 
+import ast
 import json
 import os
 import re
@@ -7,13 +8,18 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections import Counter
 from pathlib import Path
 
+import duckdb
 import pytest
+from harness import readme
 from harness.ports import free_port, is_free
 from harness.processes import Process
+from harness.sql import Sql
 from harness.stack import ROOT
 from harness.waiting import wait_until
+from retail.dataset import data_dir
 
 LAST_LINE = "Ctrl-C stops everything"
 READY_WITHIN_S = 150.0
@@ -43,6 +49,10 @@ class Run:
     @property
     def brokers(self):
         return f"127.0.0.1:{self.ports['DAYBOOK_LOCAL_KAFKA_PORT']}"
+
+    @property
+    def postgres(self):
+        return f"host=127.0.0.1 port={self.ports['DAYBOOK_LOCAL_POSTGRES_PORT']} user=daybook dbname=daybook"
 
     def start(self, name, *command):
         """Returns when it has said where to go next."""
@@ -83,11 +93,11 @@ def running(run):
             process.wait(90)
 
 
-def shell(script, run):
+def shell(script, run, folder=ROOT):
     """As pasted into a terminal; what it printed and what it said on the side."""
-    environment = os.environ | {"DAYBOOK_KAFKA_BROKERS": run.brokers}
+    environment = os.environ | {"DAYBOOK_KAFKA_BROKERS": run.brokers, "DAYBOOK_POSTGRES": run.postgres}
     ended = subprocess.run(
-        ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=60
     )
     assert ended.returncode == 0, f"{script}\n{ended.stdout}{ended.stderr}"
     return ended.stdout, ended.stderr
@@ -110,13 +120,6 @@ def assert_bought(opened_and_paid):
     return order
 
 
-def readme_block(title, number=0):
-    """The shell lines that README shows under a heading."""
-    chapter = re.split(r"^## ", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
-    (text,) = [part for part in chapter if part.startswith(title)]
-    return re.findall(r"```\n(.*?)```", text, re.DOTALL)[number]
-
-
 def test_the_printed_lines_buy_something_and_show_it(run, running):
     log = running.log()
     lines = [line.strip() for line in log.splitlines() if re.match(r"  (cart=|order=|curl )", line)]
@@ -133,7 +136,7 @@ def test_the_printed_lines_buy_something_and_show_it(run, running):
 
 
 def test_readmes_purchase_works_when_pasted_and_so_do_the_questions_after_it(run, running):
-    block = readme_block("A purchase, by hand").replace("http://127.0.0.1:8080", run.url)
+    block = readme.block("A purchase, by hand").replace("http://127.0.0.1:8080", run.url)
     assert run.url in block
     *purchase, look, history = block.strip().splitlines()
     _, side = shell("\n".join(purchase), run)
@@ -142,11 +145,46 @@ def test_readmes_purchase_works_when_pasted_and_so_do_the_questions_after_it(run
     wait_until(lambda: json.loads(shell(name + look, run)[0]) == order, "the order to be seen")
     told = json.loads(shell(name + history, run)[0])
     assert [event["type"] for event in told["items"]][-1] == "OrderConfirmed"
-    events = readme_block("Its events").replace("127.0.0.1:19092", run.brokers)
+    events = readme.block("Its events").replace("127.0.0.1:19092", run.brokers)
     assert run.brokers in events
     out, _ = shell(f"set -e\norder={order['id']}\n{events}", run)
     assert f"ce_subject={order['id']}" in out
     assert "sound: 0 violations" in out
+
+
+def sales_by_week(folder):
+    """In dollars, from what was sent and the data set's weeks."""
+    prices, weeks = {}, Counter()
+    for product in map(json.loads, (folder / "products.jsonl").read_text().splitlines()):
+        prices |= {variant["sku"]: variant["price"]["amount"] for variant in product["variants"]}
+    of = dict(duckdb.sql(f"SELECT DISTINCT CAST(basket_id AS VARCHAR), week FROM '{data_dir()}/transactions.parquet'").fetchall())
+    for basket in map(json.loads, (folder / "baskets.jsonl").read_text().splitlines()):
+        weeks[of[basket["reference"]]] += sum(prices[line["sku"]] * line["quantity"] for line in basket["lines"])
+    return [(week, cents / 100) for week, cents in sorted(weeks.items())]
+
+
+def test_readmes_tour_goes_from_nothing_to_a_chart_of_sales_per_week(run, running, tmp_path):
+    # Where build/ is the test's own.
+    for name in ("var", "integration-tests", "build/release"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).symlink_to(ROOT / name)
+    lines = readme.block("Sales per week").replace("--sample 2000", "--sample 200")
+    assert "--sample 200\n" in lines
+    *load, export = lines.replace("daybook load", f"daybook load --url {run.url}").strip().splitlines()
+    shell("set -e\n" + "\n".join(load), run, tmp_path)
+    baskets = len((tmp_path / "build" / "year" / "baskets.jsonl").read_text().splitlines())
+    seen = "SELECT count(*) FROM orders.orders WHERE status = 'confirmed' AND reference <> ''"
+    wait_until(lambda: Sql(run.postgres).value(seen) == baskets, "the view of orders")
+    shell(export, run, tmp_path)
+    chart = readme.block("Sales per week", language="python")
+    assert len(chart.splitlines()) <= 10
+    drawn = subprocess.run(
+        [tmp_path / "var" / "venv" / "bin" / "python", "-c", f"{chart}print(weeks)"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert drawn.returncode == 0, drawn.stderr
+    assert ast.literal_eval(drawn.stdout) == sales_by_week(tmp_path / "build" / "year")
+    assert "<svg" in (tmp_path / "build" / "sales.svg").read_text()
 
 
 def test_ctrl_c_stops_everything_and_the_next_run_goes_on_with_what_was_stored(run, running):

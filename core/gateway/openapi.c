@@ -51,7 +51,7 @@ static bool is_referred_to(const struct buf *out, const char *schema) {
     return memmem(out->data, out->len, reference, (size_t)len) != NULL;
 }
 
-/* Those alone that something leads to, once the rest of the document stands: commands that come from inside are nobody's
+/* Those alone that something leads to, once the rest of the document stands: commands from inside are nobody's
  * to send, and what only they are made of is nobody's to know. What is written refers to others in turn. */
 static void write_schemas(struct json_writer *writer) {
     json_auto_t *left = json_object();
