@@ -13,6 +13,7 @@ import httpx
 import pytest
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
+from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
 from harness import money
 from harness.daybook import Daybook
@@ -254,9 +255,29 @@ def test_the_registry_lists_what_the_schemas_folder_holds(busy_daybook):
         assert len(subjects) == len({path.parent for path in SCHEMAS.glob("*/*/*.avsc") if "codegen" not in path.parts})
         versions = client.expect(200, client.get(f"/registry/subjects/{subjects[0]}/versions"))
         assert versions == [1]
-        missing = client.get("/registry/schemas/ids/999999")
-        assert missing.status_code == 404
-        assert missing.json()["error_code"] == 40403
+
+
+def test_confluents_client_is_told_what_the_registry_has_not(busy_daybook):
+    registry = SchemaRegistryClient({"url": f"{busy_daybook.url}/registry"})
+    subject = registry.get_subjects()[0]
+    for ask, code in (
+        (lambda: registry.get_schema(999999), 40403),
+        (lambda: registry.get_versions("no.such.Subject"), 40401),
+        (lambda: registry.get_latest_version("no.such.Subject"), 40401),
+        (lambda: registry.get_version("no.such.Subject", 1), 40401),
+        (lambda: registry.get_version(subject, 99), 40402),
+    ):
+        with pytest.raises(SchemaRegistryError) as told:
+            ask()
+        assert (told.value.http_status_code, told.value.error_code) == (404, code)
+    # What that client would not ask.
+    with busy_daybook.client() as client:
+        for version in ("0", "-2", "none", "1.0", "01", "99999999999999999999", "%00"):
+            answer = client.http.get(f"/registry/subjects/{subject}/versions/{version}")
+            assert (answer.status_code, answer.json()["error_code"]) == (422, 42202), version
+        for schema in ("0", "-1", "none", "1.0", "99999999999999999999"):
+            answer = client.http.get(f"/registry/schemas/ids/{schema}")
+            assert (answer.status_code, answer.json()["error_code"]) == (404, 40403), schema
 
 
 def as_golden_json(value):

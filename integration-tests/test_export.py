@@ -356,6 +356,25 @@ def test_two_at_once_in_one_folder_are_refused_and_memory_is_bounded(booked, tmp
     assert 8 < peak < 256
 
 
+def test_an_export_that_stands_still_or_is_not_listened_to_holds_nobody_up(daybook, shop, booked, tmp_path):
+    command = [BINARY, "export", tmp_path, "--topic", "carts"]
+    environment = clean_environment(booked.environment())
+    # What it says goes into pipes that nobody reads until it has ended.
+    export = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until(lambda: (tmp_path / "export.json").exists(), "the export", pause=0.001)
+    export.send_signal(signal.SIGSTOP)
+    try:
+        for _ in range(5):
+            order = shop.buy(("tea", 1))
+            assert order["status"] == "confirmed"
+        wait_until(daybook.views_have_seen_all, "the views to see all")
+    finally:
+        export.send_signal(signal.SIGCONT)
+    assert export.wait(60) == 0
+    assert "100 % of" in export.communicate()[1].decode()
+    assert sum(len(content.splitlines()) for content in contents(tmp_path).values()) == 60_000
+
+
 def test_what_cannot_be_read_is_left_out_and_told(booked, tmp_path):
     log = Log(booked)
     log.append("orders", b"poison", log.cart_opened("cart_01JD0000000000000000000002"), shard=2)

@@ -224,6 +224,26 @@ def test_a_cursor_of_another_query_is_refused(shelf):
     assert_problem(shelf.client.get("/v1/orders", params={"cursor": cursor}), 400, "invalid_parameter")
 
 
+def test_a_cursor_of_other_stock_or_one_that_was_changed_is_refused(shop):
+    skus = [f"M-{uuid.uuid4().hex[:8]}" for _ in range(2)]
+    for sku in skus:
+        shop.sells(sku, 100, 1)
+        shop.stock(sku, 1)
+    movements = [f"/v1/stock/{sku}/movements" for sku in skus]
+    page = shop.client.expect(200, shop.client.get(movements[0], params={"limit": 1}))
+    cursor = page["next_cursor"]
+    assert shop.client.get(movements[0], params={"limit": 1, "cursor": cursor}).status_code == 200
+    changed = ("B" if cursor[0] == "A" else "A") + cursor[1:]
+    for path, wrong in (
+        (movements[1], cursor),
+        ("/v1/orders", cursor),
+        *((movements[0], wrong) for wrong in (changed, cursor[:-4], cursor + "AAAA", cursor * 40, "x", "", "%00")),
+    ):
+        answer = shop.client.get(path, params={"cursor": wrong})
+        assert_problem(answer, 400, "invalid_parameter")
+        assert answer.json()["parameter"] == "cursor"
+
+
 @pytest.mark.parametrize(
     "query, code, parameter",
     [

@@ -1,16 +1,23 @@
 """How things stood: products, stock and orders as of a version or a time are what was told of them then."""
 
+import fcntl
 import itertools
 import json
 import random
+import subprocess
+import sys
+import termios
 from datetime import datetime, timedelta
 
 import pytest
+from harness.daybook import BINARY
+from harness.processes import clean_environment, memory_mib
 from harness.shop import Shop, euros
 from harness.waiting import wait_until
 from test_http_conventions import assert_problem
 
 STEP = 32  # HISTORY_STEP: so many events are folded at most
+PIPE_FULL = 60 * 1024  # of 64 KiB: what does not fit whole waits
 numbers = itertools.count(1)
 
 
@@ -169,6 +176,16 @@ def test_before_its_first_event_a_thing_did_not_exist(client, paths):
             assert_problem(client.get(elsewhere, params={"as_of": as_of}), 404, code)
 
 
+def test_in_the_future_each_thing_stands_as_it_does_now(client, paths):
+    for path in paths:
+        now = client.expect(200, client.get(path))
+        for later in (2**62, "9999-12-31T23:59:59Z"):
+            then = client.expect(200, client.get(path, params={"as_of": later}))
+            newest = now["items"][-1]["version"] if "items" in now else now["version"]
+            assert then.pop("as_of")["version"] == newest
+            assert {name: then[name] for name in now} == now
+
+
 @pytest.mark.parametrize("as_of", ["", "0", "-1", "01", "x", "1.5", "2026-11-23", "99999999999999999999", "1\n"])
 def test_what_is_neither_a_version_nor_a_time_is_refused(client, paths, as_of):
     for path in paths:
@@ -253,6 +270,33 @@ def test_a_product_is_traced_back_over_the_claims_of_its_skus(daybook, shop, sku
     claimed = next(line for line in lines if line["type"] == "SkuClaimed")
     added = next(line for line in lines if line["because_of"] == claimed["number"])
     assert added["type"] == "VariantAdded"
+
+
+def test_a_story_that_nobody_reads_waits_in_little_memory_and_holds_nobody_up(daybook, shop, sku):
+    shop.sells(sku, 100, 10)
+    for _ in range(400):
+        shop.stock(sku, 1)
+    command = [BINARY, "why", f"sku_{sku}", "--json"]
+    environment = clean_environment(daybook.environment())
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as unread:
+        wait_until(lambda: in_pipe(unread.stdout) >= PIPE_FULL, "a full pipe")
+        shop.buy((sku, 1))
+        shop.available(sku)
+        assert unread.poll() is None
+        assert memory_mib(unread.pid, "VmHWM") < 256
+        # Read after all, it is whole.
+        told = unread.stdout.read().splitlines()
+        assert json.loads(told[-1])["stream"] == f"sku_{sku}"
+        assert unread.wait(10) == 0
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as left:
+        wait_until(lambda: in_pipe(left.stdout) >= PIPE_FULL, "a full pipe")
+        left.stdout.close()
+        assert left.wait(10) != 0
+
+
+def in_pipe(pipe):
+    """How many bytes wait in it."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def test_a_skus_figures_are_accounted_for(daybook, client, shop, sku):
