@@ -17,7 +17,7 @@ from harness.waiting import wait_until
 from test_http_conventions import assert_problem
 
 STEP = 32  # HISTORY_STEP: so many events are folded at most
-PIPE_FULL = 60 * 1024  # of 64 KiB: what does not fit whole waits
+PIPE_BYTES = 4096
 numbers = itertools.count(1)
 
 
@@ -274,12 +274,12 @@ def test_a_product_is_traced_back_over_the_claims_of_its_skus(daybook, shop, sku
 
 def test_a_story_that_nobody_reads_waits_in_little_memory_and_holds_nobody_up(daybook, shop, sku):
     shop.sells(sku, 100, 10)
-    for _ in range(400):
+    for _ in range(50):
         shop.stock(sku, 1)
     command = [BINARY, "why", f"sku_{sku}", "--json"]
     environment = clean_environment(daybook.environment())
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as unread:
-        wait_until(lambda: in_pipe(unread.stdout) >= PIPE_FULL, "a full pipe")
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, pipesize=PIPE_BYTES) as unread:
+        wait_until(lambda: in_pipe(unread.stdout) >= PIPE_BYTES // 2, "a full pipe")
         shop.buy((sku, 1))
         shop.available(sku)
         assert unread.poll() is None
@@ -288,8 +288,9 @@ def test_a_story_that_nobody_reads_waits_in_little_memory_and_holds_nobody_up(da
         told = unread.stdout.read().splitlines()
         assert json.loads(told[-1])["stream"] == f"sku_{sku}"
         assert unread.wait(10) == 0
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as left:
-        wait_until(lambda: in_pipe(left.stdout) >= PIPE_FULL, "a full pipe")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "pipesize": PIPE_BYTES}
+    with subprocess.Popen(command, env=environment, **pipes) as left:
+        wait_until(lambda: in_pipe(left.stdout) >= PIPE_BYTES // 2, "a full pipe")
         left.stdout.close()
         assert left.wait(10) != 0
 
