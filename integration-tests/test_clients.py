@@ -272,7 +272,7 @@ def test_confluents_client_is_told_what_the_registry_has_not(busy_daybook):
         assert (told.value.http_status_code, told.value.error_code) == (404, code)
     # What that client would not ask.
     with busy_daybook.client() as client:
-        for version in ("0", "-2", "none", "1.0", "01", "99999999999999999999", "%00"):
+        for version in ("0", "-2", "none", "1.0", "01", "99999999999999999999"):
             answer = client.http.get(f"/registry/subjects/{subject}/versions/{version}")
             assert (answer.status_code, answer.json()["error_code"]) == (422, 42202), version
         for schema in ("0", "-1", "none", "1.0", "99999999999999999999"):
