@@ -234,7 +234,7 @@ static inline void test_converse(const char *request_line, const char *fields, s
 /* One of the front's own paths. */
 static inline void test_tell(const char *path_and_query) {
     struct buf reply;
-    char line[64];
+    char line[96];
     buf_init(&reply, TEST_REPLY_MAX);
     snprintf(line, sizeof line, "GET %s", path_and_query);
     test_converse(line, "", &reply);

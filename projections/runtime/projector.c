@@ -48,10 +48,7 @@ struct view_worker {
 
     pthread_mutex_t lock;
     pthread_cond_t stopped;
-    bool stopping;
     struct feed *feed; /* to wake it, and to ask what it does; NULL: it is being opened */
-    char schema[SCHEMA_NAME_MAX];
-    bool is_live; /* it is the live schema that it follows */
     struct feed_partition *partitions;
     int64_t *ends;    /* as the watcher last saw them */
     int64_t *targets; /* as they were when the projector started */
@@ -63,14 +60,17 @@ struct view_worker {
     int64_t fenced;
     int64_t caught_up_us; /* wall clock; when the lag was last 0 */
     int64_t progress_us;  /* boot clock; when the view last moved, or nothing was there to project or is known to be */
-    bool ends_are_known;  /* the log answered when it was last asked for them */
-    bool is_past_end;     /* and holds less than the view has seen of it */
     int64_t shards_stalled;
+    int64_t trouble_us;
+    struct err_info trouble; /* the last that was logged */
+    bool stopping;
+    bool ends_are_known; /* the log answered when it was last asked for them */
+    bool is_past_end;    /* and holds less than the view has seen of it */
     bool has_targets;
     bool reached_targets;
     bool stalled;
-    struct err_info trouble; /* the last that was logged */
-    int64_t trouble_us;
+    bool is_live; /* it is the live schema that it follows */
+    char schema[SCHEMA_NAME_MAX];
 };
 
 struct projector {

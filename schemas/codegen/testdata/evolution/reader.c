@@ -1,9 +1,10 @@
 /* A reader and writer as one release has them: generated and compiled by evolution_test.sh once for each release, from
  * the schemas that the registry had by then, and knowing nothing of later ones.
  *
- * Standard input has a record a line: its schema's id, and its Avro bytes in hexadecimal. Standard output has a line for
- * each: the event as JSON, or why it is refused; with --write, id and bytes as this release writes the same event. With
- * --from-json TYPE the input is JSON of that event, as a view's rows have it that were written by an older release. */
+ * Standard input has a record a line: its schema's id, and its Avro bytes in hexadecimal. Standard output has a line
+ * for each: the event as JSON, or why it is refused; with --write, id and bytes as this release writes the same event.
+ * With --from-json TYPE the input is JSON of that event, as a view's rows have it that were written by an older
+ * release. */
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
