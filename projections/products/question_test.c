@@ -156,7 +156,7 @@ static void a_misspelt_word_is_replaced_where_it_stands(void **state) {
 
 /* The word that `asked` is taken for, of those after it, which are told with their products. */
 static void assert_taken_for(const char *asked, const char *expected, size_t count, ...) {
-    PQclear(rows);
+    tear_down(NULL);
     set_up(NULL);
     ask(arena_printf(&arena, "%s ", asked).data);
     told(1, "unknown", asked, asked, asked, 0);
