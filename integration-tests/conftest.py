@@ -1,5 +1,6 @@
 """Fixtures: one stack of servers for all tests, one installation of Daybook for each module that wants one."""
 
+import itertools
 import signal
 import sys
 from collections import Counter
@@ -10,7 +11,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.daybook import Daybook  # noqa: E402  (found by the line above)
+from harness.event_log import Log  # noqa: E402
+from harness.shop import Shop  # noqa: E402
 from harness.stack import Stack  # noqa: E402
+
+_numbers = itertools.count(1)
 
 
 def pytest_configure(config):
@@ -75,3 +80,29 @@ def new_daybook(stack):
 def client(daybook):
     with daybook.client() as opened:
         yield opened
+
+
+@pytest.fixture
+def shop(client):
+    return Shop(client)
+
+
+@pytest.fixture
+def sku(request):
+    """One that no other test uses."""
+    return f"{request.module.__name__.removeprefix('test_').upper()}-{next(_numbers)}"
+
+
+@pytest.fixture
+def installed(stack, request):
+    """An installation of which nothing runs."""
+    installation = Daybook(stack, name=request.module.__name__.removeprefix("test_"))
+    try:
+        yield installation.install()
+    finally:
+        installation.discard()
+
+
+@pytest.fixture
+def log(installed):
+    return Log(installed)

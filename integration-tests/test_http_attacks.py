@@ -1,6 +1,5 @@
 """What one caller must not be able to do to the others."""
 
-import itertools
 import json
 import socket
 import struct
@@ -9,23 +8,9 @@ import time
 import uuid
 
 import psycopg
-import pytest
 from harness.positions import ahead_of
 from harness.shop import Shop, euros
 from harness.waiting import wait_until
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def shop(client):
-    return Shop(client)
-
-
-@pytest.fixture
-def sku():
-    """One that no other test uses."""
-    return f"ATTACK-{next(_numbers)}"
 
 
 def assert_problem(answer, status, code):

@@ -1,6 +1,5 @@
 """What every path of the front has in common: keys, positions, ETags, pages, problems, health, the registry."""
 
-import itertools
 import json
 import time
 import uuid
@@ -9,22 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from harness.positions import ahead_of
-from harness.shop import Shop, euros
+from harness.shop import euros
 from harness.waiting import wait_until
 from harness.webhooks import signed
-
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def shop(client):
-    return Shop(client)
-
-
-@pytest.fixture
-def sku():
-    """One that no other test uses."""
-    return f"HTTP-{next(_numbers)}"
 
 
 def assert_problem(answer, status, code, pointer=None):

@@ -7,16 +7,11 @@ import itertools
 import uuid
 
 import pytest
-from harness.shop import Shop, euros
+from harness.shop import euros
 from harness.waiting import wait_until
 from test_http_conventions import assert_problem
 
 numbers = itertools.count(1)
-
-
-@pytest.fixture
-def shop(client):
-    return Shop(client)
 
 
 @pytest.fixture

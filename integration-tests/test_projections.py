@@ -7,27 +7,11 @@ import random
 import struct
 import time
 
-import pytest
 from harness.daybook import BINARY, VIEWS, Daybook
 from harness.event_log import Log, assert_as_the_log_says, position, projector, wait_caught_up
 from harness.processes import Process
 from harness.shop import Shop
 from harness.waiting import wait_until
-
-
-@pytest.fixture
-def installed(stack):
-    """An installation of which nothing runs."""
-    installation = Daybook(stack, name="projections")
-    try:
-        yield installation.install()
-    finally:
-        installation.discard()
-
-
-@pytest.fixture
-def log(installed):
-    return Log(installed)
 
 
 def test_a_projector_killed_at_random_moments_loses_nothing_and_repeats_nothing(installed, log):

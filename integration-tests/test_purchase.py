@@ -1,6 +1,5 @@
 """Purchases from end to end, on the real servers: what the shopper is told, what the log and the provider say."""
 
-import itertools
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,7 +13,6 @@ from harness.shop import Shop, euros
 from harness.waiting import wait_until
 from harness.webhooks import tell
 
-_numbers = itertools.count(1)
 # Payments whose provider was played by a test: the double's ledger knows nothing of them.
 _played = set()
 
@@ -26,17 +24,6 @@ def daybook(stack):
         yield installation.install().start()
     finally:
         installation.discard()
-
-
-@pytest.fixture
-def shop(client):
-    return Shop(client)
-
-
-@pytest.fixture
-def sku():
-    """One that no other test uses."""
-    return f"SKU-{next(_numbers)}"
 
 
 def ledger(daybook, payment):

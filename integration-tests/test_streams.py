@@ -14,19 +14,6 @@ from harness.event_stream import EventStream
 from harness.shop import Shop
 from harness.waiting import wait_until
 
-_numbers = itertools.count(1)
-
-
-@pytest.fixture
-def shop(client):
-    return Shop(client)
-
-
-@pytest.fixture
-def sku():
-    """One that no other test uses."""
-    return f"STREAM-{next(_numbers)}"
-
 
 def open_streams(daybook):
     return daybook.metrics()["daybook_gateway_event_streams"]

@@ -12,24 +12,13 @@ from datetime import datetime, timedelta
 import pytest
 from harness.daybook import BINARY
 from harness.processes import clean_environment, memory_mib
-from harness.shop import Shop, euros
+from harness.shop import euros
 from harness.waiting import wait_until
 from test_http_conventions import assert_problem
 
 STEP = 32  # HISTORY_STEP: so many events are folded at most
 PIPE_BYTES = 4096
 numbers = itertools.count(1)
-
-
-@pytest.fixture
-def shop(client):
-    return Shop(client)
-
-
-@pytest.fixture
-def sku():
-    """A SKU for this test alone."""
-    return f"past-{next(numbers)}"
 
 
 def stood(client, path, as_of):

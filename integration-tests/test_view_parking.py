@@ -6,25 +6,10 @@ import struct
 from contextlib import contextmanager
 
 import pytest
-from harness.daybook import Daybook, metrics_of
-from harness.event_log import Log, assert_as_the_log_says, projector, wait_caught_up
+from harness.daybook import metrics_of
+from harness.event_log import assert_as_the_log_says, projector, wait_caught_up
 from harness.ports import free_port
 from harness.waiting import wait_until
-
-
-@pytest.fixture
-def installed(stack):
-    """An installation of which nothing runs."""
-    installation = Daybook(stack, name="parking")
-    try:
-        yield installation.install()
-    finally:
-        installation.discard()
-
-
-@pytest.fixture
-def log(installed):
-    return Log(installed)
 
 
 def cart(number):

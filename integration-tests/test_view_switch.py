@@ -8,28 +8,13 @@ from contextlib import contextmanager
 import httpx
 import psycopg
 import pytest
-from harness.daybook import VIEWS, Daybook
-from harness.event_log import Log, assert_as_the_log_says, position, projector, wait_caught_up
+from harness.daybook import VIEWS
+from harness.event_log import assert_as_the_log_says, position, projector, wait_caught_up
 from harness.shop import Shop
 from harness.shoppers import Habits, Shoppers
 from harness.waiting import wait_until
 
 SWITCHED = ("carts", "orders", "products", "stock", "payments")
-
-
-@pytest.fixture
-def installed(stack):
-    """An installation of which nothing runs."""
-    installation = Daybook(stack, name="switch")
-    try:
-        yield installation.install()
-    finally:
-        installation.discard()
-
-
-@pytest.fixture
-def log(installed):
-    return Log(installed)
 
 
 class Readers:

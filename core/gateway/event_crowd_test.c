@@ -5,7 +5,6 @@
 
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "core/base/histogram.h"
@@ -85,17 +84,6 @@ static void be_the_crowd(int go, int ready) {
     }
 }
 
-static size_t resident_bytes(void) {
-    char text[256];
-    FILE *file = fopen("/proc/self/statm", "re");
-    assert_non_null(file);
-    assert_non_null(fgets(text, sizeof text, file));
-    fclose(file);
-    const char *second = strchr(text, ' '); /* the first number is all, the second what is resident, in pages */
-    assert_non_null(second);
-    return (size_t)strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 /* One client asks for something else, over and over, until all of the crowd have heard. */
 static void ask_until_all_are_told(struct histogram *latencies) {
     struct buf reply;
@@ -128,13 +116,7 @@ static void change_to(int64_t version, struct histogram *latencies) {
 
 static void five_thousand_are_told_within_a_second_and_others_are_served(void **state) {
     (void)state;
-    struct rlimit limit;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < CROWD + 100) {
-        print_message("skipped: this machine allows a process no %d descriptors\n", CROWD + 100);
-        skip();
-    }
+    test_need_descriptors(CROWD + 100);
     int go[2], ready[2];
     char byte = 0;
     assert_int_equal(pipe(go), 0);
@@ -152,7 +134,7 @@ static void five_thousand_are_told_within_a_second_and_others_are_served(void **
     close(ready[1]);
     test_front_start(CROWD, CROWD + 100);
     test_tell("/wrong?0");
-    size_t before = resident_bytes();
+    size_t before = test_resident_bytes();
     board->port = front.server.port;
     board->version = 1;
     board->changed_at_us = clock_boot_us();
@@ -160,7 +142,7 @@ static void five_thousand_are_told_within_a_second_and_others_are_served(void **
     assert_int_equal(read(ready[0], &byte, 1), 1);
     static struct histogram others;
     ask_until_all_are_told(&others); /* of version 1: all are open */
-    size_t grown = resident_bytes() - before;
+    size_t grown = test_resident_bytes() - before;
     others = board->latencies = (struct histogram){0};
     for (int64_t version = 2; version < 2 + CHANGES; version++) {
         change_to(version, &others);

@@ -2,7 +2,6 @@
  */
 #include "core/http/test_server.h"
 
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "core/base/histogram.h"
@@ -61,17 +60,6 @@ static struct crowd call_the_crowd(void) {
     return (struct crowd){.pid = pid, .port_in = port[1], .ready_out = ready[0]};
 }
 
-static size_t resident_bytes(void) {
-    char text[256];
-    FILE *file = fopen("/proc/self/statm", "re");
-    assert_non_null(file);
-    assert_non_null(fgets(text, sizeof text, file));
-    fclose(file);
-    const char *second = strchr(text, ' '); /* the first number is all, the second what is resident, in pages */
-    assert_non_null(second);
-    return (size_t)strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 /* One client, one request after the other; their 99th percentile. */
 static uint64_t work(struct test_server *server) {
     static struct histogram latencies;
@@ -93,24 +81,18 @@ static uint64_t work(struct test_server *server) {
 
 static void ten_thousand_idle_or_slow_connections_leave_the_others_served(void **state) {
     (void)state;
-    struct rlimit limit;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < CROWD + 100) {
-        print_message("skipped: this machine allows a process no %d descriptors\n", CROWD + 100);
-        skip();
-    }
+    test_need_descriptors(CROWD + 100);
     struct crowd crowd = call_the_crowd();
     struct test_server server;
     /* No more than the crowd itself: the one who works takes the place of one who idles. */
     test_server_start(&server, (struct http_server_options){.connections_max = CROWD});
     uint64_t alone_us = work(&server);
-    size_t before = resident_bytes();
+    size_t before = test_resident_bytes();
     assert_int_equal(write(crowd.port_in, &server.port, sizeof server.port), sizeof server.port);
     char byte;
     assert_int_equal(read(crowd.ready_out, &byte, 1), 1);
     uint64_t crowded_us = work(&server);
-    size_t grown = resident_bytes() - before;
+    size_t grown = test_resident_bytes() - before;
     print_message("p99 %llu us alone, %llu us in the crowd; %zu bytes a connection\n", (unsigned long long)alone_us,
                   (unsigned long long)crowded_us, grown / CROWD);
     if (MEMORY_IS_MEASURED) {

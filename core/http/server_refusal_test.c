@@ -24,9 +24,7 @@ static void assert_status(int status) {
 }
 
 static void assert_holds(const char *text) {
-    if (!test_holds(&reply, text)) {
-        fail_msg("expected %s in: %.*s", text, (int)(reply.len < 2000 ? reply.len : 2000), reply.data);
-    }
+    test_assert_holds(&reply, text);
 }
 
 static int start(void **state) {

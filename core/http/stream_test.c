@@ -167,9 +167,7 @@ static void ask(const char *path) {
 }
 
 static void assert_holds(const char *text) {
-    if (!test_holds(&reply, text)) {
-        fail_msg("expected %s in: %.*s", text, (int)(reply.len < 2000 ? reply.len : 2000), reply.data);
-    }
+    test_assert_holds(&reply, text);
 }
 
 static void assert_ends_with(const char *text) {

@@ -26,6 +26,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -241,4 +242,35 @@ static inline void test_read_until(int fd, struct buf *reply, const char *text, 
 
 static inline bool test_holds(const struct buf *reply, const char *text) {
     return reply->len > 0 && memmem(reply->data, reply->len, text, strlen(text)) != NULL;
+}
+
+static inline void test_assert_holds(const struct buf *reply, const char *text) {
+    if (!test_holds(reply, text)) {
+        fail_msg("expected %s in: %.*s", text, (int)(reply->len < 2000 ? reply->len : 2000), reply->data);
+    }
+}
+
+/* ---- crowds --------------------------------------------------------------------------------------------------- */
+
+/* What the process holds, pages of files too. */
+static inline size_t test_resident_bytes(void) {
+    char text[256];
+    FILE *file = fopen("/proc/self/statm", "re");
+    assert_non_null(file);
+    assert_non_null(fgets(text, sizeof text, file));
+    fclose(file);
+    const char *second = strchr(text, ' '); /* the first number is all, the second what is resident, in pages */
+    assert_non_null(second);
+    return (size_t)strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Skips the test where a process may not have so many descriptors. */
+static inline void test_need_descriptors(unsigned count) {
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < count) {
+        print_message("skipped: this machine allows a process no %u descriptors\n", count);
+        skip();
+    }
 }

@@ -31,15 +31,6 @@ def placed(stack):
         daybook.discard()
 
 
-@pytest.fixture
-def installed(stack):
-    installation = Daybook(stack, name="view_poison")
-    try:
-        yield installation.install()
-    finally:
-        installation.discard()
-
-
 def order(placed, number, reference):
     stream = f"ord_{number:026d}.1"
     meta = placed["meta"] | {"stream": stream, "version": 1, "event_id": f"evt_{stream}"}

@@ -164,9 +164,9 @@ class Daybook:
         for view in VIEWS:
             self.run("projection", "compare", view, seconds=seconds, binary=binary)
 
-    def run(self, *arguments, expect=0, seconds=60.0, binary=BINARY):
-        """A subcommand to its end; its standard output. `expect` is its exit code, None for any."""
-        ended = subprocess.run(
+    def ended(self, arguments, seconds, binary):
+        """A subcommand that has come to its end, whatever that was."""
+        return subprocess.run(
             [binary, *map(str, arguments)],
             env=clean_environment(self.environment()),
             stdin=subprocess.DEVNULL,
@@ -174,6 +174,10 @@ class Daybook:
             text=True,
             timeout=seconds,
         )
+
+    def run(self, *arguments, expect=0, seconds=60.0, binary=BINARY):
+        """A subcommand to its end; its standard output. `expect` is its exit code, None for any."""
+        ended = self.ended(arguments, seconds, binary)
         assert expect is None or ended.returncode == expect, (
             f"daybook {' '.join(map(str, arguments))} ended with {ended.returncode}:\n{ended.stdout}{ended.stderr}"
         )
@@ -181,14 +185,7 @@ class Daybook:
 
     def refusal(self, *arguments, code=2, seconds=60.0, binary=BINARY):
         """What a subcommand that must end with this exit code says on standard error."""
-        ended = subprocess.run(
-            [binary, *map(str, arguments)],
-            env=clean_environment(self.environment()),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-        )
+        ended = self.ended(arguments, seconds, binary)
         assert ended.returncode == code, f"{arguments} ended with {ended.returncode}: {ended.stdout}{ended.stderr}"
         return ended.stderr
 

@@ -99,8 +99,7 @@ static void a_stream_whose_cause_is_mended_is_projected_again_with_what_queued_b
     pass(3 * SECOND_US);
     assert_int_equal(parked("carts"), 0);
     assert_int_equal(total_of("carts", BROKEN), 6);
-    rebuilds(&view_old);
-    assert_true(schemas_are_equal("carts", "carts_rebuild"));
+    assert_rebuilt_equal(&view_old);
 }
 
 /* The projector goes on to park events of the stream until it learns that it goes on, and loses none. */
@@ -122,8 +121,7 @@ static void a_retry_and_a_projector_at_work_do_not_get_in_each_others_way(void) 
     pass(3 * SECOND_US);
     assert_int_equal(parked("carts"), 0);
     assert_int_equal(stands_at("carts"), log_end());
-    rebuilds(&view_old);
-    assert_true(schemas_are_equal("carts", "carts_rebuild"));
+    assert_rebuilt_equal(&view_old);
 }
 
 /* More than a transaction takes: in between the stream stays parked for whoever brings more of it. */
@@ -225,8 +223,7 @@ static void a_stream_goes_on_without_an_event_that_nobody_can_read(void) {
     pass(3 * SECOND_US);
     assert_int_equal(parked("carts"), 0);
     assert_int_equal(total_of("carts", BROKEN), 6);
-    rebuilds(&view_old);
-    assert_true(schemas_are_equal("carts", "carts_rebuild"));
+    assert_rebuilt_equal(&view_old);
     assert_int_equal(sim_postgres_row_count("carts_rebuild", "skipped"), 2);
 }
 
@@ -251,8 +248,7 @@ static void a_skipped_event_is_skipped_in_a_rebuild_and_tried_again_when_it_is_f
     pass(3 * SECOND_US);
     assert_int_equal(total_of("carts", BROKEN), 5);
 
-    rebuilds(&view_old);
-    assert_true(schemas_are_equal("carts", "carts_rebuild"));
+    assert_rebuilt_equal(&view_old);
     struct order order = {.view = &view_old, .forgets_skips = true};
     run(rebuild_main, &order);
     done(&order);
@@ -291,8 +287,7 @@ static void a_retry_heeds_what_was_skipped_while_it_read(void) {
     assert_int_equal(going_on.failure, ERR_NONE);
     assert_int_equal(parked("carts"), 0);
     assert_int_equal(total_of("carts", BROKEN), 2);
-    rebuilds(&view_old);
-    assert_true(schemas_are_equal("carts", "carts_rebuild"));
+    assert_rebuilt_equal(&view_old);
 }
 
 /* Two in a row, of which the first one cannot even be read. */

@@ -366,3 +366,8 @@ static inline bool schemas_are_equal(const char *a, const char *b) {
     buf_release(&difference);
     return equal;
 }
+
+static inline void assert_rebuilt_equal(const struct view *view) {
+    rebuilds(view);
+    assert_true(schemas_are_equal("carts", "carts_rebuild"));
+}
