@@ -212,8 +212,8 @@ def test_rebuilt_the_past_is_the_same_row_for_row(daybook, client, shop, sku):
     shop.sells(sku, 100, 1000)
     for _ in range(10):
         shop.buy((sku, rng.randint(1, 5)))
-    assert daybook.sql.value("SELECT count(*) FROM stock.history WHERE stream = %s", (f"sku_{sku}",)) >= 20
     wait_until(daybook.views_have_seen_all, "the views to see all")
+    assert daybook.sql.value("SELECT count(*) FROM stock.history WHERE stream = %s", (f"sku_{sku}",)) >= 20
     for view in ("products", "stock"):
         daybook.run("projection", "compare", view)
 
