@@ -122,8 +122,13 @@ class Pair:
             came = answers.await_all(asked.keys())
         finally:
             answers.close()
-        taken = [line for line in takeovers(self.stayer)[before:] if line["shard"] in gone]
-        return max(when - began for id, when in came.items() if asked[id] in gone), taken
+
+        def taken():
+            return [line for line in takeovers(self.stayer)[before:] if line["shard"] in gone]
+
+        # Who leaves in good order may still have answered all himself: the takeovers then come after the answers.
+        wait_until(lambda: len(taken()) >= HALF, "the takeovers", 60)
+        return max(when - began for id, when in came.items() if asked[id] in gone), taken()
 
     def check(self, taken):
         """That it was the standby stores which were taken over, or that there were none."""
