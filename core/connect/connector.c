@@ -42,6 +42,7 @@ enum {
     BACKOFF_MAX_MS = 30000,
     PENDING_LOOKUP_MS = 2000, /* the provider works on it: look again after this */
     SLOW_LOOKUPS_A_TICK = 10, /* of charges that were heard of; an urgent one is beside these */
+    OUTCOMES_GATHER_MS = 5, /* as the front's commands (docs/performance.md) */
     OUTCOME_SEEN_WITHIN_MS =
         10000,                    /* an outcome sent as a command and not seen in the log by then is asked for again */
     OUTCOME_SEEN_MAX_MS = 600000, /* and after twice that, and so on up to this */
@@ -601,6 +602,7 @@ enum err connector_start(const struct config *config, struct connector **ret_con
     const struct log_producer_options producer_options = {.brokers = config->kafka_brokers,
                                                           .client_id = "daybook-connector",
                                                           .linger_ms = 1,
+                                                          .gather_ms = OUTCOMES_GATHER_MS,
                                                           .delivery_timeout_ms = OUTCOME_SEEN_WITHIN_MS};
     enum err err = log_producer_open(&producer_options, &connector->producer, info);
     if (err == ERR_NONE) {

@@ -15,7 +15,9 @@ enum {
     /* A record that was not delivered by then is given up, so that its sender hears 503 before he gives up himself. */
     DELIVERY_TIMEOUT_MS = 4000,
     PRODUCER_CLOSE_MS = 2000,
-    COMMANDS_LINGER_MS = 1, /* under load several commands share a request; docs/performance.md */
+    /* Commands share requests: those of a millisecond, and where many come those of some more (docs/performance.md). */
+    COMMANDS_LINGER_MS = 1,
+    COMMANDS_GATHER_MS = 5,
 };
 
 static void choose_instance(struct gateway *gateway) {
@@ -30,6 +32,7 @@ static enum err open_producer(struct gateway *gateway, struct err_info *info) {
         .brokers = gateway->config->kafka_brokers,
         .client_id = "daybook-gateway",
         .linger_ms = COMMANDS_LINGER_MS,
+        .gather_ms = COMMANDS_GATHER_MS,
         .delivery_timeout_ms = DELIVERY_TIMEOUT_MS,
     };
     return log_producer_open(&options, &gateway->producer, info);

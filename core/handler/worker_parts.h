@@ -28,6 +28,7 @@ enum {
     WAITED_MS = 90, /* less is no full wait: it was woken */
     PACE_MS = 10,
     PACED_FROM = 8,         /* commands in a batch: who is alone, or nearly so, is not held up */
+    SEND_AHEAD_FROM = 512,  /* records of a batch that is not sealed yet */
     NOTES_PAUSE_MS = 10000, /* at most this often are offsets committed without a batch */
     BARRIERS_MOST = 64,     /* partitions in one barrier's transaction */
     BACKOFF_MIN_MS = 100,

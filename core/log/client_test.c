@@ -380,12 +380,77 @@ static void brokers_that_are_down_are_told_of_and_reading_goes_on_when_they_are_
     assert_int_equal(record.offset, 0);
 }
 
+/* ---- records that wait for others -------------------------------------------------------------------------------- */
+
+enum { FAST = 40, GATHER_MS = 300, NEVER_MS = 600000 };
+
+static void gather_for(struct world *world, int gather_ms) {
+    log_producer_close(world->producer, 0);
+    struct log_producer_options options = producer_options(world);
+    options.gather_ms = gather_ms;
+    struct err_info info;
+    assert_int_equal(log_producer_open(&options, &world->producer, &info), ERR_NONE);
+}
+
+static void where_many_come_they_wait_for_others_and_keep_their_order(void **state) {
+    struct world *world = *state;
+    gather_for(world, GATHER_MS);
+    int64_t began_us = clock_boot_us();
+    filled(world, 0, FAST);
+    assert_true(clock_boot_us() - began_us >= GATHER_MS * MICROS_PER_MS);
+    assign(world, 0, 0);
+    int count;
+    assert_int_equal(read_to_end(world, 0, &count), FAST);
+    assert_int_equal(count, FAST);
+}
+
+static void who_comes_alone_waits_for_nobody(void **state) {
+    struct world *world = *state;
+    gather_for(world, NEVER_MS);
+    filled(world, 0, 3);
+}
+
+static void closing_sends_what_was_gathered(void **state) {
+    struct world *world = *state;
+    gather_for(world, NEVER_MS);
+    struct deliveries deliveries = DELIVERIES;
+    for (int i = 0; i < FAST; i++) {
+        assert_int_equal(send_text(world, 0, "value", &deliveries), ERR_NONE);
+    }
+    log_producer_close(world->producer, WAIT_MS);
+    world->producer = NULL;
+    assert_int_equal(deliveries.count, FAST);
+    assert_int_equal(deliveries.last, ERR_NONE);
+}
+
+/* librdkafka's own queue has room for 100. */
+static void past_the_bound_load_is_shed_and_each_gathered_one_is_told_of(void **state) {
+    struct world *world = *state;
+    gather_for(world, NEVER_MS);
+    rd_kafka_mock_broker_set_down(world->cluster, ALL_BROKERS);
+    struct deliveries deliveries = DELIVERIES;
+    int taken = 0;
+    while (send_text(world, 0, "value", &deliveries) == ERR_NONE) {
+        taken++;
+        assert_in_range(taken, 0, GATHERED_MAX + 100);
+    }
+    assert_in_range(taken, GATHERED_MAX, GATHERED_MAX + 100);
+    log_producer_close(world->producer, 0);
+    world->producer = NULL;
+    assert_int_equal(deliveries.count, taken);
+    assert_int_not_equal(deliveries.last, ERR_NONE);
+}
+
 int main(void) {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(each_record_is_told_of_once_from_the_producers_own_thread),
         TEST(closing_delivers_what_waits),
         TEST(a_full_queue_sheds_load_and_closing_tells_of_every_record),
+        TEST(where_many_come_they_wait_for_others_and_keep_their_order),
+        TEST(who_comes_alone_waits_for_nobody),
+        TEST(closing_sends_what_was_gathered),
+        TEST(past_the_bound_load_is_shed_and_each_gathered_one_is_told_of),
         TEST(a_record_that_was_never_sent_times_out),
         TEST(a_record_that_was_sent_and_not_answered_is_in_doubt),
         TEST(a_record_larger_than_a_batch_is_refused_for_good),

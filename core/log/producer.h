@@ -5,8 +5,8 @@
  *          why not. librdkafka's fatal errors (a broker lost the end of its log) are overcome: within about a second
  *          another client takes the place of the one that failed; what that one held is told as not appended or in
  *          doubt, and until then log_producer_send answers a retriable ERR_KAFKA.
- * Bounds   queue_max_records and queue_max_bytes; past them log_producer_send answers ERR_TOO_LARGE, retriable:
- *          shed load.
+ * Bounds   queue_max_records and queue_max_bytes; past them log_producer_send answers ERR_TOO_LARGE, retriable, or
+ *          on_delivered is told so where the record was gathered: shed load. GATHERED_MAX records are gathered.
  * Memory   key, value and headers are copied.
  * Thread   any.          May use: base.
  */
@@ -19,6 +19,8 @@
 #include <stdint.h>
 
 struct log_producer;
+
+enum { GATHERED_MAX = 4096 };
 
 struct log_header {
     const char *name;
@@ -33,6 +35,7 @@ struct log_producer_options {
     const char *brokers;
     const char *client_id;
     int linger_ms;
+    int gather_ms;           /* for so long records wait for others where many come (pace.h); 0: they never do */
     int delivery_timeout_ms; /* after it, on_delivered is told */
     int queue_max_records;   /* 0: 100,000 */
     int64_t queue_max_bytes; /* 0: 64 MiB */

@@ -14,6 +14,7 @@ enum {
     FIRST_ASK_MS = 2000, /* as in core/gateway/commands.c */
     OPEN_AGAIN_US = 500 * 1000,
     LINGER_MS = 1,
+    GATHER_MS = 5,
     DELIVERY_TIMEOUT_MS = 4000,
 };
 
@@ -289,6 +290,7 @@ void life_run(struct front_life *life) {
     const struct log_producer_options options = {.brokers = life->front->options.config->kafka_brokers,
                                                  .client_id = life->front->options.instance,
                                                  .linger_ms = LINGER_MS,
+                                                 .gather_ms = GATHER_MS,
                                                  .delivery_timeout_ms = DELIVERY_TIMEOUT_MS};
     struct err_info info;
     life->letters_last = &life->letters;
