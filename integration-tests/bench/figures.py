@@ -219,7 +219,10 @@ class Figures:
                 "--duration", CROWD_S,
             )  # fmt: skip
         # One that is due as the time ends is not started, and no error.
-        refused = sum(report["errors"].values()) + max(0, report["not_started"] - 1) + report["unknown"]
+        late = max(0, report["not_started"] - 1)
+        refused = sum(report["errors"].values()) + late + report["unknown"]
+        if refused > 0:
+            print(f"  of the crowd: errors {report['errors']}, not started {late}, unknown {report['unknown']}", flush=True)
         return {
             "p99": report["latency_ms"]["update"]["p99"],
             "errors": refused,
