@@ -6,6 +6,7 @@
 #include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/http/answer.h"
+#include "core/http/places.h"
 #include "core/http/problem.h"
 
 enum { OUTPUT_MAX_BYTES = 64 * 1024 * 1024, BUFFER_KEPT_BYTES = 16 * 1024 };
@@ -79,6 +80,7 @@ void connection_abort(struct connection *connection) {
     }
     struct http_server *server = connection->server;
     unmark_unsent(connection);
+    places_leave(connection);
     connection->is_gone = true;
     /* uv_close gives the descriptor back at once, so its place is free already. */
     if (connection->is_turned_away) {
@@ -266,10 +268,11 @@ static void refuse(struct connection *connection, enum http_refusal refusal) {
     exchange->closes = true;
     append(connection, exchange);
     struct http_refusal_row row = http_refusal_row(refusal);
-    http_answer_problem(&exchange->public, &(struct problem){.status = row.status,
-                                                             .code = row.code,
-                                                             .detail = row.detail,
-                                                             .retry_after_s = row.status == 503 ? 1 : 0});
+    http_answer_problem(&exchange->public,
+                        &(struct problem){.status = row.status,
+                                          .code = row.code,
+                                          .detail = row.detail,
+                                          .retry_after_s = row.status == 503 || row.status == 429 ? 1 : 0});
 }
 
 static void hand_over(struct connection *connection, struct exchange *exchange) {
@@ -277,6 +280,7 @@ static void hand_over(struct connection *connection, struct exchange *exchange) 
     append(connection, exchange);
     deadline_clear(&connection->read_deadline);
     server->stats.requests_total++;
+    memcpy(exchange->public.peer, connection->peer, ADDRESS_BYTES);
     connection->takes_no_more |= exchange->closes || server->is_closing;
     server->options.on_request(server->options.context, &exchange->public);
 }
@@ -541,44 +545,31 @@ static struct connection *connection_create(struct http_server *server) {
     return connection;
 }
 
-/* Takes the place of who has waited longest without being owed an answer; false when all are owed one. A connection
- * that idles may be closed at any time (RFC 9112, 9.5), so its client knows how to come again; what has begun to arrive
- * goes only when nobody idles, and who does not read his answer goes last. */
-static bool make_place(struct http_server *server) {
-    const struct deadline_queue *queues[] = {&server->idle, &server->lingering, &server->heads, &server->bodies};
-    for (size_t i = 0; i < ARRAY_LENGTH(queues); i++) {
-        if (queues[i]->first != NULL) {
-            connection_abort(CONTAINER_OF(queues[i]->first, struct connection, read_deadline));
-            return true;
-        }
-    }
-    if (server->writes.first != NULL) {
-        connection_abort(CONTAINER_OF(server->writes.first, struct connection, write_deadline));
-        return true;
-    }
-    return false;
+static bool learn_peer(struct connection *connection) {
+    struct sockaddr_storage socket;
+    int len = sizeof socket;
+    return uv_tcp_getpeername(&connection->tcp, (struct sockaddr *)&socket, &len) == 0 &&
+           address_of_socket((const struct sockaddr *)&socket, connection->peer);
 }
 
 void connection_accept(struct http_server *server) {
-    struct http_server_stats *stats = &server->stats;
-    while (stats->connections_open >= server->options.connections_max && make_place(server)) {
-    }
     struct connection *connection = connection_create(server);
-    bool is_full = stats->connections_open >= server->options.connections_max;
-    connection->is_turned_away = is_full;
-    server->turned_away += is_full;
-    stats->connections_open += !is_full;
-    stats->connections_total++;
+    server->stats.connections_total++;
     int failed = uv_tcp_init(server->loop, &connection->tcp);
     assert(failed == 0 && "uv_tcp_init without a socket cannot fail");
     failed = uv_accept((uv_stream_t *)&server->listener, (uv_stream_t *)&connection->tcp);
-    if (failed != 0 || (is_full && server->turned_away > TURNED_AWAY_MAX)) {
+    bool is_there = failed == 0 && learn_peer(connection); /* else it has gone already */
+    enum http_refusal refusal = is_there ? places_take(connection) : HTTP_REFUSAL_OVERLOADED;
+    connection->is_turned_away = refusal != HTTP_REFUSAL_NONE;
+    server->turned_away += connection->is_turned_away;
+    server->stats.connections_open += !connection->is_turned_away;
+    if (!is_there || (connection->is_turned_away && server->turned_away > TURNED_AWAY_MAX)) {
         connection_abort(connection);
         return;
     }
     uv_tcp_nodelay(&connection->tcp, 1);
-    if (is_full) {
-        refuse(connection, HTTP_REFUSAL_OVERLOADED);
+    if (refusal != HTTP_REFUSAL_NONE) {
+        refuse(connection, refusal);
     }
     connection_mark_unsent(connection);
 }

@@ -26,6 +26,9 @@ struct connection {
     uv_shutdown_t shutdown;
     struct connection *newer, *older; /* in server->connections */
     struct connection *next_unsent;
+    uint8_t peer[ADDRESS_BYTES];
+    struct address_count *of_address; /* in server->by_address; NULL: it does not count */
+    struct connection *newer_of_address, *older_of_address;
     struct request_reader reader;
     struct exchange *first, *last; /* requests in their order, the answer to the first is the next to be sent */
     unsigned unanswered_count;
@@ -44,7 +47,7 @@ struct connection {
     bool takes_no_more;  /* no further request is read: the last one closes, or the peer ended */
     bool is_shut;        /* our sending side has ended: lingering */
     bool is_gone;        /* uv_close was called */
-    bool is_turned_away; /* came past connections_max */
+    bool is_turned_away; /* came past connections_max, or past its address's part */
 };
 
 /* Accepts what waits at the listener. */

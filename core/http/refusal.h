@@ -22,6 +22,8 @@
     ROW(BODY_TOO_LARGE, 413, "body_too_large", "The body is larger than this server takes.")                           \
     ROW(TARGET_TOO_LONG, 414, "target_too_long", "The request target is longer than 8 KiB.")                           \
     ROW(EXPECTATION, 417, "expectation_failed", "The only expectation that can be met is 100-continue.")               \
+    ROW(ADDRESS_CROWDED, 429, "too_many_connections",                                                                  \
+        "Your address has as many connections as it may have, each owed an answer; use them, or end one.")             \
     ROW(HEAD_TOO_LARGE, 431, "headers_too_large", "The header block has more than 16 KiB or 100 fields.")              \
     ROW(OVERLOADED, 503, "overloaded", "The server has as many connections or bodies as it can hold; try again.")      \
     ROW(VERSION, 505, "http_version_not_supported", "The server speaks HTTP/1.1 and HTTP/1.0.")

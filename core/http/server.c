@@ -202,6 +202,7 @@ static void on_handle_closed(uv_handle_t *handle) {
     void (*on_closed)(void *context) = server->on_closed;
     void *context = server->on_closed_context;
     exchange_pool_release(&server->pool);
+    address_counts_release(&server->by_address);
     free(server);
     if (on_closed != NULL) {
         on_closed(context);

@@ -8,7 +8,9 @@
  * Bounds   header block 16 KiB and 100 fields, target 8 KiB, body as configured, one request being read and at most
  *          16 unanswered a connection; times: 10 s for a header block, 30 s for a body, 60 s idle, 30 s for a reader
  *          that does not read. Past connections_max a new one takes the place of who has waited longest without being
- *          owed an answer (idle ones first); when all are owed one it is answered 503 and closed. All bodies that are
+ *          owed an answer (idle ones first); when all are owed one it is answered 503 and closed. Past
+ *          connections_per_address of one address (IPv6: of one /64) it is one of the same address that gives way, and
+ *          when all of them are owed an answer 429. All bodies that are
  *          held at once share bodies_max_bytes; past it the upload that has lasted longest is cut off with 503, and
  *          when there is no other the newcomer is, unless its body is small. Answers that are not read yet share
  *          answers_max_bytes; past it the reader that has made no progress for longest is cut off. What the server
@@ -26,6 +28,7 @@
 
 #include <uv.h>
 
+#include "core/base/address.h"
 #include "core/base/arena.h"
 #include "core/base/buf.h"
 #include "core/base/err.h"
@@ -55,6 +58,7 @@ struct http_exchange {
     struct http_field *fields;
     size_t field_count;
     struct str body;
+    uint8_t peer[ADDRESS_BYTES]; /* who is at the other end of the connection: perhaps a proxy */
     int64_t received_at_boot_us; /* clock_boot_us when its last byte came */
     void *application;           /* the application's own; NULL at first */
     /* Set before answering, all optional: */
@@ -80,6 +84,9 @@ struct http_server_options {
     int port; /* 0: chosen by the system, see http_server_port */
     size_t body_max_bytes;
     size_t connections_max;
+    size_t connections_per_address; /* 0: no bound but the one above */
+    /* Whether the address may have as many as it likes: a proxy, which speaks for many. NULL: none may. */
+    bool (*is_exempt)(void *context, const uint8_t address[ADDRESS_BYTES]);
     size_t bodies_max_bytes;  /* 0: 128 MiB */
     size_t answers_max_bytes; /* 0: 256 MiB */
     struct http_time_limits times;
@@ -127,5 +134,6 @@ MUST_CHECK bool http_query_parameter(struct http_exchange *exchange, const char 
 
 struct http_server_stats {
     uint64_t connections_open, connections_total, requests_total, refused_total;
+    uint64_t crowded_total; /* connections closed or refused because their address had as many as it may */
 };
 struct http_server_stats http_server_stats(const struct http_server *server);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "core/base/address_counts.h"
 #include "core/http/deadline.h"
 #include "core/http/exchange.h"
 #include "core/http/http_date.h"
@@ -33,8 +34,9 @@ struct http_server {
     struct http_date date;
     struct http_server_stats stats;
 
-    struct connection *connections; /* all, newest first */
-    struct connection *unsent;      /* with answers to send or input to go on with */
+    struct connection *connections;   /* all, newest first */
+    struct address_counts by_address; /* of those that count; `first` is the newest of an address */
+    struct connection *unsent;        /* with answers to send or input to go on with */
     unsigned turned_away;
     size_t answers_bytes; /* written for all connections and not taken by their sockets yet */
     struct deadline_queue heads, bodies, idle, lingering; /* of connection.read_deadline */

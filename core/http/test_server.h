@@ -176,7 +176,8 @@ static void test_server_stop(struct test_server *test) {
     free(test->big);
 }
 
-static inline int test_connect(const struct test_server *test) {
+/* From this address of the loopback network, e.g. 127.0.0.2. */
+static inline int test_connect_from(const struct test_server *test, const char *source) {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_true(fd >= 0);
     struct timeval wait = {.tv_sec = TEST_WAIT_S};
@@ -184,10 +185,17 @@ static inline int test_connect(const struct test_server *test) {
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    assert_int_equal(inet_pton(AF_INET, source, &from.sin_addr), 1);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)test->port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
+}
+
+static inline int test_connect(const struct test_server *test) {
+    return test_connect_from(test, "127.0.0.1");
 }
 
 /* Sends all; false when the server has cut the connection. */
