@@ -7,7 +7,7 @@
 #include "projections/orders/query.h"
 #include "projections/stock/query.h"
 
-enum { POSITION_TEXT_MAX = 512 };
+enum { POSITION_TEXT_MAX = 512, STREAM_RETRY_AFTER_S = 10 };
 
 struct event_query {
     struct query_run run; /* first: `send` is given its address */
@@ -42,6 +42,12 @@ static bool on_found(void *context, enum event_found found, enum err failure, st
         break;
     case EVENT_TOO_MANY:
         request_overloaded(request);
+        break;
+    case EVENT_TOO_MANY_OF_ADDRESS:
+        request_problem(request, &(struct problem){.status = 429,
+                                                   .code = "too_many_streams",
+                                                   .detail = "Your address has as many event streams as it may have.",
+                                                   .retry_after_s = STREAM_RETRY_AFTER_S});
         break;
     case EVENT_STOPPING:
         request_stopping(request);
@@ -83,6 +89,7 @@ static void follow(struct request *request, const struct event_source *source, c
     query->run.send = join;
     query->run.unknown_code = unknown_code;
     query->wish = (struct event_wish){.source = source, .answer = on_found, .context = query};
+    memcpy(query->wish.client, request->client, ADDRESS_BYTES);
     if (!query_run_take_id(request, parameter, &query->wish.parameter, &query->wish.stream) ||
         !take_event_id(request, &query->wish.version_seen)) {
         return;

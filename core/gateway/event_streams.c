@@ -136,6 +136,9 @@ static void reader_free(struct event_reader *reader) {
         subject->delivery->next = reader->next;
     }
     deadline_clear(&reader->heartbeat);
+    if (reader->of_address != NULL) {
+        address_counts_remove(&streams->by_address, reader->of_address);
+    }
     streams->stats.open -= is_open(reader);
     streams->reader_count--;
     free(reader);
@@ -167,10 +170,28 @@ static void on_lost(struct http_stream *stream) {
     reader_free(reader);
 }
 
+/* EVENT_THERE: nothing is in the way. */
+static enum event_found what_is_in_the_way(const struct event_streams *streams, const uint8_t holder[ADDRESS_BYTES]) {
+    size_t per_address = streams->options.streams_per_address;
+    if (streams->is_stopping) {
+        return EVENT_STOPPING;
+    }
+    if (per_address > 0) {
+        const struct address_count *row = address_counts_find(&streams->by_address, holder);
+        if (row != NULL && row->count >= per_address) {
+            return EVENT_TOO_MANY_OF_ADDRESS;
+        }
+    }
+    return streams->reader_count >= streams->options.streams_max ? EVENT_TOO_MANY : EVENT_THERE;
+}
+
 struct event_reader *event_streams_join(struct event_streams *streams, const struct event_wish *wish) {
-    bool is_full = streams->reader_count >= streams->options.streams_max;
-    if (is_full || streams->is_stopping) {
-        (void)wish->answer(wish->context, streams->is_stopping ? EVENT_STOPPING : EVENT_TOO_MANY, ERR_NONE, NULL);
+    uint8_t holder[ADDRESS_BYTES];
+    address_holder(wish->client, holder);
+    enum event_found refusal = what_is_in_the_way(streams, holder);
+    if (refusal != EVENT_THERE) {
+        streams->stats.crowded_total += refusal == EVENT_TOO_MANY_OF_ADDRESS;
+        (void)wish->answer(wish->context, refusal, ERR_NONE, NULL);
         return NULL;
     }
     struct event_subject *subject = subject_of(streams, wish);
@@ -187,6 +208,9 @@ struct event_reader *event_streams_join(struct event_streams *streams, const str
     }
     subject->readers = reader;
     streams->reader_count++;
+    if (streams->options.streams_per_address > 0) {
+        reader->of_address = address_counts_add(&streams->by_address, holder);
+    }
     put_off_heartbeat(streams, reader);
     subject_changed(subject);
     return reader;
@@ -527,5 +551,6 @@ void event_streams_release(struct event_streams *streams) {
         }
     }
     free(streams->slots);
+    address_counts_release(&streams->by_address);
     buf_release(&streams->scratch);
 }

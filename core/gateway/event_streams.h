@@ -10,10 +10,10 @@
  *          asks for the versions of all subjects.
  * Opening  answered by a reading that began after the request came, so that what its Daybook-Position waited for is in
  *          it. All that wait for one subject share it.
- * Bounds   streams_max readers; EVENT_DOCUMENTS_MAX documents read or delivered at a time, EVENT_MAX_BYTES each;
- *          EVENT_SLICE readers are served in a turn of the loop and EVENT_RATE_MAX in a second, so that others have
- *          most of the loop however much changes: versions that come meanwhile are passed over. What a reader may leave
- *          unread is one event (core/http/stream.h).
+ * Bounds   streams_max readers, streams_per_address of one address; EVENT_DOCUMENTS_MAX documents read or delivered at
+ *          a time, EVENT_MAX_BYTES each; EVENT_SLICE readers are served in a turn of the loop and EVENT_RATE_MAX in a
+ *          second, so that others have most of the loop however much changes: versions that come meanwhile are passed
+ *          over. What a reader may leave unread is one event (core/http/stream.h).
  * Memory   a reader costs 128 bytes beside its connection (1 KiB), a subject 120 and its names; no document is kept.
  *          A subject without readers is there only while its document is read or delivered: their number is bounded.
  * Thread   the loop's. What others call only notes what is to be done; event_streams_work does it.
@@ -21,6 +21,7 @@
  */
 #pragma once
 
+#include "core/base/address_counts.h"
 #include "core/gateway/view_wait.h"
 #include "core/http/deadline.h"
 #include "core/http/stream.h"
@@ -55,6 +56,7 @@ enum event_found {
     EVENT_UNKNOWN,  /* there is no such document, or the view has not seen it yet */
     EVENT_FAILED,   /* the reading, with the database's error */
     EVENT_TOO_MANY, /* readers already */
+    EVENT_TOO_MANY_OF_ADDRESS,
     EVENT_STOPPING,
 };
 
@@ -67,6 +69,7 @@ struct event_wish {
     struct str stream;    /* copied, like the next one */
     struct str parameter; /* the statement's */
     int64_t version_seen; /* nothing up to it is sent; 0: the client has seen nothing */
+    uint8_t client[ADDRESS_BYTES];
     event_answer *answer;
     void *context;
 };
@@ -75,6 +78,7 @@ struct event_reader {
     struct http_stream stream;
     struct event_subject *subject;
     struct event_reader *previous, *next; /* of the subject */
+    struct address_count *of_address;     /* NULL: they are not counted */
     struct deadline heartbeat;            /* set as long as it lives */
     int64_t version;                      /* it has */
     uint64_t reading;                     /* by which it is answered, or a later one */
@@ -112,12 +116,14 @@ struct event_view {
 struct event_streams_stats {
     uint64_t open, sent_total, documents_total; /* events sent, and how often documents were read for them */
     uint64_t unread_total;                      /* streams that ended with an event not taken by the reader */
+    uint64_t crowded_total;                     /* that were refused because their address had as many as it may */
 };
 
 struct event_streams_options {
     struct pg_pool *pg;
     view_ask *ask;               /* pg_pool_query, or a test's */
     size_t streams_max;          /* readers at once */
+    size_t streams_per_address;  /* of these, of one address (IPv6: of one /64); 0: no bound */
     void (*wake)(void *context); /* event_streams_work is to be called in the loop's next turn */
     void *context;
 };
@@ -127,6 +133,7 @@ struct event_streams {
     struct event_subject **slots; /* by hash */
     size_t slot_count;            /* a power of two */
     size_t reader_count;
+    struct address_counts by_address;
     struct event_view views[EVENT_VIEWS_MAX]; /* by the place in `views` */
     struct event_subject *first_due, *last_due;
     struct event_delivery *first_delivery, **last_delivery;

@@ -38,6 +38,14 @@ static enum err open_producer(struct gateway *gateway, struct err_info *info) {
     return log_producer_open(&options, &gateway->producer, info);
 }
 
+static enum err open_limits(struct gateway *gateway, struct err_info *info) {
+    struct err_info why;
+    if (address_list_read(gateway->config->trusted_proxies, &gateway->trusted_proxies, &why) != ERR_NONE) {
+        return err_set(info, ERR_CONFIG, "trusted_proxies: %.200s", why.text);
+    }
+    return limits_open(gateway->config->limits, &gateway->limits, info);
+}
+
 static enum err open_loops(struct gateway *gateway, struct err_info *info) {
     size_t count = (size_t)gateway->config->http_threads;
     gateway->loops = calloc_or_end(count, sizeof *gateway->loops);
@@ -79,6 +87,9 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     recent_carts_init(&gateway->recent_carts);
     recent_outcomes_init(&gateway->recent_outcomes);
     enum err err = docs_load(&gateway->docs, config->docs_dir, info);
+    if (err == ERR_NONE) {
+        err = open_limits(gateway, info);
+    }
     if (err == ERR_NONE) {
         err = secret_load(config->secret_file, &gateway->secret, info);
     }
@@ -134,6 +145,7 @@ void gateway_stop(struct gateway *gateway) {
     recent_carts_release(&gateway->recent_carts);
     recent_outcomes_release(&gateway->recent_outcomes);
     docs_release(&gateway->docs);
+    limits_close(gateway->limits);
     free(gateway->loops);
     secret_forget(&gateway->secret);
     sodium_free(gateway);

@@ -86,20 +86,27 @@ static void wake_event_work(void *context) {
     (void)uv_idle_start(&loop->event_work, on_event_work);
 }
 
+/* What each loop has of a bound over all; 0, which is none, stays so. */
+static size_t part_of_loop(const struct config *config, int64_t most) {
+    return (size_t)(most > 0 ? (most - 1) / config->http_threads + 1 : 0);
+}
+
 /* Of one loop. A new connection finds no place among streams, since none gives way: they have half of all at most. */
 static size_t streams_max_of(const struct config *config) {
     int64_t half = config->http_connections_max / 2;
     int64_t most = config->http_event_streams_max < half ? config->http_event_streams_max : half;
-    return (size_t)(most > 0 ? (most - 1) / config->http_threads + 1 : 0);
+    return part_of_loop(config, most);
 }
 
 static void init_event_streams(struct gateway_loop *loop) {
+    const struct config *config = loop->gateway->config;
     (void)uv_idle_init(&loop->uv, &loop->event_work);
     loop->event_work.data = loop;
     const struct event_streams_options options = {
         .pg = loop->query_pg,
         .ask = pg_pool_query,
-        .streams_max = streams_max_of(loop->gateway->config),
+        .streams_max = streams_max_of(config),
+        .streams_per_address = part_of_loop(config, config->http_event_streams_per_address),
         .wake = wake_event_work,
         .context = loop,
     };
@@ -178,6 +185,12 @@ static void on_stop(uv_async_t *stop) {
 /* ---- life cycle ---------------------------------------------------------------------------------------------------
  */
 
+/* What a proxy speaks for are many, and he keeps his connections. */
+static bool is_trusted_proxy(void *context, const uint8_t address[ADDRESS_BYTES]) {
+    const struct gateway_loop *loop = context;
+    return address_list_has(&loop->gateway->trusted_proxies, address);
+}
+
 static enum err open_server(struct gateway_loop *loop, int port, struct err_info *info) {
     const struct config *config = loop->gateway->config;
     const struct http_server_options options = {
@@ -185,6 +198,8 @@ static enum err open_server(struct gateway_loop *loop, int port, struct err_info
         .port = port,
         .body_max_bytes = (size_t)config->http_body_max_bytes,
         .connections_max = (size_t)(config->http_connections_max / config->http_threads) + 1,
+        .connections_per_address = part_of_loop(config, config->http_connections_per_address),
+        .is_exempt = is_trusted_proxy,
         .on_request = request_received,
         .on_lost = request_lost,
         .context = loop,

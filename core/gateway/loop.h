@@ -16,6 +16,7 @@
 #include "core/gateway/event_streams.h"
 #include "core/gateway/facts.h"
 #include "core/gateway/gateway.h"
+#include "core/gateway/limits.h"
 #include "core/gateway/mailbox.h"
 #include "core/gateway/metrics.h"
 #include "core/gateway/outcome_questions.h"
@@ -89,6 +90,9 @@ struct gateway {
     struct recent_carts recent_carts;
     struct recent_outcomes recent_outcomes;
     struct docs docs;
+    struct limits *limits; /* NULL: none */
+    struct address_list trusted_proxies;
+    _Atomic bool has_warned_of_proxy;
     struct gateway_loop *loops;
     size_t loop_count;
     char instance[ULID_TEXT_LEN + 1]; /* this start of this process */

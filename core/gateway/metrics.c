@@ -61,6 +61,12 @@ void metrics_outcome_ask(struct metrics *metrics) {
     pthread_mutex_unlock(&metrics->lock);
 }
 
+void metrics_limited(struct metrics *metrics, enum limit_class limit) {
+    pthread_mutex_lock(&metrics->lock);
+    metrics->limited[limit]++;
+    pthread_mutex_unlock(&metrics->lock);
+}
+
 /* ---- the page ---------------------------------------------------------------------------------------------------- */
 
 static void add(struct metrics *sum, struct metrics *loop) {
@@ -82,11 +88,16 @@ static void add(struct metrics *sum, struct metrics *loop) {
     sum->state.events.sent_total += loop->state.events.sent_total;
     sum->state.events.documents_total += loop->state.events.documents_total;
     sum->state.events.unread_total += loop->state.events.unread_total;
+    sum->state.events.crowded_total += loop->state.events.crowded_total;
     sum->state.http.connections_open += loop->state.http.connections_open;
     sum->state.http.connections_total += loop->state.http.connections_total;
     sum->state.http.refused_total += loop->state.http.refused_total;
+    sum->state.http.crowded_total += loop->state.http.crowded_total;
     sum->second_tries += loop->second_tries;
     sum->outcome_asks += loop->outcome_asks;
+    for (size_t limit = 0; limit < LIMIT_CLASSES; limit++) {
+        sum->limited[limit] += loop->limited[limit];
+    }
     pthread_mutex_unlock(&loop->lock);
 }
 
@@ -181,6 +192,20 @@ static void write_events(struct buf *out, const struct event_streams_stats *even
                  events->unread_total);
 }
 
+static void write_limits(struct buf *out, const struct metrics *sum) {
+    buf_str(out, STR("# HELP daybook_gateway_limited_total Requests refused with 429 by the limits of their class.\n"
+                     "# TYPE daybook_gateway_limited_total counter\n"));
+    for (enum limit_class limit = LIMIT_NONE + 1; limit < LIMIT_CLASSES; limit++) {
+        buf_printf(out, "daybook_gateway_limited_total{class=\"%s\"} %llu\n", limit_class_name(limit),
+                   (unsigned long long)sum->limited[limit]);
+    }
+    write_number(out, "daybook_gateway_event_streams_crowded_total", "counter",
+                 "Event streams refused because their address had as many as it may.", sum->state.events.crowded_total);
+    write_number(out, "daybook_http_connections_crowded_total", "counter",
+                 "Connections closed or refused because their address had as many as it may.",
+                 sum->state.http.crowded_total);
+}
+
 static void write_page(struct buf *out, struct gateway *gateway, const struct metrics *sum) {
     write_requests(out, sum);
     write_durations(out, sum);
@@ -192,6 +217,7 @@ static void write_page(struct buf *out, struct gateway *gateway, const struct me
     write_number(out, "daybook_gateway_pages_found_total", "counter", "Of these, without asking the database.",
                  sum->state.pages_found);
     write_events(out, &sum->state.events);
+    write_limits(out, sum);
     write_number(out, "daybook_gateway_second_tries_total", "counter",
                  "Checkouts sent again with the facts that were missing.", sum->second_tries);
     write_number(out, "daybook_gateway_outcome_asks_total", "counter", "Outcomes asked for.", sum->outcome_asks);

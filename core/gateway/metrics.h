@@ -10,6 +10,7 @@
 
 #include "core/base/buf.h"
 #include "core/gateway/event_streams.h"
+#include "core/gateway/limits.h"
 #include "core/http/server.h"
 
 enum {
@@ -35,6 +36,7 @@ struct metrics {
     uint64_t durations[METRICS_ROUTES_MAX][METRICS_BOUNDS + 1]; /* by bound, the last is beyond all */
     uint64_t duration_sum_us[METRICS_ROUTES_MAX];
     uint64_t second_tries, outcome_asks; /* so far */
+    uint64_t limited[LIMIT_CLASSES];     /* requests refused by their limits so far */
     struct metrics_loop_state state;
 };
 
@@ -45,6 +47,7 @@ void metrics_release(struct metrics *metrics);
 void metrics_request(struct metrics *metrics, size_t route, int status, int64_t duration_us);
 void metrics_loop_is(struct metrics *metrics, const struct metrics_loop_state *state);
 void metrics_second_try(struct metrics *metrics);
+void metrics_limited(struct metrics *metrics, enum limit_class limit);
 void metrics_outcome_ask(struct metrics *metrics);
 
 /* GET /metrics: all loops together, and what the other roles of the process tell. */

@@ -83,12 +83,20 @@ static void write_schemas(struct json_writer *writer) {
 /* ---- answers ------------------------------------------------------------------------------------------------------
  */
 
-static void write_header_refs(struct json_writer *writer, const char *const *names) {
+static void write_header_ref(struct json_writer *writer, const char *name) {
+    char text[64];
+    (void)snprintf(text, sizeof text, "{\"$ref\":\"#/components/headers/%s\"}", name);
+    json_field_raw(writer, name, text);
+}
+
+static void write_header_refs(struct json_writer *writer, const struct route *route, const char *const *names) {
     json_field_object(writer, "headers");
     for (; *names != NULL; names++) {
-        char text[64];
-        (void)snprintf(text, sizeof text, "{\"$ref\":\"#/components/headers/%s\"}", *names);
-        json_field_raw(writer, *names, text);
+        write_header_ref(writer, *names);
+    }
+    if (route->limit != LIMIT_NONE) {
+        write_header_ref(writer, "RateLimit-Policy");
+        write_header_ref(writer, "RateLimit");
     }
     json_object_end(writer);
 }
@@ -100,13 +108,13 @@ static void write_schema_ref(struct json_writer *writer, const char *schema) {
     json_object_end(writer);
 }
 
-static void write_answer(struct json_writer *writer, int status, const char *description, const char *const *headers,
-                         const char *media_type, const char *schema) {
+static void write_answer(struct json_writer *writer, const struct route *route, int status, const char *description,
+                         const char *const *headers, const char *media_type, const char *schema) {
     char name[8];
     (void)snprintf(name, sizeof name, "%d", status);
     json_field_object(writer, name);
     json_field_cstr(writer, "description", description);
-    write_header_refs(writer, headers);
+    write_header_refs(writer, route, headers);
     json_field_object(writer, "content");
     json_field_object(writer, media_type);
     write_schema_ref(writer, schema);
@@ -122,7 +130,7 @@ static void write_event_stream(struct json_writer *writer, const struct route *r
     json_field_cstr(writer, "description",
                     "Server-Sent Events: an event for each version that is seen, its id the version, its data the "
                     "document (x-event-data). Comes again after `retry`.");
-    write_header_refs(writer, headers);
+    write_header_refs(writer, route, headers);
     json_field_object(writer, "content");
     json_field_object(writer, "text/event-stream");
     json_field_object(writer, "schema");
@@ -154,17 +162,17 @@ static void write_accepted(struct json_writer *writer, const struct route *route
         return;
     }
     if (is_command) {
-        write_answer(writer, route->status, route->status == 201 ? "Created." : "Done.",
+        write_answer(writer, route, route->status, route->status == 201 ? "Created." : "Done.",
                      route->status == 201 ? created : changed, media_type, route->answer_schema);
     } else {
-        write_answer(writer, 200, "Here it is.",
+        write_answer(writer, route, 200, "Here it is.",
                      is_outcome                ? outcome
                      : openapi_has_etag(route) ? document
                                                : none,
                      media_type, route->answer_schema);
     }
     if (is_command || is_outcome || route->answer == webhook_received) {
-        write_answer(writer, 202, "Not decided yet; ask at Location.", pending, media_type, "PendingCommand");
+        write_answer(writer, route, 202, "Not decided yet; ask at Location.", pending, media_type, "PendingCommand");
     }
     if (!is_command && openapi_has_etag(route)) {
         json_field_raw(writer, "304", "{\"description\":\"It is still the one that If-None-Match names.\"}");
@@ -192,6 +200,8 @@ static bool may_answer(const struct route *route, int status) {
         return true;
     case 401:
         return route->answer == webhook_received;
+    case 429:
+        return route->limit != LIMIT_NONE || route->answer == webhook_received;
     case 404:
         return !is_registry(route) && (is_command || has_parameter(route) || route->answer == docs_renderer);
     case 413:
@@ -245,13 +255,14 @@ static void write_answers(struct json_writer *writer, const struct route *route)
     json_field_object(writer, "responses");
     write_accepted(writer, route);
     if (is_registry(route) && has_parameter(route)) {
-        write_answer(writer, 404, "There is no such schema, subject or version.", none, REGISTRY_TYPE, "RegistryError");
+        write_answer(writer, route, 404, "There is no such schema, subject or version.", none, REGISTRY_TYPE,
+                     "RegistryError");
     }
     if (route->answer == registry_version) {
-        write_answer(writer, 422, "This is no version.", none, REGISTRY_TYPE, "RegistryError");
+        write_answer(writer, route, 422, "This is no version.", none, REGISTRY_TYPE, "RegistryError");
     }
     if (route->answer == health_ready) {
-        write_answer(writer, 503, "Not ready.", none, "application/json", route->answer_schema);
+        write_answer(writer, route, 503, "Not ready.", none, "application/json", route->answer_schema);
     }
     write_problems(writer, route);
     json_object_end(writer);

@@ -189,8 +189,12 @@ static void write_headers(struct json_writer *writer, int status) {
     if (status != ANY_STATUS) {
         write_header(writer, "traceparent");
     }
-    if (status == 503) {
+    if (status == 429 || status == 503) {
         write_header(writer, "Retry-After");
+    }
+    if (status != ANY_STATUS) {
+        write_header(writer, "RateLimit-Policy");
+        write_header(writer, "RateLimit");
     }
     if (is_decided(status)) {
         write_header(writer, "Daybook-Position");
@@ -237,6 +241,8 @@ static const char *title_of(int status) {
         return "The body is of another media type.";
     case 422:
         return "The request is well-formed, and cannot be meant.";
+    case 429:
+        return "Too much was asked at once; send it again after Retry-After.";
     case 503:
         return "Nothing was done; send it again after Retry-After.";
     default:

@@ -385,6 +385,33 @@ static void a_command_names_its_headers(void **state) {
     assert_int_equal(json_integer_value(json_object_get(json_object_get(key, "schema"), "minLength")), 1);
 }
 
+static bool has_header(json_t *answer, const char *name) {
+    const char *reference = json_string_value(json_object_get(answer, "$ref"));
+    json_t *said = reference == NULL ? answer : at_reference(reference);
+    return json_object_get(json_object_get(said, "headers"), name) != NULL;
+}
+
+static void look_at_limits(const char *path, const char *method, json_t *operation) {
+    (void)method;
+    json_t *answers = json_object_get(operation, "responses"), *refused = json_object_get(answers, "429");
+    bool has_limit = strncmp(path, "/health", 7) != 0 && strcmp(path, "/metrics") != 0;
+    bool is_webhook = strncmp(path, "/v1/webhooks", 12) == 0;
+    assert_int_equal(refused != NULL, has_limit);
+    assert_true(!has_limit || (has_header(refused, "Retry-After") && has_header(refused, "RateLimit")));
+    assert_true(!has_limit || has_text(codes_in(refused), "rate_limited"));
+    bool is_any = strcmp(path, "/v1/commands/{command}") == 0; /* what it may tell is not narrowed down */
+    assert_int_equal(has_text(codes_in(refused), "too_many_streams"), is_any || strstr(path, "/stream") != NULL);
+    json_t *accepted =
+        json_object_get(answers, "200") ? json_object_get(answers, "200") : json_object_get(answers, "201");
+    assert_int_equal(has_header(accepted, "RateLimit"), has_limit && !is_webhook);
+    assert_int_equal(has_header(accepted, "RateLimit-Policy"), has_limit && !is_webhook);
+}
+
+static void what_is_limited_tells_of_429_and_how_things_stand(void **state) {
+    (void)state;
+    each_operation(look_at_limits);
+}
+
 static void a_stream_tells_what_its_events_hold(void **state) {
     (void)state;
     const char *path = "/v1/orders/{order}/stream";
@@ -414,6 +441,7 @@ int main(void) {
         cmocka_unit_test(a_route_tells_the_codes_that_it_can_answer),
         cmocka_unit_test(every_command_has_an_example_that_is_read),
         cmocka_unit_test(a_command_names_its_headers),
+        cmocka_unit_test(what_is_limited_tells_of_429_and_how_things_stand),
         cmocka_unit_test(a_stream_tells_what_its_events_hold),
     };
     return cmocka_run_group_tests_name("openapi", tests, set_up, tear_down);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "core/base/logger.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/intake.h"
 #include "core/gateway/loop.h"
@@ -75,6 +76,46 @@ void request_problem(struct request *request, const struct problem *problem) {
 void request_refuse(struct request *request, int status, const char *code, const char *detail) {
     const struct problem problem = {.status = status, .code = code, .detail = detail};
     request_problem(request, &problem);
+}
+
+/* Behind a proxy that nobody named as ours all clients are one. Told once: clients can write these fields as well. */
+static void warn_of_proxy(struct request *request) {
+    struct http_exchange *exchange = request->exchange;
+    struct gateway *gateway = request->loop->gateway;
+    bool says_so = !str_is_empty(http_request_field(exchange, "x-forwarded-for")) ||
+                   !str_is_empty(http_request_field(exchange, "forwarded"));
+    bool is_trusted = address_list_has(&gateway->trusted_proxies, exchange->peer);
+    if (says_so && !is_trusted && !atomic_exchange(&gateway->has_warned_of_proxy, true)) {
+        char text[ADDRESS_TEXT_MAX];
+        address_write(exchange->peer, text);
+        log_line(LOG_WARN, "gateway",
+                 "limits refuse a client that speaks for others; if it is your proxy, name it in trusted_proxies",
+                 LOG_CSTR("address", text));
+    }
+}
+
+void request_limited(struct request *request, enum limit_class limit, int64_t retry_after_s) {
+    metrics_limited(&request->loop->metrics, limit);
+    warn_of_proxy(request);
+    const struct problem problem = {.status = 429,
+                                    .code = "rate_limited",
+                                    .detail = "Too much was asked from your address at once; nothing was done.",
+                                    .retry_after_s = (int)retry_after_s};
+    request_problem(request, &problem);
+}
+
+bool request_may_present(struct request *request) {
+    struct limit_answer answer = limits_look(request->loop->gateway->limits, LIMIT_AUTH, request->client,
+                                             request->exchange->received_at_boot_us);
+    if (!answer.passes) {
+        request_limited(request, LIMIT_AUTH, answer.retry_after_s);
+    }
+    return answer.passes;
+}
+
+void request_presented_in_vain(struct request *request) {
+    (void)limits_take(request->loop->gateway->limits, LIMIT_AUTH, request->client,
+                      request->exchange->received_at_boot_us);
 }
 
 static void refuse_for_now(struct request *request, const char *code, const char *detail) {
@@ -158,9 +199,51 @@ static void refuse_method(struct request *request) {
     request_refuse(request, 405, "method_not_allowed", "This method is not for this path; see Allow.");
 }
 
+/* All fields of this name as one list (RFC 9110, 5.3): a proxy may add its own below those that came. */
+static struct str whole_list(struct http_exchange *exchange, const char *name) {
+    struct str list = {0};
+    for (size_t i = 0; i < exchange->field_count; i++) {
+        if (http_name_equal(exchange->fields[i].name, name)) {
+            struct str value = exchange->fields[i].value;
+            list = str_is_empty(list) ? value
+                                      : arena_printf(&exchange->arena, "%.*s,%.*s", STR_ARGS(list), STR_ARGS(value));
+        }
+    }
+    return list;
+}
+
+static void find_client(struct request *request) {
+    struct http_exchange *exchange = request->exchange;
+    const struct address_list *trusted = &request->loop->gateway->trusted_proxies;
+    memcpy(request->client, exchange->peer, ADDRESS_BYTES);
+    if (address_list_has(trusted, exchange->peer)) {
+        address_of_client(trusted, exchange->peer, whole_list(exchange, "forwarded"),
+                          whole_list(exchange, "x-forwarded-for"), request->client);
+    }
+}
+
+/* False: it was refused. Either way the answer tells what is left. */
+static bool is_within_limit(struct request *request, enum limit_class limit) {
+    struct http_exchange *exchange = request->exchange;
+    struct limits *limits = request->loop->gateway->limits;
+    struct limit_answer answer = limits_take(limits, limit, request->client, exchange->received_at_boot_us);
+    if (answer.is_limited) {
+        http_answer_field(exchange, "RateLimit-Policy", limits_policy(limits, limit));
+        http_answer_field(exchange, "RateLimit", limits_state(&exchange->arena, limit, &answer));
+    }
+    if (!answer.passes) {
+        request_limited(request, limit, answer.retry_after_s);
+    }
+    return answer.passes;
+}
+
 static void route(struct request *request) {
     struct http_exchange *exchange = request->exchange;
-    switch (router_find(&exchange->arena, exchange->method, exchange->path, &request->match)) {
+    enum route_found found = router_find(&exchange->arena, exchange->method, exchange->path, &request->match);
+    if (!is_within_limit(request, found == ROUTE_FOUND ? request->match.route->limit : LIMIT_READ)) {
+        return;
+    }
+    switch (found) {
     case ROUTE_UNKNOWN_PATH:
         request_refuse(request, 404, "unknown_path", "There is nothing at this path.");
         return;
@@ -198,6 +281,7 @@ void request_received(void *gateway_loop, struct http_exchange *exchange) {
     request->exchange = exchange;
     request->loop = gateway_loop;
     exchange->application = request;
+    find_client(request);
     request->has_client_trace = trace_read(http_request_field(exchange, "traceparent"), &request->trace_id);
     if (atomic_load_explicit(&request->loop->gateway->stopping, memory_order_relaxed)) {
         request_stopping(request);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "core/base/address.h"
 #include "core/gateway/router.h"
 #include "core/gateway/view_wait.h"
 #include "core/http/problem.h"
@@ -28,7 +29,8 @@ struct request {
     bool is_admitted; /* has a place among the commands of a shard, which its answer gives back */
     bool is_decided;  /* the command's outcome is known, whatever the answer says */
     int32_t shard;
-    struct str principal; /* who asks: "anonymous", or what the cart token makes of its bearer */
+    uint8_t client[ADDRESS_BYTES]; /* whose limits count: the peer, or whom a trusted proxy speaks for */
+    struct str principal;          /* who asks: "anonymous", or what the cart token makes of its bearer */
 };
 
 /* The whole life of a request: routes it and lets the route answer. */
@@ -58,6 +60,14 @@ void request_drop(struct request *request);
 void request_problem(struct request *request, const struct problem *problem);
 /* The commonest problems: no pointer, no members. */
 void request_refuse(struct request *request, int status, const char *code, const char *detail);
+
+/* 429: past the limit of this class, until so many seconds are over. */
+void request_limited(struct request *request, enum limit_class limit, int64_t retry_after_s);
+/* Before credentials are looked at: false when too many of this client were refused of late, and then the request is
+ * answered. */
+MUST_CHECK bool request_may_present(struct request *request);
+/* They were refused; the answer is the caller's. */
+void request_presented_in_vain(struct request *request);
 
 /* 503, each with Retry-After. */
 void request_no_database(struct request *request);

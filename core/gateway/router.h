@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "core/gateway/limits.h"
 #include "core/http/server.h"
 
 enum { ROUTE_PARAMETERS_MAX = 2 };
@@ -20,6 +21,7 @@ struct route {
     const char *method_name;
     const char *pattern;
     const char *roles;
+    enum limit_class limit;
     uint16_t command_type;        /* 0: not a command, see `answer` */
     const char *stream_parameter; /* which parameter names the stream; NULL: the command creates it */
     const char *created_prefix;   /* of the stream it creates; NULL: see stream_parameter */

@@ -42,7 +42,7 @@ static struct test_front {
     struct gateway_loop loop;
     struct test_statement statements[TEST_STATEMENTS_MAX];
     size_t statement_count;
-    size_t streams_max;
+    size_t streams_max, streams_per_address;
     int64_t version, failures_left;
     int64_t changed_at_us; /* boot time of the last /change */
     bool is_begun, holds;
@@ -142,8 +142,10 @@ static void test_front_begin(void) {
     uv_timer_init(&front.server.loop, &loop->tick);
     uv_timer_start(&loop->tick, test_on_tick, OUTCOME_TICK_MS, OUTCOME_TICK_MS);
     view_waits_init(&loop->view_waits, NULL, test_ask);
-    const struct event_streams_options options = {
-        .ask = test_ask, .streams_max = front.streams_max, .wake = test_start_work};
+    const struct event_streams_options options = {.ask = test_ask,
+                                                  .streams_max = front.streams_max,
+                                                  .streams_per_address = front.streams_per_address,
+                                                  .wake = test_start_work};
     event_streams_init(&loop->event_streams, &options, clock_boot_us());
 }
 
@@ -221,14 +223,19 @@ static inline void test_ask_for(int fd, const char *request_line, const char *fi
     buf_release(&text);
 }
 
-/* One request on a connection of its own, and all that is answered. */
-static inline void test_converse(const char *request_line, const char *fields, struct buf *reply) {
-    int fd = test_connect(&front.server);
+/* One request on a connection of its own, from this address, and all that is answered. */
+static inline void test_converse_from(const char *source, const char *request_line, const char *fields,
+                                      struct buf *reply) {
+    int fd = test_connect_from(&front.server, source);
     buf_clear(reply);
     test_ask_for(fd, request_line, fields);
     shutdown(fd, SHUT_WR); /* so no stream stays open */
     test_read_to_end(fd, reply);
     close(fd);
+}
+
+static inline void test_converse(const char *request_line, const char *fields, struct buf *reply) {
+    test_converse_from("127.0.0.1", request_line, fields, reply);
 }
 
 /* One of the front's own paths. */

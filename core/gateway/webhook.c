@@ -185,12 +185,17 @@ void webhook_received(struct request *request) {
         request_refuse(request, 404, "unknown_provider", "No webhooks are taken from such a provider.");
         return;
     }
+    if (!request_may_present(request)) {
+        return;
+    }
     switch (webhook_check(secret, http_request_field(exchange, "daybook-test-signature"), exchange->body,
                           clock_wall_us() / MICROS_PER_SECOND)) {
     case WEBHOOK_FORGED:
+        request_presented_in_vain(request);
         request_refuse(request, 401, "invalid_signature", "The signature is not that of the provider.");
         return;
     case WEBHOOK_STALE:
+        request_presented_in_vain(request);
         request_refuse(request, 401, "stale_signature", "The webhook was signed more than 5 minutes ago.");
         return;
     case WEBHOOK_GENUINE:

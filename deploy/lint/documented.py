@@ -6,6 +6,7 @@
 - each command that comes from outside has an example in openapi_examples.json, and no other has
 - each refusal of rejection.def is `of` the folders of core/domain whose code says it
 - each schema of an answer (document.json, openapi_common.json) and each of its members has a description
+- each class of limits stands in the table of docs/http.md, with the rate and the burst that config.def gives it
 
 What /openapi.json makes of them core/gateway/openapi_test.c looks at; that it is so, integration-tests/test_openapi.py.
 
@@ -17,11 +18,14 @@ import re
 import sys
 from pathlib import Path
 
-COMMAND_ROUTE = re.compile(r'COMMAND_ROUTE\(\w+,\s*"([^"]+)",\s*"\w+",\s*(\w+),')
+COMMAND_ROUTE = re.compile(r'COMMAND_ROUTE\(\w+,\s*"([^"]+)",\s*"\w+",\s*\w+,\s*(\w+),')
 QUERY_ROUTE = re.compile(r'(?:QUERY_ROUTE\(\w+,\s*|STREAM_ROUTE\()"([^"]+)",(.*?)\)\n', re.DOTALL)
-QUERY_PARTS = re.compile(r'\s*"\w+",\s*\w+,\s*(?:"([^"]*)"|ANY),\s*(?:"\w+"|AS\([^)]*\)),\s*"([^"]*)"\s*$')
+QUERY_PARTS = re.compile(r'\s*"\w+",\s*\w+,\s*\w+,\s*(?:"([^"]*)"|ANY),\s*(?:"\w+"|AS\([^)]*\)),\s*"([^"]*)"\s*$')
 COMMAND = re.compile(r'COMMAND\((\w+),\s*"(\w+)"')
 REJECTION = re.compile(r'REJECTION\((\w+),\s*"\w+",\s*\d+,\s*"([^"]*)"')
+LIMIT_CLASS = re.compile(r'^    ROW\(\w+, "(\w+)"\)', re.MULTILINE)
+LIMIT_ROW = re.compile(r"^\| `(\w+)` \|[^|]*\| (\d+ \| \d+ a \w+) \|$", re.MULTILINE)
+UNITS = {"s": "second", "m": "minute", "h": "hour"}
 SAYS_SOMETHING = 3
 
 
@@ -90,6 +94,21 @@ def complaints_of_routes(root):
             yield f"core/gateway/openapi_parameters.c: the parameter {name} is not described"
 
 
+def complaints_of_limits(root):
+    """The table in docs/http.md, against the classes and their defaults."""
+    classes = LIMIT_CLASS.findall((root / "core/gateway/limits.h").read_text())
+    default = re.search(r'CONFIG_TEXT\(limits, "([^"]+)"', (root / "core/base/config.def").read_text()).group(1)
+    rates = dict(word.split("=") for word in default.split())
+    section = (root / "docs/http.md").read_text().split("\n## Limits", 1)[1].split("\n## ", 1)[0]
+    told = dict(LIMIT_ROW.findall(section.replace(",", "")))
+    assert len(classes) > 3, "mend this check"
+    for name in classes:
+        burst, rate, unit = re.match(r"(\d+)/(\w):(\d+)", rates.get(name, "0/s:0")).group(3, 1, 2)
+        expected = f"{burst} | {rate} a {UNITS[unit]}"
+        if told.get(name) != expected:
+            yield f"docs/http.md: the limit of {name} is not told as {expected}"
+
+
 def complaints_of_examples(root):
     names = dict(COMMAND.findall((root / "core/domain/commands.def").read_text()))
     table = (root / "core/gateway/routes.def").read_text()
@@ -121,6 +140,7 @@ def main():
     complaints = [
         *complaints_of_schemas(root),
         *complaints_of_routes(root),
+        *complaints_of_limits(root),
         *complaints_of_examples(root),
         *complaints_of_rejections(root),
         *complaints_of_answers(root),

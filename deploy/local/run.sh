@@ -9,6 +9,7 @@
 #   DAYBOOK_LOCAL_POSTGRES_PORT   PostgreSQL (15432)
 #   DAYBOOK_LOCAL_PROVIDER_PORT   the provider's double (18090)
 #   DAYBOOK_LOCAL_VAR             where all of it is stored (var/)
+#   DAYBOOK_LIMITS                off here, where all clients are one address (docs/http.md, "Limits")
 # Every other DAYBOOK_* setting is passed on.
 # Some functions are called by traps and by name.
 # shellcheck disable=SC2317
@@ -27,6 +28,7 @@ export DAYBOOK_POSTGRES="host=127.0.0.1 port=$POSTGRES_PORT user=daybook dbname=
 export DAYBOOK_PROVIDER_URL=http://127.0.0.1:$PROVIDER_PORT
 export DAYBOOK_DATA_DIR=${DAYBOOK_DATA_DIR:-$VAR/daybook}
 export DAYBOOK_DEVELOPMENT=${DAYBOOK_DEVELOPMENT:-true}
+export DAYBOOK_LIMITS=${DAYBOOK_LIMITS:-off}
 export DAYBOOK_DOCS_DIR=${DAYBOOK_DOCS_DIR-$ROOT/var/docs}
 export DAYBOOK_SECRET_FILE=${DAYBOOK_SECRET_FILE:-$VAR/daybook/secret}
 

@@ -23,6 +23,9 @@ from .waiting import wait_until
 
 BINARY = Path(os.environ.get("DAYBOOK_TEST_BINARY", ROOT / "build" / "release" / "daybook"))
 
+# Tests and measurements come from one address, and are many clients all the same.
+UNLIMITED = {"limits": "off", "http_connections_per_address": 0, "http_event_streams_per_address": 0}
+
 VIEWS = ("products", "stock", "carts", "orders", "payments")
 
 _numbers = itertools.count(1)
@@ -65,6 +68,7 @@ class Daybook:
             "secret_file": self.directory / "secret",
             "development": "true",
             "provider_url": self.provider_url,
+            **UNLIMITED,
         } | settings
         self.views = VIEWS if roles is None or "projector" in roles else ()  # those that the service keeps
         serve = [binary, "serve", *(["--role", roles] if roles else [])]
