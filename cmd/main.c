@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/secrets_scrub.h"
 #include "core/base/logger.h"
 #include "core/base/macros.h"
 #include "core/base/memory.h"
@@ -109,6 +110,7 @@ static int run_command(int argc, char **argv) {
         fprintf(stderr, "daybook: %s\n", info.text);
         return EXIT_WRONG_USAGE;
     }
+    secrets_scrub();
     log_set_level(log_level_of(config.log_level));
     /* A peer that closes its socket is an error of that write, not the end of the process. */
     signal(SIGPIPE, SIG_IGN);

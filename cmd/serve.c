@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "cmd/confinement.h"
 #include "cmd/core_files.h"
 #include "cmd/descriptors.h"
 #include "cmd/installation.h"
@@ -222,6 +223,18 @@ static void prepare_descriptors(const struct config *config, unsigned roles) {
     }
 }
 
+/* EXIT_DONE, or with what the process ends. */
+static int confine(const struct config *config, unsigned roles) {
+    const struct confinement own = {.keeps_data = (roles & (ROLE_HANDLER | ROLE_PROJECTOR)) != 0,
+                                    .has_front = (roles & ROLE_GATEWAY) != 0};
+    struct err_info info = {0};
+    enum err err = confinement_enter(config, own, &info);
+    if (err != ERR_NONE) {
+        log_line(LOG_ERROR, "serve", "could not start", LOG_CSTR("error", info.text));
+    }
+    return err == ERR_NONE ? EXIT_DONE : err == ERR_CONFIG ? EXIT_WRONG_USAGE : EXIT_WORLD_FAILED;
+}
+
 static void block_signals(sigset_t *signals) {
     sigemptyset(signals);
     sigaddset(signals, SIGINT);
@@ -241,6 +254,10 @@ static int run(const struct config *config, int argc, char **argv) {
     forbid_core_files(config);
     if (roles & ROLE_GATEWAY) {
         warn_of_public_secret(config);
+    }
+    int confined = confine(config, roles);
+    if (confined != EXIT_DONE) {
+        return confined;
     }
     struct installation installation = installation_of(config, (roles & ROLE_GATEWAY) != 0);
     struct err_info told = {0};
@@ -280,7 +297,8 @@ const struct command_line serve_command = {
         "they answer, the setting shards and the secret are compared with what they hold, and a difference ends the\n"
         "process. A shard whose history is broken stands still while the others go on: /health/ready and /metrics\n"
         "name it, and docs/operations.md says what to do.\n"
-        "SIGTERM and SIGINT stop it in order.\n\n"
+        "SIGTERM and SIGINT stop it in order. Root is refused, and a sandbox entered: docs/operations.md, \"As whom it "
+        "runs\".\n\n"
         "Exit codes: 0 stopped by a signal, 1 it could not start, 2 wrong usage or configuration. The last line says "
         "what.",
     .run = run,

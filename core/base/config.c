@@ -2,15 +2,17 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/memory.h"
 #include "core/base/text.h"
 
-enum { CONFIG_FILE_MAX_BYTES = 256 * 1024 };
+enum { CONFIG_FILE_MAX_BYTES = 256 * 1024, SECRET_LINE_MAX_BYTES = 4096 };
 
 enum setting_kind { SETTING_TEXT, SETTING_NUMBER, SETTING_FLAG };
 
@@ -131,6 +133,73 @@ static bool is_choice(const char *choices, struct str value) {
     return false;
 }
 
+static bool ends_in(const char *name, struct str ending) {
+    struct str whole = str_of_cstr(name);
+    return whole.len >= ending.len && str_equal(str_from(whole, whole.len - ending.len), ending);
+}
+
+static bool is_secret_name(const char *name) {
+    return ends_in(name, STR("_secret")) || ends_in(name, STR("_password"));
+}
+
+/* A connection string is no secret by itself, but may carry one. */
+static bool may_stand_in_a_file(const char *name) {
+    return is_secret_name(name) || ends_in(name, STR("postgres"));
+}
+
+static void close_file(int *fd) {
+    if (*fd >= 0) {
+        (void)close(*fd);
+    }
+}
+
+/* The first line of what a file:/path names, into line[SECRET_LINE_MAX_BYTES + 1]. Of a regular file alone: anything
+ * else could be waited for without an end. */
+static enum err read_first_line(struct str path, char *line, struct str *ret_line, const char *where,
+                                struct err_info *info) {
+    char name[FILENAME_MAX];
+    if (path.len == 0 || path.data[0] != '/' || path.len >= sizeof name) {
+        return err_set(info, ERR_CONFIG, "%s: file: is followed by an absolute path", where);
+    }
+    memcpy(name, path.data, path.len);
+    name[path.len] = '\0';
+    CLEANUP(close_file) int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat about;
+    if (fd < 0 || fstat(fd, &about) != 0) {
+        return err_set(info, ERR_CONFIG, "%s: %.120s: %s", where, name, strerror(errno));
+    }
+    if (!S_ISREG(about.st_mode)) {
+        return err_set(info, ERR_CONFIG, "%s: %.120s is not a regular file", where, name);
+    }
+    uint32_t filled = 0;
+    while (filled <= SECRET_LINE_MAX_BYTES) {
+        ssize_t got = read(fd, line + filled, SECRET_LINE_MAX_BYTES + 1 - filled);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return err_set(info, ERR_CONFIG, "%s: %.120s: %s", where, name, strerror(errno));
+        }
+        if (got == 0) {
+            break;
+        }
+        filled += (uint32_t)got;
+    }
+    struct str first = str_first(str_of(line, filled), str_find(str_of(line, filled), '\n'));
+    if (first.len > 0 && first.data[first.len - 1] == '\r') {
+        first.len--;
+    }
+    if (first.len == 0) {
+        return err_set(info, ERR_CONFIG, "%s: the first line of %.120s is empty", where, name);
+    }
+    if (first.len > SECRET_LINE_MAX_BYTES) {
+        return err_set(info, ERR_CONFIG, "%s: the first line of %.120s is longer than %d bytes", where, name,
+                       SECRET_LINE_MAX_BYTES);
+    }
+    *ret_line = first;
+    return ERR_NONE;
+}
+
 static enum err set_text_checked(struct config *config, const struct setting *setting, struct str value,
                                  const char *where, struct err_info *info) {
     if (str_find(value, '\0') < value.len) {
@@ -149,13 +218,27 @@ static enum err set_text_checked(struct config *config, const struct setting *se
     return ERR_NONE;
 }
 
+#define FILE_PREFIX STR("file:")
+
+static enum err set_text_of_file(struct config *config, const struct setting *setting, struct str value,
+                                 const char *where, struct err_info *info) {
+    char line[SECRET_LINE_MAX_BYTES + 1];
+    struct str first;
+    enum err err = read_first_line(str_from(value, FILE_PREFIX.len), line, &first, where, info);
+    err = err == ERR_NONE ? set_text_checked(config, setting, first, where, info) : err;
+    explicit_bzero(line, sizeof line);
+    return err;
+}
+
 /* `where` names the line or the variable in the error's text. */
 static enum err set_value(struct config *config, const struct setting *setting, struct str value, const char *where,
                           struct err_info *info) {
     int64_t number;
     switch (setting->kind) {
     case SETTING_TEXT:
-        return set_text_checked(config, setting, value, where, info);
+        return str_starts_with(value, FILE_PREFIX) && may_stand_in_a_file(setting->name)
+                   ? set_text_of_file(config, setting, value, where, info)
+                   : set_text_checked(config, setting, value, where, info);
     case SETTING_NUMBER:
         if (!int64_read(value, &number) || number < setting->least || number > setting->most) {
             return err_set(info, ERR_CONFIG, "%s: %s must be a number from %" PRId64 " to %" PRId64 ", not '%.*s'",
@@ -335,16 +418,24 @@ bool config_is_default(const struct config *config, const char *name) {
     return false;
 }
 
-/* A setting named ..._secret is one; a connection string may carry a password, as `password=` or as
- * `//user:password@`. None of either is shown. */
+/* By its name; a connection string, and any other text, by a password in it: `password=` or `//user:password@`. None of
+ * these is shown. */
 static bool carries_secret(const char *name, const char *value) {
-    static const char suffix[] = "_secret";
-    size_t len = strlen(name);
-    if (len >= sizeof suffix && strcmp(name + len - (sizeof suffix - 1), suffix) == 0) {
+    if (is_secret_name(name)) {
         return *value != '\0';
     }
     const char *authority = strstr(value, "://");
     return strstr(value, "password") != NULL || (authority != NULL && strchr(authority, '@') != NULL);
+}
+
+bool config_variable_is_secret(const char *entry) {
+    struct str whole = str_of_cstr(entry);
+    struct str variable = str_first(whole, str_find(whole, '='));
+    if (variable.len == whole.len || !str_starts_with(variable, VARIABLE_PREFIX)) {
+        return false;
+    }
+    const struct setting *setting = setting_of_variable(variable);
+    return setting != NULL && setting->kind == SETTING_TEXT && carries_secret(setting->name, entry + variable.len + 1);
 }
 
 void config_print(const struct config *config, struct buf *out) {

@@ -6,6 +6,9 @@
  * Promise  an unknown name, a value of the wrong type or out of range is an ERR_CONFIG that says which line, and
  *          nothing starts. Text values live as long as the struct. A secret is printed as a comment, and the mark that
  *          stands for it is refused as a value: what `daybook config` prints can be saved and read again.
+ * Secrets  a setting whose name ends in _secret or _password is one, and any that holds a password. The former, and
+ *          those that end in postgres, may be `file:/absolute/path`: then the first line of that file is the value,
+ *          read once, at the start.
  * Thread   loaded once before threads start; then read-only.     May use: base.
  */
 #pragma once
@@ -31,6 +34,9 @@ void config_release(struct config *config);
 
 /* Whether the setting of that name, which there must be, stands as it does in config.def. */
 bool config_is_default(const struct config *config, const char *name);
+
+/* Whether NAME=VALUE of the environment is one of our settings and holds a secret. */
+bool config_variable_is_secret(const char *entry);
 
 /* Every setting with its value and its documentation, in the form of the file. A secret is a
  * comment: it must be given again, or comes from the environment. */

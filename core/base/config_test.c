@@ -204,6 +204,85 @@ static void what_is_printed_never_becomes_a_secret(void **state) {
     assert_refused(state, "postgres = (set)\n", "give the secret itself");
 }
 
+/* `secret_at` of a file with that content, as a setting of the environment; what became of it. */
+static enum err load_secret_of_file(void **state, struct str content, struct config *config, struct err_info *info) {
+    const char *path = file_with(state, content);
+    char value[128];
+    snprintf(value, sizeof value, "file:%s", path);
+    setenv("DAYBOOK_PROVIDER_WEBHOOK_SECRET", value, 1);
+    enum err err = config_load(config, NULL, info);
+    file_teardown(state);
+    *state = NULL;
+    return err;
+}
+
+static void a_secret_may_stand_in_a_file_of_its_own(void **state) {
+    static const char *const contents[] = {"hunter2", "hunter2\n", "hunter2\r\nmore\n", "hunter2\n\n\n"};
+    for (size_t i = 0; i < ARRAY_LENGTH(contents); i++) {
+        struct config config;
+        assert_int_equal(load_secret_of_file(state, str_of_cstr(contents[i]), &config, NULL), ERR_NONE);
+        assert_string_equal(config.provider_webhook_secret, "hunter2");
+        config_release(&config);
+    }
+    clearenv();
+    struct config config;
+    char line[128];
+    snprintf(line, sizeof line, "file:%s", file_with(state, STR("host=db password=hunter2\n")));
+    setenv("DAYBOOK_POSTGRES", line, 1);
+    assert_int_equal(config_load(&config, NULL, NULL), ERR_NONE);
+    assert_string_equal(config.postgres, "host=db password=hunter2");
+    config_release(&config);
+}
+
+static void a_secret_as_long_as_it_may_be_is_taken_and_a_longer_one_refused(void **state) {
+    static char content[4097];
+    memset(content, 'x', sizeof content);
+    struct config config;
+    struct err_info info;
+    assert_int_equal(load_secret_of_file(state, str_of(content, 4096), &config, &info), ERR_NONE);
+    assert_int_equal(strlen(config.provider_webhook_secret), 4096);
+    config_release(&config);
+    assert_int_equal(load_secret_of_file(state, str_of(content, 4097), &config, &info), ERR_CONFIG);
+    assert_non_null(strstr(info.text, "is longer than 4096 bytes"));
+}
+
+static void a_file_that_holds_no_secret_is_named(void **state) {
+    struct config config;
+    struct err_info info;
+    assert_int_equal(load_secret_of_file(state, STR("\nhunter2\n"), &config, &info), ERR_CONFIG);
+    assert_non_null(strstr(info.text, "DAYBOOK_PROVIDER_WEBHOOK_SECRET: the first line of /tmp/"));
+    assert_int_equal(load_secret_of_file(state, STR(""), &config, &info), ERR_CONFIG);
+    assert_int_equal(load_secret_of_file(state, STR("a\0b\n"), &config, &info), ERR_CONFIG);
+    assert_non_null(strstr(info.text, "NUL"));
+    assert_int_equal(load_secret_of_file(state, STR("(set)\n"), &config, &info), ERR_CONFIG);
+    clearenv();
+    assert_refused(state, "provider_webhook_secret = file:/nonexistent/secret\n", "/nonexistent/secret: No such file");
+    assert_refused(state, "provider_webhook_secret = file:secret\n", "is followed by an absolute path");
+    assert_refused(state, "provider_webhook_secret = file:/tmp\n", "/tmp is not a regular file");
+    assert_refused(state, "provider_webhook_secret = file:/dev/zero\n", "/dev/zero is not a regular file");
+}
+
+static void other_settings_are_never_read_from_a_file(void **state) {
+    (void)state;
+    struct config config;
+    setenv("DAYBOOK_TOPIC_PREFIX", "file:/etc/hostname", 1);
+    assert_int_equal(config_load(&config, NULL, NULL), ERR_NONE);
+    assert_string_equal(config.topic_prefix, "file:/etc/hostname");
+    config_release(&config);
+}
+
+static void a_variable_with_a_secret_is_known(void **state) {
+    (void)state;
+    assert_true(config_variable_is_secret("DAYBOOK_PROVIDER_WEBHOOK_SECRET=x"));
+    assert_true(config_variable_is_secret("DAYBOOK_POSTGRES=host=db password=x"));
+    assert_true(config_variable_is_secret("DAYBOOK_POSTGRES=postgresql://me:x@db/daybook"));
+    assert_false(config_variable_is_secret("DAYBOOK_PROVIDER_WEBHOOK_SECRET="));
+    assert_false(config_variable_is_secret("DAYBOOK_PROVIDER_WEBHOOK_SECRET"));
+    assert_false(config_variable_is_secret("DAYBOOK_POSTGRES=host=db user=me"));
+    assert_false(config_variable_is_secret("DAYBOOK_TEST_SECRET=password"));
+    assert_false(config_variable_is_secret("SOME_SECRET=password"));
+}
+
 static void a_word_that_is_no_choice_is_refused_with_those_that_are(void **state) {
     setenv("DAYBOOK_LOG_LEVEL", "verbose", 1);
     assert_refused(state, NULL, "DAYBOOK_LOG_LEVEL: log_level must be one of: debug info warn error; not 'verbose'");
@@ -229,6 +308,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_is_printed_can_be_read_again, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(a_password_is_not_printed, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(what_is_printed_never_becomes_a_secret, clean_environment, file_teardown),
+        cmocka_unit_test_setup_teardown(a_secret_may_stand_in_a_file_of_its_own, clean_environment, file_teardown),
+        cmocka_unit_test_setup_teardown(a_secret_as_long_as_it_may_be_is_taken_and_a_longer_one_refused,
+                                        clean_environment, file_teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_holds_no_secret_is_named, clean_environment, file_teardown),
+        cmocka_unit_test_setup_teardown(other_settings_are_never_read_from_a_file, clean_environment, file_teardown),
+        cmocka_unit_test_setup_teardown(a_variable_with_a_secret_is_known, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(a_word_that_is_no_choice_is_refused_with_those_that_are, clean_environment,
                                         file_teardown),
     };

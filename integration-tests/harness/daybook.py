@@ -47,6 +47,9 @@ class Daybook:
 
     `roles` are those that the service has, separated by commas, if not all. `settings` are those of config.def, by their names there: Daybook(stack, http_threads=2). `binary` is the one that
     serves.
+
+    Root may not serve without `development`: where root runs the tests, `user` serves then, with a copy of the program that he
+    can reach.
     """
 
     def __init__(self, stack, name="test", provider_arguments=(), binary=BINARY, roles=None, **settings):
@@ -70,9 +73,13 @@ class Daybook:
             "provider_url": self.provider_url,
             **UNLIMITED,
         } | settings
+        is_refused = os.geteuid() == 0 and self.settings["development"] != "true"
+        self.user = "nobody" if is_refused else None
         self.views = VIEWS if roles is None or "projector" in roles else ()  # those that the service keeps
+        if self.user is not None:
+            binary = shutil.copy(binary, self.directory / "daybook")
         serve = [binary, "serve", *(["--role", roles] if roles else [])]
-        self.service = Process("daybook serve", serve, self.directory / "serve.log", self.environment())
+        self.service = Process("daybook serve", serve, self.directory / "serve.log", self.environment(), self.user)
         self.provider = Process(
             "daybook test-provider",
             [
@@ -100,7 +107,8 @@ class Daybook:
 
     def environment(self, more=None):
         settings = self.settings | (more or {})
-        return {f"DAYBOOK_{name.upper()}": str(value) for name, value in settings.items()}
+        home = {} if self.user is None else {"HOME": str(self.directory)}
+        return home | {f"DAYBOOK_{name.upper()}": str(value) for name, value in settings.items()}
 
     def topic(self, family):
         return f"{self.name}.{family}"
@@ -122,9 +130,16 @@ class Daybook:
         """Provider and service; returns when the service is ready for requests."""
         if not self.provider.is_running():
             self.start_provider()
+        self.give_to_user()
         self.service.start()
         self.service.wait_ready(self.is_ready)
         return self
+
+    def give_to_user(self):
+        """What is there by now belongs to whom the service runs as."""
+        if self.user is not None:
+            for path in (self.directory, *self.directory.rglob("*")):
+                shutil.chown(path, self.user)
 
     def start_provider(self):
         self.provider.start()

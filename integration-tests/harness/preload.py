@@ -24,7 +24,9 @@ class Preloaded:
     @property
     def environment(self):
         variable = f"FAULT_{self.control.name.removesuffix('_faults').upper()}"
-        return {"LD_PRELOAD": str(self.library), variable: str(self.control)}
+        # What the library looks into while it runs lies outside of the sandbox.
+        reads = {"DAYBOOK_SANDBOX_READS": str(self.control.parent)}
+        return {"LD_PRELOAD": str(self.library), variable: str(self.control)} | reads
 
     def say(self, text):
         """Whole or not at all, because the program may be reading."""

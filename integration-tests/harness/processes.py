@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import pwd
 import signal
 import subprocess
 from pathlib import Path
@@ -20,13 +21,14 @@ def _die_with_parent():
 
 
 def clean_environment(extra=None):
-    """This process's environment without the caller's own Daybook settings."""
+    """This process's environment without the caller's own Daybook settings, and with leave for root to serve, who runs the
+    tests; whoever sets `development` to false lets another user serve (Daybook.user)."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("DAYBOOK_") or name.startswith("DAYBOOK_LOCAL_") or name == "DAYBOOK_KAFKA_LIBS"
     }
-    return kept | (extra or {})
+    return kept | {"DAYBOOK_DEVELOPMENT": "true"} | (extra or {})
 
 
 def is_stopped(pid):
@@ -44,18 +46,22 @@ def memory_mib(pid, kind="RssAnon"):
 
 
 class Process:
-    """A program that runs until it is told to stop. Standard output and error go to the end of `log_path`."""
+    """A program that runs until it is told to stop. Standard output and error go to the end of `log_path`. It may be given
+    to another `user`, which root alone can do, and begin in another `directory`, where a core file would go."""
 
-    def __init__(self, name, command, log_path, environment=None):
+    def __init__(self, name, command, log_path, environment=None, user=None, directory=None):
         self.name = name
         self.command = [str(part) for part in command]
         self.log_path = log_path
         self.environment = environment or {}
+        self.user = user
+        self.directory = directory
         self._child = None
 
     def start(self, new_session=False):
         """In a session of its own it is the leader of a process group, which can be signalled like a terminal's."""
         assert not self.is_running(), f"{self.name} runs already"
+        as_user = {"user": self.user, "group": pwd.getpwnam(self.user).pw_gid, "extra_groups": []} if self.user else {}
         with open(self.log_path, "ab") as log:
             self._child = subprocess.Popen(
                 self.command,
@@ -65,6 +71,8 @@ class Process:
                 env=clean_environment(self.environment),
                 preexec_fn=_die_with_parent,
                 start_new_session=new_session,
+                cwd=self.directory,
+                **as_user,
             )
         return self
 
