@@ -27,7 +27,7 @@ WARNINGS := -Wall -Wextra -Wconversion -Wswitch-enum -Wvla -Wshadow -Wstrict-pro
   -Wformat=2 -Wimplicit-fallthrough $(if $(filter gcc,$(CC)),-Wtrampolines -Wbidi-chars=any) -Werror
 # The guide of OpenSSF ("Compiler Options Hardening Guide for C and C++"); docs/adr/0037 says what is left out, and what it costs.
 # Landing pads and shadow stacks are x86's, the same of aarch64 has another name.
-CONTROL_FLOW := $(if $(findstring x86_64,$(shell $(CC) -dumpmachine)),-fcf-protection=full,-mbranch-protection=standard)
+CONTROL_FLOW := $(if $(findstring x86_64,$(shell uname -m)),-fcf-protection=full,-mbranch-protection=standard)
 HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fPIE -fstack-protector-strong -fstack-clash-protection $(CONTROL_FLOW) \
   -ftrivial-auto-var-init=zero -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing
 HARDENING_LINK := -Wl,-z,noexecstack,-z,separate-code

@@ -4,7 +4,8 @@
  *          start, no file beyond its own, and none of the kernel's corners in which privileges are won.
  * Promise  after sandbox_files this thread, and each that it starts, opens nothing but what lies below the given paths
  *          and starts no program; after sandbox_calls the calls of sandbox_calls.def are refused with EPERM in every
- *          thread, and another architecture's end the process. Neither can be taken back. What is open already
+ *          thread, and another architecture's end the process. Other processes' memory and environment cannot be read
+ *          then, and from Linux 6.12 on none outside can be signalled. Neither can be taken back. What is open already
  *          stays open: connections, standard output, descriptors. Sockets are not restricted.
  * Source   landlock(7), seccomp(2); docs/adr/0037 has why a list of what is denied.
  * Thread   both before any other thread starts.        May use: base, libc.

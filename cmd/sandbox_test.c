@@ -167,6 +167,49 @@ static int a_program_is_refused_by_landlock(const struct place *place) {
     return 0;
 }
 
+enum { NOBODY = 65534 };
+
+static int look_at_parent(const char *parent) {
+    EXPECT(open_errno(parent, "environ", O_RDONLY) == 0);
+    const struct sandbox_path paths[] = {{"/proc", SANDBOX_READ}};
+    struct err_info info;
+    EXPECT(sandbox_files(paths, 1, &info) == ERR_NONE);
+    EXPECT(open_errno("/proc/self", "environ", O_RDONLY) == 0);
+    EXPECT(open_errno("/proc/sys/kernel/random", "boot_id", O_RDONLY) == 0);
+    EXPECT(open_errno(parent, "environ", O_RDONLY) == EACCES);
+    EXPECT(open_errno(parent, "maps", O_RDONLY) == EACCES);
+    const unsigned version = 1;
+    bool knows_signals = syscall(SYS_landlock_create_ruleset, NULL, 0, version) >= 6;
+    EXPECT((kill(getppid(), 0) == -1 && errno == EPERM) == knows_signals);
+    EXPECT(kill(getpid(), 0) == 0);
+    return 0;
+}
+
+/* /proc is allowed, as a service allows it: what it shows of another process of the same user is not. Not as root, who
+ * may read it by a capability that the service has not. */
+static int other_processes_are_closed(const struct place *place) {
+    (void)place;
+    if (geteuid() == 0) {
+        EXPECT(setgid(NOBODY) == 0 && setuid(NOBODY) == 0 && prctl(PR_SET_DUMPABLE, 1) == 0);
+    }
+    char parent[64];
+    (void)snprintf(parent, sizeof parent, "/proc/%d", (int)getpid());
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(look_at_parent(parent));
+    }
+    int status;
+    EXPECT(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void other_processes_cannot_be_looked_into_or_signalled(void **state) {
+    if (!has_landlock()) {
+        skip();
+    }
+    in_child(other_processes_are_closed, *state);
+}
+
 static void what_lies_below_a_path_can_be_used(void **state) {
     if (!has_landlock()) {
         skip();
@@ -344,6 +387,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_lies_below_a_path_can_be_used, place_setup, place_teardown),
         cmocka_unit_test_setup_teardown(what_lies_elsewhere_cannot, place_setup, place_teardown),
         cmocka_unit_test_setup_teardown(no_program_starts_for_want_of_the_right, place_setup, place_teardown),
+        cmocka_unit_test_setup_teardown(other_processes_cannot_be_looked_into_or_signalled, place_setup,
+                                        place_teardown),
         cmocka_unit_test_setup_teardown(a_path_that_cannot_be_is_an_error, place_setup, place_teardown),
         cmocka_unit_test(each_call_of_the_table_is_refused_with_eperm),
         cmocka_unit_test(no_program_can_be_started),
