@@ -50,18 +50,19 @@ static enum err read_rate(const char *text, double *ret_rate, struct err_info *i
     return ERR_NONE;
 }
 
-/* http://HOST[:PORT], with nothing behind it but a slash. */
+/* http://HOST[:PORT] or https://, with nothing behind it but a slash. */
 static enum err read_url(const char *text, struct load_options *options, struct err_info *info) {
-    static const char SCHEME[] = "http://";
     struct str rest = str_of_cstr(text);
-    if (!str_starts_with(rest, STR("http://"))) {
-        return err_set(info, ERR_CONFIG, "--url %s: it must begin with http://", text);
+    struct str scheme = str_starts_with(rest, STR("https://")) ? STR("https://") : STR("http://");
+    if (!str_starts_with(rest, scheme)) {
+        return err_set(info, ERR_CONFIG, "--url %s: it must begin with http:// or https://", text);
     }
-    rest = str_from(rest, sizeof SCHEME - 1);
+    options->is_https = str_equal(scheme, STR("https://"));
+    rest = str_from(rest, scheme.len);
     rest = str_first(rest, str_find(rest, '/'));
     uint32_t colon = str_find(rest, ':');
     struct str host = str_first(rest, colon);
-    int64_t port = 80;
+    int64_t port = options->is_https ? 443 : 80;
     bool has_port = colon < rest.len;
     if (has_port && (!int64_read(str_from(rest, colon + 1), &port) || port < 1 || port > 65535)) {
         return err_set(info, ERR_CONFIG, "--url %s: the port must be a number from 1 to 65535", text);
@@ -89,6 +90,7 @@ static enum err read_payment(char *text, struct load_options *options, struct er
 
 enum option_id {
     OPTION_URL = 1,
+    OPTION_CA,
     OPTION_KIND,
     OPTION_CLOSED,
     OPTION_RATE,
@@ -109,6 +111,7 @@ enum option_id {
 
 static const struct option OPTIONS[] = {
     {"url", required_argument, NULL, OPTION_URL},
+    {"ca", required_argument, NULL, OPTION_CA},
     {"kind", required_argument, NULL, OPTION_KIND},
     {"closed", required_argument, NULL, OPTION_CLOSED},
     {"rate", required_argument, NULL, OPTION_RATE},
@@ -132,6 +135,9 @@ static enum err take_option(int id, char *value, struct load_options *options, i
     switch ((enum option_id)id) {
     case OPTION_URL:
         return read_url(value, options, info);
+    case OPTION_CA:
+        options->ca_file = value;
+        return ERR_NONE;
     case OPTION_KIND:
         return read_kind(value, &options->kind, info);
     case OPTION_CLOSED:
@@ -185,6 +191,9 @@ static enum err check_together(struct load_options *options, int64_t closed, str
         options->in_flight = closed;
     } else if (options->in_flight == 0) {
         options->in_flight = options->rate_per_s > 0 ? LOAD_IN_FLIGHT_OPEN_DEFAULT : LOAD_IN_FLIGHT_DEFAULT;
+    }
+    if (options->ca_file != NULL && !options->is_https) {
+        return err_set(info, ERR_CONFIG, "--ca is for a --url that begins with https://");
     }
     bool is_endless = options->kind == LOAD_CART_UPDATES || options->kind == LOAD_READS;
     if (options->comes_again && options->duration_s == 0 && options->items_max == 0) {

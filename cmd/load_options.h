@@ -21,6 +21,8 @@ struct load_options {
     const char *file;
     char host[256];
     int port;
+    bool is_https;
+    const char *ca_file; /* whose certificates the server may show; NULL: the system's */
     enum load_kind kind;
     int64_t in_flight;    /* at most, in both loops */
     double rate_per_s;    /* open loop; 0: closed loop */

@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "core/http/client.h"
+#include "core/http/tls.h"
 
 enum {
     ITEM_ARENA_BYTES = 32 * 1024 * 1024,
@@ -43,6 +44,7 @@ struct load_run {
     struct load_journal *journal; /* NULL: none */
     struct load_source source;
     struct load_schedule schedule;
+    struct tls_context *tls; /* NULL: plain */
     struct http_client *client;
     struct slot *slots, *free, *free_last;
     size_t active;
@@ -494,6 +496,10 @@ enum err load_run_start(uv_loop_t *loop, const struct load_options *options, str
     run->report = report;
     run->journal = journal;
     run->random = (uint32_t)now_us() | 1;
+    enum err err = load_source_open(&run->source, options->file, info);
+    if (err == ERR_NONE && options->is_https) {
+        err = tls_client_context_open(options->ca_file, &run->tls, info);
+    }
     struct http_client_options client = {
         .host = options->host,
         .port = options->port,
@@ -501,13 +507,14 @@ enum err load_run_start(uv_loop_t *loop, const struct load_options *options, str
         .rotates = options->rotates,
         .timeout_ms = (int)options->timeout_ms,
         .body_max_bytes = ANSWER_BODY_MAX_BYTES,
+        .tls = run->tls,
     };
-    enum err err = load_source_open(&run->source, options->file, info);
     if (err == ERR_NONE) {
         err = http_client_open(loop, &client, &run->client, info);
     }
     if (err != ERR_NONE) {
         load_source_close(&run->source);
+        tls_context_close(run->tls);
         free(run);
         return err;
     }
@@ -526,6 +533,7 @@ enum err load_run_finish(struct load_run *run, struct err_info *info) {
     }
     free(run->slots);
     load_source_close(&run->source);
+    tls_context_close(run->tls);
     enum err err = run->failure.code;
     if (err != ERR_NONE && info != NULL) {
         *info = run->failure;

@@ -117,6 +117,11 @@ static void options_have_defaults_and_ranges(void **state) {
     assert_true(options.rotates);
     assert_int_equal(read_options("f --keyless-carts --journal j", &options, &info), ERR_NONE);
     assert_true(options.keyless_carts);
+    assert_false(options.is_https);
+    assert_int_equal(read_options("f --url https://shop.example --ca ca.pem", &options, &info), ERR_NONE);
+    assert_true(options.is_https);
+    assert_int_equal(options.port, 443);
+    assert_string_equal(options.ca_file, "ca.pem");
     static const char *const BAD[] = {
         "",
         "f g",
@@ -128,6 +133,8 @@ static void options_have_defaults_and_ranges(void **state) {
         "f --url ftp://a",
         "f --url http://",
         "f --url http://a:0",
+        "f --url https://",
+        "f --url http://a --ca ca.pem",
         "f --resume",
         "f --keyless-carts --journal j --resume",
         "f --keyless-carts --journal j --max 9 --again",

@@ -43,7 +43,7 @@ void answer_write(struct buf *out, const struct answer *answer) {
     write_status_line(out, answer->status);
     buf_str(out, STR("Date: "));
     buf_str(out, answer->date);
-    buf_str(out, STR("\r\n"));
+    buf_str(out, answer->is_encrypted ? STR("\r\nStrict-Transport-Security: max-age=63072000\r\n") : STR("\r\n"));
     if (answer->content_type != NULL) {
         buf_str(out, STR("Content-Type: "));
         buf_str(out, str_of_cstr(answer->content_type));

@@ -13,9 +13,10 @@ struct answer {
     const struct http_field *fields;
     size_t field_count;
     struct str date;
-    bool stays_open;  /* the head alone: the body comes in parts, chunked where the client can have it so */
-    bool is_head;     /* the request was HEAD: the length of the body is told, the body not sent */
-    bool is_http_1_0; /* of the request: persistence has to be said */
+    bool stays_open;   /* the head alone: the body comes in parts, chunked where the client can have it so */
+    bool is_head;      /* the request was HEAD: the length of the body is told, the body not sent */
+    bool is_http_1_0;  /* of the request: persistence has to be said */
+    bool is_encrypted; /* browsers are told to come over TLS only: HSTS for two years (RFC 6797) */
     bool closes;
 };
 

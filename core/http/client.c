@@ -7,12 +7,14 @@
 
 #include "core/base/memory.h"
 #include "core/http/deadline.h"
+#include "core/http/tls.h"
 
 enum {
     ANSWER_HEAD_MAX_BYTES = 32 * 1024,
     ANSWER_FIELDS_MAX = 64,
     REQUEST_MAX_BYTES = 32 * 1024 * 1024,
     CLIENT_READ_BYTES = 64 * 1024,
+    REQUEST_WIRE_MAX_BYTES = REQUEST_MAX_BYTES + REQUEST_MAX_BYTES / 16,
 };
 
 /* Where a field stands in `head`, which moves while it grows. */
@@ -29,20 +31,23 @@ struct link {
     enum {
         LINK_CLOSED, /* no handle */
         LINK_CONNECTING,
-        LINK_BUSY, /* the request is sent, its answer awaited */
-        LINK_IDLE, /* connected, may be used again */
+        LINK_SHAKING_HANDS, /* connected, TLS is not open yet */
+        LINK_BUSY,          /* the request is sent, its answer awaited */
+        LINK_IDLE,          /* connected, may be used again */
         LINK_CLOSING,
     } state;
     bool has_request; /* its callback is owed */
     bool wants_again; /* while LINK_CLOSING: a new request waits in `request` */
     bool is_refused;  /* while LINK_CLOSING: the system would not even begin to connect */
-    bool is_writing;  /* libuv still reads from `request` */
+    bool is_writing;  /* libuv still reads from `request`, or with TLS from `wire` */
     bool is_complete; /* the answer came whole */
     void (*on_answer)(void *context, const struct http_client_answer *answer);
     void *context;
     bool is_head;
     struct deadline deadline;
     llhttp_t parser;
+    struct tls *tls; /* of this connection; NULL: plain */
+    struct buf wire; /* what it says, until it is sent */
     struct buf request;
     struct buf head; /* names and values of the answer */
     struct buf body;
@@ -64,6 +69,7 @@ struct http_client {
     void (*on_closed)(void *context);
     void *on_closed_context;
     char read_buffer[CLIENT_READ_BYTES];
+    struct buf plain; /* with TLS: what a read says */
 };
 
 static void start(struct link *link);
@@ -81,6 +87,8 @@ const char *http_client_failure_text(enum http_client_failure failure) {
         return "timeout";
     case HTTP_CLIENT_MALFORMED:
         return "malformed answer";
+    case HTTP_CLIENT_NOT_TRUSTED:
+        return "certificate not trusted";
     }
     assert(false && "http_client: no such failure");
     return "";
@@ -104,10 +112,12 @@ static void on_handle_closed(struct http_client *client) {
     void (*on_closed)(void *context) = client->on_closed;
     void *context = client->on_closed_context;
     for (size_t i = 0; i < client->options.connections_max; i++) {
+        buf_release(&client->links[i].wire);
         buf_release(&client->links[i].request);
         buf_release(&client->links[i].head);
         buf_release(&client->links[i].body);
     }
+    buf_release(&client->plain);
     free(client->links);
     free(client->host_field);
     free(client);
@@ -134,6 +144,9 @@ static void make_idle(struct link *link) {
 static void on_link_closed(uv_handle_t *handle) {
     struct link *link = handle->data;
     link->state = LINK_CLOSED;
+    tls_free(link->tls);
+    link->tls = NULL;
+    buf_clear(&link->wire);
     if (link->is_refused) {
         link->is_refused = false;
         if (link->has_request) {
@@ -255,26 +268,74 @@ static void give_read_buffer(uv_handle_t *handle, size_t suggested_bytes, uv_buf
     *ret_buffer = uv_buf_init(link->client->read_buffer, CLIENT_READ_BYTES);
 }
 
+/* Whether the end of what the server sends is the end of a body without a length. */
+static bool ends_body(struct link *link) {
+    return link->state == LINK_BUSY && llhttp_finish(&link->parser) == HPE_PAUSED && link->is_complete;
+}
+
+static void on_answer_bytes(struct link *link, struct str bytes) {
+    llhttp_errno_t stopped = llhttp_execute(&link->parser, bytes.data, bytes.len);
+    if (link->is_complete) {
+        bool has_more = llhttp_get_error_pos(&link->parser) != bytes.data + bytes.len;
+        finish(link, has_more ? HTTP_CLIENT_MALFORMED : HTTP_CLIENT_OK);
+    } else if (stopped != HPE_OK) {
+        finish(link, HTTP_CLIENT_MALFORMED);
+    }
+}
+
+static void send_request(struct link *link);
+static void send_bytes(struct link *link, const struct buf *bytes);
+
+/* What TLS answers by itself is sent at once; a server that makes it speak while a request is still on its way is none
+ * of ours. */
+static void on_encrypted(struct link *link, struct str ciphertext) {
+    struct buf *plain = &link->client->plain;
+    buf_clear(plain);
+    size_t waiting = link->wire.len;
+    enum tls_state state = tls_received(link->tls, ciphertext, plain, &link->wire);
+    bool is_shaking_hands = link->state == LINK_SHAKING_HANDS;
+    bool was_writing = link->is_writing, speaks = link->wire.len > waiting;
+    if (speaks && !was_writing) {
+        send_bytes(link, &link->wire);
+    }
+    if (state == TLS_FAILED || (speaks && was_writing)) {
+        enum http_client_failure failure = is_shaking_hands ? HTTP_CLIENT_NOT_CONNECTED : HTTP_CLIENT_LOST;
+        fail(link, tls_distrusts(link->tls) ? HTTP_CLIENT_NOT_TRUSTED : failure);
+        return;
+    }
+    if (is_shaking_hands && tls_is_open(link->tls) && !link->is_writing) {
+        send_request(link);
+    }
+    if (plain->len > 0 && link->state == LINK_BUSY) {
+        on_answer_bytes(link, buf_text(plain));
+    }
+    if (state == TLS_ENDED && link->state != LINK_CLOSING) {
+        bool is_whole = ends_body(link);
+        fail(link, is_whole ? HTTP_CLIENT_OK : HTTP_CLIENT_LOST);
+    }
+}
+
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
     struct link *link = stream->data;
     if (size == 0) {
         return;
     }
-    if (link->state != LINK_BUSY) { /* an idle connection ended, or speaks unasked */
+    if (link->state != LINK_BUSY && link->state != LINK_SHAKING_HANDS) { /* an idle one ended, or speaks unasked */
         close_link(link);
         return;
     }
     if (size < 0) {
-        bool has_ended_body = size == UV_EOF && llhttp_finish(&link->parser) == HPE_PAUSED && link->is_complete;
-        fail(link, has_ended_body ? HTTP_CLIENT_OK : HTTP_CLIENT_LOST);
+        bool has_ended_body = size == UV_EOF && link->tls == NULL && ends_body(link);
+        enum http_client_failure failure =
+            link->state == LINK_SHAKING_HANDS ? HTTP_CLIENT_NOT_CONNECTED : HTTP_CLIENT_LOST;
+        fail(link, has_ended_body ? HTTP_CLIENT_OK : failure);
         return;
     }
-    llhttp_errno_t stopped = llhttp_execute(&link->parser, buffer->base, (size_t)size);
-    if (link->is_complete) {
-        bool has_more = llhttp_get_error_pos(&link->parser) != buffer->base + size;
-        finish(link, has_more ? HTTP_CLIENT_MALFORMED : HTTP_CLIENT_OK);
-    } else if (stopped != HPE_OK) {
-        finish(link, HTTP_CLIENT_MALFORMED);
+    struct str bytes = str_of(buffer->base, (size_t)size);
+    if (link->tls != NULL) {
+        on_encrypted(link, bytes);
+    } else {
+        on_answer_bytes(link, bytes);
     }
 }
 
@@ -283,9 +344,27 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
 static void on_written(uv_write_t *write, int status) {
     struct link *link = write->data;
     link->is_writing = false;
+    buf_clear(&link->wire);
     if (status < 0 && status != UV_ECANCELED) {
-        fail(link, HTTP_CLIENT_LOST);
+        fail(link, link->state == LINK_SHAKING_HANDS ? HTTP_CLIENT_NOT_CONNECTED : HTTP_CLIENT_LOST);
+    } else if (link->state == LINK_SHAKING_HANDS && tls_is_open(link->tls)) {
+        send_request(link);
     }
+}
+
+/* They must stay as they are until is_writing is false; `wire` is emptied then. */
+static void send_bytes(struct link *link, const struct buf *bytes) {
+    uv_buf_t all = uv_buf_init(bytes->data, (unsigned)bytes->len);
+    int sent = uv_try_write((uv_stream_t *)&link->tcp, &all, 1);
+    if (sent == (int)bytes->len) {
+        buf_clear(&link->wire);
+        return;
+    }
+    size_t sent_bytes = sent > 0 ? (size_t)sent : 0;
+    all = uv_buf_init(bytes->data + sent_bytes, (unsigned)(bytes->len - sent_bytes));
+    /* Whatever is wrong with the connection, this callback or the reading one says so. */
+    link->write.data = link;
+    link->is_writing = uv_write(&link->write, (uv_stream_t *)&link->tcp, &all, 1, on_written) == 0;
 }
 
 static void send_request(struct link *link) {
@@ -295,16 +374,13 @@ static void send_request(struct link *link) {
     buf_clear(&link->head);
     buf_clear(&link->body);
     llhttp_init(&link->parser, HTTP_RESPONSE, &SETTINGS);
-    uv_buf_t bytes = uv_buf_init(link->request.data, (unsigned)link->request.len);
-    int sent = uv_try_write((uv_stream_t *)&link->tcp, &bytes, 1);
-    if (sent == (int)link->request.len) {
+    if (link->tls == NULL) {
+        send_bytes(link, &link->request);
         return;
     }
-    size_t sent_bytes = sent > 0 ? (size_t)sent : 0;
-    bytes = uv_buf_init(link->request.data + sent_bytes, (unsigned)(link->request.len - sent_bytes));
-    /* Whatever is wrong with the connection, this callback or the reading one says so. */
-    link->write.data = link;
-    link->is_writing = uv_write(&link->write, (uv_stream_t *)&link->tcp, &bytes, 1, on_written) == 0;
+    bool is_sent = tls_send(link->tls, buf_text(&link->request), &link->wire);
+    assert(is_sent && "http_client: there is room for the largest request");
+    send_bytes(link, &link->wire);
 }
 
 static void on_connected(uv_connect_t *connect, int status) {
@@ -318,7 +394,14 @@ static void on_connected(uv_connect_t *connect, int status) {
     }
     uv_tcp_nodelay(&link->tcp, 1);
     uv_read_start((uv_stream_t *)&link->tcp, give_read_buffer, on_read);
-    send_request(link);
+    struct http_client *client = link->client;
+    if (client->options.tls == NULL) {
+        send_request(link);
+        return;
+    }
+    link->state = LINK_SHAKING_HANDS;
+    link->tls = tls_begin(client->options.tls, client->options.host);
+    on_encrypted(link, (struct str){0});
 }
 
 /* Sends on the kept connection, or connects first. */
@@ -415,11 +498,13 @@ enum err http_client_open(uv_loop_t *loop, const struct http_client_options *opt
     uv_freeaddrinfo(lookup.addrinfo);
     for (size_t i = options->connections_max; i-- > 0;) {
         links[i].client = client;
+        buf_init(&links[i].wire, REQUEST_WIRE_MAX_BYTES);
         buf_init(&links[i].request, REQUEST_MAX_BYTES);
         buf_init(&links[i].head, ANSWER_HEAD_MAX_BYTES);
         buf_init(&links[i].body, options->body_max_bytes);
         make_idle(&links[i]);
     }
+    buf_init(&client->plain, CLIENT_READ_BYTES + 2 * TLS_RECORD_MAX_BYTES);
     client->deadlines.after_ms = (uint64_t)options->timeout_ms;
     uint64_t tick_ms = options->timeout_ms / 20 > 0 ? (uint64_t)options->timeout_ms / 20 : 1;
     uv_timer_init(loop, &client->timer);

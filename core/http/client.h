@@ -7,7 +7,9 @@
  *          fields in the head and body_max_bytes in the body.
  * Memory   the request is copied before http_client_send returns; the answer's texts live until the callback returns.
  * Thread   the loop's. The callback may send the next request.
- * Not for  strangers' servers: no TLS, no redirects, no proxies (the connector uses libcurl).    May use: base, llhttp.
+ * TLS      with options.tls; the server's certificate must be for options.host. A body that is ended by the connection's
+ *          end is whole only when that end was announced.
+ * Not for  strangers' servers: no redirects, no proxies (the connector uses libcurl).    May use: base, llhttp.
  */
 #pragma once
 
@@ -19,6 +21,7 @@ enum http_client_failure {
     HTTP_CLIENT_LOST,          /* the connection ended before the answer did */
     HTTP_CLIENT_TIMEOUT,
     HTTP_CLIENT_MALFORMED, /* the answer is not HTTP/1.1, or too large */
+    HTTP_CLIENT_NOT_TRUSTED, /* the server's certificate is from no authority of ours, or not for this name; as not connected */
 };
 
 /* "lost", "timeout" ... */
@@ -50,6 +53,7 @@ struct http_client_options {
     bool rotates; /* the connection that was idle longest is next; else the one used last, so that few are kept busy */
     int timeout_ms;
     size_t body_max_bytes;
+    struct tls_context *tls; /* tls_client_context_open; NULL: plain. Outlives the client */
 };
 
 struct http_client;

@@ -28,6 +28,7 @@ static void open_client_with(struct http_client_options options) {
     uv_loop_init(&loop);
     options.host = "127.0.0.1";
     options.body_max_bytes = 16 * 1024 * 1024;
+    options.tls = test_over_tls ? test_client_tls : NULL;
     assert_int_equal(http_client_open(&loop, &options, &client, &info), ERR_NONE);
 }
 
@@ -172,10 +173,56 @@ static void a_server_that_is_not_there_is_not_connected(void **state) {
     close_client();
 }
 
+static void a_large_request_goes_out_whole(void **state) {
+    (void)state;
+    enum { LARGE_BYTES = 8 * 1024 * 1024 };
+    struct test_server server;
+    test_server_start(&server, (struct http_server_options){.body_max_bytes = LARGE_BYTES});
+    open_client(server.port, 20000, 1);
+    char *large = calloc(1, LARGE_BYTES);
+    memset(large, 'l', LARGE_BYTES);
+    struct seen seen = {0};
+    send_to("POST", "/echo", str_of(large, LARGE_BYTES), &seen);
+    wait_for(&seen, 1);
+    assert_int_equal(seen.status, 200);
+    assert_int_equal(seen.body[sizeof seen.body - 2], 'l');
+    free(large);
+    close_client();
+    test_server_stop(&server);
+}
+
+static void a_server_with_a_foreign_certificate_is_not_trusted(void **state) {
+    (void)state;
+    if (!test_over_tls) {
+        skip();
+    }
+    struct test_authority other;
+    test_authority_begin(&other);
+    struct tls_context *kept = test_client_tls;
+    test_client_tls = test_client_context(&other);
+    struct test_server server;
+    test_server_start(&server, (struct http_server_options){0});
+    open_client(server.port, 5000, 1);
+    struct seen seen = {0};
+    for (int i = 1; i <= 2; i++) {
+        send_to("GET", "/hello", (struct str){0}, &seen);
+        wait_for(&seen, i);
+        assert_int_equal(seen.failure, HTTP_CLIENT_NOT_TRUSTED);
+    }
+    close_client();
+    test_server_stop(&server);
+    assert_int_equal(server.stats.requests_total, 0);
+    tls_context_close(test_client_tls);
+    test_client_tls = kept;
+    test_authority_end(&other);
+}
+
 /* A server of one connection that says `reply` to whatever comes, and ends the connection. */
 struct one_reply {
     int listener;
     struct str reply;
+    struct tls_context *tls; /* NULL: plain */
+    bool announces_end;
 };
 
 static void reply_once(void *context) {
@@ -187,8 +234,40 @@ static void reply_once(void *context) {
     close(fd);
 }
 
-static void assert_reply_gives(struct str reply, enum http_client_failure failure, int status, const char *body) {
-    struct one_reply one = {.listener = socket(AF_INET, SOCK_STREAM, 0), .reply = reply};
+/* The same over TLS, with or without announcing the end. */
+static void reply_once_encrypted(void *context) {
+    struct one_reply *one = context;
+    int fd = accept(one->listener, NULL, NULL);
+    struct tls *tls = tls_begin(one->tls, NULL);
+    struct buf plain, wire;
+    buf_init(&plain, 1 << 20);
+    buf_init(&wire, 1 << 20);
+    char bytes[4096];
+    while (plain.len == 0) {
+        ssize_t size = recv(fd, bytes, sizeof bytes, 0);
+        if (size <= 0 || tls_received(tls, str_of(bytes, (size_t)size), &plain, &wire) != TLS_GOES_ON) {
+            break;
+        }
+        test_send(fd, buf_text(&wire));
+        buf_clear(&wire);
+    }
+    if (tls_is_open(tls)) {
+        (void)!tls_send(tls, one->reply, &wire);
+        if (one->announces_end) {
+            tls_end(tls, &wire);
+        }
+        test_send(fd, buf_text(&wire));
+    }
+    close(fd);
+    tls_free(tls);
+    buf_release(&plain);
+    buf_release(&wire);
+}
+
+static void assert_reply_of(struct one_reply one, enum http_client_failure failure, int status, const char *body) {
+    struct str reply = one.reply;
+    one.listener = socket(AF_INET, SOCK_STREAM, 0);
+    one.tls = test_over_tls ? test_server_context(&test_authority, "server") : NULL;
     struct sockaddr_in address = {.sin_family = AF_INET};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
@@ -196,7 +275,7 @@ static void assert_reply_gives(struct str reply, enum http_client_failure failur
     assert_int_equal(listen(one.listener, 1), 0);
     getsockname(one.listener, (struct sockaddr *)&address, &size);
     uv_thread_t thread;
-    uv_thread_create(&thread, reply_once, &one);
+    uv_thread_create(&thread, test_over_tls ? reply_once_encrypted : reply_once, &one);
     open_client(ntohs(address.sin_port), 5000, 1);
     struct seen seen = {0};
     send_to("GET", "/", (struct str){0}, &seen);
@@ -204,9 +283,25 @@ static void assert_reply_gives(struct str reply, enum http_client_failure failur
     uv_thread_join(&thread);
     close_client();
     close(one.listener);
+    tls_context_close(one.tls);
     if (seen.failure != failure || seen.status != status || strcmp(seen.body, body) != 0) {
         fail_msg("after %.*s: %s, %d, %s", STR_ARGS(reply), http_client_failure_text(seen.failure), seen.status,
                  seen.body);
+    }
+}
+
+static void assert_reply_gives(struct str reply, enum http_client_failure failure, int status, const char *body) {
+    assert_reply_of((struct one_reply){.reply = reply, .announces_end = true}, failure, status, body);
+}
+
+/* Anybody on the way may have cut it. */
+static void a_body_without_a_length_is_whole_by_an_announced_end_alone(void **state) {
+    (void)state;
+    struct one_reply one = {.reply = STR("HTTP/1.1 200 OK\r\n\r\npay 1"), .announces_end = false};
+    if (test_over_tls) {
+        assert_reply_of(one, HTTP_CLIENT_LOST, 0, "");
+    } else {
+        assert_reply_of(one, HTTP_CLIENT_OK, 200, "pay 1");
     }
 }
 
@@ -224,7 +319,7 @@ static void answers_are_whole_or_failures(void **state) {
     assert_reply_gives(STR("SSH-2.0-OpenSSH\r\n"), HTTP_CLIENT_MALFORMED, 0, "");
 }
 
-int main(void) {
+static int run_all(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_reuse_one_connection),
         cmocka_unit_test(a_rotating_client_uses_all_its_connections_in_turn),
@@ -233,6 +328,13 @@ int main(void) {
         cmocka_unit_test(an_answer_that_does_not_come_is_a_timeout),
         cmocka_unit_test(a_server_that_is_not_there_is_not_connected),
         cmocka_unit_test(answers_are_whole_or_failures),
+        cmocka_unit_test(a_body_without_a_length_is_whole_by_an_announced_end_alone),
+        cmocka_unit_test(a_large_request_goes_out_whole),
+        cmocka_unit_test(a_server_with_a_foreign_certificate_is_not_trusted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void) {
+    return test_run_both(run_all);
 }

@@ -6,10 +6,12 @@
 #include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/http/answer.h"
+#include "core/http/output.h"
 #include "core/http/places.h"
 #include "core/http/problem.h"
 
-enum { OUTPUT_MAX_BYTES = 64 * 1024 * 1024, BUFFER_KEPT_BYTES = 16 * 1024 };
+/* What one read brings; with TLS also a record that began in the read before. */
+enum { HELD_MAX_BYTES = READ_BYTES + TLS_RECORD_MAX_BYTES };
 
 /* ---- life and death ------------------------------------------------------------------------------------------ */
 
@@ -41,9 +43,9 @@ static void on_closed(uv_handle_t *handle) {
         connection->older->newer = connection->newer;
     }
     request_reader_release(&connection->reader);
-    buf_release(&connection->output);
-    buf_release(&connection->sending);
+    output_release(connection);
     buf_release(&connection->held);
+    tls_free(connection->tls);
     free(connection);
     server_maybe_closed(server);
 }
@@ -74,6 +76,16 @@ static void lose_order(struct connection *connection) {
     }
 }
 
+/* Neither an answer nor a stream's part will leave any more. */
+static void lose_all(struct connection *connection) {
+    struct http_stream *stream = connection->stream;
+    connection->stream = NULL;
+    lose_order(connection);
+    if (stream != NULL) {
+        http_stream_lost(stream);
+    }
+}
+
 void connection_abort(struct connection *connection) {
     if (connection->is_gone) {
         return;
@@ -93,19 +105,10 @@ void connection_abort(struct connection *connection) {
     server->answers_bytes -= connection->counted_bytes;
     connection->counted_bytes = 0;
     uv_close((uv_handle_t *)&connection->tcp, on_closed);
-    struct http_stream *stream = connection->stream;
-    connection->stream = NULL;
-    lose_order(connection);
-    if (stream != NULL) {
-        http_stream_lost(stream);
-    }
+    lose_all(connection);
 }
 
-/* ---- output -------------------------------------------------------------------------------------------------- */
-
-static size_t output_bytes(const struct connection *connection) {
-    return connection->output.len + (connection->is_writing ? connection->sending.len : 0);
-}
+/* ---- answers ------------------------------------------------------------------------------------------------- */
 
 static struct str date_now(struct http_server *server) {
     struct timespec now;
@@ -133,6 +136,7 @@ static void write_answer(struct exchange *exchange, struct buf *out, int status,
         .stays_open = exchange->stays_open,
         .is_head = exchange->public.method == HTTP_HEAD_,
         .is_http_1_0 = exchange->is_http_1_0,
+        .is_encrypted = exchange->public.is_encrypted,
         .closes = exchange->closes,
     };
     answer_write(out, &answer);
@@ -184,75 +188,17 @@ void connection_answer(struct exchange *exchange, int status, const char *conten
     answer_in_order(connection);
 }
 
-static void shrink(struct buf *buf) {
-    if (buf->capacity > BUFFER_KEPT_BYTES) {
-        buf_release(buf);
-    }
-    buf_clear(buf);
-}
-
-static void on_written(uv_write_t *write, int status) {
-    struct connection *connection = write->data;
-    connection->is_writing = false;
-    shrink(&connection->sending); /* a client that stays must not hold its largest answer for ever */
-    deadline_clear(&connection->write_deadline);
-    if (status < 0) {
-        connection_abort(connection);
-    } else {
-        connection_mark_unsent(connection);
-    }
-}
-
 static void on_shut(uv_shutdown_t *shutdown, int status) {
     if (status < 0) {
         connection_abort(shutdown->data);
     }
 }
 
-/* The one place where bytes leave: first as much as the socket takes now, the rest when it takes more. */
-static void send_output(struct connection *connection) {
-    struct buf *output = &connection->output;
-    uv_stream_t *stream = (uv_stream_t *)&connection->tcp;
-    uv_buf_t all = uv_buf_init(output->data, (unsigned)output->len);
-    int sent = uv_try_write(stream, &all, 1);
-    if (sent < 0 && sent != UV_EAGAIN) {
-        connection_abort(connection);
-        return;
-    }
-    size_t sent_bytes = sent > 0 ? (size_t)sent : 0;
-    if (sent_bytes == output->len) {
-        shrink(output);
-        return;
-    }
-    struct buf emptied = connection->sending;
-    connection->sending = *output;
-    *output = emptied;
-    uv_buf_t rest =
-        uv_buf_init(connection->sending.data + sent_bytes, (unsigned)(connection->sending.len - sent_bytes));
-    connection->is_writing = true;
-    if (uv_write(&connection->write, stream, &rest, 1, on_written) < 0) {
-        connection->is_writing = false;
-        connection_abort(connection);
-        return;
-    }
-    connection->write_queue_bytes = uv_stream_get_write_queue_size(stream);
-    deadline_set(&connection->server->writes, &connection->write_deadline, uv_now(connection->server->loop));
-}
-
-void connection_write_timed_out(struct connection *connection) {
-    size_t queued = uv_stream_get_write_queue_size((uv_stream_t *)&connection->tcp);
-    if (queued + WRITE_PROGRESS_BYTES > connection->write_queue_bytes) {
-        connection_abort(connection);
-        return;
-    }
-    connection->write_queue_bytes = queued;
-    deadline_set(&connection->server->writes, &connection->write_deadline, uv_now(connection->server->loop));
-}
-
 /* ---- input --------------------------------------------------------------------------------------------------- */
 
 static void append(struct connection *connection, struct exchange *exchange) {
     exchange->connection = connection;
+    exchange->public.is_encrypted = connection->tls != NULL;
     *(connection->last != NULL ? &connection->last->next : &connection->first) = exchange;
     connection->last = exchange;
     connection->unanswered_count++;
@@ -367,14 +313,24 @@ static void pass_on(struct connection *connection, struct str bytes) {
     send_continue(connection);
 }
 
+/* Its answers are still owed. */
+static void peer_has_ended(struct connection *connection) {
+    connection->takes_no_more = connection->has_peer_ended = true;
+    request_reader_release(&connection->reader);
+    connection_mark_unsent(connection);
+}
+
 static void resume(struct connection *connection) {
-    if (connection->held.len == 0 || is_paused(connection)) {
-        return;
+    if (connection->held.len > 0 && !is_paused(connection)) {
+        struct buf held = connection->held;
+        buf_init(&connection->held, HELD_MAX_BYTES);
+        pass_on(connection, buf_text(&held));
+        buf_release(&held);
     }
-    struct buf held = connection->held;
-    buf_init(&connection->held, READ_BYTES);
-    pass_on(connection, buf_text(&held));
-    buf_release(&held);
+    if (connection->ends_behind_held && connection->held.len == 0 && !connection->is_gone) {
+        connection->ends_behind_held = false;
+        peer_has_ended(connection);
+    }
 }
 
 static void give_read_buffer(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *ret_buffer) {
@@ -397,6 +353,43 @@ static void update_reading(struct connection *connection) {
     }
 }
 
+/* It is read for the sake of the handshake, also where no request will be taken. */
+static bool is_shaking_hands(const struct connection *connection) {
+    return connection->tls != NULL && !connection->has_tls_failed && !tls_is_open(connection->tls);
+}
+
+/* What is left to say is the alert that tells why. */
+static void tls_has_failed(struct connection *connection) {
+    connection->server->stats.refused_total++;
+    connection->has_tls_failed = connection->takes_no_more = true;
+    request_reader_release(&connection->reader);
+    buf_clear(&connection->output);
+    lose_all(connection);
+}
+
+static void received_encrypted(struct connection *connection, struct str ciphertext) {
+    struct http_server *server = connection->server;
+    bool was_shaking_hands = is_shaking_hands(connection);
+    buf_clear(&server->plain);
+    enum tls_state state = tls_received(connection->tls, ciphertext, &server->plain, &connection->wire);
+    if (state == TLS_FAILED) {
+        tls_has_failed(connection);
+        return;
+    }
+    if (was_shaking_hands && tls_is_open(connection->tls)) {
+        deadline_clear(&connection->read_deadline); /* the first request has its own time */
+    }
+    pass_on(connection, buf_text(&server->plain));
+    connection->ends_behind_held |= state == TLS_ENDED;
+    resume(connection);
+}
+
+/* With TLS an end that was not announced may be somebody's who cut the line: no request is taken for whole by it, and
+ * so what has begun is lost. */
+static bool is_cut_short(const struct connection *connection) {
+    return connection->tls != NULL && (is_shaking_hands(connection) || !request_reader_is_idle(&connection->reader));
+}
+
 /* The one place where bytes come in. */
 static void received(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
     struct connection *connection = stream->data;
@@ -405,23 +398,26 @@ static void received(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) 
     }
     if (size < 0) {
         /* An end alone is no loss: the peer may have shut its sending side and wait for its answers. */
-        if (size != UV_EOF || connection->is_shut) {
+        if (size != UV_EOF || connection->is_shut || is_cut_short(connection)) {
             connection_abort(connection);
-            return;
+        } else {
+            peer_has_ended(connection);
         }
-        connection->takes_no_more = connection->has_peer_ended = true;
-        request_reader_release(&connection->reader);
-        connection_mark_unsent(connection);
         return;
     }
-    if (connection->takes_no_more) {
+    struct str bytes = str_of(buffer->base, (size_t)size);
+    if (connection->takes_no_more && !is_shaking_hands(connection)) {
         connection->lingered_bytes += (size_t)size;
         if (connection->lingered_bytes > LINGER_BYTES) {
             connection_abort(connection);
         }
         return;
     }
-    pass_on(connection, str_of(buffer->base, (size_t)size));
+    if (connection->tls != NULL) {
+        received_encrypted(connection, bytes);
+    } else {
+        pass_on(connection, bytes);
+    }
     if (!connection->is_gone) {
         update_reading(connection); /* now: libuv may have more to give in this very turn */
         connection_mark_unsent(connection);
@@ -436,6 +432,8 @@ static void update_read_deadline(struct connection *connection) {
     struct deadline_queue *queue = NULL;
     if (connection->is_shut) {
         queue = &server->lingering;
+    } else if (is_shaking_hands(connection)) {
+        queue = &server->heads;
     } else if (connection->takes_no_more || !connection->is_reading) {
         queue = NULL; /* the wait is ours, not the client's */
     } else if (connection->reader.state == READER_AT_BODY) {
@@ -472,14 +470,23 @@ static void tell_room(struct connection *connection) {
     }
 }
 
+/* TLS announces that the sending side ends; whether that is on its way to the peer. */
+static bool has_announced_end(struct connection *connection) {
+    if (connection->tls != NULL && !connection->is_shut && !connection->is_writing) {
+        tls_end(connection->tls, &connection->wire);
+        output_send(connection);
+    }
+    return !connection->is_gone && output_bytes(connection) == 0;
+}
+
 void connection_settle(struct connection *connection) {
     resume(connection);
     bool has_left = connection->stream != NULL && connection->has_peer_ended;
     if (!connection->is_gone && (has_left || !buf_ok(&connection->output))) {
         connection_abort(connection);
     }
-    if (!connection->is_gone && connection->output.len > 0 && !connection->is_writing) {
-        send_output(connection);
+    if (!connection->is_gone && !connection->is_writing) {
+        output_send(connection);
     }
     if (!connection->is_gone) {
         count_answers(connection);
@@ -492,7 +499,10 @@ void connection_settle(struct connection *connection) {
     }
     send_continue(connection);
     bool is_owed = connection->first != NULL || connection->stream != NULL || output_bytes(connection) > 0;
-    bool is_done = connection->takes_no_more && !is_owed;
+    bool is_done = connection->takes_no_more && !is_owed && has_announced_end(connection);
+    if (connection->is_gone) {
+        return;
+    }
     if (is_done && connection->has_peer_ended) {
         connection_abort(connection);
         return;
@@ -512,6 +522,8 @@ void connection_settle(struct connection *connection) {
 void connection_read_timed_out(struct connection *connection) {
     bool is_mid_request = !connection->is_shut && !request_reader_is_idle(&connection->reader);
     if (!is_mid_request) {
+        connection->server->stats.refused_total += is_shaking_hands(connection);
+        (void)has_announced_end(connection);
         connection_abort(connection);
         return;
     }
@@ -533,9 +545,11 @@ static struct connection *connection_create(struct http_server *server) {
     struct connection *connection = calloc_or_end(1, sizeof *connection);
     connection->server = server;
     request_reader_init(&connection->reader, &server->pool);
-    buf_init(&connection->output, OUTPUT_MAX_BYTES);
-    buf_init(&connection->sending, OUTPUT_MAX_BYTES);
-    buf_init(&connection->held, READ_BYTES);
+    output_init(connection);
+    buf_init(&connection->held, HELD_MAX_BYTES);
+    if (server->options.tls != NULL) {
+        connection->tls = tls_begin(server->options.tls, NULL);
+    }
     connection->older = server->connections;
     if (connection->older != NULL) {
         connection->older->newer = connection;

@@ -6,6 +6,7 @@
 
 #include "core/base/memory.h"
 #include "core/http/connection.h"
+#include "core/http/output.h"
 
 enum {
     BACKLOG = 1024,
@@ -61,7 +62,7 @@ static void on_tick(uv_timer_t *timer) {
     time_out_reads(&server->lingering, now_ms);
     struct deadline *due;
     while ((due = deadline_take_due(&server->writes, now_ms)) != NULL) {
-        connection_write_timed_out(CONTAINER_OF(due, struct connection, write_deadline));
+        output_timed_out(CONTAINER_OF(due, struct connection, write_deadline));
     }
     if (server->is_closing && now_ms >= server->abort_at_ms) {
         abort_all(server);
@@ -158,6 +159,8 @@ enum err http_server_open(uv_loop_t *loop, const struct http_server_options *opt
     server->options = *options;
     server->options.answers_max_bytes = options->answers_max_bytes > 0 ? options->answers_max_bytes : ANSWERS_MAX_BYTES;
     server->loop = loop;
+    buf_init(&server->plain, READ_BYTES + 2 * TLS_RECORD_MAX_BYTES);
+    buf_init(&server->wire, WIRE_MAX_BYTES);
     server->pool.body_max_bytes = options->body_max_bytes;
     server->pool.bodies_max_bytes = options->bodies_max_bytes > 0 ? options->bodies_max_bytes : BODIES_MAX_BYTES;
     int failed = uv_tcp_init_ex(loop, &server->listener, address.ss_family);
@@ -203,6 +206,8 @@ static void on_handle_closed(uv_handle_t *handle) {
     void *context = server->on_closed_context;
     exchange_pool_release(&server->pool);
     address_counts_release(&server->by_address);
+    buf_release(&server->plain);
+    buf_release(&server->wire);
     free(server);
     if (on_closed != NULL) {
         on_closed(context);

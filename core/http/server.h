@@ -21,8 +21,9 @@
  *          announced length alone costs nothing.
  * Thread   each server belongs to one uv loop; all calls on its thread. Several servers share a port by SO_REUSEPORT.
  *          May use: base.
- * TLS      not yet. Its place is between the socket and the connection: connection.c has one function that takes
- *          bytes from the socket and one that gives them to it, and nothing else touches the stream's bytes.
+ * TLS      when options.tls is given, and then nothing else is spoken (tls.h). It stands between the socket and the
+ *          connection; a handshake has the time of a header block, and one that fails counts as refused. Answers tell
+ *          browsers to come over TLS only (HSTS, RFC 6797).
  */
 #pragma once
 
@@ -60,6 +61,7 @@ struct http_exchange {
     struct str body;
     uint8_t peer[ADDRESS_BYTES]; /* who is at the other end of the connection: perhaps a proxy */
     int64_t received_at_boot_us; /* clock_boot_us when its last byte came */
+    bool is_encrypted;           /* it came over TLS */
     void *application;           /* the application's own; NULL at first */
     /* Set before answering, all optional: */
     struct http_field *answer_fields;
@@ -67,6 +69,7 @@ struct http_exchange {
 };
 
 struct http_server;
+struct tls_context;
 
 enum { HTTP_ARENA_BYTES = 4 * 1024 * 1024 };
 
@@ -89,6 +92,7 @@ struct http_server_options {
     bool (*is_exempt)(void *context, const uint8_t address[ADDRESS_BYTES]);
     size_t bodies_max_bytes;  /* 0: 128 MiB */
     size_t answers_max_bytes; /* 0: 256 MiB */
+    struct tls_context *tls;  /* NULL: plain. Outlives the server */
     struct http_time_limits times;
     /* Called with each whole request; answers now or later, on the same thread. */
     void (*on_request)(void *context, struct http_exchange *exchange);

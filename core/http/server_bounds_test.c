@@ -218,7 +218,7 @@ static void who_does_not_read_is_cut_off_when_others_need_the_room(void **state)
 
 #define WITH(setup, test) cmocka_unit_test_setup_teardown(test, setup, stop)
 
-int main(void) {
+static int run_all(void) {
     const struct CMUnitTest tests[] = {
         WITH(start_small, when_all_are_owed_an_answer_a_connection_past_the_maximum_is_told_503_and_closed),
         WITH(start_small, a_connection_past_the_maximum_takes_the_place_of_who_waited_longest),
@@ -229,4 +229,8 @@ int main(void) {
         cmocka_unit_test(who_does_not_read_is_cut_off_when_others_need_the_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void) {
+    return test_run_both(run_all);
 }

@@ -244,7 +244,7 @@ static void a_client_that_sends_on_after_413_still_reads_the_answer(void **state
 
 #define WITH(setup, test) cmocka_unit_test_setup_teardown(test, setup, stop)
 
-int main(void) {
+static int run_all(void) {
     const struct CMUnitTest tests[] = {
         WITH(start, malformed_requests_are_refused_and_the_connection_closed),
         WITH(start, what_was_smuggled_behind_a_refusal_is_not_read),
@@ -255,4 +255,8 @@ int main(void) {
         WITH(start, a_client_that_sends_on_after_413_still_reads_the_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void) {
+    return test_run_both(run_all);
 }

@@ -48,6 +48,8 @@ struct http_server {
     void *on_closed_context;
 
     char read_buffer[READ_BYTES]; /* one for all: what was read is consumed or copied before the next read */
+    struct buf plain;             /* one for all, with TLS: what a read says */
+    struct buf wire;              /* one for all, with TLS: what is written now; empty between writes */
 };
 
 /* A connection or exchange has gone: perhaps it was the last. */

@@ -432,7 +432,7 @@ static void a_port_that_is_taken_by_another_kind_of_socket_is_an_error(void **st
 
 #define WITH(setup, test) cmocka_unit_test_setup_teardown(test, setup, stop)
 
-int main(void) {
+static int run_all(void) {
     const struct CMUnitTest tests[] = {
         WITH(start, a_request_is_answered_and_the_connection_stays_open),
         WITH(start, http_1_0_closes_unless_it_is_asked_to_stay),
@@ -463,4 +463,8 @@ int main(void) {
         cmocka_unit_test(a_port_that_is_taken_by_another_kind_of_socket_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void) {
+    return test_run_both(run_all);
 }

@@ -386,7 +386,7 @@ static void a_closing_server_waits_for_its_streams_until_the_grace_is_over(void 
 
 #define WITH(setup, test) cmocka_unit_test_setup_teardown(test, setup, stop)
 
-int main(void) {
+static int run_all(void) {
     const struct CMUnitTest tests[] = {
         WITH(start, an_answer_that_stays_open_comes_in_chunks_and_ends_with_an_empty_one),
         WITH(start, a_client_of_http_1_0_gets_it_plain_until_the_connection_ends),
@@ -405,4 +405,8 @@ int main(void) {
         cmocka_unit_test(a_closing_server_waits_for_its_streams_until_the_grace_is_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void) {
+    return test_run_both(run_all);
 }

@@ -9,6 +9,8 @@
  *   /hold           not before the connection is lost (or the server closes it)
  *   /big            200 with BIG_BYTES bytes
  *   /inject         200 with a field whose value tries to be two
+ * With `test_over_tls` set the server speaks TLS, and what test_connect gives is the plain end of a relay
+ * (test_relay.h), so that one test says the same over both.
  * Thread   the server's loop runs on its own thread; all functions are for the test's thread.
  */
 #pragma once
@@ -24,6 +26,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -32,6 +35,7 @@
 
 #include "core/http/problem.h"
 #include "core/http/server.h"
+#include "core/http/test_relay.h"
 
 enum { TEST_BIG_BYTES = 8 * 1024 * 1024, TEST_REPLY_MAX = 16 * 1024 * 1024, TEST_WAIT_S = 20 };
 
@@ -51,6 +55,10 @@ struct test_server {
     char *big;
     bool has_closed;
 };
+
+static bool test_over_tls;
+static struct test_authority test_authority;
+static struct tls_context *test_client_tls;
 
 struct test_later {
     uv_timer_t timer;
@@ -156,6 +164,9 @@ static void test_server_start(struct test_server *test, struct http_server_optio
     test->options.on_request = options.on_request != NULL ? options.on_request : test_on_request;
     test->options.on_lost = options.on_lost != NULL ? options.on_lost : test_on_lost;
     test->options.context = options.context != NULL ? options.context : test;
+    if (test_over_tls) {
+        test->options.tls = test_server_context(&test_authority, "server");
+    }
     test->big = malloc(TEST_BIG_BYTES);
     memset(test->big, 'b', TEST_BIG_BYTES);
     uv_barrier_init(&test->opened, 2);
@@ -173,11 +184,26 @@ static void test_server_stop(struct test_server *test) {
     uv_barrier_destroy(&test->opened);
     uv_sem_destroy(&test->lost);
     uv_sem_destroy(&test->held);
+    tls_context_close(test->options.tls);
     free(test->big);
 }
 
-/* From this address of the loopback network, e.g. 127.0.0.2. */
-static inline int test_connect_from(const struct test_server *test, const char *source) {
+/* Runs all tests plainly, and again over TLS. */
+static inline int test_run_both(int (*run_all)(void)) {
+    signal(SIGPIPE, SIG_IGN); /* as the program does: the server writes to who has just gone */
+    int failed = run_all();
+    test_authority_begin(&test_authority);
+    test_certificate_write(&test_authority, (struct test_certificate){.name = "server"});
+    test_client_tls = test_client_context(&test_authority);
+    test_over_tls = true;
+    failed += run_all();
+    test_relays_end();
+    tls_context_close(test_client_tls);
+    test_authority_end(&test_authority);
+    return failed;
+}
+
+static inline int test_connect_socket(const struct test_server *test, const char *source) {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_true(fd >= 0);
     struct timeval wait = {.tv_sec = TEST_WAIT_S};
@@ -192,6 +218,12 @@ static inline int test_connect_from(const struct test_server *test, const char *
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
+}
+
+/* From this address of the loopback network, e.g. 127.0.0.2. */
+static inline int test_connect_from(const struct test_server *test, const char *source) {
+    int fd = test_connect_socket(test, source);
+    return test->options.tls == NULL ? fd : test_relay(fd, test_client_tls, TEST_WAIT_S);
 }
 
 static inline int test_connect(const struct test_server *test) {
