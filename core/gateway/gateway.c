@@ -94,6 +94,9 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
         err = secret_load(config->secret_file, &gateway->secret, info);
     }
     if (err == ERR_NONE) {
+        err = certificate_open(&gateway->certificate, config, info);
+    }
+    if (err == ERR_NONE) {
         choose_instance(gateway);
         err = open_producer(gateway, info);
     }
@@ -113,7 +116,8 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
         local_replies_listen(local, replies_take_local, gateway);
     }
     log_line(LOG_INFO, "gateway", "listening", LOG_CSTR("host", config->http_host),
-             LOG_INT("port", gateway_port(gateway)), LOG_INT("loops", gateway->loop_count));
+             LOG_INT("port", gateway_port(gateway)), LOG_INT("loops", gateway->loop_count),
+             LOG_CSTR("protocol", gateway->certificate.tls != NULL ? "https" : "http"));
     *ret_gateway = gateway;
     return ERR_NONE;
 }
@@ -147,6 +151,7 @@ void gateway_stop(struct gateway *gateway) {
     docs_release(&gateway->docs);
     limits_close(gateway->limits);
     free(gateway->loops);
+    certificate_close(&gateway->certificate);
     secret_forget(&gateway->secret);
     sodium_free(gateway);
 }

@@ -144,6 +144,9 @@ static void on_tick(uv_timer_t *timer) {
     view_waits_tick(&loop->view_waits, now_boot_us);
     event_streams_tick(&loop->event_streams, now_boot_us);
     watch_database(loop);
+    if (loop->number == 0) {
+        certificate_tick(&loop->gateway->certificate, now_boot_us);
+    }
     const struct metrics_loop_state state = {.waiters = loop->waiters.count - loop->undecided_count,
                                              .view_waits = loop->view_waits.count,
                                              .pages_asked = loop->pages.asked,
@@ -200,6 +203,7 @@ static enum err open_server(struct gateway_loop *loop, int port, struct err_info
         .connections_max = (size_t)(config->http_connections_max / config->http_threads) + 1,
         .connections_per_address = part_of_loop(config, config->http_connections_per_address),
         .is_exempt = is_trusted_proxy,
+        .tls = loop->gateway->certificate.tls,
         .on_request = request_received,
         .on_lost = request_lost,
         .context = loop,

@@ -12,6 +12,7 @@
 #include "core/base/config.h"
 #include "core/base/text.h"
 #include "core/gateway/admission.h"
+#include "core/gateway/certificate.h"
 #include "core/gateway/docs.h"
 #include "core/gateway/event_streams.h"
 #include "core/gateway/facts.h"
@@ -93,6 +94,7 @@ struct gateway {
     struct limits *limits; /* NULL: none */
     struct address_list trusted_proxies;
     _Atomic bool has_warned_of_proxy;
+    struct certificate certificate; /* the first loop looks at it */
     struct gateway_loop *loops;
     size_t loop_count;
     char instance[ULID_TEXT_LEN + 1]; /* this start of this process */

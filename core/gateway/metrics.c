@@ -182,6 +182,21 @@ static void write_loops(struct buf *out, struct gateway *gateway, const struct m
                  replies_unreadable(gateway->replies));
 }
 
+/* Of a front that speaks TLS alone. */
+static void write_certificate(struct buf *out, const struct certificate *certificate) {
+    if (certificate->tls == NULL) {
+        return;
+    }
+    write_number(out, "daybook_http_certificate_expires_timestamp_seconds", "gauge",
+                 "When the certificate that new connections get ends to be valid, in seconds since 1970.",
+                 (uint64_t)tls_context_expires_at_s(certificate->tls));
+    write_number(out, "daybook_http_certificate_reloads_total", "counter", "Changed certificates that were taken.",
+                 atomic_load(&certificate->reloads_total));
+    write_number(out, "daybook_http_certificate_refused", "gauge",
+                 "Whether its files cannot be taken as they are, so that an older one is served.",
+                 atomic_load(&certificate->is_refused));
+}
+
 static void write_events(struct buf *out, const struct event_streams_stats *events) {
     write_number(out, "daybook_gateway_event_streams", "gauge", "Event streams open now.", events->open);
     write_number(out, "daybook_gateway_events_total", "counter", "Events sent to clients.", events->sent_total);
@@ -222,6 +237,7 @@ static void write_page(struct buf *out, struct gateway *gateway, const struct me
                  "Checkouts sent again with the facts that were missing.", sum->second_tries);
     write_number(out, "daybook_gateway_outcome_asks_total", "counter", "Outcomes asked for.", sum->outcome_asks);
     write_loops(out, gateway, sum);
+    write_certificate(out, &gateway->certificate);
     peers_metrics_write(gateway->peers, gateway->peer_count, out);
 }
 

@@ -7,8 +7,8 @@
  *          fields in the head and body_max_bytes in the body.
  * Memory   the request is copied before http_client_send returns; the answer's texts live until the callback returns.
  * Thread   the loop's. The callback may send the next request.
- * TLS      with options.tls; the server's certificate must be for options.host. A body that is ended by the connection's
- *          end is whole only when that end was announced.
+ * TLS      with options.tls; the server's certificate must be for options.host. A body that the connection's end ends
+ *          is whole only when that end was announced.
  * Not for  strangers' servers: no redirects, no proxies (the connector uses libcurl).    May use: base, llhttp.
  */
 #pragma once
@@ -20,8 +20,8 @@ enum http_client_failure {
     HTTP_CLIENT_NOT_CONNECTED, /* the server has not seen the request */
     HTTP_CLIENT_LOST,          /* the connection ended before the answer did */
     HTTP_CLIENT_TIMEOUT,
-    HTTP_CLIENT_MALFORMED, /* the answer is not HTTP/1.1, or too large */
-    HTTP_CLIENT_NOT_TRUSTED, /* the server's certificate is from no authority of ours, or not for this name; as not connected */
+    HTTP_CLIENT_MALFORMED,   /* the answer is not HTTP/1.1, or too large */
+    HTTP_CLIENT_NOT_TRUSTED, /* its certificate is for another name, or of no authority of ours: as not connected */
 };
 
 /* "lost", "timeout" ... */

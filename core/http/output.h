@@ -1,7 +1,7 @@
 /* output.h: where a connection's bytes leave: encrypted where there is TLS, written as the socket takes them.
  *
- * Promise  what is in `wire` and `output` of a connection when output_send is called leaves in that order, as one write,
- *          and nothing is encrypted before the write that it leaves with: what waits is counted once.
+ * Promise  what is in `wire` and `output` of a connection when output_send is called leaves in that order, as one
+ *          write, and nothing is encrypted before the write that it leaves with: what waits is counted once.
  * Bounds   OUTPUT_MAX_BYTES of answers, and of ciphertext 1/16 more; past them the connection is aborted.
  * Memory   ciphertext is made in a buffer that all connections of a server share; what the socket does not take at once
  *          stays with its connection.

@@ -153,6 +153,6 @@ static inline int test_relay(int socket, struct tls_context *context, int wait_s
 static inline void test_relays_end(void) {
     for (int tries = 0; atomic_load(&test_relays_running) > 0; tries++) {
         assert_true(tries < 2000);
-        usleep(1000);
+        (void)poll(NULL, 0, 1);
     }
 }

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -115,9 +116,17 @@ static inline void test_certificate_write(struct test_authority *authority, stru
 }
 
 static inline void test_authority_end(struct test_authority *authority) {
-    char command[2 * TEST_PATH_MAX];
-    snprintf(command, sizeof command, "rm -r %s", authority->folder);
-    assert_int_equal(system(command), 0); /* NOLINT(cert-env33-c) */
+    char path[TEST_PATH_MAX];
+    DIR *folder = opendir(authority->folder);
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        if (entry->d_name[0] != '.') {
+            test_path(path, authority, entry->d_name, "");
+            assert_int_equal(remove(path), 0);
+        }
+    }
+    closedir(folder);
+    assert_int_equal(rmdir(authority->folder), 0);
     X509_free(authority->certificate);
     EVP_PKEY_free(authority->key);
 }

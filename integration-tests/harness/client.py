@@ -14,8 +14,8 @@ class Client:
     steps of a test that must work.
     """
 
-    def __init__(self, base_url, timeout=30.0):
-        self.http = httpx.Client(base_url=base_url, timeout=timeout)
+    def __init__(self, base_url, timeout=30.0, verify=True):
+        self.http = httpx.Client(base_url=base_url, timeout=timeout, verify=verify)
         self.position = None
 
     def __enter__(self):

@@ -13,6 +13,7 @@ import httpx
 import psycopg
 from psycopg import sql
 
+from .authority import trusting
 from .client import Client
 from .kafka import Kafka
 from .ports import free_port
@@ -31,10 +32,10 @@ VIEWS = ("products", "stock", "carts", "orders", "payments")
 _numbers = itertools.count(1)
 
 
-def metrics_of(page):
+def metrics_of(page, verify=True):
     """What the process that serves this page tells, by name and labels."""
     figures = Counter()
-    for line in httpx.get(f"{page}/metrics", timeout=10).text.splitlines():
+    for line in httpx.get(f"{page}/metrics", timeout=10, verify=verify).text.splitlines():
         if not line.startswith("#"):
             name, _, value = line.rpartition(" ")
             figures[name] += float(value)
@@ -46,14 +47,15 @@ class Daybook:
     after the installation.
 
     `roles` are those that the service has, separated by commas, if not all. `settings` are those of config.def, by their names there: Daybook(stack, http_threads=2). `binary` is the one that
-    serves.
+    serves. With `ca`, the file of the authority of its certificate, it is spoken to over TLS.
 
     Root may not serve without `development`: where root runs the tests, `user` serves then, with a copy of the program that he
     can reach.
     """
 
-    def __init__(self, stack, name="test", provider_arguments=(), binary=BINARY, roles=None, **settings):
+    def __init__(self, stack, name="test", provider_arguments=(), binary=BINARY, roles=None, ca=None, **settings):
         self.stack = stack
+        self.scheme, self.verify = ("https", trusting(ca)) if ca else ("http", True)
         self.name = f"{name}_{os.getpid()}_{next(_numbers)}"
         self.directory = Path(tempfile.mkdtemp(prefix="daybook-test-"))
         self.port = free_port()
@@ -99,7 +101,7 @@ class Daybook:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     @property
     def provider_url(self):
@@ -114,7 +116,7 @@ class Daybook:
         return f"{self.name}.{family}"
 
     def client(self, **options):
-        return Client(self.url, **options)
+        return Client(self.url, verify=self.verify, **options)
 
     def provider_client(self, **options):
         return Client(self.provider_url, **options)
@@ -158,7 +160,7 @@ class Daybook:
         return self.start()
 
     def is_ready(self):
-        return httpx.get(f"{self.url}/health/ready", timeout=5).status_code == 200
+        return httpx.get(f"{self.url}/health/ready", timeout=5, verify=self.verify).status_code == 200
 
     def provider_answers(self):
         # Any answer will do: that it listens is what matters.
@@ -168,7 +170,7 @@ class Daybook:
         """/metrics, each line's value by its name and labels; added up when several processes have it."""
         figures = Counter()
         for page in self.pages:
-            figures.update(metrics_of(page))
+            figures.update(metrics_of(page, self.verify))
         return figures
 
     def views_have_seen_all(self):
@@ -183,11 +185,11 @@ class Daybook:
         for view in VIEWS:
             self.run("projection", "compare", view, seconds=seconds, binary=binary)
 
-    def ended(self, arguments, seconds, binary):
-        """A subcommand that has come to its end, whatever that was."""
+    def ended(self, arguments, seconds, binary=BINARY, more=None):
+        """A subcommand that has come to its end, whatever that was; with `more` settings."""
         return subprocess.run(
             [binary, *map(str, arguments)],
-            env=clean_environment(self.environment()),
+            env=clean_environment(self.environment(more)),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
