@@ -35,7 +35,7 @@ static int start(void **state) {
 static int start_impatient(void **state) {
     (void)state;
     buf_init(&reply, TEST_REPLY_MAX);
-    struct http_time_limits times = {.head_ms = 150, .body_ms = 200, .idle_ms = 250, .write_ms = 200, .linger_ms = 100};
+    struct http_time_limits times = {.head_ms = 400, .body_ms = 200, .idle_ms = 250, .write_ms = 200, .linger_ms = 100};
     test_server_start(&server, (struct http_server_options){.times = times});
     return 0;
 }

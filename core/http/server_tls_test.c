@@ -23,7 +23,7 @@ static int start(void **state) {
 
 static int start_impatient(void **state) {
     (void)state;
-    return start_with((struct http_time_limits){.head_ms = 150, .idle_ms = 250, .linger_ms = 100});
+    return start_with((struct http_time_limits){.head_ms = 400, .idle_ms = 400, .linger_ms = 100});
 }
 
 static int stop(void **state) {

@@ -120,8 +120,8 @@ static int start(void **state) {
 
 static int start_impatient(void **state) {
     (void)state;
-    start_with(
-        (struct http_server_options){.times = {.head_ms = 150, .idle_ms = 100, .write_ms = 200, .linger_ms = 100}});
+    start_with((struct http_server_options){
+        .times = {.head_ms = 2000, .idle_ms = test_over_tls ? 400 : 100, .write_ms = 200, .linger_ms = 100}});
     return 0;
 }
 
