@@ -49,7 +49,7 @@ static const char *const paths_at_home[] = {".pgpass", ".pg_service.conf", ".pos
 enum {
     EXTRA_READS_MAX = 64,
     PATHS_MAX = ARRAY_LENGTH(system_paths) + ARRAY_LENGTH(variables_of_paths) + 2 * ARRAY_LENGTH(parts_of_paths) +
-                ARRAY_LENGTH(paths_at_home) + EXTRA_READS_MAX + 4 /* of the configuration */
+                ARRAY_LENGTH(paths_at_home) + EXTRA_READS_MAX + 6 /* of the configuration */
 };
 
 /* The texts are ours. */
@@ -110,6 +110,17 @@ static void reach_add_home(struct reach *reach) {
     }
 }
 
+/* The folder of a file that is exchanged for another one while we run: the new one is another file to the kernel. */
+static void reach_add_folder(struct reach *reach, struct str path) {
+    uint32_t slash = path.len;
+    while (slash > 0 && path.data[slash - 1] != '/') {
+        slash--;
+    }
+    if (path.len > 0) {
+        reach_add(reach, slash > 0 ? str_first(path, slash) : STR("."), SANDBOX_READ);
+    }
+}
+
 static enum err reach_add_extra(struct reach *reach, const char *list, struct err_info *info) {
     size_t count = 0;
     for (struct str rest = str_of_cstr(list); rest.len > 0;) {
@@ -140,6 +151,8 @@ static enum err reach_of(const struct config *config, struct confinement roles, 
     if (roles.has_front) {
         reach_add_text(reach, config->secret_file, SANDBOX_READ);
         reach_add_text(reach, config->docs_dir, SANDBOX_READ);
+        reach_add_folder(reach, str_of_cstr(config->tls_certificate));
+        reach_add_folder(reach, str_of_cstr(config->tls_key));
     }
     if (config->development) {
         reach_add_text(reach, ".", SANDBOX_WRITE); /* where a core file goes */

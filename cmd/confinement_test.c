@@ -76,6 +76,8 @@ static struct config config_of(const struct place *place) {
                            .data_dir = place->data,
                            .secret_file = place->secret,
                            .docs_dir = place->docs,
+                           .tls_certificate = "",
+                           .tls_key = "",
                            .sandbox_reads = "",
                            .sandbox = true};
 }
@@ -149,6 +151,20 @@ static int a_front_has_its_secret_and_docs(const struct place *place) {
     return 0;
 }
 
+/* A renewed certificate is another file in the place of the one that was there at the start. */
+static int a_front_reads_whatever_comes_beside_its_certificate(const struct place *place) {
+    struct config config = config_of(place);
+    char certificate[128];
+    (void)snprintf(certificate, sizeof certificate, "%s/not-there-yet", place->elsewhere);
+    config.tls_certificate = certificate;
+    struct err_info info;
+    EXPECT(confinement_enter(&config, (struct confinement){.has_front = true}, &info) == ERR_NONE);
+    EXPECT(is_confined());
+    EXPECT(open_errno(place->elsewhere, "/file", O_RDONLY) == 0);
+    EXPECT(open_errno(place->elsewhere, "/file", O_WRONLY) == EACCES);
+    return 0;
+}
+
 static int what_libpq_and_the_operator_name_is_read(const struct place *place) {
     struct config config = config_of(place);
     char postgres[256], reads[256], home[128];
@@ -210,6 +226,11 @@ static void a_front_reads_its_secret_and_pages_and_writes_nothing(void **state) 
     as_nobody(a_front_has_its_secret_and_docs, *state);
 }
 
+static void a_front_reads_a_renewed_certificate(void **state) {
+    skip_without_landlock();
+    as_nobody(a_front_reads_whatever_comes_beside_its_certificate, *state);
+}
+
 static void certificates_passwords_and_what_is_named_are_read(void **state) {
     skip_without_landlock();
     as_nobody(what_libpq_and_the_operator_name_is_read, *state);
@@ -238,14 +259,15 @@ static void root_is_refused_before_anything_is_made(void **state) {
 }
 
 int main(void) {
+#define TEST(test) cmocka_unit_test_setup_teardown(test, place_setup, place_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_handler_uses_its_data_and_nothing_else, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_front_reads_its_secret_and_pages_and_writes_nothing, place_setup,
-                                        place_teardown),
-        cmocka_unit_test_setup_teardown(certificates_passwords_and_what_is_named_are_read, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(the_sandbox_can_be_left_off, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(a_list_that_is_too_long_changes_nothing, place_setup, place_teardown),
-        cmocka_unit_test_setup_teardown(root_is_refused_before_anything_is_made, place_setup, place_teardown),
+        TEST(a_handler_uses_its_data_and_nothing_else),
+        TEST(a_front_reads_its_secret_and_pages_and_writes_nothing),
+        TEST(a_front_reads_a_renewed_certificate),
+        TEST(certificates_passwords_and_what_is_named_are_read),
+        TEST(the_sandbox_can_be_left_off),
+        TEST(a_list_that_is_too_long_changes_nothing),
+        TEST(root_is_refused_before_anything_is_made),
     };
-    return cmocka_run_group_tests_name("confinement", tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,7 @@ enum {
     BACKOFF_MAX_MS = 30000,
     PENDING_LOOKUP_MS = 2000, /* the provider works on it: look again after this */
     SLOW_LOOKUPS_A_TICK = 10, /* of charges that were heard of; an urgent one is beside these */
-    OUTCOMES_GATHER_MS = 5, /* as the front's commands (docs/performance.md) */
+    OUTCOMES_GATHER_MS = 5,   /* as the front's commands (docs/performance.md) */
     OUTCOME_SEEN_WITHIN_MS =
         10000,                    /* an outcome sent as a command and not seen in the log by then is asked for again */
     OUTCOME_SEEN_MAX_MS = 600000, /* and after twice that, and so on up to this */

@@ -53,7 +53,8 @@ static bool take(struct peer *peer) {
 }
 
 static void meet(struct peer *peer) {
-    *peer = (struct peer){.fd = test_connect_socket(&server, "127.0.0.1"), .tls = tls_begin(test_client_tls, "localhost")};
+    *peer =
+        (struct peer){.fd = test_connect_socket(&server, "127.0.0.1"), .tls = tls_begin(test_client_tls, "localhost")};
     buf_init(&peer->plain, TEST_REPLY_MAX);
     buf_init(&peer->wire, TEST_REPLY_MAX);
     peer->state = tls_received(peer->tls, (struct str){0}, &peer->plain, &peer->wire);
