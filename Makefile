@@ -84,7 +84,7 @@ SIM_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED))
 SIM := $(BUILD)/simulator
 HISTORIES := build/histories/histories
 
-.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench bench-compare growth scale-out flames asan ubsan tsan fuzz cover lint format retail clean registry sbom
+.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench bench-compare growth scale-out flames asan ubsan tsan fuzz attack cover lint format retail clean registry sbom
 
 help: ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -241,7 +241,7 @@ integration: $(BUILD)/daybook $(CLIENTS) $(EVOLVED) ## tests with real servers a
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) DAYBOOK_TEST_ASAN_BINARY=$(abspath $(ASAN)) \
 	  var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests) \
-	  --ignore=integration-tests/faults $(or $(ARGS),-n 2 --dist loadfile --no-loadscope-reorder)
+	  --ignore=integration-tests/faults -m "not attack" $(or $(ARGS),-n 2 --dist loadfile --no-loadscope-reorder)
 
 # What a program is started with in LD_PRELOAD, so that a disk, the memory or a clock fails for it alone.
 FAULT_LIBRARIES := $(patsubst integration-tests/faults/%.c,build/release/faults/%.so,$(wildcard integration-tests/faults/*_faults.c))
@@ -256,6 +256,11 @@ faults: $(BUILD)/daybook $(HISTORIES) $(FAULT_LIBRARIES) ## faults of real serve
 	deploy/local/deps.sh
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests/faults) $(ARGS)
+
+attack: $(BUILD)/daybook ## what is sent to do harm, also behind nginx and haproxy, and slow clients; ARGS="-k haproxy"
+	deploy/local/deps.sh nginx-light haproxy slowhttptest
+	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/pytest -c integration-tests/pytest.ini \
+	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests/attacks) $(ARGS)
 
 asan ubsan tsan: ## unit tests under a sanitizer: addresses, leaks and undefined behaviour; that alone; data races
 	$(MAKE) MODE=$@ unit
