@@ -237,6 +237,36 @@ static void what_was_asked_before_an_announced_end_is_all_answered(void **state)
     leave(&peer);
 }
 
+/* All but a record's last bytes are there when a read brings 64 KiB more: what both say waits, for 16 answers. */
+static void what_two_reads_say_at_once_waits_as_a_whole(void **state) {
+    (void)state;
+    enum { ASKED = 2500, FIRST_BYTES = 16000 };
+    struct peer peer;
+    struct buf asked;
+    shake_hands(&peer);
+    buf_init(&asked, TEST_REPLY_MAX);
+    for (int i = 0; i < ASKED; i++) {
+        buf_str(&asked, i < 16 ? STR(GET("/later")) : STR(GET("/hello")));
+    }
+    buf_str(&asked, STR(GET_LAST("/hello")));
+    say(&peer, buf_text(&asked));
+    struct str wire = buf_text(&peer.wire);
+    test_send(peer.fd, str_first(wire, FIRST_BYTES));
+    usleep(50000); /* so that they are read by themselves */
+    test_send(peer.fd, str_from(wire, FIRST_BYTES));
+    buf_clear(&peer.wire);
+    while (take(&peer)) {
+    }
+    int answers = 0;
+    buf_byte(&peer.plain, '\0');
+    for (const char *at = peer.plain.data; (at = strstr(at, "HTTP/1.1 200 OK")) != NULL; at++) {
+        answers++;
+    }
+    assert_int_equal(answers, ASKED + 1);
+    buf_release(&asked);
+    leave(&peer);
+}
+
 static void a_changed_byte_loses_the_connection_and_what_it_asked(void **state) {
     (void)state;
     struct peer peer;
@@ -319,6 +349,7 @@ static int run_all(void) {
         WITH(start_impatient, our_end_is_announced),
         WITH(start, an_end_that_was_not_announced_in_a_request_is_a_loss),
         WITH(start, what_was_asked_before_an_announced_end_is_all_answered),
+        WITH(start, what_two_reads_say_at_once_waits_as_a_whole),
         WITH(start, a_changed_byte_loses_the_connection_and_what_it_asked),
         WITH(start, answers_tell_browsers_to_come_over_tls_only),
         cmocka_unit_test(a_plain_answer_tells_nothing_of_tls),
