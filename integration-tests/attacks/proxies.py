@@ -61,7 +61,7 @@ defaults
     option log-separate-errors
     timeout connect 5s
     timeout client 1s
-    timeout server 20s
+    timeout server 5s
     timeout http-request 1s
     timeout http-keep-alive 400ms
     retries 0
@@ -135,6 +135,6 @@ def _haproxy_line(line):
     if not match:
         return None
     status, state, server, request = match.groups()
-    # The second letter: in which state the session ended; D is while data were passed on, - a session like any other.
-    answered = server == "daybook" and state[1] in "-D" and status != "-1"
+    # "--" is a session that ended as it should. Where haproxy gave up a request in the midst of its body the status is its own.
+    answered = server == "daybook" and state == "--"
     return Passed(int(status), int(status) if answered else None, server == "daybook", request)

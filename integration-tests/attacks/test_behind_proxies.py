@@ -14,7 +14,7 @@ from harness.shop import Shop
 from harness.waiting import Overdue, wait_until
 from proxies import Proxy
 from raw import STATUS_LINE, Counts, answers_in, connect, read_to_end, send
-from smuggling import CASES
+from smuggling import CASES, NEXT, NEXT_STATUS
 
 pytestmark = pytest.mark.attack
 
@@ -33,6 +33,7 @@ def proxy(front, request, tmp_path_factory):
     name, kind = request.param.split()
     with Proxy(name, kind, front.port, tmp_path_factory.mktemp(name)) as running:
         yield running
+NEXT_LINE = NEXT.partition(b"\r\n")[0].decode()
 
 
 def of_victims(lines):
@@ -76,6 +77,9 @@ def complaint_of(lines, seen):
     told = Counter(line.upstream for line in lines if line.upstream is not None)
     if not told.total() <= count <= passed:
         return f"the front read {count} messages, of {passed} that were passed on and {told.total()} that were answered"
+    smuggled = {line.upstream for line in lines if line.request == NEXT_LINE and line.upstream is not None}
+    if not smuggled <= {NEXT_STATUS}:
+        return f"a good request was answered {smuggled}: something stood before it"
     missing = (told - statuses).total()
     return f"answers that the front did not give: {told - statuses}" if missing > refused else None
 
