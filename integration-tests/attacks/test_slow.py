@@ -11,6 +11,7 @@ import httpx
 import pytest
 from harness.bounds import within
 from harness.shop import Shop
+from harness.waiting import wait_until
 from raw import connect
 
 REQUESTS = 400
@@ -132,8 +133,9 @@ SLOW_TESTS = {
     "headers": (["-H", "-i", "5", "-x", "24"], "/v1/stock/SLOW", 10),
     # A body has 30 s.
     "bodies": (["-B", "-i", "5", "-s", "8192", "-x", "10", "-t", "POST"], "/v1/carts", 30),
-    # A reader takes 16 KiB, or all there is, in 30 s. Pipelined, so that more is owed than its window holds.
-    "readers": (["-X", "-w", "10", "-y", "20", "-n", "5", "-z", "32", "-k", "8"], "/openapi.json", 30),
+    # What the kernel holds for a reader the front has sent: to it he is one who asks nothing, and has 60 s. slowhttptest, which reads
+    # a few bytes at a time, does not come to the end.
+    "readers": (["-X", "-w", "10", "-y", "20", "-n", "5", "-z", "32", "-k", "8"], "/openapi.json", 60),
 }
 
 
@@ -156,6 +158,9 @@ def test_slow_clients_are_let_go_and_hold_up_nobody(front, kind, tmp_path):
             time.sleep(6)  # the attack itself: 200 connections a second
             opened = front.metrics()["daybook_http_connections"]
             look()
+            # It has opened no new ones for a long time then; ours are the client's that looks.
+            wait_until(lambda: front.metrics()["daybook_http_connections"] < opened / 10, "the front to let go", within(lasts), 0.5)
+            assert attack.poll() is None, "the attackers went by themselves"
             attack.wait(timeout=within(lasts + 60))
         finally:
             attack.kill()
@@ -164,5 +169,4 @@ def test_slow_clients_are_let_go_and_hold_up_nobody(front, kind, tmp_path):
     with open(tmp_path / "slow.csv", newline="") as table:
         rows = list(csv.DictReader(table))
     print(rows[-1])
-    assert int(rows[-1]["Closed"]) > 0, rows[-1]
     assert all(int(row["Service Available"]) > 0 for row in rows), rows
