@@ -251,9 +251,9 @@ static void shop_release(struct shop *shop) {
     uv_sem_destroy(&shop->some_orders);
 }
 
-static void answer_json(struct http_exchange *exchange, int status, const char *format, int number) {
+static void answer_json(struct http_exchange *exchange, int status, struct str json) {
     http_answer_field(exchange, "Daybook-Position", STR("pos"));
-    http_answer(exchange, status, "application/json", arena_printf(&exchange->arena, format, number));
+    http_answer(exchange, status, "application/json", json);
 }
 
 /* The number of the key in the map, which begins at 1. */
@@ -297,24 +297,28 @@ static void shop_check_out(struct shop *shop, struct http_exchange *exchange, st
     uv_sem_post(&shop->some_orders);
     if (number % 3 == 0) {
         http_answer_field(exchange, "Location", arena_printf(&exchange->arena, "/v1/commands/cmd_%d.0", number));
-        answer_json(exchange, 202, "{\"status\":\"pending\",\"number\":%d}", number);
+        answer_json(exchange, 202, arena_printf(&exchange->arena, "{\"status\":\"pending\",\"number\":%d}", number));
     } else if (number % 10 == 1) {
         http_answer_problem(exchange, &(struct problem){.status = 409, .code = "out_of_stock"});
     } else {
-        answer_json(exchange, 201,
-                    "{\"id\":\"ord_%d.1\",\"status\":\"confirmed\",\"total\":{\"amount\":5,\"currency\":\"EUR\"}}",
-                    number);
+        answer_json(
+            exchange, 201,
+            arena_printf(&exchange->arena,
+                         "{\"id\":\"ord_%d.1\",\"status\":\"confirmed\",\"total\":{\"amount\":5,\"currency\":\"EUR\"}}",
+                         number));
     }
 }
 
 static void shop_poll(struct shop *shop, struct http_exchange *exchange) {
     int number = (int)strtol(exchange->path.data + strlen("/v1/commands/cmd_"), NULL, 10);
     if (shop->polls++ % 2 == 0) {
-        answer_json(exchange, 202, "{\"status\":\"pending\",\"number\":%d}", number);
+        answer_json(exchange, 202, arena_printf(&exchange->arena, "{\"status\":\"pending\",\"number\":%d}", number));
     } else {
-        answer_json(exchange, 200,
-                    "{\"id\":\"ord_%d.1\",\"status\":\"confirmed\",\"total\":{\"amount\":5,\"currency\":\"EUR\"}}",
-                    number);
+        answer_json(
+            exchange, 200,
+            arena_printf(&exchange->arena,
+                         "{\"id\":\"ord_%d.1\",\"status\":\"confirmed\",\"total\":{\"amount\":5,\"currency\":\"EUR\"}}",
+                         number));
     }
 }
 
@@ -327,7 +331,7 @@ static void shop_on_request(void *context, struct http_exchange *exchange) {
         return;
     }
     if (exchange->method == HTTP_PUT_ || exchange->method == HTTP_GET_) {
-        answer_json(exchange, 200, "{\"id\":\"cart_%d\"}", 1);
+        answer_json(exchange, 200, arena_printf(&exchange->arena, "{\"id\":\"cart_%d\"}", 1));
         return;
     }
     shop->without_key += key.len < 22;
@@ -335,7 +339,8 @@ static void shop_on_request(void *context, struct http_exchange *exchange) {
         return;
     }
     if (str_equal(exchange->path, STR("/v1/carts"))) {
-        answer_json(exchange, 201, "{\"id\":\"cart_%d\"}", number_of(&shop->carts, key));
+        answer_json(exchange, 201,
+                    arena_printf(&exchange->arena, "{\"id\":\"cart_%d\"}", number_of(&shop->carts, key)));
     } else {
         shop_check_out(shop, exchange, key);
     }

@@ -251,9 +251,12 @@ struct batch_case {
     bool *committed; /* shared with the child */
 };
 
-static void must_run(const char *format, const char *from, const char *to) {
+__attribute__((format(printf, 1, 2))) static void must_run(const char *format, ...) {
     char command[256];
-    snprintf(command, sizeof command, format, from, to);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(command, sizeof command, format, arguments);
+    va_end(arguments);
     assert_int_equal(system(command), 0);
 }
 
