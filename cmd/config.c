@@ -13,10 +13,9 @@ static int run(const struct config *config, int argc, char **argv) {
     struct buf out;
     buf_init(&out, 1 << 20);
     config_print(config, &out);
-    size_t written = fwrite(out.data, 1, out.len, stdout);
-    int code = written == out.len ? EXIT_DONE : EXIT_WORLD_FAILED;
+    (void)fwrite(out.data, 1, out.len, stdout); /* what was not taken, main tells */
     buf_release(&out);
-    return code;
+    return EXIT_DONE;
 }
 
 const struct command_line config_command = {

