@@ -195,7 +195,7 @@ def test_whoever_opens_connections_without_end_displaces_his_own(limited):
         others = [opened.enter_context(open_connection(limited, f"127.0.0.{number}")) for number in range(20, 30)]
         assert [ask(other, "/v1/stock/A") for other in others] == [200] * 10
         hog = [opened.enter_context(open_connection(limited, "127.0.0.11")) for _ in range(5 * CONNECTIONS)]
-        assert ask(hog[-1], "/v1/stock/A") in (200, 429)  # the latter while those before it are not looked at yet
+        assert ask(hog[-1], "/v1/stock/A") == 200
         assert [ask(other, "/v1/stock/A") for other in others] == [200] * 10
         assert limited.metrics()["daybook_http_connections"] < CONNECTIONS
     wait_until(lambda: limited.metrics()[crowded] - before >= 4 * CONNECTIONS, "those that gave way to be counted")

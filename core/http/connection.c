@@ -515,6 +515,10 @@ void connection_settle(struct connection *connection) {
             return;
         }
     }
+    /* The socket took all at once: nothing will tell that there is room for the answers to what is held. */
+    if (connection->held.len > 0 && !is_paused(connection)) {
+        connection_mark_unsent(connection);
+    }
     update_reading(connection);
     update_read_deadline(connection);
 }
@@ -585,5 +589,6 @@ void connection_accept(struct http_server *server) {
     if (refusal != HTTP_REFUSAL_NONE) {
         refuse(connection, refusal);
     }
-    connection_mark_unsent(connection);
+    /* Now: it may have to give way to the next one of this very turn. */
+    connection_settle(connection);
 }

@@ -29,32 +29,40 @@ void places_leave(struct connection *connection) {
     address_counts_remove(&connection->server->by_address, row);
 }
 
-/* Takes the place of who has waited longest without being owed an answer; false when all are owed one. A connection
- * that idles may be closed at any time (RFC 9112, 9.5), so its client knows how to come again; what has begun to arrive
- * goes only when nobody idles, and who does not read his answer goes last. */
+/* The waits whose connections give way, in this order; NULL behind the last. One that idles may be closed at any time
+ * (RFC 9112, 9.5), so its client knows how to come again; what has begun to arrive goes only when nobody idles, and who
+ * does not read his answer goes last. Who is in none of them is owed an answer. */
+static const struct deadline_queue *gives_way(const struct http_server *server, size_t place) {
+    const struct deadline_queue *queues[] = {&server->idle, &server->lingering, &server->heads, &server->bodies,
+                                             &server->writes};
+    return place < ARRAY_LENGTH(queues) ? queues[place] : NULL;
+}
+
+/* Takes the place of who has waited longest without being owed an answer; false when all are owed one. */
 static bool make_place(struct http_server *server) {
-    const struct deadline_queue *queues[] = {&server->idle, &server->lingering, &server->heads, &server->bodies};
-    for (size_t i = 0; i < ARRAY_LENGTH(queues); i++) {
-        if (queues[i]->first != NULL) {
-            connection_abort(CONTAINER_OF(queues[i]->first, struct connection, read_deadline));
+    const struct deadline_queue *queue;
+    for (size_t place = 0; (queue = gives_way(server, place)) != NULL; place++) {
+        if (queue->first != NULL) {
+            connection_abort(queue == &server->writes ? CONTAINER_OF(queue->first, struct connection, write_deadline)
+                                                      : CONTAINER_OF(queue->first, struct connection, read_deadline));
             return true;
         }
-    }
-    if (server->writes.first != NULL) {
-        connection_abort(CONTAINER_OF(server->writes.first, struct connection, write_deadline));
-        return true;
     }
     return false;
 }
 
-/* How readily it gives way, in the order of make_place; 0: not at all, it is owed an answer. */
-static int readiness_to_go(const struct connection *connection) {
-    const struct http_server *server = connection->server;
-    const struct deadline_queue *queue = connection->read_deadline.queue;
-    if (queue == NULL) {
-        return connection->write_deadline.queue != NULL ? 1 : 0;
+/* Its place in the order of gives_way; SIZE_MAX when it does not. */
+static size_t place_to_give_way(const struct connection *connection) {
+    const struct deadline_queue *its = connection->read_deadline.queue, *queue;
+    if (its == NULL) {
+        its = connection->write_deadline.queue;
     }
-    return queue == &server->idle ? 5 : queue == &server->lingering ? 4 : queue == &server->heads ? 3 : 2;
+    for (size_t place = 0; (queue = gives_way(connection->server, place)) != NULL; place++) {
+        if (queue == its) {
+            return place;
+        }
+    }
+    return SIZE_MAX;
 }
 
 /* Whoever opens connections without end takes the places of his own ones, not those of others. At most
@@ -69,13 +77,13 @@ static bool make_place_of_address(struct connection *connection) {
         return true;
     }
     struct connection *first_to_go = NULL;
-    int readiness = 0;
+    size_t first_place = SIZE_MAX;
     server->stats.crowded_total++;
     for (struct connection *one = row->first; one != NULL; one = one->older_of_address) {
-        int of_one = readiness_to_go(one);
-        if (of_one > 0 && of_one >= readiness) { /* of two alike the older one */
+        size_t place = place_to_give_way(one);
+        if (place != SIZE_MAX && place <= first_place) { /* of two alike the older one */
             first_to_go = one;
-            readiness = of_one;
+            first_place = place;
         }
     }
     if (first_to_go != NULL) {

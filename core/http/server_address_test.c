@@ -70,6 +70,44 @@ static void who_opens_many_takes_the_places_of_his_own_ones(void **state) {
     close(others[1]);
 }
 
+/* The server's thread waits in there until it is let go: what comes meanwhile is accepted in one turn. */
+static uv_sem_t let_go;
+
+static void wait_in_the_turn(void *context, struct http_exchange *exchange) {
+    if (str_equal(exchange->path, STR("/wait"))) {
+        uv_sem_post(&server.held);
+        uv_sem_wait(&let_go);
+        http_answer(exchange, 204, NULL, (struct str){0});
+        return;
+    }
+    test_on_request(context, exchange);
+}
+
+static void also_within_one_turn(void **state) {
+    uv_sem_init(&let_go, 0);
+    buf_init(&reply, TEST_REPLY_MAX);
+    test_server_start(&server, (struct http_server_options){.connections_max = 8,
+                                                            .connections_per_address = PER_ADDRESS,
+                                                            .on_request = wait_in_the_turn,
+                                                            .context = &server});
+    int other = test_connect_from(&server, "127.0.0.2"), hog[50];
+    test_send(other, GET("/wait"));
+    uv_sem_wait(&server.held);
+    for (size_t i = 0; i < ARRAY_LENGTH(hog); i++) {
+        hog[i] = test_connect_from(&server, "127.0.0.9");
+    }
+    uv_sem_post(&let_go);
+    test_read_until(other, &reply, "HTTP/1.1 204", 1);
+    for (size_t i = 0; i < ARRAY_LENGTH(hog); i++) {
+        assert_int_equal(is_served(hog[i]), i >= ARRAY_LENGTH(hog) - PER_ADDRESS);
+        close(hog[i]);
+    }
+    assert_true(is_served(other));
+    close(other);
+    uv_sem_destroy(&let_go);
+    stop(state);
+}
+
 static void what_has_begun_goes_after_what_idles(void **state) {
     (void)state;
     int begun = test_connect_from(&server, "127.0.0.9");
@@ -167,6 +205,7 @@ static void a_request_has_its_peer(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_opens_many_takes_the_places_of_his_own_ones, start, stop),
+        cmocka_unit_test(also_within_one_turn),
         cmocka_unit_test_setup_teardown(what_has_begun_goes_after_what_idles, start, stop),
         cmocka_unit_test_setup_teardown(when_all_of_an_address_are_owed_an_answer_it_is_told_429, start, stop),
         cmocka_unit_test_setup_teardown(a_proxy_may_have_as_many_as_there_are, start, stop),

@@ -216,6 +216,26 @@ static void who_does_not_read_is_cut_off_when_others_need_the_room(void **state)
     stop(state);
 }
 
+/* Each answer is more than a connection may owe before it is no longer read, and the socket may take it at once. */
+static void requests_behind_large_answers_are_answered(void **state) {
+    (void)state;
+    enum { BODY_BYTES = 300 * 1024 };
+    buf_init(&reply, TEST_REPLY_MAX);
+    test_server_start(&server, (struct http_server_options){.body_max_bytes = 2 * BODY_BYTES});
+    struct buf requests;
+    buf_init(&requests, 1 << 20);
+    for (int i = 0; i < 2; i++) {
+        buf_printf(&requests, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n%0*d", BODY_BYTES, BODY_BYTES,
+                   0);
+    }
+    buf_str(&requests, STR("GET /hello HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"));
+    converse(buf_text(&requests));
+    buf_release(&requests);
+    assert_true(reply.len > 2 * BODY_BYTES);
+    assert_holds("\r\n\r\nhello");
+    stop(state);
+}
+
 #define WITH(setup, test) cmocka_unit_test_setup_teardown(test, setup, stop)
 
 static int run_all(void) {
@@ -227,6 +247,7 @@ static int run_all(void) {
         WITH(start_small, small_bodies_have_a_part_of_their_own),
         cmocka_unit_test(a_body_that_was_copied_takes_no_room),
         cmocka_unit_test(who_does_not_read_is_cut_off_when_others_need_the_room),
+        cmocka_unit_test(requests_behind_large_answers_are_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,6 +192,8 @@ LINES = [
     refused("a name with a slash", get(b"a/b: c\r\n") + NEXT),
     refused("a name in brackets", get(b"[a]: c\r\n") + NEXT),
     refused("a name with a space in it", get(b"Content Length: 5\r\n") + NEXT),
+    # One is more than a connection may owe before it is no longer read: those behind it wait, and are answered.
+    served("large answers", get(target=b"/openapi.json") * 8 + NEXT, *[200] * 8, NEXT_STATUS),
     served("a value beyond ASCII", get(b"X: \xc3\xa4\xff\r\n") + NEXT, 200, NEXT_STATUS),
     served("an empty value", get(b"X:\r\n") + NEXT, 200, NEXT_STATUS),
     served("an empty line first", b"\r\n" + get() + NEXT, 200, NEXT_STATUS),
