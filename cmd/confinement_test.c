@@ -1,22 +1,12 @@
 #include "cmd/confinement.h"
+#include "cmd/test_child.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum { NOBODY = 65534 };
 
@@ -92,29 +82,7 @@ static void as_nobody(int (*work)(const struct place *), const struct place *pla
         }
         _exit(work(place));
     }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        fail_msg("the child ended with status %#x: line %d", status, WEXITSTATUS(status));
-    }
-}
-
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            return __LINE__ % 256 == 0 ? 1 : __LINE__ % 256;                                                           \
-        }                                                                                                              \
-    } while (0)
-
-static int open_errno(const char *folder, const char *name, int flags) {
-    char path[160];
-    (void)snprintf(path, sizeof path, "%s%s", folder, name);
-    int fd = open(path, flags | O_CLOEXEC, 0600);
-    int error = fd < 0 ? errno : 0;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return error;
+    test_child_await(pid);
 }
 
 static bool is_confined(void) {
@@ -128,14 +96,14 @@ static int a_handler_has_its_data(const struct place *place) {
     struct err_info info;
     EXPECT(confinement_enter(&config, (struct confinement){.keeps_data = true}, &info) == ERR_NONE);
     EXPECT(is_confined());
-    EXPECT(open_errno(place->data, "/store", O_RDWR | O_CREAT) == 0);
-    EXPECT(open_errno(place->docs, "/page", O_RDONLY) == EACCES);
-    EXPECT(open_errno(place->secret, "", O_RDONLY) == ENOENT); /* nobody has made it */
-    EXPECT(open_errno(place->elsewhere, "/file", O_RDONLY) == EACCES);
-    EXPECT(open_errno(place->elsewhere, "/file", O_WRONLY) == EACCES);
-    EXPECT(open_errno("/proc/sys/kernel/random/boot_id", "", O_RDONLY) == 0);
-    EXPECT(open_errno("/dev/null", "", O_RDWR) == 0);
-    EXPECT(open_errno("/etc/passwd", "", O_RDONLY) == 0);
+    EXPECT(test_open_errno(place->data, "/store", O_RDWR | O_CREAT) == 0);
+    EXPECT(test_open_errno(place->docs, "/page", O_RDONLY) == EACCES);
+    EXPECT(test_open_errno(place->secret, "", O_RDONLY) == ENOENT); /* nobody has made it */
+    EXPECT(test_open_errno(place->elsewhere, "/file", O_RDONLY) == EACCES);
+    EXPECT(test_open_errno(place->elsewhere, "/file", O_WRONLY) == EACCES);
+    EXPECT(test_open_errno("/proc/sys/kernel/random/boot_id", "", O_RDONLY) == 0);
+    EXPECT(test_open_errno("/dev/null", "", O_RDWR) == 0);
+    EXPECT(test_open_errno("/etc/passwd", "", O_RDONLY) == 0);
     return 0;
 }
 
@@ -144,9 +112,9 @@ static int a_front_has_its_secret_and_docs(const struct place *place) {
     struct err_info info;
     EXPECT(confinement_enter(&config, (struct confinement){.has_front = true}, &info) == ERR_NONE);
     EXPECT(is_confined());
-    EXPECT(open_errno(place->secret, "", O_RDONLY) == 0); /* made before, since it cannot be now */
-    EXPECT(open_errno(place->secret, "", O_WRONLY) == EACCES);
-    EXPECT(open_errno(place->docs, "/page", O_RDONLY) == 0);
+    EXPECT(test_open_errno(place->secret, "", O_RDONLY) == 0); /* made before, since it cannot be now */
+    EXPECT(test_open_errno(place->secret, "", O_WRONLY) == EACCES);
+    EXPECT(test_open_errno(place->docs, "/page", O_RDONLY) == 0);
     EXPECT(mkdir(place->data, 0700) == -1 && errno == EACCES);
     return 0;
 }
@@ -160,8 +128,8 @@ static int a_front_reads_whatever_comes_beside_its_certificate(const struct plac
     struct err_info info;
     EXPECT(confinement_enter(&config, (struct confinement){.has_front = true}, &info) == ERR_NONE);
     EXPECT(is_confined());
-    EXPECT(open_errno(place->elsewhere, "/file", O_RDONLY) == 0);
-    EXPECT(open_errno(place->elsewhere, "/file", O_WRONLY) == EACCES);
+    EXPECT(test_open_errno(place->elsewhere, "/file", O_RDONLY) == 0);
+    EXPECT(test_open_errno(place->elsewhere, "/file", O_WRONLY) == EACCES);
     return 0;
 }
 
@@ -175,14 +143,14 @@ static int what_libpq_and_the_operator_name_is_read(const struct place *place) {
     config.sandbox_reads = reads;
     setenv("HOME", place->root, 1);
     struct err_info info;
-    EXPECT(open_errno(home, "", O_WRONLY | O_CREAT) == 0);
+    EXPECT(test_open_errno(home, "", O_WRONLY | O_CREAT) == 0);
     enum err err = confinement_enter(&config, (struct confinement){.keeps_data = false}, &info);
-    int pgpass = open_errno(home, "", O_RDONLY);
+    int pgpass = test_open_errno(home, "", O_RDONLY);
     EXPECT(err == ERR_NONE && is_confined());
     EXPECT(pgpass == 0);
-    EXPECT(open_errno(place->docs, "/page", O_RDONLY) == 0);
-    EXPECT(open_errno(place->elsewhere, "/file", O_RDONLY) == 0);
-    EXPECT(open_errno(place->elsewhere, "/file", O_WRONLY) == EACCES);
+    EXPECT(test_open_errno(place->docs, "/page", O_RDONLY) == 0);
+    EXPECT(test_open_errno(place->elsewhere, "/file", O_RDONLY) == 0);
+    EXPECT(test_open_errno(place->elsewhere, "/file", O_WRONLY) == EACCES);
     return 0;
 }
 
@@ -191,7 +159,7 @@ static int without_the_setting_nothing_is_given_up(const struct place *place) {
     config.sandbox = false;
     struct err_info info;
     EXPECT(confinement_enter(&config, (struct confinement){.has_front = true}, &info) == ERR_NONE);
-    EXPECT(prctl(PR_GET_SECCOMP) == 0 && open_errno(place->elsewhere, "/file", O_RDWR) == 0);
+    EXPECT(prctl(PR_GET_SECCOMP) == 0 && test_open_errno(place->elsewhere, "/file", O_RDWR) == 0);
     return 0;
 }
 

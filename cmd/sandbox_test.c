@@ -1,26 +1,16 @@
 #include "cmd/sandbox.h"
+#include "cmd/test_child.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* A folder with inside/file, readable/file, outside/file; removed at the end. */
 struct place {
@@ -81,29 +71,7 @@ static void in_child(int (*work)(const struct place *), const struct place *plac
     if (pid == 0) {
         _exit(work(place));
     }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        fail_msg("the child ended with status %#x: line %d (modulo 256)", status, WEXITSTATUS(status));
-    }
-}
-
-#define EXPECT(condition)                                                                                              \
-    do {                                                                                                               \
-        if (!(condition)) {                                                                                            \
-            return __LINE__ % 256 == 0 ? 1 : __LINE__ % 256;                                                           \
-        }                                                                                                              \
-    } while (0)
-
-static int open_errno(const char *folder, const char *name, int flags) {
-    char path[128];
-    (void)snprintf(path, sizeof path, "%s/%s", folder, name);
-    int fd = open(path, flags | O_CLOEXEC, 0600);
-    int error = fd < 0 ? errno : 0;
-    if (fd >= 0) {
-        (void)close(fd);
-    }
-    return error;
+    test_child_await(pid);
 }
 
 static int enter_files(const struct place *place) {
@@ -124,9 +92,9 @@ static bool has_landlock(void) {
 
 static int files_are_used_where_allowed(const struct place *place) {
     EXPECT(enter_files(place) == 0);
-    EXPECT(open_errno(place->inside, "file", O_RDWR) == 0);
-    EXPECT(open_errno(place->inside, "made", O_RDWR | O_CREAT | O_TRUNC) == 0);
-    EXPECT(open_errno(place->readable, "file", O_RDONLY) == 0);
+    EXPECT(test_open_errno(place->inside, "/file", O_RDWR) == 0);
+    EXPECT(test_open_errno(place->inside, "/made", O_RDWR | O_CREAT | O_TRUNC) == 0);
+    EXPECT(test_open_errno(place->readable, "/file", O_RDONLY) == 0);
     char made[128], renamed[128], deeper[128];
     (void)snprintf(made, sizeof made, "%s/made", place->inside);
     (void)snprintf(renamed, sizeof renamed, "%s/renamed", place->inside);
@@ -135,7 +103,7 @@ static int files_are_used_where_allowed(const struct place *place) {
     EXPECT(rename(made, renamed) == 0);
     EXPECT(unlink(renamed) == 0);
     EXPECT(mkdir(deeper, 0700) == 0);
-    EXPECT(open_errno(place->inside, "deeper/file", O_RDWR | O_CREAT) == 0);
+    EXPECT(test_open_errno(place->inside, "/deeper/file", O_RDWR | O_CREAT) == 0);
     return 0;
 }
 
@@ -143,11 +111,11 @@ static int files_are_refused_elsewhere(const struct place *place) {
     int before = open("/etc/passwd", O_RDONLY | O_CLOEXEC);
     EXPECT(before >= 0);
     EXPECT(enter_files(place) == 0);
-    EXPECT(open_errno(place->outside, "file", O_RDONLY) == EACCES);
-    EXPECT(open_errno(place->outside, "made", O_WRONLY | O_CREAT) == EACCES);
-    EXPECT(open_errno(place->readable, "file", O_WRONLY) == EACCES);
-    EXPECT(open_errno(place->readable, "made", O_WRONLY | O_CREAT) == EACCES);
-    EXPECT(open_errno("/etc", "passwd", O_RDONLY) == EACCES);
+    EXPECT(test_open_errno(place->outside, "/file", O_RDONLY) == EACCES);
+    EXPECT(test_open_errno(place->outside, "/made", O_WRONLY | O_CREAT) == EACCES);
+    EXPECT(test_open_errno(place->readable, "/file", O_WRONLY) == EACCES);
+    EXPECT(test_open_errno(place->readable, "/made", O_WRONLY | O_CREAT) == EACCES);
+    EXPECT(test_open_errno("/etc", "/passwd", O_RDONLY) == EACCES);
     char inside[128], outside[128];
     (void)snprintf(inside, sizeof inside, "%s/file", place->inside);
     (void)snprintf(outside, sizeof outside, "%s/made", place->outside);
@@ -170,14 +138,14 @@ static int a_program_is_refused_by_landlock(const struct place *place) {
 enum { NOBODY = 65534 };
 
 static int look_at_parent(const char *parent) {
-    EXPECT(open_errno(parent, "environ", O_RDONLY) == 0);
+    EXPECT(test_open_errno(parent, "/environ", O_RDONLY) == 0);
     const struct sandbox_path paths[] = {{"/proc", SANDBOX_READ}};
     struct err_info info;
     EXPECT(sandbox_files(paths, 1, &info) == ERR_NONE);
-    EXPECT(open_errno("/proc/self", "environ", O_RDONLY) == 0);
-    EXPECT(open_errno("/proc/sys/kernel/random", "boot_id", O_RDONLY) == 0);
-    EXPECT(open_errno(parent, "environ", O_RDONLY) == EACCES);
-    EXPECT(open_errno(parent, "maps", O_RDONLY) == EACCES);
+    EXPECT(test_open_errno("/proc/self", "/environ", O_RDONLY) == 0);
+    EXPECT(test_open_errno("/proc/sys/kernel/random", "/boot_id", O_RDONLY) == 0);
+    EXPECT(test_open_errno(parent, "/environ", O_RDONLY) == EACCES);
+    EXPECT(test_open_errno(parent, "/maps", O_RDONLY) == EACCES);
     const unsigned version = 1;
     bool knows_signals = syscall(SYS_landlock_create_ruleset, NULL, 0, version) >= 6;
     EXPECT((kill(getppid(), 0) == -1 && errno == EPERM) == knows_signals);
@@ -239,7 +207,7 @@ static int a_bad_path_changes_nothing(const struct place *place) {
     struct err_info info;
     EXPECT(sandbox_files(paths, 1, &info) == ERR_IO);
     EXPECT(strstr(info.text, "cannot open xxx") != NULL);
-    EXPECT(open_errno(place->outside, "file", O_RDONLY) == 0);
+    EXPECT(test_open_errno(place->outside, "/file", O_RDONLY) == 0);
     EXPECT(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0);
     return 0;
 }
