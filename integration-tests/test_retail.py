@@ -20,7 +20,7 @@ RETAIL = Path(__file__).parent / "retail"
 SAMPLE = 2000
 KILLED_SAMPLE = 600
 # Twenty by hand (KILLS=20): each costs the 6 s after which a group misses a member, and all tests have 25 minutes.
-KILLS = int(os.environ.get("KILLS", "10"))
+KILLS = int(os.environ.get("KILLS", "5"))
 # How the provider behaves in the killed run: each way ends with one charge, and some take their time about it.
 METHODS = ("approve", "hang", "slow", "late", "twice")
 
@@ -114,7 +114,7 @@ def assert_asked_again_all_is_answered_the_same(daybook: Daybook, files: Path, f
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_twenty_kills_change_no_total(killed_daybook, tmp_path):
+def test_kills_change_no_total(killed_daybook, tmp_path):
     daybook = killed_daybook
     seed = int(os.environ.get("SEED", random.randrange(1 << 32)))
     print(f"SEED={seed}")

@@ -105,10 +105,11 @@ install_kafka() {
 install_python_packages() {
     local venv=$ROOT/var/venv requirements=$ROOT/integration-tests/requirements.txt hash
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "python3 is older than 3.11"
-    # Another python3 makes another environment.
+    # Another python3 makes another environment, and one that was moved does not work: its programs name their python.
     hash=$({
         cat "$requirements"
         python3 --version
+        echo "$venv"
     } | sha256sum)
     if [[ -s $venv/requirements.sha256 && $(<"$venv/requirements.sha256") == "$hash" ]]; then
         return
