@@ -236,12 +236,12 @@ evolved: $(EVOLVED)
 .PHONY: evolved
 .PRECIOUS: build/evolved/%/schemas/registry.tsv
 
-# All of them are shared by two processes with servers of their own, a file going to one of them whole: most of what they do is waiting.
+# All of them are shared by three processes with servers of their own, a file going to one of them whole: most of what they do is waiting.
 integration: $(BUILD)/daybook $(CLIENTS) $(EVOLVED) ## tests with real servers and clients; ARGS= goes to pytest (ARGS="-k checkout -x")
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) DAYBOOK_TEST_ASAN_BINARY=$(abspath $(ASAN)) \
 	  var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests) \
-	  --ignore=integration-tests/faults -m "not attack" $(or $(ARGS),-n 2 --dist loadfile --no-loadscope-reorder)
+	  --ignore=integration-tests/faults -m "not attack" $(or $(ARGS),-n 3 --dist loadfile --no-loadscope-reorder)
 
 # What a program is started with in LD_PRELOAD, so that a disk, the memory or a clock fails for it alone.
 FAULT_LIBRARIES := $(patsubst integration-tests/faults/%.c,build/release/faults/%.so,$(wildcard integration-tests/faults/*_faults.c))

@@ -24,7 +24,7 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests come first, so that of two processes that share all files none ends long before the other."""
+    """Files with slow tests come first, so that of the processes that share all files none ends long before the other."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
 

@@ -53,7 +53,8 @@ def test_poison_among_the_commands_is_dead_lettered_and_counted(daybook):
     buy_on_every_shard(daybook)
     count = poison(daybook, ["commands"])
     wait_until(lambda: figure(daybook, "daybook_handler_dead_letters_total") == count, "the dead letters")
-    assert len(daybook.kafka.records(daybook.topic("dead-letters"))) == count
+    # They are counted as they are decided, and to be read when that is committed.
+    wait_until(lambda: len(daybook.kafka.records(daybook.topic("dead-letters"))) == count, "the dead letters to be read")
     buy_on_every_shard(daybook)
 
 
