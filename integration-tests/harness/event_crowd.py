@@ -1,6 +1,8 @@
 """Thousands of clients that follow the stock of SKUs, and how soon each hears of a change.
 
-The crowd is a process of its own that only listens, so that its work is not the shop's. Both tell the time by one clock.
+The crowd is a process of its own that only listens, so that its work is not the shop's. It is one process for thousands of
+clients, so what counts is when an event arrived at its client's socket (SO_TIMESTAMPNS, socket(7)), not when the crowd came to
+look. Both tell the time by one clock.
 """
 
 import multiprocessing
@@ -9,20 +11,31 @@ import re
 import resource
 import select
 import socket
+import struct
 import time
 
 from .waiting import wait_until
 
 _EVENT_ID = re.compile(rb"^id: ([0-9]+)$", re.MULTILINE)
 _READ_BYTES = 64 * 1024
+_SO_TIMESTAMPNS = 35  # of Linux; what comes with it is a struct timespec
+_TIMESPEC = struct.Struct("@ll")
 _CONNECTED_S = 60
 _LAST_EVENTS_S = 3
 
 
 def _connect(port, sku):
     connection = socket.create_connection(("127.0.0.1", port))
+    connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     connection.sendall(f"GET /v1/stock/{sku}/stream HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     return connection
+
+
+def _receive(connection):
+    """What is there, and when its last part arrived."""
+    received, notes, _, _ = connection.recvmsg(_READ_BYTES, socket.CMSG_SPACE(_TIMESPEC.size))
+    seconds, nanoseconds = _TIMESPEC.unpack(notes[0][2]) if notes else (time.time(), 0)
+    return received, seconds + nanoseconds / 1e9
 
 
 def _listen(port, skus, clients, pipe):
@@ -45,8 +58,7 @@ def _listen(port, skus, clients, pipe):
                 is_over = True
                 continue
             client, connection = connections[descriptor]
-            received = connection.recv(_READ_BYTES)
-            now = time.monotonic()
+            received, arrived = _receive(connection)
             if not received:
                 lost += 1
                 poll.unregister(connection)
@@ -54,7 +66,7 @@ def _listen(port, skus, clients, pipe):
             text = beginnings.pop(client, b"") + received
             # What stands behind the last line's end comes again with what follows.
             whole, _, beginnings[client] = text.rpartition(b"\n")
-            heard += [(client, int(version), now) for version in _EVENT_ID.findall(whole)]
+            heard += [(client, int(version), arrived) for version in _EVENT_ID.findall(whole)]
         if pipe.poll() and pipe.recv() == "count":
             pipe.send(len({client for client, _, _ in heard}))
             is_over = False
@@ -98,13 +110,13 @@ def follow(daybook, shop, skus, clients, seconds, per_second):
 
         wait_until(all_listen, "the crowd's first events", _CONNECTED_S, pause=0.5)
         changes = []
-        begun = time.monotonic()
+        begun = time.time()
         for number in range(int(seconds * per_second)):
-            time.sleep(max(0.0, begun + number / per_second - time.monotonic()))
+            time.sleep(max(0.0, begun + number / per_second - time.time()))
             sku = random.choice(skus)
-            asked_at = time.monotonic()
+            asked_at = time.time()
             version = shop.stock(sku, 1)["version"]
-            changes.append((sku, version, asked_at, time.monotonic()))
+            changes.append((sku, version, asked_at, time.time()))
         time.sleep(_LAST_EVENTS_S)
         ours.send("over")
         heard, lost = ours.recv()
