@@ -34,8 +34,8 @@ enum {
     EVENT_DOCUMENTS_MAX = 64,
     EVENT_MAX_BYTES = 4 * 1024 * 1024,
     EVENT_SLICE = 256,
-    EVENT_RATE_MAX = 20000, /* events a second */
-    EVENT_BURST_MAX = 2000, /* that may go at once, after a while of less */
+    EVENT_RATE_MAX = 40000, /* events a second */
+    EVENT_BURST_MAX = 4000, /* that may go at once, after a while of less */
     EVENT_SWEEP_MS = 1000,
     EVENT_SWEEP_SOON_MS = 250, /* when a notice said that anything may have changed */
     EVENT_SWEEP_STREAMS = 512, /* about so many in one statement, so that others of the connection wait a millisecond */

@@ -16,7 +16,7 @@
 #include "projections/orders/query.h"
 #include "projections/stock/query.h"
 
-enum { CLIENTS_MAX = 3000, QUESTIONS_MAX = 2000, STREAMS_MAX = 2500, TEXT_MAX = 512 };
+enum { CLIENTS_MAX = 5000, QUESTIONS_MAX = 2000, STREAMS_MAX = 4500, TEXT_MAX = 512 };
 
 /* ---- the doubles ------------------------------------------------------------------------------------------------- */
 
