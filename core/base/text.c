@@ -105,19 +105,30 @@ void ulid_write(const uint8_t bytes[ULID_BYTES], char ret_text[ULID_TEXT_LEN]) {
     assert(written == ULID_TEXT_LEN && bit_count == 0);
 }
 
+/* One more than the value of each of crockford_digits, 0 of all other bytes. Ids are read several times a command, so
+ * their digits are not looked for. */
+static const uint8_t crockford_values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    ['G'] = 17, ['H'] = 18, ['J'] = 19, ['K'] = 20, ['M'] = 21, ['N'] = 22, ['P'] = 23, ['Q'] = 24,
+    ['R'] = 25, ['S'] = 26, ['T'] = 27, ['V'] = 28, ['W'] = 29, ['X'] = 30, ['Y'] = 31, ['Z'] = 32,
+};
+
 bool ulid_read(struct str text, uint8_t ret_bytes[ULID_BYTES]) {
-    if (text.len != ULID_TEXT_LEN || digit_of(crockford_digits, 32, text.data[0]) > 7) {
-        return false;
+    uint8_t digits[ULID_TEXT_LEN];
+    bool are_digits = text.len == ULID_TEXT_LEN;
+    for (uint32_t i = 0; are_digits && i < ULID_TEXT_LEN; i++) {
+        uint8_t value = crockford_values[(uint8_t)text.data[i]];
+        are_digits = value != 0;
+        digits[i] = (uint8_t)(value - 1);
     }
-    for (uint32_t i = 0; i < text.len; i++) {
-        if (digit_of(crockford_digits, 32, text.data[i]) < 0) {
-            return false;
-        }
+    if (!are_digits || digits[0] > 7) {
+        return false;
     }
     uint32_t bits = 0;
     int bit_count = -2;
-    for (uint32_t i = 0; i < text.len; i++) {
-        bits = bits << 5 | (uint32_t)digit_of(crockford_digits, 32, text.data[i]);
+    for (uint32_t i = 0; i < ULID_TEXT_LEN; i++) {
+        bits = bits << 5 | digits[i];
         bit_count += 5;
         if (bit_count >= 8) {
             bit_count -= 8;
