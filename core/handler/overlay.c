@@ -237,39 +237,83 @@ static enum err item_time_write(struct store_writer *writer, const struct window
 
 /* ---- in the order of their keys: rows that share a page are written one after the other -------------------------- */
 
+/* An entry with the beginning of what it is sorted by, which decides nearly always: the entry itself is looked at where
+ * that is alike, and then lies far away in memory. */
+struct place {
+    uint64_t first, second;
+    const struct map_entry *entry;
+};
+
+static uint64_t eight_bytes(struct str text, uint32_t from) {
+    uint64_t value = 0;
+    for (uint32_t i = from; i < from + 8; i++) {
+        value = value << 8 | (i < text.len ? (uint8_t)text.data[i] : 0);
+    }
+    return value;
+}
+
+static struct str store_key_of(const struct map_entry *entry) {
+    return ((const struct live_stream *)entry->value)->store_key;
+}
+
+static int64_t seen_at(const struct map_entry *entry) {
+    return ((const struct window_item *)entry->value)->entry.seen_at;
+}
+
+static struct place place_by_key(const struct map_entry *entry) {
+    return (struct place){eight_bytes(entry->key, 0), eight_bytes(entry->key, 8), entry};
+}
+
+static struct place place_by_store_key(const struct map_entry *entry) {
+    return (struct place){eight_bytes(store_key_of(entry), 0), eight_bytes(store_key_of(entry), 8), entry};
+}
+
+static struct place place_by_time(const struct map_entry *entry) {
+    return (struct place){(uint64_t)seen_at(entry), eight_bytes(entry->key, 0), entry}; /* a time is not negative */
+}
+
+/* 0: what is compared goes on behind the beginning. */
+static int by_beginning(const struct place *left, const struct place *right) {
+    if (left->first != right->first) {
+        return left->first < right->first ? -1 : 1;
+    }
+    return left->second == right->second ? 0 : left->second < right->second ? -1 : 1;
+}
+
 static int by_key(const void *a, const void *b) {
-    return str_compare((*(const struct map_entry *const *)a)->key, (*(const struct map_entry *const *)b)->key);
+    const struct place *left = a, *right = b;
+    int order = by_beginning(left, right);
+    return order != 0 ? order : str_compare(left->entry->key, right->entry->key);
 }
 
 static int by_store_key(const void *a, const void *b) {
-    const struct live_stream *left = (*(const struct map_entry *const *)a)->value;
-    const struct live_stream *right = (*(const struct map_entry *const *)b)->value;
-    return str_compare(left->store_key, right->store_key);
+    const struct place *left = a, *right = b;
+    int order = by_beginning(left, right);
+    return order != 0 ? order : str_compare(store_key_of(left->entry), store_key_of(right->entry));
 }
 
-static int by_time(const void *a, const void *b) {
-    int64_t left = ((const struct window_item *)(*(const struct map_entry *const *)a)->value)->entry.seen_at;
-    int64_t right = ((const struct window_item *)(*(const struct map_entry *const *)b)->value)->entry.seen_at;
-    return left != right ? (left > right) - (left < right) : by_key(a, b);
-}
+static const struct sorting {
+    struct place (*place)(const struct map_entry *entry);
+    int (*order)(const void *, const void *);
+} keys = {place_by_key, by_key}, store_keys = {place_by_store_key, by_store_key}, times = {place_by_time, by_key};
 
 /* The map's entries in that order; the list lives in the overlay's arena. */
-static const struct map_entry **entries_of(const struct overlay *overlay, const struct map *map,
-                                           int (*order)(const void *, const void *)) {
-    const struct map_entry **entries = arena_alloc(overlay->arena, (map->count + 1) * sizeof *entries);
+static const struct place *entries_of(const struct overlay *overlay, const struct map *map,
+                                      const struct sorting *sorting) {
+    struct place *places = arena_alloc(overlay->arena, (map->count + 1) * sizeof *places);
     for (uint32_t i = 0; i < map->count; i++) {
-        entries[i] = &map->entries[i];
+        places[i] = sorting->place(&map->entries[i]);
     }
-    qsort(entries, map->count, sizeof *entries, order);
-    return entries;
+    qsort(places, map->count, sizeof *places, sorting->order);
+    return places;
 }
 
 static enum err streams_write(struct filling *filling, struct store_writer *writer, struct err_info *info) {
     const struct map *streams = &filling->overlay->streams;
-    const struct map_entry **entries = entries_of(filling->overlay, streams, by_store_key);
+    const struct place *places = entries_of(filling->overlay, streams, &store_keys);
     enum err err = ERR_NONE;
     for (uint32_t i = 0; i < streams->count && err == ERR_NONE; i++) {
-        const struct live_stream *stream = entries[i]->value;
+        const struct live_stream *stream = places[i].entry->value;
         err = stream->dirty ? stream_write(filling, writer, stream, info) : ERR_NONE;
     }
     return err;
@@ -277,26 +321,26 @@ static enum err streams_write(struct filling *filling, struct store_writer *writ
 
 static enum err subs_write(struct filling *filling, struct store_writer *writer, struct err_info *info) {
     const struct map *subs = &filling->overlay->subs;
-    const struct map_entry **entries = entries_of(filling->overlay, subs, by_key);
+    const struct place *places = entries_of(filling->overlay, subs, &keys);
     enum err err = ERR_NONE;
     for (uint32_t i = 0; i < subs->count && err == ERR_NONE; i++) {
-        const struct live_sub *sub = entries[i]->value;
-        err = sub->dirty ? sub_write(filling, writer, entries[i]->key, sub, info) : ERR_NONE;
+        const struct live_sub *sub = places[i].entry->value;
+        err = sub->dirty ? sub_write(filling, writer, places[i].entry->key, sub, info) : ERR_NONE;
     }
     return err;
 }
 
 static enum err window_write(struct filling *filling, struct store_writer *writer, struct err_info *info) {
     const struct map *window = &filling->overlay->window;
-    const struct map_entry **entries = entries_of(filling->overlay, window, by_key);
+    const struct place *places = entries_of(filling->overlay, window, &keys);
     enum err err = ERR_NONE;
     for (uint32_t i = 0; i < window->count && err == ERR_NONE; i++) {
-        const struct window_item *item = entries[i]->value;
+        const struct window_item *item = places[i].entry->value;
         err = item->dirty ? item_write(filling, writer, item, info) : ERR_NONE;
     }
-    qsort(entries, window->count, sizeof *entries, by_time);
+    places = entries_of(filling->overlay, window, &times);
     for (uint32_t i = 0; i < window->count && err == ERR_NONE; i++) {
-        const struct window_item *item = entries[i]->value;
+        const struct window_item *item = places[i].entry->value;
         err = item->dirty ? item_time_write(writer, item, info) : ERR_NONE;
     }
     return err;
