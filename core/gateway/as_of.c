@@ -51,8 +51,7 @@ void as_of_write(struct buf *body, int64_t version, struct str occurred_at) {
 static void on_began(struct query_run *run, const PGresult *result) {
     struct request *request = run->request;
     if (PQntuples(result) == 0) {
-        request_refuse(request, 404, run->unknown_code,
-                       "There is no such thing, or the read model has not seen it yet.");
+        request_refuse(request, 404, run->unknown_code, REQUEST_UNKNOWN_THING);
         return;
     }
     struct str began = pg_value(result, 0, COLUMN_BEGAN);
@@ -64,8 +63,7 @@ static void on_began(struct query_run *run, const PGresult *result) {
 
 void as_of_refuse(struct query_run *run, const struct pg_statement *began, struct str id, const struct as_of *as_of) {
     if (as_of->time.data == NULL) { /* each stream that exists has a version 1 */
-        request_refuse(run->request, 404, run->unknown_code,
-                       "There is no such thing, or the read model has not seen it yet.");
+        request_refuse(run->request, 404, run->unknown_code, REQUEST_UNKNOWN_THING);
         return;
     }
     run->statement = began;

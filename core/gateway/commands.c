@@ -484,7 +484,8 @@ void command_received(struct request *request) {
         .exchange = request->exchange,
         .match = &request->match,
         .secret = &gateway->secret,
-        .principal = request->principal,
+        .scope = request->principal.identity,
+        .actor = request->access.actor,
         .now_us = clock_wall_us(),
         .wait_default_ms = gateway->config->command_wait_ms,
     };

@@ -164,7 +164,7 @@ static void answer_page(struct request *request, const char *title, const char *
 
 static void write_route(struct buf *out, const struct route *route) {
     char meaning[OPENAPI_MEANING_MAX];
-    buf_printf(out, "<tr><td>%s<td><code>%s</code><td>%s<td>", route->method_name, route->pattern, route->roles);
+    buf_printf(out, "<tr><td>%s<td><code>%s</code><td>%s<td>", route->method_name, route->pattern, route->may);
     write_text(out, openapi_meaning(route, meaning));
     buf_str(out, route->key_required ? STR(" <b>Idempotency-Key required.</b>") : STR(""));
     if (route->query != NULL && *route->query != '\0') {
@@ -174,9 +174,12 @@ static void write_route(struct buf *out, const struct route *route) {
 }
 
 static void write_routes(struct buf *out) {
-    buf_str(out, STR("<h1>The HTTP API</h1>\n<p>Roles: P public, C customer, V vendor, A admin, S service key, U "
-                     "auditor. <a href=\"/openapi.json\">/openapi.json</a> has each body, answer and problem.\n"
-                     "<table>\n<tr><th>Method<th>Path<th>Roles<th>What it does\n"));
+    buf_str(
+        out,
+        STR("<h1>The HTTP API</h1>\n<p>Who may: P anybody, p who holds the cart's token, c customer and v vendor (of "
+            "their own), H support, A admin, N analyst, U auditor, S service, m who reads metrics. <a "
+            "href=\"/openapi.json\">/openapi.json</a> has each body, answer and problem.\n"
+            "<table>\n<tr><th>Method<th>Path<th>Who may<th>What it does\n"));
     for (size_t i = 0; i < route_count; i++) {
         write_route(out, &routes[i]);
     }

@@ -34,8 +34,7 @@ static bool on_found(void *context, enum event_found found, enum err failure, st
     case EVENT_THERE:
         return open_stream(request, stream);
     case EVENT_UNKNOWN:
-        request_refuse(request, 404, query->run.unknown_code,
-                       "There is no such thing, or the read model has not seen it yet.");
+        request_refuse(request, 404, query->run.unknown_code, REQUEST_UNKNOWN_THING);
         break;
     case EVENT_FAILED:
         request_query_failed(request, &(struct err_info){.code = failure});

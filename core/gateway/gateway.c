@@ -38,12 +38,22 @@ static enum err open_producer(struct gateway *gateway, struct err_info *info) {
     return log_producer_open(&options, &gateway->producer, info);
 }
 
-static enum err open_limits(struct gateway *gateway, struct err_info *info) {
+static enum err read_addresses(const char *setting, const char *text, struct address_list *ret_list,
+                               struct err_info *info) {
     struct err_info why;
-    if (address_list_read(gateway->config->trusted_proxies, &gateway->trusted_proxies, &why) != ERR_NONE) {
-        return err_set(info, ERR_CONFIG, "trusted_proxies: %.200s", why.text);
+    if (address_list_read(text, ret_list, &why) != ERR_NONE) {
+        return err_set(info, ERR_CONFIG, "%s: %.200s", setting, why.text);
     }
-    return limits_open(gateway->config->limits, &gateway->limits, info);
+    return ERR_NONE;
+}
+
+static enum err open_limits(struct gateway *gateway, struct err_info *info) {
+    const struct config *config = gateway->config;
+    enum err err = read_addresses("trusted_proxies", config->trusted_proxies, &gateway->trusted_proxies, info);
+    if (err == ERR_NONE) {
+        err = read_addresses("metrics_from", config->metrics_from, &gateway->metrics_from, info);
+    }
+    return err == ERR_NONE ? limits_open(config->limits, &gateway->limits, info) : err;
 }
 
 static enum err open_loops(struct gateway *gateway, struct err_info *info) {
@@ -83,6 +93,7 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     gateway->peers = peers;
     gateway->peer_count = peer_count;
     gateway->local_replies = local;
+    gateway->is_open = strcmp(config->access, "open") == 0;
     log_topics_name(&gateway->topics, config->topic_prefix);
     recent_carts_init(&gateway->recent_carts);
     recent_outcomes_init(&gateway->recent_outcomes);

@@ -198,7 +198,8 @@ static void fuzz_intake(struct http_exchange *exchange, struct str text) {
     const struct intake_source source = {.exchange = exchange,
                                          .match = &match,
                                          .secret = &secret,
-                                         .principal = STR("anonymous"),
+                                         .scope = STR("anonymous"),
+                                         .actor = STR("anonymous"),
                                          .now_us = FUZZ_NOW_S * (int64_t)1000000,
                                          .wait_default_ms = 5000};
     struct intake intake;

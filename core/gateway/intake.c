@@ -74,19 +74,6 @@ static bool refuse_field(struct arena *arena, const struct json_problem *field, 
 
 /* A field that is sent empty is not absent: whoever sends it believes that his request is protected by it. */
 
-bool intake_principal(struct http_exchange *exchange, const struct secret *secret, struct str *ret_principal,
-                      struct problem *ret_problem) {
-    struct str token = http_request_field(exchange, "daybook-cart-token");
-    uint8_t bytes[CART_TOKEN_BYTES];
-    bool is_one = base64url_read(token, bytes, sizeof bytes) == CART_TOKEN_BYTES;
-    if (token.data != NULL && !is_one) {
-        return refuse(ret_problem, 400, "invalid_cart_token",
-                      "Daybook-Cart-Token is not the token of a cart, as POST /v1/carts answers it.");
-    }
-    *ret_principal = identity_principal(&exchange->arena, secret, token);
-    return true;
-}
-
 bool intake_position(struct str text, const struct secret *secret, struct position *ret_position,
                      struct problem *ret_problem) {
     *ret_position = (struct position){0};
@@ -109,7 +96,7 @@ static bool read_key(const struct intake_source *source, struct str *ret_key, st
         return refuse(ret_problem, 400, "idempotency_key_invalid",
                       "An Idempotency-Key is 1 to 255 visible ASCII characters.");
     }
-    if (str_equal(source->principal, STR("anonymous")) && key.len < ANONYMOUS_KEY_MIN) {
+    if (str_equal(source->scope, STR("anonymous")) && key.len < ANONYMOUS_KEY_MIN) {
         return refuse(ret_problem, 400, "idempotency_key_too_weak",
                       "Without a Daybook-Cart-Token the Idempotency-Key must have at least 22 characters.");
     }
@@ -214,7 +201,7 @@ static void name_command(const struct intake_source *source, struct str key, str
     meta->client_key = !str_is_empty(key);
     bool creates = source->match->route->created_prefix != NULL;
     struct str stream = creates ? (struct str){0} : meta->stream;
-    meta->command_id = meta->client_key ? identity_command(arena, source->secret, source->principal,
+    meta->command_id = meta->client_key ? identity_command(arena, source->secret, source->scope,
                                                            str_of_cstr(source->match->route->method_name),
                                                            route_path(arena, source->match), key, stream)
                                         : identity_fresh(arena, stream, source->now_us);
@@ -224,7 +211,7 @@ static void name_command(const struct intake_source *source, struct str key, str
     }
     meta->correlation_id = meta->command_id;
     meta->causation_id = meta->command_id;
-    meta->actor = source->principal;
+    meta->actor = source->actor;
     meta->issued_at = source->now_us;
     meta->reply_partition = -1;
 }

@@ -1,8 +1,7 @@
 /* intake.h: a request becomes a command, or a problem that says what is wrong with it.
  *
  * Purpose  everything that can be checked without asking anyone is checked here, before anything is written: the
- *          body against its schema, ids by kind, Idempotency-Key, If-Match, Prefer, Daybook-Position,
- *          Daybook-Cart-Token.
+ *          body against its schema, ids by kind, Idempotency-Key, If-Match, Prefer, Daybook-Position.
  * Promise  a command that comes out is complete save for what the gateway attaches (price facts, sealed texts) and
  *          where its answer goes. Nothing of a refused request is kept.
  * Rule     what is malformed or breaks the schema is 400, 415 for another media type; an id of another kind is 422,
@@ -26,7 +25,8 @@ struct intake_source {
     struct http_exchange *exchange;
     const struct route_match *match;
     const struct secret *secret;
-    struct str principal;
+    struct str scope;        /* within which an Idempotency-Key counts: struct principal, identity */
+    struct str actor;        /* struct access */
     int64_t now_us;          /* wall clock */
     int64_t wait_default_ms; /* command_wait_ms */
 };
@@ -42,10 +42,7 @@ struct intake {
 MUST_CHECK bool intake_command(const struct intake_source *source, struct intake *ret_intake,
                                struct problem *ret_problem);
 
-/* Headers that queries have as well. Absent: true with an empty value. */
-MUST_CHECK bool intake_principal(struct http_exchange *exchange, const struct secret *secret, struct str *ret_principal,
-                                 struct problem *ret_problem);
-/* What Daybook-Position says. */
+/* What Daybook-Position says, which queries have as well. Absent: true with an empty value. */
 MUST_CHECK bool intake_position(struct str text, const struct secret *secret, struct position *ret_position,
                                 struct problem *ret_problem);
 /* The media type must be application/json and the body an object; *ret_body is NULL for an empty body. */

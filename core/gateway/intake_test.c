@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "core/gateway/identity.h"
+#include "core/gateway/principal.h"
 
 /* One request, as the server would hand it over. */
 static struct http_exchange exchange;
@@ -45,8 +46,12 @@ static bool take(enum http_method method, const char *path, struct str body) {
     struct intake_source source = {
         .exchange = &exchange, .match = &match, .secret = &secret, .now_us = 1700000000000000, .wait_default_ms = 5000};
     problem = (struct problem){0};
-    return intake_principal(&exchange, &secret, &source.principal, &problem) &&
-           intake_command(&source, &intake, &problem);
+    struct principal principal;
+    if (!principal_read(&exchange, &secret, &principal, &problem)) {
+        return false;
+    }
+    source.scope = source.actor = principal.identity;
+    return intake_command(&source, &intake, &problem);
 }
 
 /* A request with a good key and media type. */

@@ -92,7 +92,8 @@ struct gateway {
     struct recent_outcomes recent_outcomes;
     struct docs docs;
     struct limits *limits; /* NULL: none */
-    struct address_list trusted_proxies;
+    bool is_open;          /* setting `access`: whoever brings no credentials may do everything */
+    struct address_list trusted_proxies, metrics_from;
     _Atomic bool has_warned_of_proxy;
     struct certificate certificate; /* the first loop looks at it */
     struct gateway_loop *loops;

@@ -199,7 +199,8 @@ static bool may_answer(const struct route *route, int status) {
     case 503:
         return true;
     case 401:
-        return route->answer == webhook_received;
+    case 403:
+        return strchr(route->may, 'P') == NULL || (status == 401 && route->answer == webhook_received);
     case 429:
         return route->limit != LIMIT_NONE || route->answer == webhook_received;
     case 404:
@@ -363,7 +364,7 @@ static void write_operation(struct json_writer *writer, const struct route *rout
     json_array_end(writer);
     char meaning[OPENAPI_MEANING_MAX];
     json_field_cstr(writer, "summary", openapi_meaning(route, meaning));
-    json_field_cstr(writer, "x-roles", route->roles);
+    json_field_cstr(writer, "x-access", route->may);
     openapi_parameters_write(writer, route);
     if (is_command) {
         write_command_body(writer, route);

@@ -52,7 +52,7 @@ static void every_route_is_described(void **state) {
                                                                : "delete";
         json_t *operation = json_object_get(path, method);
         assert_non_null(operation);
-        assert_string_equal(json_string_value(json_object_get(operation, "x-roles")), routes[i].roles);
+        assert_string_equal(json_string_value(json_object_get(operation, "x-access")), routes[i].may);
         bool has_body = routes[i].command_type != 0 || strstr(routes[i].pattern, "webhooks") != NULL;
         assert_int_equal(json_object_get(operation, "requestBody") != NULL, has_body);
     }

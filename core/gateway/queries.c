@@ -39,8 +39,7 @@ static const char *const payments_view[] = {"payments", NULL};
 static void on_document(struct query_run *run, const PGresult *result) {
     struct request *request = run->request;
     if (PQntuples(result) == 0) {
-        request_refuse(request, 404, run->unknown_code,
-                       "There is no such thing, or the read model has not seen it yet.");
+        request_refuse(request, 404, run->unknown_code, REQUEST_UNKNOWN_THING);
         return;
     }
     struct str document = pg_value(result, 0, COLUMN_DOCUMENT);

@@ -4,7 +4,6 @@
 
 #include "core/base/logger.h"
 #include "core/base/timestamp.h"
-#include "core/gateway/intake.h"
 #include "core/gateway/loop.h"
 #include "core/gateway/query_string.h"
 #include "core/gateway/trace.h"
@@ -78,14 +77,19 @@ void request_refuse(struct request *request, int status, const char *code, const
     request_problem(request, &problem);
 }
 
-/* Behind a proxy that nobody named as ours all clients are one. Told once: clients can write these fields as well. */
+/* Somebody speaks for others whom nobody named as a proxy of ours: a client can write these fields as well. */
+static bool may_be_a_proxy(const struct request *request) {
+    const struct http_exchange *exchange = request->exchange;
+    bool says_so = !str_is_empty(http_request_field(exchange, "x-forwarded-for")) ||
+                   !str_is_empty(http_request_field(exchange, "forwarded"));
+    return says_so && !address_list_has(&request->loop->gateway->trusted_proxies, exchange->peer);
+}
+
+/* Behind a proxy that nobody named as ours all clients are one. Told once. */
 static void warn_of_proxy(struct request *request) {
     struct http_exchange *exchange = request->exchange;
     struct gateway *gateway = request->loop->gateway;
-    bool says_so = !str_is_empty(http_request_field(exchange, "x-forwarded-for")) ||
-                   !str_is_empty(http_request_field(exchange, "forwarded"));
-    bool is_trusted = address_list_has(&gateway->trusted_proxies, exchange->peer);
-    if (says_so && !is_trusted && !atomic_exchange(&gateway->has_warned_of_proxy, true)) {
+    if (may_be_a_proxy(request) && !atomic_exchange(&gateway->has_warned_of_proxy, true)) {
         char text[ADDRESS_TEXT_MAX];
         address_write(exchange->peer, text);
         log_line(LOG_WARN, "gateway",
@@ -237,6 +241,38 @@ static bool is_within_limit(struct request *request, enum limit_class limit) {
     return answer.passes;
 }
 
+/* ---- who may ----------------------------------------------------------------------------------------------------- */
+
+/* False: it was refused. */
+static bool is_let_in(struct request *request) {
+    const struct gateway *gateway = request->loop->gateway;
+    struct arena *arena = request_arena(request);
+    struct problem problem;
+    if (!principal_read(request->exchange, &gateway->secret, &request->principal, &problem)) {
+        request_problem(request, &problem);
+        return false;
+    }
+    request->principal.is_operator =
+        address_list_has(&gateway->metrics_from, request->client) && !may_be_a_proxy(request);
+    request->access = access_judge(arena, &gateway->secret, gateway->is_open, &request->match, &request->principal);
+    switch (request->access.verdict) {
+    case ACCESS_GRANTED:
+        return true;
+    case ACCESS_UNAUTHENTICATED:
+        http_answer_field(request->exchange, "WWW-Authenticate", STR("Bearer"));
+        request_refuse(request, 401, "unauthenticated", "This is not for everybody, and nothing says who you are.");
+        return false;
+    case ACCESS_FORBIDDEN:
+        request_refuse(request, 403, "forbidden", "This is for others.");
+        return false;
+    case ACCESS_HIDDEN:
+        request_refuse(request, 404, access_hidden_code(&request->match), REQUEST_UNKNOWN_THING);
+        return false;
+    }
+    assert(!"one of enum access_verdict");
+    return false;
+}
+
 static void route(struct request *request) {
     struct http_exchange *exchange = request->exchange;
     enum route_found found = router_find(&exchange->arena, exchange->method, exchange->path, &request->match);
@@ -256,11 +292,12 @@ static void route(struct request *request) {
     case ROUTE_FOUND:
         break;
     }
+    if (!is_let_in(request)) {
+        return;
+    }
     struct problem problem;
-    const struct secret *secret = &request->loop->gateway->secret;
     const char *query = request->match.route->query;
-    if (!intake_principal(exchange, secret, &request->principal, &problem) ||
-        (query != NULL && !query_string_has_only(exchange, query, &problem))) {
+    if (query != NULL && !query_string_has_only(exchange, query, &problem)) {
         request_problem(request, &problem);
         return;
     }

@@ -8,6 +8,8 @@
 #pragma once
 
 #include "core/base/address.h"
+#include "core/gateway/access.h"
+#include "core/gateway/principal.h"
 #include "core/gateway/router.h"
 #include "core/gateway/view_wait.h"
 #include "core/http/problem.h"
@@ -30,7 +32,8 @@ struct request {
     bool is_decided;  /* the command's outcome is known, whatever the answer says */
     int32_t shard;
     uint8_t client[ADDRESS_BYTES]; /* whose limits count: the peer, or whom a trusted proxy speaks for */
-    struct str principal;          /* who asks: "anonymous", or what the cart token makes of its bearer */
+    struct principal principal;    /* who asks */
+    struct access access;          /* as what he was let in */
 };
 
 /* The whole life of a request: routes it and lets the route answer. */
@@ -60,6 +63,8 @@ void request_drop(struct request *request);
 void request_problem(struct request *request, const struct problem *problem);
 /* The commonest problems: no pointer, no members. */
 void request_refuse(struct request *request, int status, const char *code, const char *detail);
+/* The detail of a 404 for a thing by its id, whether it is not there or not his who asks. */
+#define REQUEST_UNKNOWN_THING "There is no such thing, or the read model has not seen it yet."
 
 /* 429: past the limit of this class, until so many seconds are over. */
 void request_limited(struct request *request, enum limit_class limit, int64_t retry_after_s);

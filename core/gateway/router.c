@@ -22,11 +22,11 @@
 #define NEW(prefix) .created_prefix = (prefix)
 
 const struct route routes[] = {
-#define COMMAND_ROUTE(method_, pattern_, roles_, limit_, command_, stream_, key_, status_, schema_)                    \
+#define COMMAND_ROUTE(method_, pattern_, may_, limit_, command_, stream_, key_, status_, schema_)                      \
     {.method = HTTP_##method_##_,                                                                                      \
      .method_name = #method_,                                                                                          \
      .pattern = pattern_,                                                                                              \
-     .roles = roles_,                                                                                                  \
+     .may = may_,                                                                                                      \
      .limit = LIMIT_##limit_,                                                                                          \
      .command_type = COMMAND_##command_,                                                                               \
      stream_,                                                                                                          \
@@ -34,11 +34,11 @@ const struct route routes[] = {
      .status = status_,                                                                                                \
      .answer_schema = (schema_),                                                                                       \
      .answer = command_received},
-#define QUERY_ROUTE(method_, pattern_, roles_, limit_, answer_, query_, schema_, meaning_)                             \
+#define QUERY_ROUTE(method_, pattern_, may_, limit_, answer_, query_, schema_, meaning_)                               \
     {.method = HTTP_##method_##_,                                                                                      \
      .method_name = #method_,                                                                                          \
      .pattern = pattern_,                                                                                              \
-     .roles = roles_,                                                                                                  \
+     .may = may_,                                                                                                      \
      .limit = LIMIT_##limit_,                                                                                          \
      .query = query_,                                                                                                  \
      .status = 200,                                                                                                    \
@@ -46,11 +46,11 @@ const struct route routes[] = {
      .meaning = (meaning_),                                                                                            \
      .operation = #answer_,                                                                                            \
      .answer = answer_},
-#define STREAM_ROUTE(pattern_, roles_, limit_, answer_, query_, schema_, meaning_)                                     \
+#define STREAM_ROUTE(pattern_, may_, limit_, answer_, query_, schema_, meaning_)                                       \
     {.method = HTTP_GET_,                                                                                              \
      .method_name = "GET",                                                                                             \
      .pattern = pattern_,                                                                                              \
-     .roles = roles_,                                                                                                  \
+     .may = may_,                                                                                                      \
      .limit = LIMIT_##limit_,                                                                                          \
      .query = query_,                                                                                                  \
      .status = 200,                                                                                                    \

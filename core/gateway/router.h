@@ -20,7 +20,7 @@ struct route {
     enum http_method method;
     const char *method_name;
     const char *pattern;
-    const char *roles;
+    const char *may; /* letters of routes.def */
     enum limit_class limit;
     uint16_t command_type;        /* 0: not a command, see `answer` */
     const char *stream_parameter; /* which parameter names the stream; NULL: the command creates it */

@@ -85,11 +85,11 @@ static void bad_escapes_are_told_apart(void **state) {
     }
 }
 
-static void every_route_has_roles_and_an_answer(void **state) {
+static void every_route_says_who_may_and_has_an_answer(void **state) {
     (void)state;
     for (size_t i = 0; i < route_count; i++) {
-        assert_true(strlen(routes[i].roles) > 0);
-        assert_int_equal(strspn(routes[i].roles, "PCVASU"), strlen(routes[i].roles));
+        assert_true(strlen(routes[i].may) > 0);
+        assert_int_equal(strspn(routes[i].may, "PpmcvSHUNA"), strlen(routes[i].may));
         assert_non_null(routes[i].answer);
         bool is_command = routes[i].command_type != 0;
         assert_int_equal(is_command, (routes[i].stream_parameter != NULL) + (routes[i].created_prefix != NULL));
@@ -103,7 +103,7 @@ int main(void) {
         cmocka_unit_test(another_method_is_told_what_is_allowed),
         cmocka_unit_test(nothing_else_is_found),
         cmocka_unit_test(bad_escapes_are_told_apart),
-        cmocka_unit_test(every_route_has_roles_and_an_answer),
+        cmocka_unit_test(every_route_says_who_may_and_has_an_answer),
     };
     return cmocka_run_group_tests_name("router", tests, set_up, tear_down);
 }

@@ -206,7 +206,8 @@ static void test_front_lost(void *context, struct http_exchange *exchange) {
 
 /* The documents have version 1. */
 static inline void test_front_start(size_t streams_max, size_t connections_max) {
-    front = (struct test_front){.gateway.secret = {{7}}, .streams_max = streams_max, .version = 1};
+    front =
+        (struct test_front){.gateway = {.secret = {{7}}, .is_open = true}, .streams_max = streams_max, .version = 1};
     test_server_start(&front.server, (struct http_server_options){.on_request = test_front_request,
                                                                   .on_lost = test_front_lost,
                                                                   .connections_max = connections_max});

@@ -1,0 +1,314 @@
+#include "core/gateway/access.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/gateway/identity.h"
+
+#define ULID "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+#define OTHER_ULID "01ARZ3NDEKTSV4RRFFQ69G5FAW"
+#define PERSON "cus_01ARZ3NDEKTSV4RRFFQ69G5FB0"
+#define KEY "key_01ARZ3NDEKTSV4RRFFQ69G5FB1"
+
+enum { CALLERS_MAX = 16, LINE_MAX_BYTES = 512 };
+
+static struct arena arena;
+static const struct secret secret = {{3}};
+
+static int set_up(void **state) {
+    (void)state;
+    arena_init(&arena, 4 << 20);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    arena_release(&arena);
+    return 0;
+}
+
+/* ---- callers ----------------------------------------------------------------------------------------------------- */
+
+static struct str token_of(const char *cart) {
+    return identity_cart_token(&arena, &secret, str_of_cstr(cart));
+}
+
+static struct principal guest(struct str token) {
+    return (struct principal){.identity = identity_principal(&arena, &secret, token), .cart_token = token};
+}
+
+static struct principal known(const char *id, uint32_t capacities) {
+    return (struct principal){
+        .identity = str_of_cstr(id), .id = str_of_cstr(id), .vendor = STR("Röster"), .capacities = capacities};
+}
+
+static struct principal person(enum capacity capacity) {
+    return known(PERSON, 1U << CAPACITY_CUSTOMER | 1U << capacity);
+}
+
+/* By the name of a column of access.tsv. */
+static struct principal caller(struct str name) {
+    static const struct {
+        const char *name;
+        enum capacity capacity;
+    } people[] = {{"customer", CAPACITY_CUSTOMER}, {"vendor", CAPACITY_VENDOR},   {"support", CAPACITY_SUPPORT},
+                  {"admin", CAPACITY_ADMIN},       {"analyst", CAPACITY_ANALYST}, {"auditor", CAPACITY_AUDITOR}};
+    for (size_t i = 0; i < ARRAY_LENGTH(people); i++) {
+        if (str_equal(name, str_of_cstr(people[i].name))) {
+            return person(people[i].capacity);
+        }
+    }
+    if (str_equal(name, STR("token"))) {
+        return guest(token_of("cart_" ULID));
+    }
+    if (str_equal(name, STR("wrong"))) {
+        return guest(token_of("cart_" OTHER_ULID));
+    }
+    if (str_equal(name, STR("service"))) {
+        return known(KEY, 1U << CAPACITY_SERVICE);
+    }
+    struct principal nobody = guest((struct str){0});
+    nobody.is_operator = str_equal(name, STR("operator"));
+    assert_true(nobody.is_operator || str_equal(name, STR("nobody")));
+    return nobody;
+}
+
+/* ---- the table --------------------------------------------------------------------------------------------------- */
+
+/* A path of the pattern, with ids that can be. */
+static struct str path_of(const char *pattern) {
+    static const struct {
+        const char *parameter, *value;
+    } values[] = {{"{product}", "prod_" ULID},
+                  {"{cart}", "cart_" ULID},
+                  {"{order}", "ord_" ULID ".2"},
+                  {"{sku}", "A-1"},
+                  {"{payment}", "pay_" ULID ".2.1"}};
+    struct str path = STR("");
+    for (const char *at = pattern; *at != '\0';) {
+        const char *value = NULL;
+        for (size_t i = 0; i < ARRAY_LENGTH(values); i++) {
+            size_t len = strlen(values[i].parameter);
+            if (strncmp(at, values[i].parameter, len) == 0) {
+                value = values[i].value;
+                at += len;
+                break;
+            }
+        }
+        path = value != NULL ? arena_printf(&arena, "%.*s%s", STR_ARGS(path), value)
+                             : arena_printf(&arena, "%.*s%c", STR_ARGS(path), *at++);
+    }
+    return path;
+}
+
+static struct route_match match_of(enum http_method method, const char *pattern) {
+    struct route_match match;
+    assert_int_equal(router_find(&arena, method, path_of(pattern), &match), ROUTE_FOUND);
+    assert_string_equal(match.route->pattern, pattern);
+    return match;
+}
+
+static const char *said(const struct access *access) {
+    switch (access->verdict) {
+    case ACCESS_GRANTED:
+        return access->own_only ? "own" : str_starts_with(access->actor, STR("guest:")) ? "guest" : "yes";
+    case ACCESS_UNAUTHENTICATED:
+        return "401";
+    case ACCESS_FORBIDDEN:
+        return "403";
+    case ACCESS_HIDDEN:
+        return "404";
+    }
+    return "";
+}
+
+static size_t take_fields(char *line, struct str *fields) {
+    size_t count = 0;
+    for (char *rest = line, *field; (field = strsep(&rest, "\t\n")) != NULL && *field != '\0';) {
+        assert_true(count < CALLERS_MAX);
+        fields[count++] = str_of_cstr(field);
+    }
+    return count;
+}
+
+static void expect_row(const struct route *route, const struct str *callers, const struct str *fields, size_t count) {
+    for (size_t i = 2; i < count; i++) {
+        struct principal principal = caller(callers[i]);
+        struct route_match match = match_of(route->method, route->pattern);
+        struct access access = access_judge(&arena, &secret, false, &match, &principal);
+        const char *told = said(&access);
+        /* Where anybody may, a token makes no difference but who it was. */
+        bool is_anybody = str_equal(fields[i], STR("yes")) && strcmp(told, "guest") == 0;
+        if (!is_anybody && !str_equal(fields[i], str_of_cstr(told))) {
+            fail_msg("%s %s: %.*s is told %s, not %.*s", route->method_name, route->pattern, STR_ARGS(callers[i]), told,
+                     STR_ARGS(fields[i]));
+        }
+    }
+}
+
+static const struct route *route_of(struct str method, struct str pattern) {
+    for (size_t i = 0; i < route_count; i++) {
+        if (str_equal(method, str_of_cstr(routes[i].method_name)) &&
+            str_equal(pattern, str_of_cstr(routes[i].pattern))) {
+            return &routes[i];
+        }
+    }
+    fail_msg("no such route: %.*s %.*s", STR_ARGS(method), STR_ARGS(pattern));
+    return NULL;
+}
+
+static void each_route_lets_in_whom_the_table_says(void **state) {
+    (void)state;
+    FILE *file = fopen("integration-tests/access.tsv", "re");
+    assert_non_null(file);
+    char head[LINE_MAX_BYTES] = "", line[LINE_MAX_BYTES];
+    struct str callers[CALLERS_MAX], fields[CALLERS_MAX];
+    size_t caller_count = 0, rows = 0;
+    bool is_seen[128] = {0};
+    assert_true(route_count <= ARRAY_LENGTH(is_seen));
+    while (fgets(line, sizeof line, file) != NULL) {
+        if (line[0] == '#') {
+            continue;
+        }
+        if (caller_count == 0) {
+            memcpy(head, line, sizeof head);
+            caller_count = take_fields(head, callers);
+            continue;
+        }
+        assert_int_equal(take_fields(line, fields), caller_count);
+        const struct route *route = route_of(fields[0], fields[1]);
+        is_seen[route - routes] = true;
+        rows++;
+        expect_row(route, callers, fields, caller_count);
+    }
+    (void)fclose(file);
+    assert_int_equal(caller_count, 13);
+    assert_int_equal(rows, route_count);
+    for (size_t i = 0; i < route_count; i++) {
+        if (!is_seen[i]) {
+            fail_msg("access.tsv has no row for %s %s", routes[i].method_name, routes[i].pattern);
+        }
+    }
+}
+
+/* ---- who it was, and for what ------------------------------------------------------------------------------------ */
+
+static void assert_actor(enum http_method method, const char *pattern, const struct principal *principal,
+                         const char *expected) {
+    struct route_match match = match_of(method, pattern);
+    struct access access = access_judge(&arena, &secret, false, &match, principal);
+    assert_int_equal(access.verdict, ACCESS_GRANTED);
+    if (!str_equal(access.actor, str_of_cstr(expected))) {
+        fail_msg("%s: the actor is %.*s, not %s", pattern, STR_ARGS(access.actor), expected);
+    }
+}
+
+static void the_most_powerful_capacity_that_the_route_takes_is_the_actor(void **state) {
+    (void)state;
+    struct principal all = known(PERSON, (1U << CAPACITY_COUNT) - 1);
+    assert_actor(HTTP_POST_, "/v1/products", &all, "admin:" PERSON);
+    all.capacities &= ~(1U << CAPACITY_ADMIN);
+    assert_actor(HTTP_POST_, "/v1/products", &all, "vendor:" PERSON ":Röster");
+    assert_actor(HTTP_GET_, "/v1/payments/{payment}", &all, "support:" PERSON);
+    all.capacities &= ~(1U << CAPACITY_SUPPORT);
+    assert_actor(HTTP_POST_, "/v1/stock/{sku}/receipts", &all, "service:" PERSON);
+    assert_actor(HTTP_GET_, "/v1/orders/{order}/history", &all, "auditor:" PERSON);
+    all.capacities &= ~(1U << CAPACITY_AUDITOR);
+    assert_actor(HTTP_GET_, "/v1/orders/{order}/history", &all, "customer:" PERSON);
+    assert_actor(HTTP_GET_, "/v1/orders", &all, "analyst:" PERSON);
+    struct principal key = known(KEY, 1U << CAPACITY_SERVICE);
+    assert_actor(HTTP_POST_, "/v1/carts", &key, "service:" KEY);
+    struct principal nobody = guest((struct str){0});
+    assert_actor(HTTP_POST_, "/v1/carts", &nobody, "anonymous");
+}
+
+/* The token itself is never the actor: actors are in the log. */
+static void who_is_known_and_brings_a_guests_token_acts_as_that_guest(void **state) {
+    (void)state;
+    struct principal customer = person(CAPACITY_CUSTOMER);
+    customer.cart_token = token_of("cart_" ULID);
+    struct str expected = identity_principal(&arena, &secret, customer.cart_token);
+    assert_actor(HTTP_POST_, "/v1/carts/{cart}/checkout", &customer, expected.data);
+    assert_actor(HTTP_GET_, "/v1/orders/{order}", &customer, expected.data);
+    customer.cart_token = token_of("cart_" OTHER_ULID);
+    assert_actor(HTTP_GET_, "/v1/orders/{order}", &customer, "customer:" PERSON);
+    struct principal admin = person(CAPACITY_ADMIN);
+    admin.cart_token = token_of("cart_" ULID);
+    assert_actor(HTTP_POST_, "/v1/carts/{cart}/checkout", &admin, "admin:" PERSON);
+}
+
+static void a_token_speaks_for_its_own_cart_and_what_came_of_it_alone(void **state) {
+    (void)state;
+    static const char *const paths[] = {"/v1/carts/cart_" ULID, "/v1/orders/ord_" ULID ".7",
+                                        "/v1/orders/ord_" ULID ".7/stream"};
+    struct str token = token_of("cart_" ULID);
+    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+        struct route_match match;
+        assert_int_equal(router_find(&arena, HTTP_GET_, str_of_cstr(paths[i]), &match), ROUTE_FOUND);
+        struct principal holder = guest(token);
+        assert_int_equal(access_judge(&arena, &secret, false, &match, &holder).verdict, ACCESS_GRANTED);
+        for (uint32_t at = 0; at < token.len; at++) { /* any other character, anywhere */
+            struct str changed = arena_str_copy(&arena, token);
+            ((char *)changed.data)[at] = changed.data[at] == 'A' ? 'B' : 'A';
+            struct principal forger = guest(changed);
+            assert_int_equal(access_judge(&arena, &secret, false, &match, &forger).verdict, ACCESS_HIDDEN);
+        }
+        struct principal shorter = guest(str_first(token, token.len - 1));
+        assert_int_equal(access_judge(&arena, &secret, false, &match, &shorter).verdict, ACCESS_HIDDEN);
+        static const struct secret other_secret = {{4}};
+        assert_int_equal(access_judge(&arena, &other_secret, false, &match, &holder).verdict, ACCESS_HIDDEN);
+    }
+}
+
+/* So that its route tells what is wrong with it. */
+static void an_id_that_none_has_hides_nothing(void **state) {
+    (void)state;
+    static const char *const paths[] = {"/v1/carts/cart_0", "/v1/carts/prod_" ULID, "/v1/orders/cart_" ULID};
+    struct principal nobody = guest((struct str){0});
+    for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+        struct route_match match;
+        assert_int_equal(router_find(&arena, HTTP_GET_, str_of_cstr(paths[i]), &match), ROUTE_FOUND);
+        assert_int_equal(access_judge(&arena, &secret, false, &match, &nobody).verdict, ACCESS_GRANTED);
+    }
+}
+
+static void what_is_hidden_is_told_by_its_kind(void **state) {
+    (void)state;
+    struct route_match match = match_of(HTTP_GET_, "/v1/carts/{cart}");
+    assert_string_equal(access_hidden_code(&match), "unknown_cart");
+    match = match_of(HTTP_POST_, "/v1/orders/{order}/cancel");
+    assert_string_equal(access_hidden_code(&match), "unknown_order");
+}
+
+static void where_access_is_open_who_is_not_known_may_do_everything(void **state) {
+    (void)state;
+    struct principal nobody = guest((struct str){0}), customer = person(CAPACITY_CUSTOMER);
+    for (size_t i = 0; i < route_count; i++) {
+        struct route_match match = {.route = &routes[i]};
+        struct access access = access_judge(&arena, &secret, true, &match, &nobody);
+        assert_int_equal(access.verdict, ACCESS_GRANTED);
+        assert_true(str_equal(access.actor, STR("anonymous")));
+    }
+    struct route_match match = match_of(HTTP_POST_, "/v1/products");
+    assert_int_equal(access_judge(&arena, &secret, true, &match, &customer).verdict, ACCESS_FORBIDDEN);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_route_lets_in_whom_the_table_says),
+        cmocka_unit_test(the_most_powerful_capacity_that_the_route_takes_is_the_actor),
+        cmocka_unit_test(who_is_known_and_brings_a_guests_token_acts_as_that_guest),
+        cmocka_unit_test(a_token_speaks_for_its_own_cart_and_what_came_of_it_alone),
+        cmocka_unit_test(an_id_that_none_has_hides_nothing),
+        cmocka_unit_test(what_is_hidden_is_told_by_its_kind),
+        cmocka_unit_test(where_access_is_open_who_is_not_known_may_do_everything),
+    };
+    return cmocka_run_group_tests_name("access", tests, set_up, tear_down);
+}

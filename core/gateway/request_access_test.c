@@ -1,0 +1,142 @@
+/* request_access_test.c: who is let in by a front that is closed, on real connections; test_front.h says what stands
+ * behind it. access_test.c has the whole table. */
+#include "core/gateway/identity.h"
+#include "core/gateway/test_front.h"
+
+#define CART "cart_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+#define FOLLOW(order) "GET /v1/orders/" order "/stream"
+
+static struct buf reply;
+
+static int start(void **state) {
+    (void)state;
+    struct err_info info = {0};
+    buf_init(&reply, TEST_REPLY_MAX);
+    test_front_start(10, 100);
+    front.gateway.is_open = false;
+    assert_int_equal(address_list_read("127.0.0.1/32", &front.gateway.metrics_from, &info), ERR_NONE);
+    assert_int_equal(address_list_read("127.0.0.100/32", &front.gateway.trusted_proxies, &info), ERR_NONE);
+    return 0;
+}
+
+static int stop(void **state) {
+    (void)state;
+    test_front_stop();
+    buf_release(&reply);
+    return 0;
+}
+
+static void assert_holds(const char *text) {
+    test_assert_holds(&reply, text);
+}
+
+/* The field that holds the cart's token. */
+static const char *token_field(void) {
+    static char field[128];
+    struct arena arena;
+    arena_init(&arena, 4096);
+    struct str token = identity_cart_token(&arena, &front.gateway.secret, STR(CART));
+    (void)snprintf(field, sizeof field, "Daybook-Cart-Token: %.*s\r\n", STR_ARGS(token));
+    arena_release(&arena);
+    return field;
+}
+
+static bool is_followed(const char *request_line, const char *fields) {
+    int fd = test_connect_from(&front.server, "127.0.0.1");
+    buf_clear(&reply);
+    test_ask_for(fd, request_line, fields);
+    test_read_until(fd, &reply, "HTTP/1.1 ", 1);
+    bool is_open = test_holds(&reply, "HTTP/1.1 200 ");
+    if (!is_open) {
+        shutdown(fd, SHUT_WR);
+        test_read_to_end(fd, &reply);
+    }
+    close(fd);
+    return is_open;
+}
+
+/* Its problem without what differs from request to request. */
+static void copy_problem(char *out, size_t size) {
+    buf_byte(&reply, '\0');
+    const char *body = strstr(reply.data, "\r\n\r\n");
+    assert_non_null(body);
+    (void)snprintf(out, size, "%s", body);
+    char *trace = strstr(out, "\"trace_id\"");
+    assert_non_null(trace);
+    *trace = '\0';
+}
+
+static void a_purchase_is_its_tokens_holders(void **state) {
+    (void)state;
+    assert_true(is_followed(FOLLOW(TEST_ORDER), token_field()));
+    assert_holds("\"of\":\"" TEST_ORDER "\"");
+}
+
+/* Whether it is there or not, and what a holder is told of what is not there. */
+static void to_others_it_is_not_there(void **state) {
+    (void)state;
+    char hidden[1024], absent[1024], absent_for_holder[1024];
+    assert_false(is_followed(FOLLOW(TEST_ORDER), ""));
+    assert_holds("HTTP/1.1 404 ");
+    assert_holds("\"code\":\"unknown_order\"");
+    copy_problem(hidden, sizeof hidden);
+    assert_false(is_followed(FOLLOW(TEST_OTHER_ORDER), ""));
+    copy_problem(absent, sizeof absent);
+    assert_string_equal(hidden, absent);
+    assert_false(is_followed(FOLLOW(TEST_OTHER_ORDER), token_field()));
+    copy_problem(absent_for_holder, sizeof absent_for_holder);
+    assert_string_equal(hidden, absent_for_holder);
+}
+
+static void what_is_not_for_everybody_asks_who_one_is(void **state) {
+    (void)state;
+    test_converse("POST /v1/products", "Content-Length: 0\r\n", &reply);
+    assert_holds("HTTP/1.1 401 ");
+    assert_holds("\r\nWWW-Authenticate: Bearer\r\n");
+    assert_holds("\"code\":\"unauthenticated\"");
+    test_converse("POST /v1/products", "Content-Length: 0\r\nDaybook-Cart-Token: x\r\n", &reply);
+    assert_holds("\"code\":\"invalid_cart_token\"");
+}
+
+static bool has_metrics(const char *source, const char *fields) {
+    test_converse_from(source, "GET /metrics", fields, &reply);
+    bool has = test_holds(&reply, "HTTP/1.1 200 ");
+    assert_true(has || test_holds(&reply, "HTTP/1.1 401 "));
+    return has;
+}
+
+static void metrics_are_for_those_who_ask_from_the_right_place(void **state) {
+    (void)state;
+    assert_true(has_metrics("127.0.0.1", ""));
+    assert_false(has_metrics("127.0.0.2", ""));
+    /* A proxy beside the front that nobody named would bring in everybody. */
+    assert_false(has_metrics("127.0.0.1", "X-Forwarded-For: 192.0.2.1\r\n"));
+    assert_false(has_metrics("127.0.0.1", "Forwarded: for=127.0.0.1\r\n"));
+    /* One that is named speaks for others. */
+    assert_false(has_metrics("127.0.0.100", ""));
+    assert_false(has_metrics("127.0.0.100", "X-Forwarded-For: 192.0.2.1\r\n"));
+    assert_true(has_metrics("127.0.0.100", "X-Forwarded-For: 127.0.0.1\r\n"));
+}
+
+static void what_is_public_stays_so(void **state) {
+    (void)state;
+    assert_true(is_followed("GET /v1/stock/A-1/stream", ""));
+    test_converse("GET /nowhere", "", &reply);
+    assert_holds("\"code\":\"unknown_path\"");
+    test_converse("DELETE /v1/orders", "", &reply);
+    assert_holds("\"code\":\"method_not_allowed\"");
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, start, stop)
+
+int main(void) {
+    signal(SIGPIPE, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        WITH(a_purchase_is_its_tokens_holders),
+        WITH(to_others_it_is_not_there),
+        WITH(what_is_not_for_everybody_asks_who_one_is),
+        WITH(metrics_are_for_those_who_ask_from_the_right_place),
+        WITH(what_is_public_stays_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
