@@ -93,7 +93,6 @@ void docs_renderer(struct request *request) {
     }
     http_answer_field(request->exchange, "ETag", str_of_cstr(docs->etag));
     http_answer_field(request->exchange, "Cache-Control", STR("public, max-age=3600"));
-    http_answer_field(request->exchange, "X-Content-Type-Options", STR("nosniff"));
     if (request_knows(request, str_of_cstr(docs->etag))) {
         request_answer(request, 304, NULL, (struct str){0});
     } else {
@@ -154,7 +153,6 @@ static void answer_page(struct request *request, const char *title, const char *
     }
     buf_str(&page, STR("\n</body></html>\n"));
     http_answer_field(request->exchange, "Content-Security-Policy", STR(POLICY));
-    http_answer_field(request->exchange, "X-Content-Type-Options", STR("nosniff"));
     http_answer_field(request->exchange, "Referrer-Policy", STR("no-referrer"));
     request_answer(request, 200, "text/html; charset=utf-8", buf_text(&page));
     buf_release(&page);

@@ -47,11 +47,14 @@ static enum err read_addresses(const char *setting, const char *text, struct add
     return ERR_NONE;
 }
 
-static enum err open_limits(struct gateway *gateway, struct err_info *info) {
+static enum err read_who_may(struct gateway *gateway, struct err_info *info) {
     const struct config *config = gateway->config;
     enum err err = read_addresses("trusted_proxies", config->trusted_proxies, &gateway->trusted_proxies, info);
     if (err == ERR_NONE) {
         err = read_addresses("metrics_from", config->metrics_from, &gateway->metrics_from, info);
+    }
+    if (err == ERR_NONE) {
+        err = cors_read(config->cors_origins, &gateway->cors, info);
     }
     return err == ERR_NONE ? limits_open(config->limits, &gateway->limits, info) : err;
 }
@@ -99,7 +102,7 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     recent_outcomes_init(&gateway->recent_outcomes);
     enum err err = docs_load(&gateway->docs, config->docs_dir, info);
     if (err == ERR_NONE) {
-        err = open_limits(gateway, info);
+        err = read_who_may(gateway, info);
     }
     if (err == ERR_NONE) {
         err = secret_load(config->secret_file, &gateway->secret, info);

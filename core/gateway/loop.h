@@ -13,6 +13,7 @@
 #include "core/base/text.h"
 #include "core/gateway/admission.h"
 #include "core/gateway/certificate.h"
+#include "core/gateway/cors.h"
 #include "core/gateway/docs.h"
 #include "core/gateway/event_streams.h"
 #include "core/gateway/facts.h"
@@ -95,6 +96,7 @@ struct gateway {
     bool is_open;          /* setting `access`: whoever brings no credentials may do everything */
     struct address_list trusted_proxies, metrics_from;
     _Atomic bool has_warned_of_proxy;
+    struct cors_origins cors;
     struct certificate certificate; /* the first loop looks at it */
     struct gateway_loop *loops;
     size_t loop_count;

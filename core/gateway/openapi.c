@@ -94,6 +94,9 @@ static void write_header_refs(struct json_writer *writer, const struct route *ro
     for (; *names != NULL; names++) {
         write_header_ref(writer, *names);
     }
+    if (!route_is_for_everybody(route) && !route->is_stream) {
+        write_header_ref(writer, "Cache-Control");
+    }
     if (route->limit != LIMIT_NONE) {
         write_header_ref(writer, "RateLimit-Policy");
         write_header_ref(writer, "RateLimit");
@@ -200,7 +203,7 @@ static bool may_answer(const struct route *route, int status) {
         return true;
     case 401:
     case 403:
-        return strchr(route->may, 'P') == NULL || (status == 401 && route->answer == webhook_received);
+        return !route_is_for_everybody(route) || (status == 401 && route->answer == webhook_received);
     case 429:
         return route->limit != LIMIT_NONE || route->answer == webhook_received;
     case 404:

@@ -197,6 +197,7 @@ static void refuse_method(struct request *request) {
     struct http_exchange *exchange = request->exchange;
     http_answer_field(exchange, "Allow", request->match.allowed);
     if (exchange->method == HTTP_OPTIONS_) {
+        cors_answer_preflight(&request->loop->gateway->cors, exchange, request->match.allowed);
         request_answer(request, 204, NULL, (struct str){0});
         return;
     }
@@ -251,6 +252,10 @@ static bool is_let_in(struct request *request) {
     if (!principal_read(request->exchange, &gateway->secret, &request->principal, &problem)) {
         request_problem(request, &problem);
         return false;
+    }
+    if (!route_is_for_everybody(request->match.route) &&
+        !request->match.route->is_stream) { /* somebody's own, or staff's: it stays in no cache */
+        http_answer_field(request->exchange, "Cache-Control", STR("no-store"));
     }
     request->principal.is_operator =
         address_list_has(&gateway->metrics_from, request->client) && !may_be_a_proxy(request);
@@ -319,6 +324,7 @@ void request_received(void *gateway_loop, struct http_exchange *exchange) {
     request->loop = gateway_loop;
     exchange->application = request;
     find_client(request);
+    cors_answer(&request->loop->gateway->cors, exchange);
     request->has_client_trace = trace_read(http_request_field(exchange, "traceparent"), &request->trace_id);
     if (atomic_load_explicit(&request->loop->gateway->stopping, memory_order_relaxed)) {
         request_stopping(request);

@@ -47,7 +47,8 @@ void answer_write(struct buf *out, const struct answer *answer) {
     if (answer->content_type != NULL) {
         buf_str(out, STR("Content-Type: "));
         buf_str(out, str_of_cstr(answer->content_type));
-        buf_str(out, STR("\r\n"));
+        /* It is what it says, and no browser shall find another use for it (WHATWG Fetch, 3.5). */
+        buf_str(out, STR("\r\nX-Content-Type-Options: nosniff\r\n"));
     }
     if (answer->stays_open) {
         buf_str(out, answer->is_http_1_0 ? STR("") : STR("Transfer-Encoding: chunked\r\n"));
