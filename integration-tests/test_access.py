@@ -6,6 +6,7 @@ import httpx
 import pytest
 from harness.daybook import Daybook
 from harness.shop import Shop
+from harness.waiting import wait_until
 
 TOKEN = "Daybook-Cart-Token"
 
@@ -98,6 +99,22 @@ def test_a_key_counts_for_the_one_who_used_it(closed):
         assert first.content == again.content
         assert again.headers["Idempotent-Replayed"] == "true"
         assert check_out(client, cart, {}, key).status_code == 404
+
+
+def test_what_became_of_a_command_is_for_the_one_who_sent_it(closed):
+    with closed.client() as client:
+        cart, mine = opened_cart(client)
+        _, foreign = opened_cart(client)
+        command = check_out(client, cart, {**mine, "Prefer": "respond-async"}).headers["Location"]
+
+        def decided():
+            answer = client.get(command, headers=mine)
+            return answer if answer.status_code == 200 else None
+
+        assert wait_until(decided, "the order").json()["status"] == "confirmed"
+        told = client.get(command, headers=foreign)
+        assert told.json() == {"command": command.rpartition("/")[2], "status": "decided"}
+        assert {"etag", "daybook-position", "content-location"}.isdisjoint(told.headers)
 
 
 @pytest.mark.parametrize(

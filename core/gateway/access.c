@@ -29,16 +29,26 @@ static bool takes(const struct route *route, char letter) {
     return strchr(route->may, letter) != NULL;
 }
 
-/* The cart of what the path names. False: its id is none, and what is asked for cannot be. */
-static bool cart_of_path(struct arena *arena, const struct route_match *match, struct str *ret_cart) {
+/* The cart whose purchase the id is of; false: it is of none. */
+static bool cart_of(struct arena *arena, struct str id, struct str *ret_cart) {
     for (size_t i = 0; i < ARRAY_LENGTH(purchases); i++) {
-        struct str id = route_parameter(match, purchases[i].parameter);
         struct str prefix = str_of_cstr(purchases[i].prefix);
         struct str ulid = str_first(str_from(id, prefix.len), ULID_TEXT_LEN);
         uint8_t bytes[ULID_BYTES];
         if (str_starts_with(id, prefix) && ulid_read(ulid, bytes)) {
             *ret_cart = arena_printf(arena, "cart_%.*s", STR_ARGS(ulid));
             return true;
+        }
+    }
+    return false;
+}
+
+/* False: what the path names cannot be. */
+static bool cart_of_path(struct arena *arena, const struct route_match *match, struct str *ret_cart) {
+    for (size_t i = 0; i < ARRAY_LENGTH(purchases); i++) {
+        struct str id = route_parameter(match, purchases[i].parameter);
+        if (!str_is_empty(id)) {
+            return str_starts_with(id, str_of_cstr(purchases[i].prefix)) && cart_of(arena, id, ret_cart);
         }
     }
     return false;
@@ -126,6 +136,14 @@ struct access access_judge(struct arena *arena, const struct secret *secret, boo
         return grant(principal->identity, false);
     }
     return refuse(route, principal);
+}
+
+bool access_shows_outcome(struct arena *arena, const struct secret *secret, bool is_open,
+                          const struct principal *principal, struct str stream) {
+    struct str cart;
+    return (is_open && str_is_empty(principal->id)) || has(principal, CAPACITY_ADMIN) ||
+           has(principal, CAPACITY_SUPPORT) ||
+           (cart_of(arena, stream, &cart) && holds_token(arena, secret, cart, principal->cart_token));
 }
 
 const char *access_hidden_code(const struct route_match *match) {

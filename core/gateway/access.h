@@ -34,5 +34,10 @@ struct access {
 struct access access_judge(struct arena *arena, const struct secret *secret, bool is_open,
                            const struct route_match *match, const struct principal *principal);
 
+/* Whether what became of a command at `stream` is told to whoever has the command's id: to staff who help, and to the
+ * holder of the cart's token. */
+bool access_shows_outcome(struct arena *arena, const struct secret *secret, bool is_open,
+                          const struct principal *principal, struct str stream);
+
 /* The code of a 404 for what the path names: "unknown_cart". */
 const char *access_hidden_code(const struct route_match *match);

@@ -267,6 +267,26 @@ static void a_token_speaks_for_its_own_cart_and_what_came_of_it_alone(void **sta
     }
 }
 
+static bool shows(const struct principal *principal, const char *stream) {
+    return access_shows_outcome(&arena, &secret, false, principal, str_of_cstr(stream));
+}
+
+static void what_became_of_a_command_is_told_to_those_whom_it_concerns(void **state) {
+    (void)state;
+    struct principal holder = guest(token_of("cart_" ULID)), other = guest(token_of("cart_" OTHER_ULID));
+    struct principal nobody = guest((struct str){0}), admin = person(CAPACITY_ADMIN);
+    static const char *const streams[] = {"cart_" ULID, "ord_" ULID ".1", "pay_" ULID ".1.1"};
+    for (size_t i = 0; i < ARRAY_LENGTH(streams); i++) {
+        assert_true(shows(&holder, streams[i]));
+        assert_true(shows(&admin, streams[i]));
+        assert_false(shows(&other, streams[i]));
+        assert_false(shows(&nobody, streams[i]));
+        assert_true(access_shows_outcome(&arena, &secret, true, &nobody, str_of_cstr(streams[i])));
+    }
+    assert_false(shows(&holder, "prod_" ULID));
+    assert_false(shows(&holder, ""));
+}
+
 /* So that its route tells what is wrong with it. */
 static void an_id_that_none_has_hides_nothing(void **state) {
     (void)state;
@@ -306,6 +326,7 @@ int main(void) {
         cmocka_unit_test(the_most_powerful_capacity_that_the_route_takes_is_the_actor),
         cmocka_unit_test(who_is_known_and_brings_a_guests_token_acts_as_that_guest),
         cmocka_unit_test(a_token_speaks_for_its_own_cart_and_what_came_of_it_alone),
+        cmocka_unit_test(what_became_of_a_command_is_told_to_those_whom_it_concerns),
         cmocka_unit_test(an_id_that_none_has_hides_nothing),
         cmocka_unit_test(what_is_hidden_is_told_by_its_kind),
         cmocka_unit_test(where_access_is_open_who_is_not_known_may_do_everything),

@@ -53,6 +53,19 @@ static bool follows_second_try(struct outcome_query *query, const struct outcome
     return false;
 }
 
+/* To whom it is not shown is told that it is decided, and no more. */
+static void answer_decided(struct outcome_query *query) {
+    request_answer_json(query->request, 200,
+                        arena_printf(request_arena(query->request), "{\"command\":\"%.*s\",\"status\":\"decided\"}",
+                                     STR_ARGS(query->public_id)));
+}
+
+static bool is_shown(const struct request *request, const struct outcome *outcome) {
+    const struct gateway *gateway = request->loop->gateway;
+    return access_shows_outcome(&request->exchange->arena, &gateway->secret, gateway->is_open, &request->principal,
+                                outcome->stream);
+}
+
 static bool on_queried_outcome(struct outcome_waiter *waiter, const struct outcome *outcome) {
     struct outcome_query *query = waiter->context;
     struct request *request = query->request;
@@ -67,6 +80,8 @@ static bool on_queried_outcome(struct outcome_waiter *waiter, const struct outco
                        "No such command was decided within the time for which answers are kept.");
     } else if (outcome->status == OUTCOME_STATUS_PENDING) {
         answer_query_undecided(query);
+    } else if (!is_shown(request, outcome)) {
+        answer_decided(query);
     } else {
         struct outcome_answer answer = answer_of_outcome(request_arena(request), outcome, 200);
         struct position seen;
