@@ -16,13 +16,12 @@ static const struct {
 #undef CAPACITY_ROW
 };
 
-/* The things of a purchase, whose ids share a ULID. */
+/* What a cart's token speaks for: their ids share a ULID. */
 static const struct {
     const char *parameter, *prefix, *hidden_code;
 } purchases[] = {
     {"cart", "cart_", "unknown_cart"},
     {"order", "ord_", "unknown_order"},
-    {"payment", "pay_", "unknown_payment"},
 };
 
 static bool takes(const struct route *route, char letter) {

@@ -101,7 +101,7 @@ enum err admin_start(const struct config *config, const struct gateway_peer *pee
     admin->peer_count = peer_count;
     admin->stop.data = admin;
     const struct http_server_options options = {
-        .host = config->http_host,
+        .host = config->admin_host,
         .port = (int)config->admin_port,
         .body_max_bytes = ADMIN_BODY_MAX_BYTES,
         .connections_max = ADMIN_CONNECTIONS_MAX,
@@ -120,7 +120,7 @@ enum err admin_start(const struct config *config, const struct gateway_peer *pee
     if (pthread_create(&admin->thread, NULL, admin_run, admin) != 0) {
         return err_set(info, ERR_IO, "no thread could be started for the operator's pages");
     }
-    log_line(LOG_INFO, "admin", "metrics and health are served", LOG_CSTR("host", config->http_host),
+    log_line(LOG_INFO, "admin", "metrics and health are served", LOG_CSTR("host", config->admin_host),
              LOG_INT("port", config->admin_port));
     *ret_admin = admin;
     return ERR_NONE;

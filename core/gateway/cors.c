@@ -39,7 +39,7 @@ static bool is_origin(struct str text) {
             return false;
         }
     }
-    return port.len != 1 && port.len <= 6;
+    return port.len == 0 || (port.data[0] == ':' && port.len > 1 && port.len <= 6);
 }
 
 enum err cors_read(const char *text, struct cors_origins *ret_origins, struct err_info *info) {

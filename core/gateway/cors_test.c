@@ -118,6 +118,7 @@ static void what_is_no_origin_is_named(void **state) {
                                       "https://a@shop.example",
                                       "https://[::1",
                                       "https://[]",
+                                      "https://[::1]a80",
                                       "ftp://shop.example",
                                       "null"};
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {

@@ -22,7 +22,9 @@ static const struct event_source stock_source = {"stock", TOPIC_STOCK, &stock_by
 
 /* Neither caches nor proxies may hold it back. */
 static bool open_stream(struct request *request, struct http_stream *stream) {
-    http_answer_field(request->exchange, "Cache-Control", STR("no-store"));
+    if (route_may_be_kept(request->match.route)) { /* else it is said already */
+        http_answer_field(request->exchange, "Cache-Control", STR("no-store"));
+    }
     http_answer_field(request->exchange, "X-Accel-Buffering", STR("no"));
     return request_stream(request, "text/event-stream", stream);
 }

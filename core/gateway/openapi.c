@@ -94,7 +94,7 @@ static void write_header_refs(struct json_writer *writer, const struct route *ro
     for (; *names != NULL; names++) {
         write_header_ref(writer, *names);
     }
-    if (!route_is_for_everybody(route) && !route->is_stream) {
+    if (!route_may_be_kept(route) && !route->is_stream) {
         write_header_ref(writer, "Cache-Control");
     }
     if (route->limit != LIMIT_NONE) {

@@ -77,12 +77,16 @@ void request_refuse(struct request *request, int status, const char *code, const
     request_problem(request, &problem);
 }
 
-/* Somebody speaks for others whom nobody named as a proxy of ours: a client can write these fields as well. */
+/* Somebody says that he speaks for others: by a field that may be empty, and behind which others may follow. */
+static bool speaks_for_others(const struct http_exchange *exchange) {
+    return http_request_field(exchange, "x-forwarded-for").data != NULL ||
+           http_request_field(exchange, "forwarded").data != NULL;
+}
+
+/* Nobody named him as a proxy of ours: a client can write these fields as well. */
 static bool may_be_a_proxy(const struct request *request) {
     const struct http_exchange *exchange = request->exchange;
-    bool says_so = !str_is_empty(http_request_field(exchange, "x-forwarded-for")) ||
-                   !str_is_empty(http_request_field(exchange, "forwarded"));
-    return says_so && !address_list_has(&request->loop->gateway->trusted_proxies, exchange->peer);
+    return speaks_for_others(exchange) && !address_list_has(&request->loop->gateway->trusted_proxies, exchange->peer);
 }
 
 /* Behind a proxy that nobody named as ours all clients are one. Told once. */
@@ -244,6 +248,15 @@ static bool is_within_limit(struct request *request, enum limit_class limit) {
 
 /* ---- who may ----------------------------------------------------------------------------------------------------- */
 
+/* By his address. A proxy that could not be understood stands for its client where limits are counted, but brings
+ * nobody in by its own address. */
+static bool is_operator(const struct request *request) {
+    const struct gateway *gateway = request->loop->gateway;
+    bool is_proxy_itself =
+        speaks_for_others(request->exchange) && address_list_has(&gateway->trusted_proxies, request->client);
+    return address_list_has(&gateway->metrics_from, request->client) && !may_be_a_proxy(request) && !is_proxy_itself;
+}
+
 /* False: it was refused. */
 static bool is_let_in(struct request *request) {
     const struct gateway *gateway = request->loop->gateway;
@@ -253,12 +266,10 @@ static bool is_let_in(struct request *request) {
         request_problem(request, &problem);
         return false;
     }
-    if (!route_is_for_everybody(request->match.route) &&
-        !request->match.route->is_stream) { /* somebody's own, or staff's: it stays in no cache */
+    if (!route_may_be_kept(request->match.route)) {
         http_answer_field(request->exchange, "Cache-Control", STR("no-store"));
     }
-    request->principal.is_operator =
-        address_list_has(&gateway->metrics_from, request->client) && !may_be_a_proxy(request);
+    request->principal.is_operator = is_operator(request);
     request->access = access_judge(arena, &gateway->secret, gateway->is_open, &request->match, &request->principal);
     switch (request->access.verdict) {
     case ACCESS_GRANTED:

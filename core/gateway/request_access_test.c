@@ -79,6 +79,7 @@ static void to_others_it_is_not_there(void **state) {
     assert_false(is_followed(FOLLOW(TEST_ORDER), ""));
     assert_holds("HTTP/1.1 404 ");
     assert_holds("\"code\":\"unknown_order\"");
+    assert_holds("\r\nCache-Control: no-store\r\n");
     copy_problem(hidden, sizeof hidden);
     assert_false(is_followed(FOLLOW(TEST_OTHER_ORDER), ""));
     copy_problem(absent, sizeof absent);
@@ -112,10 +113,26 @@ static void metrics_are_for_those_who_ask_from_the_right_place(void **state) {
     /* A proxy beside the front that nobody named would bring in everybody. */
     assert_false(has_metrics("127.0.0.1", "X-Forwarded-For: 192.0.2.1\r\n"));
     assert_false(has_metrics("127.0.0.1", "Forwarded: for=127.0.0.1\r\n"));
+    assert_false(has_metrics("127.0.0.1", "X-Forwarded-For:\r\nX-Forwarded-For: 192.0.2.1\r\n"));
+    assert_false(has_metrics("127.0.0.1", "Forwarded:\r\n"));
     /* One that is named speaks for others. */
     assert_false(has_metrics("127.0.0.100", ""));
     assert_false(has_metrics("127.0.0.100", "X-Forwarded-For: 192.0.2.1\r\n"));
     assert_true(has_metrics("127.0.0.100", "X-Forwarded-For: 127.0.0.1\r\n"));
+}
+
+/* One that is itself at such an address: what it says of its client must be understood. */
+static void a_proxy_brings_in_nobody_by_its_own_address(void **state) {
+    (void)state;
+    struct err_info info = {0};
+    assert_int_equal(address_list_read("127.0.0.100/32 127.0.0.1/32", &front.gateway.metrics_from, &info), ERR_NONE);
+    static const char *const fields[] = {"Forwarded: x\r\n", "Forwarded: for=\"x\r\n", "Forwarded: for=unknown\r\n",
+                                         "X-Forwarded-For: 192.0.2.1\r\nForwarded: for=192.0.2.9\r\n",
+                                         "X-Forwarded-For: 127.0.0.100\r\n"};
+    for (size_t i = 0; i < ARRAY_LENGTH(fields); i++) {
+        assert_false(has_metrics("127.0.0.100", fields[i]));
+    }
+    assert_true(has_metrics("127.0.0.100", ""));
 }
 
 static void what_is_public_stays_so(void **state) {
@@ -136,6 +153,7 @@ int main(void) {
         WITH(to_others_it_is_not_there),
         WITH(what_is_not_for_everybody_asks_who_one_is),
         WITH(metrics_are_for_those_who_ask_from_the_right_place),
+        WITH(a_proxy_brings_in_nobody_by_its_own_address),
         WITH(what_is_public_stays_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

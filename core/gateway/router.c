@@ -1,5 +1,7 @@
 #include "core/gateway/router.h"
 
+#include <string.h>
+
 #include "core/gateway/asyncapi.h"
 #include "core/gateway/commands.h"
 #include "core/gateway/docs.h"
@@ -155,4 +157,12 @@ struct str route_path(struct arena *arena, const struct route_match *match) {
         path = arena_printf(arena, "%.*s/%.*s", STR_ARGS(path), STR_ARGS(segment));
     }
     return path;
+}
+
+bool route_is_for_everybody(const struct route *route) {
+    return strchr(route->may, 'P') != NULL;
+}
+
+bool route_may_be_kept(const struct route *route) {
+    return route_is_for_everybody(route) && route->method == HTTP_GET_ && route->answer != query_command;
 }

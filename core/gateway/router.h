@@ -9,8 +9,6 @@
  */
 #pragma once
 
-#include <string.h>
-
 #include "core/gateway/limits.h"
 #include "core/http/server.h"
 
@@ -54,10 +52,10 @@ struct route_match {
 enum route_found router_find(struct arena *arena, enum http_method method, struct str path,
                              struct route_match *ret_match);
 
-/* Whether anybody may take it; answers of others stay in no cache. */
-static inline bool route_is_for_everybody(const struct route *route) {
-    return strchr(route->may, 'P') != NULL;
-}
+/* Whether anybody may take it. */
+bool route_is_for_everybody(const struct route *route);
+/* Whether a cache may keep its answers: they are the same for all who ask. */
+bool route_may_be_kept(const struct route *route);
 
 /* The path as a pattern's parameters make it: the same for all spellings (percent-encodings) of one address. */
 struct str route_path(struct arena *arena, const struct route_match *match);
