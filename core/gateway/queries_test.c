@@ -103,6 +103,7 @@ static void a_history_that_misses_an_event_says_which_version_it_shows(void **st
     struct buf reply;
     buf_init(&reply, TEST_REPLY_MAX);
     gateway.config = &config;
+    gateway.is_open = true;
     loop.gateway = &gateway;
     metrics_init(&loop.metrics);
     test_server_start(&server, (struct http_server_options){.on_request = received, .on_lost = lost});
