@@ -1,96 +1,19 @@
-/* The module against a PostgreSQL of its own: deploy/local/postgres.sh makes one in a temporary folder. */
+/* The module against a PostgreSQL of its own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <arpa/inet.h>
 #include <cmocka.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/pg/array.h"
 #include "core/pg/migrate.h"
 #include "core/pg/pool.h"
 #include "core/pg/session.h"
+#include "core/pg/test_server.h"
 
 enum { WAIT_MS = 20000 };
-
-static char directory[] = "/tmp/daybook-pg-test-XXXXXX";
-static int port;
-static char conninfo[128];
-
-/* ---- the server -----------------------------------------------------------------------------------------------------
- */
-
-static int free_port(void) {
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-    close(listener);
-    return ntohs(address.sin_port);
-}
-
-static void server(const char *action) {
-    char command[512];
-    snprintf(command, sizeof command, "deploy/local/postgres.sh %s %s %s >/dev/null 2>%s/script.log", action, directory,
-             strcmp(action, "start") == 0 ? strrchr(conninfo, '=') + 1 : "", directory);
-    assert_int_equal(system(command), 0);
-}
-
-static void server_kill(void) {
-    char path[sizeof directory + 32];
-    snprintf(path, sizeof path, "%s/postgres.pid", directory);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    char text[32] = "";
-    assert_non_null(fgets(text, sizeof text, file));
-    fclose(file);
-    assert_int_equal(kill((pid_t)strtol(text, NULL, 10), SIGKILL), 0);
-}
-
-static int start_server(void **state) {
-    (void)state;
-    assert_non_null(mkdtemp(directory));
-    port = free_port();
-    snprintf(conninfo, sizeof conninfo, "host=127.0.0.1 user=daybook dbname=daybook port=%d", port);
-    char command[128];
-    snprintf(command, sizeof command, "chmod 711 %s", directory); /* the server runs as a user of its own */
-    assert_int_equal(system(command), 0);
-    server("start");
-    return 0;
-}
-
-static int stop_server(void **state) {
-    (void)state;
-    server("stop");
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command);
-}
-
-static struct pg_session *session_open(void) {
-    struct pg_session *session = NULL;
-    struct err_info info = {0};
-    if (pg_session_open(conninfo, "test", &session, &info) != ERR_NONE) {
-        fail_msg("%s", info.text);
-    }
-    return session;
-}
-
-static int64_t number(struct pg_session *session, const char *sql) {
-    CLEANUP(pg_result_clear) PGresult *result = NULL;
-    struct err_info info = {0};
-    if (pg_session_query(session, sql, NULL, 0, true, &result, &info) != ERR_NONE) {
-        fail_msg("%s", info.text);
-    }
-    return pg_get_int8(result, 0, 0);
-}
 
 /* ---- sessions -------------------------------------------------------------------------------------------------------
  */
@@ -106,7 +29,7 @@ static void an_unreachable_server_is_a_retriable_error(void **state) {
 
 static void what_is_wrong_with_the_data_is_told_apart_from_what_is_wrong_with_the_server(void **state) {
     (void)state;
-    struct pg_session *session = session_open();
+    struct pg_session *session = test_session_open();
     struct err_info info = {0};
     assert_int_equal(pg_session_exec(session, "SELECT 1 / 0", &info), ERR_MALFORMED);
     assert_false(info.retriable);
@@ -125,7 +48,7 @@ static void what_is_wrong_with_the_data_is_told_apart_from_what_is_wrong_with_th
 
 static void a_lock_that_is_waited_for_in_vain_is_a_time_out(void **state) {
     (void)state;
-    struct pg_session *holder = session_open(), *waiter = session_open();
+    struct pg_session *holder = test_session_open(), *waiter = test_session_open();
     struct err_info info = {0};
     assert_int_equal(pg_session_exec(holder, "CREATE TABLE held (id int)", &info), ERR_NONE);
     assert_int_equal(pg_session_exec(holder, "BEGIN; LOCK TABLE held", &info), ERR_NONE);
@@ -147,7 +70,7 @@ static struct pg_param array_of(struct pg_array *array, enum pg_element type, st
 
 static void arrays_of_every_type_come_out_as_they_went_in(void **state) {
     (void)state;
-    struct pg_session *session = session_open();
+    struct pg_session *session = test_session_open();
     struct pg_array arrays[6];
     struct pg_param params[6] = {array_of(&arrays[0], PG_ELEMENT_TEXT, STR("snow \xe2\x98\x83")),
                                  array_of(&arrays[1], PG_ELEMENT_BYTEA, STR("\0\1\377")),
@@ -184,7 +107,7 @@ static void arrays_of_every_type_come_out_as_they_went_in(void **state) {
 
 static void arrays_within_an_array_travel_as_text_and_are_cast(void **state) {
     (void)state;
-    struct pg_session *session = session_open();
+    struct pg_session *session = test_session_open();
     struct pg_array lists;
     pg_array_init(&lists, 4096);
     pg_array_begin(&lists, PG_ELEMENT_TEXT);
@@ -210,7 +133,7 @@ static void arrays_within_an_array_travel_as_text_and_are_cast(void **state) {
 
 static void an_array_without_elements_is_an_empty_one(void **state) {
     (void)state;
-    struct pg_session *session = session_open();
+    struct pg_session *session = test_session_open();
     struct pg_array none;
     pg_array_init(&none, 4096);
     pg_array_begin(&none, PG_ELEMENT_TEXT);
@@ -227,7 +150,7 @@ static void an_array_without_elements_is_an_empty_one(void **state) {
  */
 
 static struct pg_session *session_with_statements(void) {
-    struct pg_session *session = session_open();
+    struct pg_session *session = test_session_open();
     struct err_info info = {0};
     assert_int_equal(pg_session_exec(session, "CREATE TEMPORARY TABLE many (n bigint UNIQUE, t text)", &info),
                      ERR_NONE);
@@ -265,7 +188,7 @@ static void a_pipeline_tells_how_many_rows_each_statement_touched(void **state) 
     assert_int_equal(pg_pipeline_end(&pipeline, rows, 3, &info), ERR_NONE);
     assert_true(rows[0] == 0 && rows[1] == 5000 && rows[2] == 5000);
     assert_int_equal(pg_session_exec(session, "COMMIT", &info), ERR_NONE);
-    assert_int_equal(number(session, "SELECT count(*) FROM many"), 500000);
+    assert_int_equal(test_number(session, "SELECT count(*) FROM many"), 500000);
     pg_session_close(session);
 }
 
@@ -284,7 +207,7 @@ static void after_a_statement_that_fails_a_pipeline_skips_the_rest_and_the_sessi
     assert_true(rows[1] == 3 && rows[2] == -1 && rows[3] == -1 && rows[4] == -1);
     assert_non_null(strstr(info.text, "0x00"));
     pg_session_rollback(session);
-    assert_int_equal(number(session, "SELECT count(*) FROM many"), 0);
+    assert_int_equal(test_number(session, "SELECT count(*) FROM many"), 0);
     pg_session_close(session);
 }
 
@@ -311,14 +234,14 @@ static void a_pipeline_whose_connection_is_lost_ends_with_a_retriable_error(void
 
 static void migrations_run_once_in_order_and_all_or_nothing(void **state) {
     (void)state;
-    struct pg_session *session = session_open();
+    struct pg_session *session = test_session_open();
     struct err_info info = {0};
     struct pg_migration steps[] = {{1, "a table", "CREATE TABLE things (id bigint)"},
                                    {2, "a row", "INSERT INTO things VALUES (1)"},
                                    {3, "a bad step", "INSERT INTO things VALUES (2); SELECT 1 / 0"}};
     int applied = -1;
     assert_int_equal(pg_migrate(session, "migrated", steps, 3, &applied, &info), ERR_MALFORMED);
-    assert_int_equal(number(session, "SELECT count(*) FROM pg_namespace WHERE nspname = 'migrated'"), 0);
+    assert_int_equal(test_number(session, "SELECT count(*) FROM pg_namespace WHERE nspname = 'migrated'"), 0);
     assert_int_equal(pg_migrate(session, "migrated", steps, 2, &applied, &info), ERR_NONE);
     assert_int_equal(applied, 2);
     assert_int_equal(pg_migrate(session, "migrated", steps, 2, &applied, &info), ERR_NONE);
@@ -326,13 +249,13 @@ static void migrations_run_once_in_order_and_all_or_nothing(void **state) {
     steps[2].sql = "INSERT INTO things VALUES (3)";
     assert_int_equal(pg_migrate(session, "migrated", steps, 3, &applied, &info), ERR_NONE);
     assert_int_equal(applied, 1);
-    assert_int_equal(number(session, "SELECT sum(id)::bigint FROM migrated.things"), 4);
+    assert_int_equal(test_number(session, "SELECT sum(id)::bigint FROM migrated.things"), 4);
     pg_session_close(session);
 }
 
 static void a_schema_of_a_newer_program_is_left_alone(void **state) {
     (void)state;
-    struct pg_session *session = session_open();
+    struct pg_session *session = test_session_open();
     struct err_info info = {0};
     struct pg_migration steps[] = {{1, "one", "SELECT 1"}, {2, "two", "SELECT 2"}};
     assert_int_equal(pg_migrate(session, "newer", steps, 2, NULL, &info), ERR_NONE);
@@ -398,7 +321,7 @@ static void pool_setup(struct pool_test *test, int timeout_ms, int queries_max) 
     uv_loop_init(&test->loop);
     uv_timer_init(&test->loop, &test->deadline);
     uv_timer_start(&test->deadline, on_deadline, WAIT_MS, 0);
-    struct pg_pool_options options = {.conninfo = conninfo,
+    struct pg_pool_options options = {.conninfo = test_conninfo,
                                       .timeout_ms = timeout_ms,
                                       .queries_max = queries_max,
                                       .listen = channels,
@@ -541,12 +464,12 @@ static void a_killed_server_fails_what_is_in_flight_and_is_used_again_when_it_is
     ask(&test, &slow, STR("30"));
     ask(&test, &echo, STR("b"));
     run_until(&test, "a ");
-    server_kill();
+    test_server_kill();
     run_until(&test, "a again again ");
     assert_false(pg_pool_is_up(test.pool));
     ask(&test, &echo, STR("c"));
     assert_string_equal(test.answers, "a again again again ");
-    server("start");
+    test_server("start");
     while (!pg_pool_is_up(test.pool)) {
         uv_run(&test.loop, UV_RUN_ONCE);
     }
@@ -587,5 +510,5 @@ int main(void) {
         cmocka_unit_test(a_killed_server_fails_what_is_in_flight_and_is_used_again_when_it_is_back),
         cmocka_unit_test(closing_answers_what_is_in_flight),
     };
-    return cmocka_run_group_tests(tests, start_server, stop_server);
+    return cmocka_run_group_tests(tests, test_server_setup, test_server_teardown);
 }

@@ -54,7 +54,7 @@ def complaints_of(path, root):
     name = path.relative_to(root)
     text = path.read_text()
     lines = text.splitlines()
-    is_test = path.stem.endswith(("_test", "_fuzz"))
+    is_test = path.stem.endswith(("_test", "_fuzz")) or (path.suffix == ".h" and path.stem.startswith("test_"))
     for number, line in enumerate(lines, 1):
         if len(line) > LINE_MAX:
             yield f"{name}:{number}: {len(line)} characters, more than {LINE_MAX}"
