@@ -13,6 +13,7 @@
 #include "core/base/files.h"
 #include "core/base/logger.h"
 #include "core/base/memory.h"
+#include "core/vault/master.h"
 #include "core/vault/secret.h"
 
 /* ---- which files ------------------------------------------------------------------------------------------------- */
@@ -48,8 +49,8 @@ static const char *const paths_at_home[] = {".pgpass", ".pg_service.conf", ".pos
 
 enum {
     EXTRA_READS_MAX = 64,
-    PATHS_MAX = ARRAY_LENGTH(system_paths) + ARRAY_LENGTH(variables_of_paths) + 2 * ARRAY_LENGTH(parts_of_paths) +
-                ARRAY_LENGTH(paths_at_home) + EXTRA_READS_MAX + 6 /* of the configuration */
+    PATHS_MAX = ARRAY_LENGTH(system_paths) + ARRAY_LENGTH(variables_of_paths) + 3 * ARRAY_LENGTH(parts_of_paths) +
+                ARRAY_LENGTH(paths_at_home) + EXTRA_READS_MAX + 7 /* of the configuration */
 };
 
 /* The texts are ours. */
@@ -150,6 +151,10 @@ static enum err reach_of(const struct config *config, struct confinement roles, 
     }
     if (roles.has_front) {
         reach_add_text(reach, config->secret_file, SANDBOX_READ);
+        if (*config->master_keys_secret == '\0') {
+            reach_add_text(reach, config->master_key_file, SANDBOX_READ);
+        }
+        reach_add_parts(reach, PQconninfoParse(config_vault_postgres(config), NULL));
         reach_add_text(reach, config->docs_dir, SANDBOX_READ);
         reach_add_folder(reach, str_of_cstr(config->tls_certificate));
         reach_add_folder(reach, str_of_cstr(config->tls_key));
@@ -188,6 +193,11 @@ static void make_ready(const struct config *config, struct confinement roles) {
     } else if (roles.has_front) {
         secret_forget(&secret);
     }
+    struct master_ring *ring = NULL;
+    if (roles.has_front && master_load(config->master_key_file, config->master_keys_secret, &ring, &info) != ERR_NONE) {
+        log_line(LOG_WARN, "serve", "the master keys cannot be read", LOG_CSTR("why", info.text));
+    }
+    master_free(ring);
 }
 
 static enum err enter_sandbox(const struct config *config, struct confinement roles, struct err_info *info) {

@@ -12,7 +12,7 @@ enum { NOBODY = 65534 };
 
 /* Everything below one folder, which belongs to whom the child is going to be. */
 struct place {
-    char root[64], data[96], secret[128], docs[96], elsewhere[96];
+    char root[64], data[96], secret[128], master[128], docs[96], elsewhere[96];
 };
 
 static void make_file(const char *path) {
@@ -29,6 +29,7 @@ static int place_setup(void **state) {
     assert_non_null(mkdtemp(place->root));
     snprintf(place->data, sizeof place->data, "%s/data", place->root);
     snprintf(place->secret, sizeof place->secret, "%s/keys/secret", place->root);
+    snprintf(place->master, sizeof place->master, "%s/keys/master", place->root);
     snprintf(place->docs, sizeof place->docs, "%s/docs", place->root);
     snprintf(place->elsewhere, sizeof place->elsewhere, "%s/elsewhere", place->root);
     assert_int_equal(mkdir(place->docs, 0755), 0);
@@ -49,8 +50,8 @@ static int place_setup(void **state) {
 
 static int place_teardown(void **state) {
     struct place *place = *state;
-    static const char *const names[] = {"data/store", "data",           "keys/secret", "keys",   "docs/page",
-                                        "docs",       "elsewhere/file", "elsewhere",   ".pgpass"};
+    static const char *const names[] = {"data/store", "data", "keys/secret",    "keys/master", "keys",
+                                        "docs/page",  "docs", "elsewhere/file", "elsewhere",   ".pgpass"};
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         char path[128];
         snprintf(path, sizeof path, "%s/%s", place->root, names[i]);
@@ -65,6 +66,9 @@ static struct config config_of(const struct place *place) {
     return (struct config){.postgres = "host=127.0.0.1",
                            .data_dir = place->data,
                            .secret_file = place->secret,
+                           .master_key_file = place->master,
+                           .master_keys_secret = "",
+                           .vault_postgres = "",
                            .docs_dir = place->docs,
                            .tls_certificate = "",
                            .tls_key = "",
@@ -99,6 +103,7 @@ static int a_handler_has_its_data(const struct place *place) {
     EXPECT(test_open_errno(place->data, "/store", O_RDWR | O_CREAT) == 0);
     EXPECT(test_open_errno(place->docs, "/page", O_RDONLY) == EACCES);
     EXPECT(test_open_errno(place->secret, "", O_RDONLY) == ENOENT); /* nobody has made it */
+    EXPECT(test_open_errno(place->master, "", O_RDONLY) == ENOENT);
     EXPECT(test_open_errno(place->elsewhere, "/file", O_RDONLY) == EACCES);
     EXPECT(test_open_errno(place->elsewhere, "/file", O_WRONLY) == EACCES);
     EXPECT(test_open_errno("/proc/sys/kernel/random/boot_id", "", O_RDONLY) == 0);
@@ -114,8 +119,39 @@ static int a_front_has_its_secret_and_docs(const struct place *place) {
     EXPECT(is_confined());
     EXPECT(test_open_errno(place->secret, "", O_RDONLY) == 0); /* made before, since it cannot be now */
     EXPECT(test_open_errno(place->secret, "", O_WRONLY) == EACCES);
+    EXPECT(test_open_errno(place->master, "", O_RDONLY) == 0);
+    EXPECT(test_open_errno(place->master, "", O_WRONLY) == EACCES);
     EXPECT(test_open_errno(place->docs, "/page", O_RDONLY) == 0);
     EXPECT(mkdir(place->data, 0700) == -1 && errno == EACCES);
+    return 0;
+}
+
+/* What names its certificates is the vault's connection string. No file is made where the ring is in the settings. */
+static int a_front_has_a_vault_of_its_own(const struct place *place) {
+    struct config config = config_of(place);
+    char postgres[256];
+    (void)snprintf(postgres, sizeof postgres, "host=keys sslrootcert=%s/file", place->elsewhere);
+    config.vault_postgres = postgres;
+    config.master_keys_secret = "a AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    struct err_info info;
+    EXPECT(confinement_enter(&config, (struct confinement){.has_front = true}, &info) == ERR_NONE);
+    EXPECT(is_confined());
+    EXPECT(test_open_errno(place->elsewhere, "/file", O_RDONLY) == 0);
+    EXPECT(test_open_errno(place->elsewhere, "/file", O_WRONLY) == EACCES);
+    EXPECT(test_open_errno(place->master, "", O_RDONLY) == ENOENT);
+    return 0;
+}
+
+/* Whoever has no front opens no person's key. */
+static int a_handler_has_no_keys(const struct place *place) {
+    struct config config = config_of(place);
+    char file[128];
+    (void)snprintf(file, sizeof file, "%s/file", place->elsewhere);
+    config.master_key_file = file;
+    struct err_info info;
+    EXPECT(confinement_enter(&config, (struct confinement){.keeps_data = true}, &info) == ERR_NONE);
+    EXPECT(is_confined());
+    EXPECT(test_open_errno(file, "", O_RDONLY) == EACCES);
     return 0;
 }
 
@@ -194,6 +230,16 @@ static void a_front_reads_its_secret_and_pages_and_writes_nothing(void **state) 
     as_nobody(a_front_has_its_secret_and_docs, *state);
 }
 
+static void a_front_reads_what_its_vault_names(void **state) {
+    skip_without_landlock();
+    as_nobody(a_front_has_a_vault_of_its_own, *state);
+}
+
+static void a_handler_cannot_read_the_master_keys(void **state) {
+    skip_without_landlock();
+    as_nobody(a_handler_has_no_keys, *state);
+}
+
 static void a_front_reads_a_renewed_certificate(void **state) {
     skip_without_landlock();
     as_nobody(a_front_reads_whatever_comes_beside_its_certificate, *state);
@@ -231,6 +277,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_handler_uses_its_data_and_nothing_else),
         TEST(a_front_reads_its_secret_and_pages_and_writes_nothing),
+        TEST(a_front_reads_what_its_vault_names),
+        TEST(a_handler_cannot_read_the_master_keys),
         TEST(a_front_reads_a_renewed_certificate),
         TEST(certificates_passwords_and_what_is_named_are_read),
         TEST(the_sandbox_can_be_left_off),

@@ -4,7 +4,7 @@
 
 #include "cmd/command.h"
 #include "core/log/topics.h"
-#include "core/vault/vault.h"
+#include "core/vault/upkeep.h"
 
 enum { LOG_TIMEOUT_MS = 2000, SUBCOMMAND_TIMEOUT_MS = 10000 };
 
@@ -14,37 +14,39 @@ static enum err check_log(const struct config *config, int timeout_ms, struct er
     return log_topics_check_shards(config->kafka_brokers, &topics, (int32_t)config->shards, timeout_ms, info);
 }
 
-static enum err check_secret(const struct config *config, struct err_info *info) {
-    struct secret secret;
-    enum err err = secret_load(config->secret_file, &secret, info);
-    if (err != ERR_NONE) {
-        return err;
-    }
+/* The secret first: a ring is compared with, and if it is the first written into, the installation of that secret. */
+static enum err check_keys(const struct config *config, struct err_info *info) {
+    struct secret secret = {0};
+    struct master_ring *ring = NULL;
     struct pg_session *session = NULL;
-    err = pg_session_open(config->postgres, "daybook-serve", &session, info);
+    enum err err = secret_load(config->secret_file, &secret, info);
+    err = err == ERR_NONE ? master_load(config->master_key_file, config->master_keys_secret, &ring, info) : err;
+    err = err == ERR_NONE ? pg_session_open(config_vault_postgres(config), "daybook-serve", &session, info) : err;
     err = err == ERR_NONE ? vault_check_secret(session, &secret, info) : err;
+    err = err == ERR_NONE ? vault_check_ring(session, ring, info) : err;
     pg_session_close(session);
+    master_free(ring);
     secret_forget(&secret);
     return err;
 }
 
 enum err installation_check(struct installation *installation, struct err_info *info) {
-    enum err log = ERR_NONE, secret = ERR_NONE;
-    struct err_info about_secret = {0};
+    enum err log = ERR_NONE, keys = ERR_NONE;
+    struct err_info about_keys = {0};
     if (!installation->log_is_ours) {
         log = check_log(installation->config, LOG_TIMEOUT_MS, info);
         installation->log_is_ours = log == ERR_NONE;
     }
-    if (!installation->secret_is_ours) {
-        secret = check_secret(installation->config, &about_secret);
-        installation->secret_is_ours = secret == ERR_NONE;
+    if (!installation->keys_are_ours) {
+        keys = check_keys(installation->config, &about_keys);
+        installation->keys_are_ours = keys == ERR_NONE;
     }
-    if (log == ERR_CONFIG || secret == ERR_NONE) {
+    if (log == ERR_CONFIG || keys == ERR_NONE) {
         return log;
     }
-    if (secret == ERR_CONFIG || log == ERR_NONE) {
-        *info = about_secret;
-        return secret;
+    if (keys == ERR_CONFIG || log == ERR_NONE) {
+        *info = about_keys;
+        return keys;
     }
     return log;
 }

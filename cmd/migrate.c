@@ -1,11 +1,11 @@
 /* migrate.c: `daybook migrate`: the tables of the read models and of the vault. */
 #include "cmd/command.h"
+#include "cmd/vault.h"
 
 #include <stdio.h>
 
 #include "core/base/macros.h"
 #include "core/pg/migrate.h"
-#include "core/vault/vault.h"
 #include "projections/runtime/schema.h"
 
 /* A view whose tables were made for another format is left as it is: a rebuild replaces it. */
@@ -24,14 +24,8 @@ static enum err migrate_all(const struct config *config, struct err_info *info) 
     for (size_t i = 0; i < view_count && failure == ERR_NONE; i++) {
         failure = migrate_view(session, views[i], info);
     }
-    if (failure == ERR_NONE) {
-        failure = pg_migrate_again(session, vault_sql, info);
-    }
-    if (failure == ERR_NONE) {
-        printf("%-10s is up to date\n", "vault");
-    }
     pg_session_close(session);
-    return failure;
+    return failure == ERR_NONE ? vault_migrate(config, info) : failure;
 }
 
 static int run(const struct config *config, int argc, char **argv) {
@@ -42,7 +36,7 @@ static int run(const struct config *config, int argc, char **argv) {
     struct err_info info = {0};
     if (migrate_all(config, &info) != ERR_NONE) {
         fprintf(stderr, "daybook migrate: %s\n", info.text);
-        return EXIT_WORLD_FAILED;
+        return info.code == ERR_CONFIG ? EXIT_WRONG_USAGE : EXIT_WORLD_FAILED;
     }
     return EXIT_DONE;
 }
@@ -56,6 +50,13 @@ const struct command_line migrate_command = {
         "at any time and by several at once: what is there already is left alone, and each schema is changed in one\n"
         "transaction. A read model whose rows are made differently by this version is not touched: `daybook\n"
         "projection rebuild NAME --switch` replaces it.\n\n"
-        "Exit codes: 0 done, 1 PostgreSQL refused or could not be reached, 2 wrong usage.",
+        "Keys of persons that stand in the clear, as before there was a ring of master keys, are wrapped under it, and "
+        "the\n"
+        "ring is made when it is absent: run it where a front runs, and keep the file as docs/operations.md says. From "
+        "then\n"
+        "on older fronts answer 503 to check-outs of persons whose keys were wrapped.\n\n"
+        "Exit codes: 0 done, 1 PostgreSQL refused or could not be reached, 2 wrong usage, or there are keys to be "
+        "wrapped\n"
+        "and this machine has neither the ring nor the installation's secret.",
     .run = run,
 };

@@ -75,6 +75,9 @@ static void a_secret_is_neither_shown_nor_kept(void **state) {
         (char *)"FIRST=1",
         (char *)"DAYBOOK_PROVIDER_WEBHOOK_SECRET=hunter-a",
         (char *)"DAYBOOK_POSTGRES=host=db password=hunter-b",
+        (char *)"DAYBOOK_MASTER_KEYS_SECRET=m hunter-d",
+        (char *)"DAYBOOK_VAULT_POSTGRES=postgresql://keys:hunter-e@db/keys",
+        (char *)"DAYBOOK_MASTER_KEY_FILE=/a/file",
         (char *)"DAYBOOK_HTTP_PORT=81",
         (char *)"PGPASSWORD=hunter-c",
         (char *)"LAST=1",
@@ -86,7 +89,9 @@ static void a_secret_is_neither_shown_nor_kept(void **state) {
     assert_false(holds(&out, "hunter-b"));
     assert_false(holds(&out, "DAYBOOK_POSTGRES"));
     assert_false(holds(&out, "DAYBOOK_PROVIDER_WEBHOOK_SECRET"));
-    assert_true(holds(&out, "\nhas FIRST=1\nhas DAYBOOK_HTTP_PORT=81\n"));
+    assert_false(holds(&out, "hunter-d"));
+    assert_false(holds(&out, "hunter-e"));
+    assert_true(holds(&out, "\nhas FIRST=1\nhas DAYBOOK_MASTER_KEY_FILE=/a/file\nhas DAYBOOK_HTTP_PORT=81\n"));
     assert_true(holds(&out, "\nhas LAST=1\n"));
     /* libpq still finds its own, but nobody else does. */
     assert_true(holds(&out, "\nhas PGPASSWORD=hunter-c\n"));

@@ -177,7 +177,7 @@ static bool check_installation(struct installation *installation, struct err_inf
 static int wait_for_end(struct installation *installation, struct err_info *told, const sigset_t *signals) {
     for (;;) {
         const struct timespec pause = {.tv_sec = CHECK_EVERY_S};
-        bool is_checked = installation->log_is_ours && installation->secret_is_ours;
+        bool is_checked = installation->log_is_ours && installation->keys_are_ours;
         int received = is_checked ? sigwaitinfo(signals, NULL) : sigtimedwait(signals, NULL, &pause);
         if (received > 0) {
             log_line(LOG_INFO, "serve", "stopping", LOG_CSTR("signal", received == SIGINT ? "INT" : "TERM"));
@@ -294,8 +294,9 @@ const struct command_line serve_command = {
         "                connector  calls payment providers\n\n"
         "A process without the gateway serves /metrics and /health at the setting admin_port.\n"
         "The log and the database may be absent at the start: each role says so and tries again with backoff. When\n"
-        "they answer, the setting shards and the secret are compared with what they hold, and a difference ends the\n"
-        "process. A shard whose history is broken stands still while the others go on: /health/ready and /metrics\n"
+        "they answer, the setting shards, the secret and the master keys are compared with what they hold, and a\n"
+        "difference ends the process. A shard whose history is broken stands still while the others go on: "
+        "/health/ready and /metrics\n"
         "name it, and docs/operations.md says what to do.\n"
         "SIGTERM and SIGINT stop it in order. Root is refused, and a sandbox entered: docs/operations.md, \"As whom it "
         "runs\".\n\n"

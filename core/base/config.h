@@ -32,6 +32,11 @@ struct config {
 MUST_CHECK enum err config_load(struct config *config, const char *path, struct err_info *info);
 void config_release(struct config *config);
 
+/* The connection string of the vault. */
+static inline const char *config_vault_postgres(const struct config *config) {
+    return *config->vault_postgres == '\0' ? config->postgres : config->vault_postgres;
+}
+
 /* Whether the setting of that name, which there must be, stands as it does in config.def. */
 bool config_is_default(const struct config *config, const char *name);
 

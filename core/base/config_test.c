@@ -276,11 +276,25 @@ static void a_variable_with_a_secret_is_known(void **state) {
     assert_true(config_variable_is_secret("DAYBOOK_PROVIDER_WEBHOOK_SECRET=x"));
     assert_true(config_variable_is_secret("DAYBOOK_POSTGRES=host=db password=x"));
     assert_true(config_variable_is_secret("DAYBOOK_POSTGRES=postgresql://me:x@db/daybook"));
+    assert_true(config_variable_is_secret("DAYBOOK_MASTER_KEYS_SECRET=x"));
+    assert_true(config_variable_is_secret("DAYBOOK_VAULT_POSTGRES=host=db password=x"));
     assert_false(config_variable_is_secret("DAYBOOK_PROVIDER_WEBHOOK_SECRET="));
     assert_false(config_variable_is_secret("DAYBOOK_PROVIDER_WEBHOOK_SECRET"));
     assert_false(config_variable_is_secret("DAYBOOK_POSTGRES=host=db user=me"));
     assert_false(config_variable_is_secret("DAYBOOK_TEST_SECRET=password"));
     assert_false(config_variable_is_secret("SOME_SECRET=password"));
+}
+
+static void the_vault_is_where_the_read_models_are_unless_it_is_said(void **state) {
+    (void)state;
+    struct config config;
+    assert_int_equal(config_load(&config, NULL, NULL), ERR_NONE);
+    assert_string_equal(config_vault_postgres(&config), config.postgres);
+    config_release(&config);
+    setenv("DAYBOOK_VAULT_POSTGRES", "host=keys", 1);
+    assert_int_equal(config_load(&config, NULL, NULL), ERR_NONE);
+    assert_string_equal(config_vault_postgres(&config), "host=keys");
+    config_release(&config);
 }
 
 static void a_word_that_is_no_choice_is_refused_with_those_that_are(void **state) {
@@ -314,6 +328,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_file_that_holds_no_secret_is_named, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(other_settings_are_never_read_from_a_file, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(a_variable_with_a_secret_is_known, clean_environment, file_teardown),
+        cmocka_unit_test_setup_teardown(the_vault_is_where_the_read_models_are_unless_it_is_said, clean_environment,
+                                        file_teardown),
         cmocka_unit_test_setup_teardown(a_word_that_is_no_choice_is_refused_with_those_that_are, clean_environment,
                                         file_teardown),
     };

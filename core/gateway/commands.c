@@ -428,28 +428,33 @@ static bool collect_sealed(void *context, struct sealed *sealed) {
     return true;
 }
 
-static void on_key(void *context, const struct vault_key *key) {
+static void on_key(void *context, enum vault_found found, const struct vault_key *key) {
     struct command_request *cr = context;
     if (is_abandoned(cr)) {
         return;
     }
-    if (key == NULL) {
+    if (found == VAULT_NO_DATABASE) {
         request_no_database(cr->request);
+        return;
+    }
+    if (found != VAULT_THERE) { /* the ring cannot open it; or it was destroyed between being made and being read */
+        request_no_key(cr->request);
         return;
     }
     vault_seal(key, request_arena(cr->request), cr->sealed[cr->sealed_next++]);
     seal_next(cr);
 }
 
-/* Last, so that nothing is kept of a request that is refused before; a second try finds its texts sealed. */
+/* Last, so that nothing is kept of a request that is refused before; a second try finds its texts sealed. They are
+ * addresses, whose keys belong to whoever has the address: after he was erased, the next who gives it has a new one. */
 static void seal_next(struct command_request *cr) {
     if (cr->sealed_next == cr->sealed_count) {
         send_command(cr);
         return;
     }
-    struct str key_id =
-        vault_key_id(request_arena(cr->request), &loop_of(cr)->gateway->secret, cr->sealed[cr->sealed_next]->plaintext);
-    vault_key_of(loop_of(cr)->vault, key_id, on_key, cr);
+    struct str key_id = vault_key_id_of_email(request_arena(cr->request), &loop_of(cr)->gateway->secret,
+                                              cr->sealed[cr->sealed_next]->plaintext);
+    vault_key_of(loop_of(cr)->vault, key_id, VAULT_MAKE_ANEW, on_key, cr);
 }
 
 /* ---- beginning ----------------------------------------------------------------------------------------------------

@@ -108,6 +108,9 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
         err = secret_load(config->secret_file, &gateway->secret, info);
     }
     if (err == ERR_NONE) {
+        err = master_load(config->master_key_file, config->master_keys_secret, &gateway->masters, info);
+    }
+    if (err == ERR_NONE) {
         err = certificate_open(&gateway->certificate, config, info);
     }
     if (err == ERR_NONE) {
@@ -167,5 +170,6 @@ void gateway_stop(struct gateway *gateway) {
     free(gateway->loops);
     certificate_close(&gateway->certificate);
     secret_forget(&gateway->secret);
+    master_free(gateway->masters);
     sodium_free(gateway);
 }

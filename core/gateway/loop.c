@@ -14,6 +14,7 @@
 
 enum {
     GATEWAY_GRACE_MS = 10000,
+    UNOPENED_TOLD_EVERY_US = 60 * MICROS_PER_SECOND,
     LAST_ANSWERS_MS = 8000, /* of the grace; then who still waits is told 202 */
     LETTER_ARENA_BYTES = 8 * 1024 * 1024,
 };
@@ -117,7 +118,8 @@ static void init_event_streams(struct gateway_loop *loop) {
  */
 
 bool loop_database_is_up(const struct gateway_loop *loop) {
-    return pg_pool_is_up(loop->pg) && pg_pool_is_up(loop->query_pg) && pg_pool_is_up(loop->list_pg);
+    return pg_pool_is_up(loop->pg) && pg_pool_is_up(loop->query_pg) && pg_pool_is_up(loop->list_pg) &&
+           (loop->vault_pg == NULL || pg_pool_is_up(loop->vault_pg));
 }
 
 static void watch_database(struct gateway_loop *loop) {
@@ -136,6 +138,22 @@ static void watch_database(struct gateway_loop *loop) {
     }
 }
 
+/* A key stands in the database and cannot be opened: its person is refused until somebody mends it. */
+static void watch_vault(struct gateway_loop *loop, int64_t now_boot_us) {
+    uint64_t unopened = vault_unopened(loop->vault);
+    bool is_time = loop->unopened_told == 0 || now_boot_us - loop->unopened_told_at_boot_us >= UNOPENED_TOLD_EVERY_US;
+    if (unopened == loop->unopened_told || !is_time) {
+        return;
+    }
+    loop->unopened_told = unopened;
+    loop->unopened_told_at_boot_us = now_boot_us;
+    log_line(
+        LOG_ERROR, "gateway",
+        "persons' keys cannot be opened: this front lacks the master key that they are wrapped under, or they were "
+        "changed; `daybook vault status` tells more",
+        LOG_INT("loop", loop->number), LOG_INT("times", unopened));
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct gateway_loop *loop = timer->data;
     int64_t now_boot_us = clock_boot_us();
@@ -144,6 +162,7 @@ static void on_tick(uv_timer_t *timer) {
     view_waits_tick(&loop->view_waits, now_boot_us);
     event_streams_tick(&loop->event_streams, now_boot_us);
     watch_database(loop);
+    watch_vault(loop, now_boot_us);
     if (loop->number == 0) {
         certificate_tick(&loop->gateway->certificate, now_boot_us);
     }
@@ -151,6 +170,7 @@ static void on_tick(uv_timer_t *timer) {
                                              .view_waits = loop->view_waits.count,
                                              .pages_asked = loop->pages.asked,
                                              .pages_found = loop->pages.found,
+                                             .keys_unopened = vault_unopened(loop->vault),
                                              .events = loop->event_streams.stats,
                                              .http = http_server_stats(loop->server)};
     metrics_loop_is(&loop->metrics, &state);
@@ -176,6 +196,9 @@ static void on_server_closed(void *context) {
     pg_pool_close(loop->pg, on_pg_closed, loop);
     pg_pool_close(loop->query_pg, on_pg_closed, loop);
     pg_pool_close(loop->list_pg, on_pg_closed, loop);
+    if (loop->vault_pg != NULL) {
+        pg_pool_close(loop->vault_pg, on_pg_closed, loop);
+    }
 }
 
 static void on_stop(uv_async_t *stop) {
@@ -212,7 +235,8 @@ static enum err open_server(struct gateway_loop *loop, int port, struct err_info
 }
 
 static enum err open_database(struct gateway_loop *loop, struct err_info *info) {
-    const char *conninfo = loop->gateway->config->postgres;
+    const struct config *config = loop->gateway->config;
+    const char *conninfo = config->postgres;
     const struct pg_pool_options of_commands = {
         .conninfo = conninfo,
         .listen = channels,
@@ -232,7 +256,11 @@ static enum err open_database(struct gateway_loop *loop, struct err_info *info) 
     if (err == ERR_NONE) {
         err = pg_pool_open(&loop->uv, &of_lists, &loop->list_pg, info);
     }
-    loop->open_pools = 3;
+    const struct pg_pool_options of_vault = {.conninfo = config->vault_postgres};
+    if (err == ERR_NONE && *config->vault_postgres != '\0') {
+        err = pg_pool_open(&loop->uv, &of_vault, &loop->vault_pg, info);
+    }
+    loop->open_pools = loop->vault_pg == NULL ? 3 : 4;
     return err;
 }
 
@@ -268,7 +296,7 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
     if (err != ERR_NONE) {
         return err;
     }
-    loop->vault = vault_open(loop->pg, &gateway->secret);
+    loop->vault = vault_open(loop->vault_pg == NULL ? loop->pg : loop->vault_pg, gateway->masters);
     view_waits_init(&loop->view_waits, loop->pg, pg_pool_query);
     init_event_streams(loop);
     failed = uv_async_init(&loop->uv, &loop->stop, on_stop);

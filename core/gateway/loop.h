@@ -31,6 +31,7 @@
 #include "core/log/producer.h"
 #include "core/log/topics.h"
 #include "core/pg/pool.h"
+#include "core/vault/master.h"
 #include "core/vault/secret.h"
 #include "core/vault/vault.h"
 
@@ -57,6 +58,7 @@ struct gateway_loop {
     struct pg_pool *pg;       /* what commands need: price facts, vault keys, where views stand; hears the views */
     struct pg_pool *query_pg; /* documents by id, those that are followed too */
     struct pg_pool *list_pg;  /* lists: few at a time, and not for long */
+    struct pg_pool *vault_pg; /* persons' keys; NULL unless vault_postgres is set: then `pg` is asked for them */
     unsigned open_pools;
     struct vault *vault;
     struct mailbox mailbox;
@@ -78,6 +80,8 @@ struct gateway_loop {
     struct buf scratch;        /* for what is written and at once copied: records, documents */
     struct arena letter_arena; /* for one outcome at a time */
     bool database_was_up;      /* as last told to the log */
+    uint64_t unopened_told;    /* of the vault's keys that could not be opened, those told to the log */
+    int64_t unopened_told_at_boot_us;
 };
 
 struct gateway {
@@ -85,6 +89,7 @@ struct gateway {
     const struct gateway_peer *peers;
     size_t peer_count;
     struct secret secret;
+    struct master_ring *masters;
     struct log_topics topics;
     struct log_producer *producer;
     struct replies *replies;

@@ -84,6 +84,7 @@ static void add(struct metrics *sum, struct metrics *loop) {
     sum->state.view_waits += loop->state.view_waits;
     sum->state.pages_asked += loop->state.pages_asked;
     sum->state.pages_found += loop->state.pages_found;
+    sum->state.keys_unopened += loop->state.keys_unopened;
     sum->state.events.open += loop->state.events.open;
     sum->state.events.sent_total += loop->state.events.sent_total;
     sum->state.events.documents_total += loop->state.events.documents_total;
@@ -231,6 +232,9 @@ static void write_page(struct buf *out, struct gateway *gateway, const struct me
     write_number(out, "daybook_gateway_pages_total", "counter", "Documents asked for by id.", sum->state.pages_asked);
     write_number(out, "daybook_gateway_pages_found_total", "counter", "Of these, without asking the database.",
                  sum->state.pages_found);
+    write_number(out, "daybook_gateway_keys_unopened_total", "counter",
+                 "Persons' keys that are there and could not be opened with this front's master keys.",
+                 sum->state.keys_unopened);
     write_events(out, &sum->state.events);
     write_limits(out, sum);
     write_number(out, "daybook_gateway_second_tries_total", "counter",

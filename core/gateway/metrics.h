@@ -25,6 +25,7 @@ struct request;
 struct metrics_loop_state {
     uint64_t waiters, view_waits;      /* requests that wait for an outcome, for a view */
     uint64_t pages_asked, pages_found; /* documents by id so far, and of these in the cache */
+    uint64_t keys_unopened;            /* of persons, so far */
     struct event_streams_stats events;
     struct http_server_stats http;
 };

@@ -135,6 +135,10 @@ void request_no_database(struct request *request) {
     refuse_for_now(request, "database_unavailable", "The read models cannot be reached; nothing was done.");
 }
 
+void request_no_key(struct request *request) {
+    refuse_for_now(request, "vault_unavailable", "Personal data cannot be sealed at the moment; nothing was done.");
+}
+
 void request_no_log(struct request *request) {
     refuse_for_now(request, "log_unavailable", "The event log cannot be reached; nothing was done.");
 }

@@ -76,6 +76,7 @@ void request_presented_in_vain(struct request *request);
 
 /* 503, each with Retry-After. */
 void request_no_database(struct request *request);
+void request_no_key(struct request *request);
 void request_no_log(struct request *request);
 void request_overloaded(struct request *request);
 void request_stopping(struct request *request);

@@ -71,6 +71,7 @@ class Daybook:
             "handler_name": self.name,
             "data_dir": self.directory / "data",
             "secret_file": self.directory / "secret",
+            "master_key_file": self.directory / "master",
             "development": "true",
             "provider_url": self.provider_url,
             **UNLIMITED,

@@ -48,6 +48,7 @@ var saysNothing = map[string]bool{
 	"idempotency_key_reused": true,
 	"command_expired":        true,
 	"database_unavailable":   true,
+	"vault_unavailable":      true,
 	"log_unavailable":        true,
 	"view_behind":            true,
 	"query_timeout":          true,
