@@ -161,9 +161,10 @@ $(BUILD)/%_fuzz: $(BUILD)/%_fuzz.o $(BUILD)/libdaybook.a
 	$(SAY) link $@
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(BUILD)/libdaybook.a $(LDLIBS)
 
-# SQL and JSON that are linked in by core/base/embed.h, which -MMD does not see.
+# SQL, JSON and mails that are linked in by core/base/embed.h, which -MMD does not see.
 $(foreach sql,$(wildcard projections/*/view.sql),$(eval $(BUILD)/$(dir $(sql))project.o: $(sql)))
 $(BUILD)/projections/runtime/tables.o: projections/runtime/runtime.sql projections/runtime/parking.sql
+$(BUILD)/core/connect/mail_text.o: $(wildcard core/connect/mails/*)
 $(BUILD)/core/gateway/openapi.o: $(GEN_STAMP) $(wildcard core/gateway/openapi_*.json projections/*/document.json) docs/http.md
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
