@@ -14,9 +14,9 @@
 #include "core/base/memory.h"
 
 static const struct command_line *const command_lines[] = {
-    &serve_command, &topics_command, &migrate_command,       &projection_command, &replay_command,
-    &why_command,   &verify_command, &export_command,        &shards_command,     &dead_letters_command,
-    &vault_command, &load_command,   &test_provider_command, &config_command,
+    &serve_command, &topics_command, &migrate_command, &projection_command,    &replay_command,
+    &why_command,   &verify_command, &export_command,  &shards_command,        &dead_letters_command,
+    &vault_command, &load_command,   &mail_command,    &test_provider_command, &config_command,
 };
 
 static void print_overview(FILE *out) {
