@@ -103,9 +103,10 @@ install_kafka() {
 }
 
 install_python_packages() {
-    local venv=$ROOT/var/venv requirements=$ROOT/integration-tests/requirements.txt hash
+    local venv requirements=$ROOT/integration-tests/requirements.txt hash
+    venv=$(realpath "$ROOT/var")/venv # the programs in it name their python by this path
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die "python3 is older than 3.11"
-    # Another python3 makes another environment, and one that was moved does not work: its programs name their python.
+    # Another python3 makes another environment, and one that was moved does not work.
     hash=$({
         cat "$requirements"
         python3 --version
