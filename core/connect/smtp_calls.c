@@ -241,6 +241,11 @@ static enum smtp_result result_of(const struct call *call, int code) {
     return is_about_the_mail && code / 100 == 5 ? SMTP_REFUSED : SMTP_TRY_LATER;
 }
 
+/* What libcurl passes on of OpenSSL names routines, not causes. */
+static bool is_about_the_certificate(CURLcode code) {
+    return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR;
+}
+
 /* Tells the caller, who may send the next, and frees the call. */
 static void call_end(struct call *call, CURLcode curl_code, int code) {
     static const char *const subjects[] = {[STAGE_BEGINNING] = "the connection",
@@ -252,6 +257,11 @@ static void call_end(struct call *call, CURLcode curl_code, int code) {
         outcome.result = result_of(call, code);
         if (code >= 400 && call->stage != STAGE_BEGINNING) {
             snprintf(call->why, sizeof call->why, "the server answered %d to %s", code, subjects[call->stage]);
+        } else if (is_about_the_certificate(curl_code)) {
+            char told[CURL_ERROR_SIZE];
+            snprintf(told, sizeof told, "%s", call->why);
+            snprintf(call->why, sizeof call->why, "the server's certificate is not trusted, or TLS failed: %.190s",
+                     told);
         } else if (call->why[0] == '\0') {
             snprintf(call->why, sizeof call->why, "%s", curl_easy_strerror(curl_code));
         }
