@@ -13,7 +13,9 @@ from harness.validators import complaints
 from harness.waiting import wait_until
 
 # Of any answer, whatever it is about.
-PLAIN_HEADERS = {"date", "content-length", "transfer-encoding", "content-type", "connection", "x-accel-buffering"}
+PLAIN_HEADERS = {"date", "content-length", "transfer-encoding", "content-type", "connection", "x-accel-buffering"} | {
+    "x-content-type-options"
+}
 
 
 class Described:

@@ -192,7 +192,11 @@ static void write_headers(struct json_writer *writer, int status) {
     if (status == 429 || status == 503) {
         write_header(writer, "Retry-After");
     }
+    if (status == 401) {
+        write_header(writer, "WWW-Authenticate");
+    }
     if (status != ANY_STATUS) {
+        write_header(writer, "Cache-Control");
         write_header(writer, "RateLimit-Policy");
         write_header(writer, "RateLimit");
     }
@@ -224,9 +228,11 @@ static const char *title_of(int status) {
     case 400:
         return "The request is malformed.";
     case 401:
-        return "The webhook is not genuine.";
+        return "Nothing says who asks, or a webhook is not genuine.";
     case 402:
         return "The payment was declined.";
+    case 403:
+        return "It is for others.";
     case 404:
         return "There is no such thing.";
     case 409:
