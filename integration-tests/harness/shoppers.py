@@ -98,12 +98,12 @@ class Shoppers:
     def assert_content(self):
         assert not self.complaints, "\n".join(map(str, self.complaints))
 
-    def ask_beside(self, op, path, body, headers=None, http=httpx):
+    def ask_beside(self, op, path, body, headers=None, http=httpx, url=None):
         """One request of the test's own (of one unit of "plenty", if of any), of which the judge then knows: its entry, and the
-        answer as it is."""
+        answer as it is. `url`: of another front."""
         entry = Entry(-1, op, str(uuid.uuid4()), "plenty", 1, now_us())
         sent = headers_of(entry.key) | (headers or {})
-        answer = http.post(self.url + path, json=body, headers=sent, timeout=30)
+        answer = http.post((url or self.url) + path, json=body, headers=sent, timeout=30)
         if answer.status_code in (200, 201):
             entry.ended(OK, "", "" if op == "receive" else answer.json()["id"])
         elif answer.status_code == 503:
