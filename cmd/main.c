@@ -12,6 +12,7 @@
 #include "core/base/logger.h"
 #include "core/base/macros.h"
 #include "core/base/memory.h"
+#include "core/log/client_security.h"
 
 static const struct command_line *const command_lines[] = {
     &serve_command, &topics_command, &migrate_command, &projection_command,    &replay_command,
@@ -71,6 +72,16 @@ static enum log_level log_level_of(const char *name) {
     return LOG_INFO;
 }
 
+/* The texts are the configuration's, which outlives every client. */
+static enum err secure_clients(const struct config *config, struct err_info *info) {
+    const struct client_security security = {.protocol = config->kafka_security,
+                                             .ca_file = config->kafka_ca_file,
+                                             .mechanism = config->kafka_mechanism,
+                                             .username = config->kafka_username,
+                                             .password = config->kafka_password};
+    return client_security_set(&security, info);
+}
+
 static int run_command(int argc, char **argv) {
     const char *config_path = NULL;
     int at = 1;
@@ -116,7 +127,13 @@ static int run_command(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     /* jansson says no more than "not JSON" when it gets no memory: a client would be told that of a good body. */
     json_set_alloc_funcs(malloc_or_end, free);
-    int code = command->run(&config, argc - at, argv + at);
+    int code = EXIT_WRONG_USAGE;
+    if (secure_clients(&config, &info) == ERR_NONE) {
+        code = command->run(&config, argc - at, argv + at);
+    } else {
+        fprintf(stderr, "daybook: %s\n", info.text);
+    }
+    client_security_clear();
     config_release(&config);
     return code;
 }

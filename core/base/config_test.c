@@ -274,6 +274,8 @@ static void other_settings_are_never_read_from_a_file(void **state) {
 static void a_variable_with_a_secret_is_known(void **state) {
     (void)state;
     assert_true(config_variable_is_secret("DAYBOOK_PROVIDER_WEBHOOK_SECRET=x"));
+    assert_true(config_variable_is_secret("DAYBOOK_KAFKA_PASSWORD=x"));
+    assert_false(config_variable_is_secret("DAYBOOK_KAFKA_USERNAME=x"));
     assert_true(config_variable_is_secret("DAYBOOK_POSTGRES=host=db password=x"));
     assert_true(config_variable_is_secret("DAYBOOK_POSTGRES=postgresql://me:x@db/daybook"));
     assert_true(config_variable_is_secret("DAYBOOK_MASTER_KEYS_SECRET=x"));

@@ -524,46 +524,42 @@ static void *run_loop(void *context) {
     return NULL;
 }
 
-static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err_info *info) {
-    char text[128];
-    if (rd_kafka_conf_set(conf, name, value, text, sizeof text) != RD_KAFKA_CONF_OK) {
-        err_set(info, ERR_CONFIG, "librdkafka: %s", text);
-        return false;
-    }
-    return true;
-}
-
 static enum err open_consumer(struct connector *connector, struct err_info *info) {
-    char group[300], session_ms[16];
+    char group[300];
     snprintf(group, sizeof group, "%s-connectors", connector->config->topic_prefix);
-    snprintf(session_ms, sizeof session_ms, "%d", SESSION_TIMEOUT_MS);
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
     /* A group without offsets begins at the start: intents whose outcome is in the log close again as it is read. */
-    if (!set(conf, "bootstrap.servers", connector->config->kafka_brokers, info) ||
-        !set(conf, "group.id", group, info) || !set(conf, "client.id", "daybook-connector", info) ||
-        !set(conf, "isolation.level", "read_committed", info) || !set(conf, "enable.auto.commit", "false", info) ||
-        !set(conf, "enable.partition.eof", "true", info) || !set(conf, "auto.offset.reset", "earliest", info) ||
+    const struct client_setting settings[] = {
+        CLIENT_TEXT("isolation.level", "read_committed"),
+        CLIENT_TEXT("enable.auto.commit", "false"),
+        CLIENT_TEXT("enable.partition.eof", "true"),
+        CLIENT_TEXT("auto.offset.reset", "earliest"),
         /* Also how long librdkafka waits for the answer to a join, should that get lost. It is polled every TICK_MS. */
-        !set(conf, "max.poll.interval.ms", "60000", info) || !set(conf, "session.timeout.ms", session_ms, info) ||
-        !set(conf, "partition.assignment.strategy", "range", info) ||
-        !set(conf, "queued.max.messages.kbytes", "16384", info) || !set(conf, "fetch.wait.max.ms", "50", info)) {
+        CLIENT_NUMBER("max.poll.interval.ms", 60000),
+        CLIENT_NUMBER("session.timeout.ms", SESSION_TIMEOUT_MS),
+        CLIENT_TEXT("partition.assignment.strategy", "range"),
+        CLIENT_NUMBER("queued.max.messages.kbytes", 16384),
+        CLIENT_NUMBER("fetch.wait.max.ms", 50),
+    };
+    rd_kafka_conf_t *conf =
+        client_conf(connector->config->kafka_brokers, "daybook-connector", settings, ARRAY_LENGTH(settings));
+    enum err err = client_conf_set(conf, "group.id", group, info);
+    if (err != ERR_NONE) {
         rd_kafka_conf_destroy(conf);
-        return info != NULL ? info->code : ERR_CONFIG;
+        return err;
     }
     rd_kafka_conf_set_opaque(conf, connector);
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    char text[256];
-    connector->consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
-    if (connector->consumer == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return err_set(info, ERR_KAFKA, "%s", text);
+    err = client_new(RD_KAFKA_CONSUMER, conf, &connector->consumer, info);
+    if (err != ERR_NONE) {
+        return err;
     }
     rd_kafka_poll_set_consumer(connector->consumer);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, connector->topics.names[TOPIC_PAYMENTS], RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t err = rd_kafka_subscribe(connector->consumer, topics);
+    rd_kafka_resp_err_t subscribed = rd_kafka_subscribe(connector->consumer, topics);
     rd_kafka_topic_partition_list_destroy(topics);
-    return err == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE : err_set(info, ERR_KAFKA, "%s", rd_kafka_err2str(err));
+    return subscribed == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE
+                                                    : client_error(info, subscribed, "subscribing to the payments");
 }
 
 static void open_loop(struct connector *connector) {

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "core/log/client_security.h"
+
 static void conf_set_checked(rd_kafka_conf_t *conf, const char *name, const char *value) {
     rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, NULL, 0);
     assert(result == RD_KAFKA_CONF_OK);
@@ -12,7 +14,7 @@ static void conf_set_checked(rd_kafka_conf_t *conf, const char *name, const char
 rd_kafka_conf_t *client_conf(const char *brokers, const char *client_id, const struct client_setting *settings,
                              size_t count) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_conf_set_log_cb(conf, NULL);
+    client_security_apply(conf);
     conf_set_checked(conf, "bootstrap.servers", brokers);
     conf_set_checked(conf, "client.id", client_id);
     /* Nagle's algorithm would hold a small request back while the answer to an earlier one is awaited. */
@@ -78,6 +80,10 @@ bool client_error_is_passing(rd_kafka_resp_err_t error) {
         RD_KAFKA_RESP_ERR__TRANSPORT,
         RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN,
         RD_KAFKA_RESP_ERR__RESOLVE,
+        /* A password or a certificate that does not fit is mended at the broker as well. */
+        RD_KAFKA_RESP_ERR__SSL,
+        RD_KAFKA_RESP_ERR__AUTHENTICATION,
+        RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
         RD_KAFKA_RESP_ERR__TIMED_OUT,
         RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE,
         RD_KAFKA_RESP_ERR__MSG_TIMED_OUT,
@@ -111,10 +117,24 @@ bool client_error_is_passing(rd_kafka_resp_err_t error) {
     return false;
 }
 
+/* Of these librdkafka does not say why no broker could be asked. */
+static bool hides_its_cause(rd_kafka_resp_err_t error) {
+    return error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ||
+           error == RD_KAFKA_RESP_ERR__TIMED_OUT || error == RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE ||
+           error == RD_KAFKA_RESP_ERR__MSG_TIMED_OUT;
+}
+
+enum err client_error_said(struct err_info *info, rd_kafka_resp_err_t error, bool is_passing, const char *what,
+                           const char *words) {
+    char trouble[CLIENT_TROUBLE_MAX] = "";
+    bool has_cause = hides_its_cause(error) && client_security_trouble(trouble);
+    const char *between = has_cause ? "; a connection failed: " : "";
+    return is_passing ? err_set_retriable(info, ERR_KAFKA, "%s: %s%s%s", what, words, between, trouble)
+                      : err_set(info, ERR_KAFKA, "%s: %s%s%s", what, words, between, trouble);
+}
+
 enum err client_error(struct err_info *info, rd_kafka_resp_err_t error, const char *what) {
-    const char *words = rd_kafka_err2str(error);
-    return client_error_is_passing(error) ? err_set_retriable(info, ERR_KAFKA, "%s: %s", what, words)
-                                          : err_set(info, ERR_KAFKA, "%s: %s", what, words);
+    return client_error_said(info, error, client_error_is_passing(error), what, rd_kafka_err2str(error));
 }
 
 enum err client_shards_differ(struct err_info *info, const char *topic, int partitions, int32_t shards) {

@@ -1,7 +1,8 @@
 /* client.h: what every Kafka client of Daybook shares: how it is configured, and how its errors are told.
  *
  * Promise  librdkafka writes nothing to standard error (libraries do not log); what went wrong is in err_info instead.
- *          A setting that librdkafka does not know is our bug, and asserts.
+ *          A setting that librdkafka does not know is our bug, and asserts. Every client is protected as
+ *          client_security.h says.
  * Thread   any.                  May use: base, librdkafka. For core/log, and for loops that read
  *          with librdkafka themselves.
  */
@@ -50,5 +51,10 @@ bool client_error_is_passing(rd_kafka_resp_err_t error);
 /* ERR_CONFIG: the topic has `partitions`, the setting `shards` is another number. */
 enum err client_shards_differ(struct err_info *info, const char *topic, int partitions, int32_t shards);
 
-/* ERR_KAFKA, retriable when the error is a passing one, as "<what>: <librdkafka's words>". */
+/* ERR_KAFKA, retriable when the error is a passing one, as "<what>: <librdkafka's words>", and why connections fail,
+ * where that is the reason. */
 enum err client_error(struct err_info *info, rd_kafka_resp_err_t error, const char *what);
+
+/* The same with other words, and with another judgement of whether it passes. */
+enum err client_error_said(struct err_info *info, rd_kafka_resp_err_t error, bool is_passing, const char *what,
+                           const char *words);

@@ -10,6 +10,7 @@
 #include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/log/client.h"
+#include "core/log/client_security.h"
 #include "core/log/fetch_nudge.h"
 
 enum {
@@ -57,7 +58,8 @@ static void on_trouble(rd_kafka_t *client, int error, const char *reason, void *
         return;
     }
     reader->trouble = (rd_kafka_resp_err_t)error;
-    snprintf(reader->trouble_text, sizeof reader->trouble_text, "%s", reason);
+    struct str told = client_line_told(str_of_cstr(reason)); /* who tells a trouble once compares texts */
+    snprintf(reader->trouble_text, sizeof reader->trouble_text, "%.*s", STR_ARGS(told));
 }
 
 /* A client of its own group in name only: nothing is subscribed to and nothing is committed. */

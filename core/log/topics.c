@@ -75,9 +75,9 @@ static enum err admin_answer(rd_kafka_queue_t *queue, const char *what, rd_kafka
         return err_set_retriable(info, ERR_TIMEOUT, "%s: no answer", what);
     }
     if (rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        enum err err = client_error_is_passing(rd_kafka_event_error(event))
-                           ? err_set_retriable(info, ERR_KAFKA, "%s: %s", what, rd_kafka_event_error_string(event))
-                           : err_set(info, ERR_KAFKA, "%s: %s", what, rd_kafka_event_error_string(event));
+        rd_kafka_resp_err_t error = rd_kafka_event_error(event);
+        enum err err =
+            client_error_said(info, error, client_error_is_passing(error), what, rd_kafka_event_error_string(event));
         rd_kafka_event_destroy(event);
         return err;
     }

@@ -92,8 +92,7 @@ static void on_report(rd_kafka_t *client, const rd_kafka_message_t *message, voi
 
 static enum err error_taken(struct err_info *info, rd_kafka_error_t *error, const char *what) {
     bool retriable = rd_kafka_error_is_retriable(error) || client_error_is_passing(rd_kafka_error_code(error));
-    enum err err = retriable ? err_set_retriable(info, ERR_KAFKA, "%s: %s", what, rd_kafka_error_string(error))
-                             : err_set(info, ERR_KAFKA, "%s: %s", what, rd_kafka_error_string(error));
+    enum err err = client_error_said(info, rd_kafka_error_code(error), retriable, what, rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     return err;
 }

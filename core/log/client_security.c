@@ -1,0 +1,188 @@
+#include "core/log/client_security.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/buf.h"
+#include "core/base/memory.h"
+#include "core/base/timestamp.h"
+
+#define PLAINTEXT "plaintext"
+#define SASL_SSL "sasl_ssl"
+
+static struct {
+    struct client_security security; /* protocol NULL: in the clear */
+    char *authorities;               /* what stands in ca_file; NULL: those of the machine */
+} own;
+
+/* ---- what was set ------------------------------------------------------------------------------------------------ */
+
+static enum err check(const struct client_security *security, struct err_info *info) {
+    bool is_plain = strcmp(security->protocol, PLAINTEXT) == 0;
+    bool has_name = *security->username != '\0' || *security->password != '\0';
+    if (is_plain && *security->ca_file != '\0') {
+        return err_set(info, ERR_CONFIG,
+                       "kafka_ca_file is set, but with kafka_security = plaintext no broker shows a certificate: set "
+                       "kafka_security to ssl or sasl_ssl");
+    }
+    if (strcmp(security->protocol, SASL_SSL) != 0) {
+        return has_name ? err_set(info, ERR_CONFIG,
+                                  "kafka_username or kafka_password is set, but with kafka_security = %s no broker "
+                                  "asks for them: set it to sasl_ssl",
+                                  security->protocol)
+                        : ERR_NONE;
+    }
+    return *security->username == '\0' || *security->password == '\0'
+               ? err_set(info, ERR_CONFIG, "kafka_security = sasl_ssl needs kafka_username and kafka_password")
+               : ERR_NONE;
+}
+
+static enum err read_all(FILE *file, const char *path, struct buf *content, struct err_info *info) {
+    enum { CHUNK_BYTES = 4096 };
+    while (!feof(file)) {
+        char *at = buf_reserve(content, CHUNK_BYTES);
+        if (at == NULL) {
+            return err_set(info, ERR_CONFIG, "kafka_ca_file: %.100s is larger than %d bytes", path,
+                           CLIENT_CA_MAX_BYTES);
+        }
+        content->len += (uint32_t)fread(at, 1, CHUNK_BYTES, file);
+        if (ferror(file)) {
+            return err_set(info, ERR_CONFIG, "kafka_ca_file: %.100s: %s", path, strerror(errno));
+        }
+    }
+    return ERR_NONE;
+}
+
+/* librdkafka would take a file without any certificate, and then know no authority at all. */
+static enum err check_authorities(struct str content, const char *path, struct err_info *info) {
+    static const char begin[] = "-----BEGIN CERTIFICATE-----";
+    bool has_one = memmem(content.data, content.len, begin, sizeof begin - 1) != NULL;
+    return has_one && str_find(content, '\0') == content.len
+               ? ERR_NONE
+               : err_set(info, ERR_CONFIG, "kafka_ca_file: in %.100s stands no certificate in PEM", path);
+}
+
+static enum err read_authorities(const char *path, char **ret_text, struct err_info *info) {
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        return err_set(info, ERR_CONFIG, "kafka_ca_file: %.100s: %s", path, strerror(errno));
+    }
+    struct buf content;
+    buf_init(&content, CLIENT_CA_MAX_BYTES);
+    enum err err = read_all(file, path, &content, info);
+    (void)fclose(file);
+    err = err != ERR_NONE ? err : check_authorities(buf_text(&content), path, info);
+    if (err == ERR_NONE) {
+        *ret_text = malloc_or_end(content.len + 1);
+        memcpy(*ret_text, content.data, content.len);
+        (*ret_text)[content.len] = '\0';
+    }
+    buf_release(&content);
+    return err;
+}
+
+enum err client_security_set(const struct client_security *security, struct err_info *info) {
+    char *authorities = NULL;
+    enum err err = check(security, info);
+    if (err == ERR_NONE && *security->ca_file != '\0') {
+        err = read_authorities(security->ca_file, &authorities, info);
+    }
+    if (err != ERR_NONE) {
+        return err;
+    }
+    client_security_clear();
+    own.security = *security;
+    own.authorities = authorities;
+    return ERR_NONE;
+}
+
+/* ---- why we are refused ------------------------------------------------------------------------------------------ */
+
+static struct {
+    _Atomic bool is_there; /* so that nobody takes the lock as long as all is well */
+    pthread_mutex_t lock;
+    char text[CLIENT_TROUBLE_MAX];
+    int64_t at_us; /* of the boot clock */
+} trouble = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void trouble_set(struct str text, int64_t now_us) {
+    pthread_mutex_lock(&trouble.lock);
+    (void)snprintf(trouble.text, sizeof trouble.text, "%.*s", STR_ARGS(text));
+    trouble.at_us = now_us;
+    pthread_mutex_unlock(&trouble.lock);
+    atomic_store(&trouble.is_there, text.len > 0);
+}
+
+bool client_security_trouble(char ret_text[CLIENT_TROUBLE_MAX]) {
+    if (!atomic_load(&trouble.is_there)) {
+        return false;
+    }
+    int64_t now_us = clock_boot_us();
+    pthread_mutex_lock(&trouble.lock);
+    bool is_fresh = now_us - trouble.at_us < CLIENT_TROUBLE_KEPT_S * (int64_t)MICROS_PER_SECOND;
+    if (is_fresh) {
+        memcpy(ret_text, trouble.text, sizeof trouble.text);
+    }
+    pthread_mutex_unlock(&trouble.lock);
+    return is_fresh;
+}
+
+/* "[thrd:ssl://b:1/bootstrap]: ssl://b:1/bootstrap: SSL handshake failed: ... (after 3ms in state ...)" */
+struct str client_line_told(struct str line) {
+    static const char thread_end[] = "]: ", after[] = " (after ";
+    const char *end =
+        str_starts_with(line, STR("[thrd:")) ? memmem(line.data, line.len, thread_end, sizeof thread_end - 1) : NULL;
+    if (end != NULL) {
+        line = str_from(line, (uint32_t)(end - line.data) + (uint32_t)sizeof thread_end - 1);
+    }
+    end = memmem(line.data, line.len, after, sizeof after - 1);
+    return end == NULL ? line : str_first(line, (uint32_t)(end - line.data));
+}
+
+/* Names of brokers have the protocol in small letters, so these words are librdkafka's and OpenSSL's own: "SSL
+ * handshake failed", "SASL authentication error", and, of a client in the clear, "(connecting to a SSL listener?)". */
+static void on_line(const rd_kafka_t *client, int level, const char *facility, const char *line) {
+    (void)client, (void)level;
+    bool is_refusal = strcmp(facility, "FAIL") == 0 && (strstr(line, "SSL") != NULL || strstr(line, "SASL") != NULL);
+    if (is_refusal) {
+        trouble_set(client_line_told(str_of_cstr(line)), clock_boot_us());
+    }
+}
+
+/* ---- at a client ------------------------------------------------------------------------------------------------- */
+
+void client_security_clear(void) {
+    free(own.authorities);
+    own.authorities = NULL;
+    own.security = (struct client_security){0};
+    trouble_set(STR(""), 0);
+}
+
+/* Of a text there is none that these settings refuse; what is wrong with a certificate rd_kafka_new tells. */
+static void set(rd_kafka_conf_t *conf, const char *name, const char *value) {
+    rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, NULL, 0);
+    assert(result == RD_KAFKA_CONF_OK);
+}
+
+void client_security_apply(rd_kafka_conf_t *conf) {
+    const struct client_security *security = &own.security;
+    rd_kafka_conf_set_log_cb(conf, on_line);
+    if (security->protocol == NULL || strcmp(security->protocol, PLAINTEXT) == 0) {
+        return;
+    }
+    set(conf, "security.protocol", security->protocol);
+    set(conf, "ssl.endpoint.identification.algorithm", "https");
+    if (own.authorities != NULL) {
+        set(conf, "ssl.ca.pem", own.authorities);
+    }
+    if (strcmp(security->protocol, SASL_SSL) == 0) {
+        set(conf, "sasl.mechanism", security->mechanism);
+        set(conf, "sasl.username", security->username);
+        set(conf, "sasl.password", security->password);
+    }
+}
