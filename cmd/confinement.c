@@ -42,8 +42,13 @@ static const struct sandbox_path system_paths[] = {
 /* Variables by which libpq and OpenSSL are told of files. */
 static const char *const variables_of_paths[] = {"SSL_CERT_FILE", "SSL_CERT_DIR", "OPENSSL_CONF", "PGSERVICEFILE",
                                                  "PGSYSCONFDIR"};
-/* Parts of a connection string, and their variables (PGSSLROOTCERT ...), that name files. */
-static const char *const parts_of_paths[] = {"passfile", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir"};
+/* Parts of a connection string, and their variables (PGSSLROOTCERT ...), that name files. libpq reads them at each
+ * connection, and certificates are exchanged for others meanwhile. */
+static const struct {
+    const char *keyword;
+    bool is_exchanged;
+} parts_of_paths[] = {{"passfile", false},   {"sslcert", true}, {"sslkey", true},
+                      {"sslrootcert", true}, {"sslcrl", true},  {"sslcrldir", false}};
 /* What libpq looks for in its user's folder. */
 static const char *const paths_at_home[] = {".pgpass", ".pg_service.conf", ".postgresql"};
 
@@ -82,11 +87,27 @@ static void reach_add_text(struct reach *reach, const char *path, enum sandbox_a
     }
 }
 
+/* The folder of a file that is exchanged for another one while we run: the new one is another file to the kernel. */
+static void reach_add_folder(struct reach *reach, struct str path) {
+    uint32_t slash = path.len;
+    while (slash > 0 && path.data[slash - 1] != '/') {
+        slash--;
+    }
+    if (path.len > 0) {
+        reach_add(reach, slash > 0 ? str_first(path, slash) : STR("."), SANDBOX_READ);
+    }
+}
+
 /* Of a list of libpq's, each part that names a file. */
 static void reach_add_parts(struct reach *reach, PQconninfoOption *parts) {
     for (const PQconninfoOption *part = parts; part != NULL && part->keyword != NULL; part++) {
         for (size_t i = 0; i < ARRAY_LENGTH(parts_of_paths); i++) {
-            if (strcmp(part->keyword, parts_of_paths[i]) == 0) {
+            if (part->val == NULL || strcmp(part->keyword, parts_of_paths[i].keyword) != 0) {
+                continue;
+            }
+            if (parts_of_paths[i].is_exchanged) {
+                reach_add_folder(reach, str_of_cstr(part->val));
+            } else {
                 reach_add_text(reach, part->val, SANDBOX_READ);
             }
         }
@@ -108,17 +129,6 @@ static void reach_add_home(struct reach *reach) {
         if (len > 0 && (size_t)len < sizeof path) {
             reach_add(reach, str_of(path, (size_t)len), SANDBOX_READ);
         }
-    }
-}
-
-/* The folder of a file that is exchanged for another one while we run: the new one is another file to the kernel. */
-static void reach_add_folder(struct reach *reach, struct str path) {
-    uint32_t slash = path.len;
-    while (slash > 0 && path.data[slash - 1] != '/') {
-        slash--;
-    }
-    if (path.len > 0) {
-        reach_add(reach, slash > 0 ? str_first(path, slash) : STR("."), SANDBOX_READ);
     }
 }
 
@@ -159,6 +169,7 @@ static enum err reach_of(const struct config *config, struct confinement roles, 
         reach_add_folder(reach, str_of_cstr(config->tls_certificate));
         reach_add_folder(reach, str_of_cstr(config->tls_key));
     }
+    /* kafka_ca_file was read before (core/log/client_security.h), and is not read again. */
     if (config->development) {
         reach_add_text(reach, ".", SANDBOX_WRITE); /* where a core file goes */
     }

@@ -169,10 +169,11 @@ static int a_front_reads_whatever_comes_beside_its_certificate(const struct plac
     return 0;
 }
 
+/* As with the front's certificate, what comes beside the authority's is read as well. */
 static int what_libpq_and_the_operator_name_is_read(const struct place *place) {
     struct config config = config_of(place);
     char postgres[256], reads[256], home[128];
-    (void)snprintf(postgres, sizeof postgres, "host=db sslmode=verify-full sslrootcert=%s/page", place->docs);
+    (void)snprintf(postgres, sizeof postgres, "host=db sslmode=verify-full sslrootcert=%s/not-there-yet", place->docs);
     (void)snprintf(reads, sizeof reads, ":/nonexistent:%s/file::", place->elsewhere);
     (void)snprintf(home, sizeof home, "%s/.pgpass", place->root);
     config.postgres = postgres;
