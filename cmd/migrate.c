@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/base/macros.h"
+#include "core/pg/grants.h"
 #include "core/pg/migrate.h"
 #include "projections/runtime/schema.h"
 
@@ -23,6 +24,15 @@ static enum err migrate_all(const struct config *config, struct err_info *info) 
     enum err failure = pg_session_open(config->postgres, "daybook-migrate", &session, info);
     for (size_t i = 0; i < view_count && failure == ERR_NONE; i++) {
         failure = migrate_view(session, views[i], info);
+    }
+    if (failure == ERR_NONE) {
+        failure = pg_migrate_again(session, vault_sql, info);
+    }
+    if (failure == ERR_NONE) {
+        failure = pg_grants_vault(session, info);
+    }
+    if (failure == ERR_NONE) {
+        printf("%-10s is up to date\n", "vault");
     }
     pg_session_close(session);
     return failure == ERR_NONE ? vault_migrate(config, info) : failure;
@@ -58,5 +68,8 @@ const struct command_line migrate_command = {
         "Exit codes: 0 done, 1 PostgreSQL refused or could not be reached, 2 wrong usage, or there are keys to be "
         "wrapped\n"
         "and this machine has neither the ring nor the installation's secret.",
+        "The roles daybook_reader, daybook_writer and daybook_keys, where they exist, may then use these tables:\n"
+        "docs/operations.md, \"Who may do what\".\n\n"
+        "Exit codes: 0 done, 1 PostgreSQL refused or could not be reached, 2 wrong usage.",
     .run = run,
 };

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "core/pg/array.h"
+#include "core/pg/grants.h"
 #include "core/pg/migrate.h"
 #include "core/pg/pool.h"
 #include "core/pg/session.h"
@@ -263,6 +264,99 @@ static void a_schema_of_a_newer_program_is_left_alone(void **state) {
     pg_session_close(session);
 }
 
+/* ---- what roles may do ------------------------------------------------------------------------------------------- */
+
+/* Whether a role may do that to a table. */
+static bool may(struct pg_session *session, const char *role, const char *table, const char *privilege) {
+    char sql[256];
+    snprintf(sql, sizeof sql, "SELECT has_table_privilege('%s', '%s', '%s')::int::bigint", role, table, privilege);
+    return number(session, sql) == 1;
+}
+
+/* Grows with each change of the catalogue's rows about this schema. */
+static int64_t newest_change(struct pg_session *session) {
+    return number(session,
+                  "SELECT greatest((SELECT max(xmin::text::bigint) FROM pg_class WHERE relname IN ('one', 'two')),"
+                  " (SELECT max(xmin::text::bigint) FROM pg_namespace WHERE nspname = 'view'))");
+}
+
+static void grant_views(struct pg_session *session) {
+    struct err_info info = {0};
+    if (pg_grants_view(session, "view", &info) != ERR_NONE) {
+        fail_msg("%s", info.text);
+    }
+}
+
+static void fronts_read_views_and_projectors_write_them(void **state) {
+    (void)state;
+    struct pg_session *session = session_open();
+    struct err_info info = {0};
+    assert_int_equal(pg_session_exec(session, "CREATE SCHEMA view; CREATE TABLE view.one (n int)", &info), ERR_NONE);
+    assert_int_equal(number(session, "SELECT has_schema_privilege('daybook_reader', 'view', 'USAGE')::int::bigint"), 0);
+    grant_views(session);
+    assert_int_equal(number(session, "SELECT has_schema_privilege('daybook_reader', 'view', 'USAGE')::int::bigint"), 1);
+    assert_int_equal(number(session, "SELECT has_schema_privilege('daybook_writer', 'view', 'CREATE')::int::bigint"),
+                     0);
+    assert_true(may(session, "daybook_reader", "view.one", "SELECT"));
+    assert_false(may(session, "daybook_reader", "view.one", "INSERT"));
+    static const char *const all[] = {"SELECT", "INSERT", "UPDATE", "DELETE"};
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
+        assert_true(may(session, "daybook_writer", "view.one", all[i]));
+    }
+    assert_false(may(session, "daybook_writer", "view.one", "TRUNCATE"));
+    assert_false(may(session, "daybook_keys", "view.one", "SELECT"));
+    /* A table that came later, and a privilege that somebody took. */
+    assert_int_equal(pg_session_exec(session,
+                                     "CREATE TABLE view.two (n int);"
+                                     "REVOKE DELETE ON view.one FROM daybook_writer",
+                                     &info),
+                     ERR_NONE);
+    grant_views(session);
+    assert_true(may(session, "daybook_reader", "view.two", "SELECT"));
+    assert_true(may(session, "daybook_writer", "view.one", "DELETE"));
+    int64_t before = newest_change(session);
+    grant_views(session);
+    assert_int_equal(newest_change(session), before);
+    assert_int_equal(pg_session_exec(session, "DROP SCHEMA view CASCADE", &info), ERR_NONE);
+    pg_session_close(session);
+}
+
+static void keys_are_for_those_who_seal_and_nobody_forges_the_fingerprint(void **state) {
+    (void)state;
+    struct pg_session *session = session_open();
+    struct err_info info = {0};
+    assert_int_equal(pg_session_exec(session,
+                                     "CREATE SCHEMA vault; CREATE TABLE vault.keys (n int);"
+                                     "CREATE TABLE vault.installation (n int)",
+                                     &info),
+                     ERR_NONE);
+    if (pg_grants_vault(session, &info) != ERR_NONE) {
+        fail_msg("%s", info.text);
+    }
+    static const char *const all[] = {"SELECT", "INSERT", "UPDATE"};
+    for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
+        assert_true(may(session, "daybook_keys", "vault.keys", all[i]));
+        assert_false(may(session, "daybook_writer", "vault.keys", all[i]));
+        assert_false(may(session, "daybook_reader", "vault.keys", all[i]));
+    }
+    assert_false(may(session, "daybook_keys", "vault.keys", "DELETE"));
+    assert_true(may(session, "daybook_keys", "vault.installation", "INSERT"));
+    assert_false(may(session, "daybook_keys", "vault.installation", "UPDATE"));
+    assert_int_equal(number(session, "SELECT has_schema_privilege('daybook_writer', 'vault', 'USAGE')::int::bigint"),
+                     0);
+    assert_int_equal(pg_session_exec(session, "DROP SCHEMA vault CASCADE", &info), ERR_NONE);
+    pg_session_close(session);
+}
+
+static void a_schema_that_is_not_there_is_an_error(void **state) {
+    (void)state;
+    struct pg_session *session = session_open();
+    struct err_info info = {0};
+    assert_int_equal(pg_grants_view(session, "nowhere", &info), ERR_POSTGRES);
+    assert_non_null(strstr(info.text, "nowhere"));
+    pg_session_close(session);
+}
+
 /* ---- the pool -------------------------------------------------------------------------------------------------------
  */
 
@@ -500,6 +594,9 @@ int main(void) {
         cmocka_unit_test(a_pipeline_whose_connection_is_lost_ends_with_a_retriable_error),
         cmocka_unit_test(migrations_run_once_in_order_and_all_or_nothing),
         cmocka_unit_test(a_schema_of_a_newer_program_is_left_alone),
+        cmocka_unit_test(fronts_read_views_and_projectors_write_them),
+        cmocka_unit_test(keys_are_for_those_who_seal_and_nobody_forges_the_fingerprint),
+        cmocka_unit_test(a_schema_that_is_not_there_is_an_error),
         cmocka_unit_test(queries_are_answered_in_their_order_and_one_that_fails_harms_no_other),
         cmocka_unit_test(a_parameter_with_a_nul_byte_is_refused),
         cmocka_unit_test(a_query_that_cannot_be_sent_fails_the_others_only_when_its_caller_has_returned),

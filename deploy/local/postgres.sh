@@ -6,7 +6,14 @@
 # user cannot reach DIR (a checkout under /root), the cluster is under /var/lib/daybook, and DIR/postgres.location says
 # where. Only the role `daybook` gets in without a password, and only over the loopback; nobody gets in as superuser.
 #
-#   DAYBOOK_LOCAL_POSTGRES_FSYNC  off: a power cut may cost all, which a test wants to see (on)
+# The group roles of core/pg/grants.h are there: daybook_reader, daybook_writer, daybook_keys.
+#
+#   DAYBOOK_LOCAL_POSTGRES_FSYNC   off: a power cut may cost all, which a test wants to see (on)
+#   DAYBOOK_LOCAL_POSTGRES_SECURE  1: nobody gets in without TLS and a password (scram-sha-256). Besides the owner there
+#                                  are logins for a front (daybook_front), a projector (daybook_projector) and a
+#                                  process with all roles (daybook_serve). Their passwords are made once: DIR/pgpass has
+#                                  them for libpq (PGPASSFILE)
+#   DAYBOOK_LOCAL_TLS              with it: the folder of tls.sh (DIR/tls); ca.pem there is what clients trust
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -51,10 +58,88 @@ choose_home() {
     chmod 700 "$HOME_DIR"
 }
 
+GROUPS_OF=(
+    "daybook_reader"
+    "daybook_writer"
+    "daybook_keys"
+)
+# Login, and the groups that it is a member of.
+LOGINS=(
+    "daybook_serve daybook_reader, daybook_writer, daybook_keys"
+    "daybook_front daybook_reader, daybook_keys"
+    "daybook_projector daybook_writer"
+)
+
+is_secure() {
+    [[ ${DAYBOOK_LOCAL_POSTGRES_SECURE:-} == 1 ]]
+}
+
+# password_of LOGIN: made when there is none. They are words of letters, digits, - and _.
+password_of() {
+    local line
+    if ! grep -q "^127.0.0.1:[*]:[*]:$1:" "$DIR/pgpass" 2>/dev/null; then
+        line="127.0.0.1:*:*:$1:$(head -c 24 /dev/urandom | base64 | tr '+/' '-_')"
+        (umask 077 && printf '%s\n' "$line" >>"$DIR/pgpass")
+    fi
+    sed -n "s/^127.0.0.1:[*]:[*]:$1://p" "$DIR/pgpass"
+}
+
+# One statement a line, as single-user mode wants it.
+role_sql() {
+    printf "DO 'BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = ''%s'')" "$1"
+    printf " THEN CREATE ROLE %s; END IF; END';\n" "$1"
+}
+
+roles_sql() {
+    local name groups login
+    role_sql daybook
+    printf 'ALTER ROLE daybook LOGIN CREATEDB;\n'
+    for name in "${GROUPS_OF[@]}"; do
+        role_sql "$name"
+    done
+    is_secure || return 0
+    printf "ALTER ROLE daybook PASSWORD '%s';\n" "$(password_of daybook)"
+    for login in "${LOGINS[@]}"; do
+        read -r name groups <<<"$login"
+        role_sql "$name"
+        printf "ALTER ROLE %s LOGIN PASSWORD '%s';\n" "$name" "$(password_of "$name")"
+        printf 'GRANT %s TO %s;\n' "$groups" "$name"
+    done
+}
+
+# Single-user mode needs no superuser's connection.
+run_as_superuser() {
+    "${AS_OWNER[@]}" "$BIN/postgres" --single -c exit_on_error=on -D "$1" postgres >>"$LOG" 2>&1 ||
+        die "PostgreSQL refused a statement; see $LOG"
+}
+
+# In a cluster of before, or one that was not secure. What was done is remembered: it takes half a second.
+make_roles() {
+    local sql hash stamp=$HOME_DIR/roles.sha256
+    sql=$(roles_sql)
+    hash=$(sha256sum <<<"$sql")
+    if [[ ! -s $stamp || $(<"$stamp") != "$hash" ]]; then
+        run_as_superuser "$1" <<<"$sql"
+        printf '%s\n' "$hash" >"$stamp"
+    fi
+}
+
+# Copies, because a key must be its server's own.
+copy_certificate() {
+    local data=$1 tls=${DAYBOOK_LOCAL_TLS:-$DIR/tls}
+    "$(dirname "${BASH_SOURCE[0]}")/tls.sh" "$tls" postgres
+    (umask 077 && "${AS_OWNER[@]}" tee "$data/server.key" >/dev/null) <"$tls/postgres.key"
+    "${AS_OWNER[@]}" tee "$data/server.pem" <"$tls/postgres.pem" >/dev/null
+}
+
 # Written at each start, so that a newer checkout brings its settings to an older cluster. All that is not named has
 # PostgreSQL's own defaults: fsync, synchronous_commit and full_page_writes are on.
 write_settings() {
-    local data=$1
+    local data=$1 ssl=off rule='host all daybook 127.0.0.1/32 trust'
+    if is_secure; then
+        copy_certificate "$data"
+        ssl=on rule='hostssl all all 127.0.0.1/32 scram-sha-256'
+    fi
     "${AS_OWNER[@]}" tee "$data/postgresql.auto.conf" >/dev/null <<SETTINGS
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -66,26 +151,26 @@ log_min_messages = warning
 log_line_prefix = '%m [%p] %u@%d '
 cluster_name = 'daybook'
 fsync = ${DAYBOOK_LOCAL_POSTGRES_FSYNC:-on}
+ssl = $ssl
+ssl_cert_file = 'server.pem'
+ssl_key_file = 'server.key'
 SETTINGS
-    "${AS_OWNER[@]}" tee "$data/pg_hba.conf" >/dev/null <<RULES
-host all daybook 127.0.0.1/32 trust
-RULES
+    "${AS_OWNER[@]}" tee "$data/pg_hba.conf" >/dev/null <<<"$rule"
 }
 
 # Made elsewhere and then put in its place, so that a data folder is whole or absent.
 create_cluster() {
     [[ -d $HOME_DIR/data ]] && return
     say "postgres: creating a cluster in $HOME_DIR/data"
-    rm -rf "$HOME_DIR/data.new"
+    rm -rf "$HOME_DIR/data.new" "$HOME_DIR/roles.sha256"
     # Collation C sorts as C.UTF-8 does, by code point, and compares keys several times as fast.
     "${AS_OWNER[@]}" "$BIN/initdb" -D "$HOME_DIR/data.new" --username=postgres --auth=reject \
         --encoding=UTF8 --locale=C.UTF-8 --lc-collate=C --no-instructions >>"$LOG" 2>&1 || die "initdb failed; see $LOG"
     write_settings "$HOME_DIR/data.new"
-    # Single-user mode needs no superuser's connection.
-    "${AS_OWNER[@]}" "$BIN/postgres" --single -D "$HOME_DIR/data.new" postgres >>"$LOG" 2>&1 <<SQL
-CREATE ROLE daybook LOGIN CREATEDB;
-CREATE DATABASE daybook OWNER daybook;
-SQL
+    local sql
+    sql=$(roles_sql)
+    printf '%s\n' "$sql" 'CREATE DATABASE daybook OWNER daybook;' | run_as_superuser "$HOME_DIR/data.new"
+    sha256sum <<<"$sql" >"$HOME_DIR/roles.sha256"
     mv "$HOME_DIR/data.new" "$HOME_DIR/data"
 }
 
@@ -112,6 +197,7 @@ start() {
     create_cluster
     write_settings "$HOME_DIR/data"
     drop_dead_lock
+    make_roles "$HOME_DIR/data"
     # The cluster's owner cannot be asked to run in a folder that it cannot reach.
     cd /
     setsid "${AS_OWNER[@]}" "$BIN/postgres" -D "$HOME_DIR/data" -p "$PORT" >>"$LOG" 2>&1 </dev/null &

@@ -1,5 +1,6 @@
 #include "projections/runtime/schema.h"
 
+#include "core/pg/grants.h"
 #include "core/pg/migrate.h"
 #include "projections/runtime/tables.h"
 
@@ -81,7 +82,7 @@ enum err view_schema_migrate(struct pg_session *session, const struct view *view
     if (failure == ERR_NONE) {
         failure = format_add(session, view, schema, info);
     }
-    return failure;
+    return failure == ERR_NONE ? pg_grants_view(session, schema, info) : failure;
 }
 
 enum { INDEX_NAME, INDEX_DEFINITION };

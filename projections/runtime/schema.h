@@ -29,7 +29,8 @@ MUST_CHECK enum err view_schema_about(struct pg_session *session, const char *sc
 MUST_CHECK enum err view_schema_must_fit(const struct view *view, const struct view_about *about,
                                          struct err_info *info);
 
-/* Makes the view's tables in `schema`, or brings them up to date; `ret_steps` (may be NULL): how many steps were run.
+/* Makes the view's tables in `schema`, or brings them up to date, and lets the roles of core/pg/grants.h use them;
+ * `ret_steps` (may be NULL): how many steps were run.
  */
 MUST_CHECK enum err view_schema_migrate(struct pg_session *session, const struct view *view, const char *schema,
                                         int *ret_steps, struct err_info *info);

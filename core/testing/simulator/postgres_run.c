@@ -175,6 +175,13 @@ static enum run run_find_schema(struct backend *backend, struct request *request
     return RUN_DONE;
 }
 
+/* No group role exists here: none lacks anything. */
+static enum run run_find_lacking(struct backend *backend, struct request *request, struct statement *statement) {
+    (void)backend;
+    result_begin(request, statement, 1);
+    return RUN_DONE;
+}
+
 static enum run run_claim(struct backend *backend, struct request *request, struct statement *statement) {
     bool is_free = server_claim(backend, statement->params[0]);
     result_begin(request, statement, 1);
@@ -368,6 +375,7 @@ static run_fn *const runs[SQL_KINDS] = {
     [SQL_RENAME_SCHEMA] = run_rename_schema,
     [SQL_LOCK_POSITION] = run_lock_position,
     [SQL_LOCK_POSITION_ALONE] = run_lock_position,
+    [SQL_FIND_LACKING] = run_find_lacking,
     [SQL_FIND_SCHEMA] = run_find_schema,
     [SQL_CLAIM] = run_claim,
     [SQL_KEEPALIVES] = run_nothing,

@@ -31,13 +31,18 @@
     ROW(TIME_ZONE, "SET TimeZone TO 'UTC'")                                                                            \
     ROW(FLOAT_DIGITS, "SET extra_float_digits TO 3")                                                                   \
     ROW(NOTIFY, "NOTIFY daybook_view, '~'")                                                                            \
-    /* migrate.c, schema.c, rebuild.c, switch.c */                                                                     \
+    /* migrate.c, grants.c, schema.c, rebuild.c, switch.c */                                                           \
     ROW(ADVISORY_LOCK, "SELECT pg_advisory_xact_lock(@)")                                                              \
     ROW(CREATE_SCHEMA, "CREATE SCHEMA IF NOT EXISTS @")                                                                \
     ROW(CREATE_MIGRATIONS, "CREATE TABLE IF NOT EXISTS migrations (number integer PRIMARY KEY, name text NOT NULL)")   \
     ROW(NEWEST_MIGRATION, "SELECT coalesce(max(number), 0)::bigint FROM migrations")                                   \
     ROW(ADD_MIGRATION, "INSERT INTO migrations (number, name) VALUES (@, '~')")                                        \
     ROW(ADD_FORMAT, "INSERT INTO @.about (format) SELECT @ WHERE NOT EXISTS (SELECT FROM @.about)")                    \
+    ROW(FIND_LACKING,                                                                                                  \
+        "SELECT FROM pg_roles AS r WHERE r.rolname = $1::text AND (NOT has_schema_privilege(r.oid, $2::text, 'USAGE')" \
+        " OR EXISTS (SELECT FROM pg_class AS c CROSS JOIN regexp_split_to_table($4::text, ', ') AS wanted (privilege)" \
+        " WHERE c.relnamespace = $2::text::regnamespace AND c.relkind = 'r' AND ($3::text IS NULL OR c.relname = $3)"  \
+        " AND NOT has_table_privilege(r.oid, c.oid, wanted.privilege)))")                                              \
     ROW(DROP_SCHEMA_IF_THERE, "DROP SCHEMA IF EXISTS @ CASCADE")                                                       \
     ROW(DROP_SCHEMA, "DROP SCHEMA @ CASCADE")                                                                          \
     ROW(RENAME_SCHEMA, "ALTER SCHEMA @ RENAME TO @")                                                                   \
