@@ -52,7 +52,10 @@ class Run:
 
     @property
     def postgres(self):
-        return f"host=127.0.0.1 port={self.ports['DAYBOOK_LOCAL_POSTGRES_PORT']} user=daybook dbname=daybook"
+        return (
+            f"host=127.0.0.1 port={self.ports['DAYBOOK_LOCAL_POSTGRES_PORT']} user=daybook dbname=daybook"
+            f" sslmode=verify-full sslrootcert={self.folder}/daybook/tls/ca.pem passfile={self.folder}/pgpass"
+        )
 
     def start(self, name, *command):
         """Returns when it has said where to go next."""
@@ -133,6 +136,9 @@ def test_the_printed_lines_buy_something_and_show_it(run, running):
     assert f"ce_subject={order['id']}" in shell(events, run)[0]
     (story,) = re.findall(r"Its story:  (.*)", log)
     assert "OrderConfirmed" in shell(f"order={order['id']}\n{story}", run)[0]
+    (tables,) = re.findall(r"Its tables: (.*)", log)
+    seen, _ = shell(f"{tables} -Atc \"SELECT status FROM orders.orders WHERE id = '{order['id']}'\"", run)
+    assert seen == "confirmed\n"
 
 
 def test_readmes_purchase_works_when_pasted_and_so_do_the_questions_after_it(run, running):

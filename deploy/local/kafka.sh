@@ -12,6 +12,12 @@
 #                                       controllers are VOTERS, "1@127.0.0.1:21001,2@...". A topic then has three copies,
 #                                       two of which must have a record before it counts. One alone waits for another.
 #                                       ROLES are broker,controller; of a controller alone PORT is not used
+#   DAYBOOK_LOCAL_KAFKA_SECURE          1, for a broker that is alone: no port speaks in the clear. PORT is SASL_SSL with
+#                                       SCRAM-SHA-512; the broker and its controller know each other by a certificate.
+#                                       kafka/access.txt says which users there are and what each may do; the
+#                                       password of USER is in DIR/users/USER, made once
+#   DAYBOOK_LOCAL_KAFKA_PREFIX          with it: what the topics' names begin with (daybook)
+#   DAYBOOK_LOCAL_TLS                   with it: the folder of tls.sh (DIR/tls); ca.pem there is what clients trust
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -31,15 +37,13 @@ if [[ $VOTERS != - ]]; then
     COPIES=3 COPIES_MIN=2
 fi
 
-# The controller keeps its port over restarts, because the quorum's record of it names the port.
-controller_port() {
-    local file=$DIR/controller.port port=$((PORT + 1)) voter
-    if [[ $VOTERS != - ]]; then
-        for voter in ${VOTERS//,/ }; do
-            [[ $voter != "$NODE@"* ]] || printf '%s\n' "${voter##*:}"
-        done
-        return
-    fi
+is_secure() {
+    [[ ${DAYBOOK_LOCAL_KAFKA_SECURE:-} == 1 ]]
+}
+
+# port_kept NAME FROM: a free port from FROM on, the same one at each start.
+port_kept() {
+    local file=$DIR/$1.port port=$2
     if [[ ! -s $file ]]; then
         until port_is_free "$port"; do
             port=$((port + 1))
@@ -49,8 +53,55 @@ controller_port() {
     cat "$file"
 }
 
+# The controller keeps its port over restarts, because the quorum's record of it names the port.
+controller_port() {
+    local voter
+    if [[ $VOTERS != - ]]; then
+        for voter in ${VOTERS//,/ }; do
+            [[ $voter != "$NODE@"* ]] || printf '%s\n' "${voter##*:}"
+        done
+        return
+    fi
+    port_kept controller $((PORT + 1))
+}
+
+# Where the broker, and who sets up its users, speak to it.
+inner_port() {
+    port_kept inner $((PORT + 2))
+}
+
+# What write_properties says of a secure broker; and tls.properties, by which Java's clients speak to its inner port.
+write_security() {
+    local tls=${DAYBOOK_LOCAL_TLS:-$DIR/tls}
+    "$(dirname "${BASH_SOURCE[0]}")/tls.sh" "$tls" broker
+    # Kafka wants key and certificate in one file.
+    (umask 077 && cat "$tls/broker.key" "$tls/broker.pem" >"$DIR/broker.pem")
+    cat >"$DIR/tls.properties" <<PROPERTIES
+security.protocol=SSL
+ssl.keystore.type=PEM
+ssl.keystore.location=$DIR/broker.pem
+ssl.truststore.type=PEM
+ssl.truststore.location=$tls/ca.pem
+PROPERTIES
+    listeners=CLIENTS://127.0.0.1:$PORT,INNER://127.0.0.1:$(inner_port),CONTROLLER://127.0.0.1:$1
+    advertised=CLIENTS://127.0.0.1:$PORT,INNER://127.0.0.1:$(inner_port)
+    protocols=CLIENTS:SASL_SSL,INNER:SSL,CONTROLLER:SSL
+    security=$(
+        grep '^ssl' "$DIR/tls.properties"
+        cat <<PROPERTIES
+inter.broker.listener.name=INNER
+listener.name.inner.ssl.client.auth=required
+listener.name.controller.ssl.client.auth=required
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.clients.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:CN=broker;User:admin
+PROPERTIES
+    )
+}
+
 write_properties() {
-    local controller=$1 quorum listeners advertised protocols pair number=0
+    local controller=$1 quorum listeners advertised protocols security='' pair number=0
     listeners=PLAINTEXT://127.0.0.1:$PORT,CONTROLLER://127.0.0.1:$controller
     advertised=PLAINTEXT://127.0.0.1:$PORT
     protocols=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
@@ -60,6 +111,10 @@ write_properties() {
         advertised+=,PROXIED$number://127.0.0.1:${pair#*=}
         protocols+=,PROXIED$number:PLAINTEXT
     done
+    if is_secure; then
+        [[ $VOTERS == - ]] || die "DAYBOOK_LOCAL_KAFKA_SECURE is for a broker that is alone"
+        write_security "$controller"
+    fi
     if [[ $ROLES == controller ]]; then
         listeners=CONTROLLER://127.0.0.1:$controller
         advertised=$listeners
@@ -102,6 +157,8 @@ broker.heartbeat.interval.ms=500
 num.network.threads=2
 num.io.threads=4
 log.cleaner.dedupe.buffer.size=16777216
+
+$security
 PROPERTIES
 }
 
@@ -141,7 +198,28 @@ answers() {
         fi
         return 0
     fi
+    if is_secure; then
+        # Whether it serves as well is seen by who makes its users.
+        if port_is_free "$PORT"; then
+            return 1
+        fi
+        return 0
+    fi
     listing=$(kcat -b "127.0.0.1:$PORT" -L -m 2 2>/dev/null) && [[ $listing == *"broker $NODE at 127.0.0.1:$PORT"* ]]
+}
+
+# Users, their passwords and what they may do, of whom kafka/access.txt tells.
+make_users() {
+    local access=$ROOT/deploy/local/kafka/access.txt user
+    mkdir -p "$DIR/users"
+    chmod 700 "$DIR/users"
+    while read -r user; do
+        [[ -s $DIR/users/$user ]] || (umask 077 && head -c 24 /dev/urandom | base64 >"$DIR/users/$user")
+    done < <(sed -n 's/^\([a-z]*\) .*/\1/p' "$access" | sort -u)
+    java -cp "$KAFKA_LIBS/*" "-Ddaybook.kafka.log=$DIR/users.log" \
+        "-Dlog4j2.configurationFile=$ROOT/deploy/local/kafka/log4j2.properties" "$ROOT/deploy/local/kafka/Access.java" \
+        "127.0.0.1:$(inner_port)" "$DIR/tls.properties" "$access" "${DAYBOOK_LOCAL_KAFKA_PREFIX:-daybook}" \
+        "$DIR/users" >>"$DIR/console.log" 2>&1 || die "cannot make its users; see $DIR/console.log"
 }
 
 start() {
@@ -161,6 +239,9 @@ start() {
     pid=$!
     printf '%s\n' "$pid" >"$DIR/kafka.pid"
     wait_ready "kafka" "$READY_S" "$pid" "$DIR/console.log" answers
+    if is_secure; then
+        make_users
+    fi
     say "kafka: ready on 127.0.0.1:$PORT (pid $pid)"
 }
 

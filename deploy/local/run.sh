@@ -9,6 +9,7 @@
 #   DAYBOOK_LOCAL_POSTGRES_PORT   PostgreSQL (15432)
 #   DAYBOOK_LOCAL_PROVIDER_PORT   the provider's double (18090)
 #   DAYBOOK_LOCAL_VAR             where all of it is stored (var/)
+#   DAYBOOK_LOCAL_TLS             the servers' certificates (var/daybook/tls)
 #   DAYBOOK_LIMITS                off here, where all clients are one address (docs/http.md, "Limits")
 # Every other DAYBOOK_* setting is passed on.
 # Some functions are called by traps and by name.
@@ -24,7 +25,12 @@ POSTGRES_PORT=${DAYBOOK_LOCAL_POSTGRES_PORT:-15432}
 PROVIDER_PORT=${DAYBOOK_LOCAL_PROVIDER_PORT:-18090}
 export DAYBOOK_HTTP_PORT=${DAYBOOK_HTTP_PORT:-8080}
 export DAYBOOK_KAFKA_BROKERS=127.0.0.1:$KAFKA_PORT
-export DAYBOOK_POSTGRES="host=127.0.0.1 port=$POSTGRES_PORT user=daybook dbname=daybook"
+export DAYBOOK_LOCAL_TLS=${DAYBOOK_LOCAL_TLS:-$VAR/daybook/tls}
+export DAYBOOK_LOCAL_POSTGRES_SECURE=1
+DATABASE="host=127.0.0.1 port=$POSTGRES_PORT dbname=daybook sslmode=verify-full"
+DATABASE+=" sslrootcert='$DAYBOOK_LOCAL_TLS/ca.pem' passfile='$VAR/pgpass'"
+# The tables' owner; who serves has a login that may do less.
+export DAYBOOK_POSTGRES="$DATABASE user=daybook"
 export DAYBOOK_PROVIDER_URL=http://127.0.0.1:$PROVIDER_PORT
 export DAYBOOK_DATA_DIR=${DAYBOOK_DATA_DIR:-$VAR/daybook}
 export DAYBOOK_DEVELOPMENT=${DAYBOOK_DEVELOPMENT:-true}
@@ -103,7 +109,7 @@ start_all() {
     start_own provider test-provider --port "$PROVIDER_PORT" --ledger "$VAR/daybook/provider-ledger" \
         --webhook-url "$URL/v1/webhooks/test"
     wait_ready "the provider's double" "$READY_S" "$!" "$VAR/provider.log" provider_listens
-    start_own serve serve
+    DAYBOOK_POSTGRES="$DATABASE user=daybook_serve" start_own serve serve
     SERVE=$!
     wait_ready "daybook serve" "$READY_S" "$SERVE" "$VAR/serve.log" serve_is_ready
     say "run: daybook serve is ready (pid $SERVE, its log is $VAR/serve.log)"
@@ -122,6 +128,7 @@ Open a cart with a line, check it out, look at the order:
 
 Its events: kcat -b 127.0.0.1:$KAFKA_PORT -C -e -q -t daybook.orders -f '%T %k %h\n'
 Its story:  DAYBOOK_KAFKA_BROKERS=$DAYBOOK_KAFKA_BROKERS build/release/daybook replay \$order
+Its tables: PGPASSFILE=$VAR/pgpass psql -h 127.0.0.1 -p $POSTGRES_PORT -U daybook daybook
 
 All of its API: $URL/docs, and its events: $URL/docs/events
 

@@ -61,7 +61,7 @@ class Daybook:
         self.port = free_port()
         self.pages = [self.url]  # of the processes whose metrics count
         self.provider_port = free_port()
-        self.kafka = Kafka(stack.brokers)
+        self.kafka = Kafka(stack.brokers, stack.client_settings())
         self.sql = Sql(stack.postgres(self.name))
         self.settings = {
             "kafka_brokers": stack.brokers,

@@ -9,13 +9,16 @@ from .waiting import wait_until
 
 
 class Kafka:
-    def __init__(self, brokers):
+    """`security` are librdkafka's settings for brokers that do not speak to everybody."""
+
+    def __init__(self, brokers, security=None):
         self.brokers = brokers
+        self.security = security or {}
         self.admin = AdminClient(self._settings())
 
     def _settings(self, **more):
         # Tests stop brokers on purpose: lost connections are no news (3 is librdkafka's level for errors).
-        return {"bootstrap.servers": self.brokers, "log_level": 2} | more
+        return {"bootstrap.servers": self.brokers, "log_level": 2} | self.security | more
 
     def _consumer(self, **more):
         # librdkafka wants a group's name even where no group is used: partitions are assigned, nothing is committed.

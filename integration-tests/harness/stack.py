@@ -41,6 +41,10 @@ class Stack:
     def brokers(self):
         return f"127.0.0.1:{self.kafka_port}"
 
+    def client_settings(self):
+        """What librdkafka needs besides, to speak to the brokers."""
+        return {}
+
     def link_ports(self, name):
         """Where the proxy of this link to Kafka has to listen, and where the broker does behind it."""
         return self._links[name]
