@@ -227,7 +227,9 @@ static struct err_info asked(const char *brokers) {
 
 static void a_broker_that_speaks_in_the_clear_is_named_as_the_reason(void **state) {
     (void)state;
-    rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), NULL, 0);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_log_cb(conf, NULL);
+    rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
     rd_kafka_mock_cluster_t *cluster = rd_kafka_mock_cluster_new(handle, 1);
     const char *brokers = rd_kafka_mock_cluster_bootstraps(cluster);
     must_be_set(in_tls());
@@ -248,6 +250,15 @@ static void a_broker_that_speaks_in_the_clear_is_named_as_the_reason(void **stat
     assert_null(strstr(down.text, "SSL"));
     rd_kafka_mock_cluster_destroy(cluster);
     rd_kafka_destroy(handle);
+}
+
+/* A password is changed while processes run: at the broker, or in their settings, first. */
+static void a_refusal_may_pass(void **state) {
+    (void)state;
+    assert_true(client_error_is_passing(RD_KAFKA_RESP_ERR__AUTHENTICATION));
+    assert_true(client_error_is_passing(RD_KAFKA_RESP_ERR__SSL));
+    assert_true(client_error_is_passing(RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED));
+    assert_false(client_error_is_passing(RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED));
 }
 
 static void a_line_is_told_without_what_differs_each_time(void **state) {
@@ -281,6 +292,7 @@ int main(void) {
         cmocka_unit_test_teardown(the_file_is_read_once_and_may_hold_several_authorities, cleared),
         cmocka_unit_test_teardown(a_certificate_that_is_broken_is_a_wrong_configuration, cleared),
         cmocka_unit_test_teardown(a_broker_that_speaks_in_the_clear_is_named_as_the_reason, cleared),
+        cmocka_unit_test_teardown(a_refusal_may_pass, cleared),
         cmocka_unit_test_teardown(a_line_is_told_without_what_differs_each_time, cleared),
     };
     return cmocka_run_group_tests(tests, group_setup, group_teardown);
