@@ -103,6 +103,23 @@ enum err client_security_set(const struct client_security *security, struct err_
 
 /* ---- why we are refused ------------------------------------------------------------------------------------------ */
 
+/* "[thrd:ssl://b:1/bootstrap]: ssl://b:1/bootstrap: Disconnected (after 3ms in state SSL_HANDSHAKE, 2 identical ...)":
+ * what it was about when it was cut off may be all that is known. */
+void client_line_told(const char *line, char *ret_text, size_t size) {
+    static const char thread[] = "[thrd:", thread_end[] = "]: ", in_state[] = " in state ";
+    const char *begin = strncmp(line, thread, sizeof thread - 1) == 0 ? strstr(line, thread_end) : NULL;
+    begin = begin == NULL ? line : begin + sizeof thread_end - 1;
+    const char *after = strstr(begin, " (after ");
+    const char *state = after == NULL ? NULL : strstr(after, in_state);
+    if (state == NULL) {
+        (void)snprintf(ret_text, size, "%s", begin);
+        return;
+    }
+    state += sizeof in_state - 1;
+    (void)snprintf(ret_text, size, "%.*s (in state %.*s)", (int)(after - begin), begin, (int)strcspn(state, ",)"),
+                   state);
+}
+
 static struct {
     _Atomic bool is_there; /* so that nobody takes the lock as long as all is well */
     pthread_mutex_t lock;
@@ -110,12 +127,12 @@ static struct {
     int64_t at_us; /* of the boot clock */
 } trouble = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static void trouble_set(struct str text, int64_t now_us) {
+static void trouble_set(const char *line, int64_t now_us) {
     pthread_mutex_lock(&trouble.lock);
-    (void)snprintf(trouble.text, sizeof trouble.text, "%.*s", STR_ARGS(text));
+    client_line_told(line, trouble.text, sizeof trouble.text);
     trouble.at_us = now_us;
     pthread_mutex_unlock(&trouble.lock);
-    atomic_store(&trouble.is_there, text.len > 0);
+    atomic_store(&trouble.is_there, *line != '\0');
 }
 
 bool client_security_trouble(char ret_text[CLIENT_TROUBLE_MAX]) {
@@ -132,25 +149,13 @@ bool client_security_trouble(char ret_text[CLIENT_TROUBLE_MAX]) {
     return is_fresh;
 }
 
-/* "[thrd:ssl://b:1/bootstrap]: ssl://b:1/bootstrap: SSL handshake failed: ... (after 3ms in state ...)" */
-struct str client_line_told(struct str line) {
-    static const char thread_end[] = "]: ", after[] = " (after ";
-    const char *end =
-        str_starts_with(line, STR("[thrd:")) ? memmem(line.data, line.len, thread_end, sizeof thread_end - 1) : NULL;
-    if (end != NULL) {
-        line = str_from(line, (uint32_t)(end - line.data) + (uint32_t)sizeof thread_end - 1);
-    }
-    end = memmem(line.data, line.len, after, sizeof after - 1);
-    return end == NULL ? line : str_first(line, (uint32_t)(end - line.data));
-}
-
 /* Names of brokers have the protocol in small letters, so these words are librdkafka's and OpenSSL's own: "SSL
  * handshake failed", "SASL authentication error", and, of a client in the clear, "(connecting to a SSL listener?)". */
 static void on_line(const rd_kafka_t *client, int level, const char *facility, const char *line) {
     (void)client, (void)level;
     bool is_refusal = strcmp(facility, "FAIL") == 0 && (strstr(line, "SSL") != NULL || strstr(line, "SASL") != NULL);
     if (is_refusal) {
-        trouble_set(client_line_told(str_of_cstr(line)), clock_boot_us());
+        trouble_set(line, clock_boot_us());
     }
 }
 
@@ -160,7 +165,7 @@ void client_security_clear(void) {
     free(own.authorities);
     own.authorities = NULL;
     own.security = (struct client_security){0};
-    trouble_set(STR(""), 0);
+    trouble_set("", 0);
 }
 
 /* Of a text there is none that these settings refuse; what is wrong with a certificate rd_kafka_new tells. */

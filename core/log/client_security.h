@@ -15,7 +15,6 @@
 #include <librdkafka/rdkafka.h>
 
 #include "core/base/err.h"
-#include "core/base/str.h"
 
 struct client_security {
     const char *protocol;  /* plaintext, ssl or sasl_ssl */
@@ -41,8 +40,9 @@ void client_security_clear(void);
 /* For client_conf. */
 void client_security_apply(rd_kafka_conf_t *conf);
 
-/* A line of librdkafka's without its thread and without how long it took, which differ each time it says the same. */
-struct str client_line_told(struct str line);
+/* A line of librdkafka's without its thread and without how long it took, which differ each time it says the same; cut
+ * off at `size`, the NUL included. */
+void client_line_told(const char *line, char *ret_text, size_t size);
 
 /* Why a connection failed within the last CLIENT_TROUBLE_KEPT_S; false: none did. */
 bool client_security_trouble(char ret_text[CLIENT_TROUBLE_MAX]);

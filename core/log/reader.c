@@ -58,8 +58,8 @@ static void on_trouble(rd_kafka_t *client, int error, const char *reason, void *
         return;
     }
     reader->trouble = (rd_kafka_resp_err_t)error;
-    struct str told = client_line_told(str_of_cstr(reason)); /* who tells a trouble once compares texts */
-    snprintf(reader->trouble_text, sizeof reader->trouble_text, "%.*s", STR_ARGS(told));
+    /* Who tells a trouble once compares texts. */
+    client_line_told(reason, reader->trouble_text, sizeof reader->trouble_text);
 }
 
 /* A client of its own group in name only: nothing is subscribed to and nothing is committed. */
