@@ -5,8 +5,6 @@
 #include <stdio.h>
 
 #include "core/base/macros.h"
-#include "core/pg/grants.h"
-#include "core/pg/migrate.h"
 #include "projections/runtime/schema.h"
 
 /* A view whose tables were made for another format is left as it is: a rebuild replaces it. */
@@ -24,15 +22,6 @@ static enum err migrate_all(const struct config *config, struct err_info *info) 
     enum err failure = pg_session_open(config->postgres, "daybook-migrate", &session, info);
     for (size_t i = 0; i < view_count && failure == ERR_NONE; i++) {
         failure = migrate_view(session, views[i], info);
-    }
-    if (failure == ERR_NONE) {
-        failure = pg_migrate_again(session, vault_sql, info);
-    }
-    if (failure == ERR_NONE) {
-        failure = pg_grants_vault(session, info);
-    }
-    if (failure == ERR_NONE) {
-        printf("%-10s is up to date\n", "vault");
     }
     pg_session_close(session);
     return failure == ERR_NONE ? vault_migrate(config, info) : failure;
@@ -60,16 +49,12 @@ const struct command_line migrate_command = {
         "at any time and by several at once: what is there already is left alone, and each schema is changed in one\n"
         "transaction. A read model whose rows are made differently by this version is not touched: `daybook\n"
         "projection rebuild NAME --switch` replaces it.\n\n"
-        "Keys of persons that stand in the clear, as before there was a ring of master keys, are wrapped under it, and "
-        "the\n"
-        "ring is made when it is absent: run it where a front runs, and keep the file as docs/operations.md says. From "
-        "then\n"
-        "on older fronts answer 503 to check-outs of persons whose keys were wrapped.\n\n"
-        "Exit codes: 0 done, 1 PostgreSQL refused or could not be reached, 2 wrong usage, or there are keys to be "
-        "wrapped\n"
-        "and this machine has neither the ring nor the installation's secret.",
+        "Keys of persons that stand in the clear, as before there was a ring of master keys, are wrapped under it, and\n"
+        "the ring is made when it is absent: run it where a front runs, and keep the file as docs/operations.md says.\n"
+        "From then on older fronts answer 503 to check-outs of persons whose keys were wrapped.\n\n"
         "The roles daybook_reader, daybook_writer and daybook_keys, where they exist, may then use these tables:\n"
         "docs/operations.md, \"Who may do what\".\n\n"
-        "Exit codes: 0 done, 1 PostgreSQL refused or could not be reached, 2 wrong usage.",
+        "Exit codes: 0 done, 1 PostgreSQL refused or could not be reached, 2 wrong usage, or there are keys to be\n"
+        "wrapped and this machine has neither the ring nor the installation's secret.",
     .run = run,
 };

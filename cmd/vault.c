@@ -8,6 +8,7 @@
 
 #include "cmd/command.h"
 #include "core/base/macros.h"
+#include "core/pg/grants.h"
 #include "core/pg/migrate.h"
 #include "core/vault/upkeep.h"
 
@@ -79,6 +80,7 @@ enum err vault_migrate(const struct config *config, struct err_info *info) {
     }
     bool was_due = false;
     err = err == ERR_NONE ? vault_vacuum(session, &was_due, info) : err;
+    err = err == ERR_NONE ? pg_grants_vault(session, info) : err;
     if (err == ERR_NONE) {
         printf("%-10s is up to date%s\n", "vault", was_due ? "; what was left of old keys is removed" : "");
     }

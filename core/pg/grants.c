@@ -20,6 +20,8 @@ static const struct grant of_views[] = {
 static const struct grant of_vault[] = {
     {"daybook_keys", "keys", "SELECT, INSERT, UPDATE"},
     {"daybook_keys", "installation", "SELECT, INSERT"},
+    {"daybook_keys", "masters", "SELECT, INSERT"},
+    {"daybook_keys", "remains", "SELECT, INSERT, UPDATE"},
 };
 
 /* A row when the role is there and lacks something. has_table_privilege is content with one of a list of privileges,

@@ -2,8 +2,8 @@
  *
  * Purpose  daybook_reader   fronts: SELECT on views
  *          daybook_writer   projectors: SELECT, INSERT, UPDATE, DELETE on views
- *          daybook_keys     fronts and connectors: SELECT, INSERT, UPDATE on the vault's keys; SELECT, INSERT on the
- *                           fingerprint of the secret
+ *          daybook_keys     fronts and connectors: SELECT, INSERT, UPDATE on the vault's keys; SELECT, INSERT on
+ *                           what the secret and the master keys are known by
  *          A login is made a member of those that it needs. The tables' owner makes, rebuilds and switches them.
  * Promise  a role that does not exist is passed over, and a role that has all is left alone: running it again changes
  *          nothing. What a role has besides is not taken from it.
