@@ -9,12 +9,15 @@
 #include "core/base/memory.h"
 #include "core/base/shard.h"
 #include "core/handler/store_folder.h"
+#include "gen/codec.h"
 
-enum { TIME_KEY_BYTES = 8, READERS_MAX = 8 };
+enum { TIME_KEY_BYTES = 8, READERS_MAX = 8, ORIGIN_MAX = STORE_CLUSTER_MAX + STORE_FORMS_MAX + 16 };
+
+static_assert(sizeof STATE_SCHEMA_IDS <= STORE_FORMS_MAX, "raise STORE_FORMS_MAX");
 
 struct store {
     struct store_folder folder;
-    char cluster_id[STORE_CLUSTER_MAX];
+    char origin[ORIGIN_MAX]; /* what it must have been written under: see origin_write */
     size_t map_initial_bytes;
     size_t map_bytes;
     MDB_env *env;
@@ -36,7 +39,7 @@ static const char *const table_names[STORE_TABLES] = {
 };
 
 static const struct str progress_key = STR("progress");
-static const struct str origin_key = STR("origin"); /* format and cluster */
+static const struct str origin_key = STR("origin");
 
 /* The bytes of struct store_progress are stored as they are: a store never leaves its machine. */
 static_assert(sizeof(struct store_progress) == 8 + TOPIC_COUNT * (8 + STORE_HASH_BYTES), "no padding");
@@ -155,21 +158,21 @@ static int env_open(struct store *store) {
 }
 
 static enum err origin_put(struct store_writer *writer, void *context, struct err_info *info) {
-    struct str *origin = context;
-    return store_put(writer, STORE_META, origin_key, *origin, info);
+    const struct store *store = context;
+    return store_put(writer, STORE_META, origin_key, str_of_cstr(store->origin), info);
 }
 
-/* What the store must have been written under: format, and the cluster whose log it folds. */
-static struct str origin_text(const struct store *store, char *space, size_t size) {
-    int len = snprintf(space, size, "%d %s", STORE_FORMAT, store->cluster_id);
-    assert(len > 0 && (size_t)len < size);
-    return str_of(space, (size_t)len);
+/* What the store must have been written under: the format, the cluster whose log it folds, and the forms of its values,
+ * which their codecs read in no other version. */
+static void origin_write(struct store *store, const struct store_options *options) {
+    const char *forms = options->forms != NULL ? options->forms : STATE_SCHEMA_IDS;
+    int len = snprintf(store->origin, sizeof store->origin, "%d %.*s %s", STORE_FORMAT, STORE_CLUSTER_MAX - 1,
+                       options->cluster_id, forms);
+    assert(len > 0 && (size_t)len < sizeof store->origin);
 }
 
-/* Reads progress; *ret_fits is false when the store is of another format or cluster. An empty store is given both. */
+/* Reads progress; *ret_fits is false when the store is of another origin. An empty store is given its own. */
 static enum err origin_check(struct store *store, bool *ret_fits, struct err_info *info) {
-    char space[STORE_CLUSTER_MAX + 16];
-    struct str origin = origin_text(store, space, sizeof space);
     bool found, has_progress;
     struct str value, progress;
     enum err err = store_get(store, STORE_META, origin_key, &found, &value, info);
@@ -180,9 +183,9 @@ static enum err origin_check(struct store *store, bool *ret_fits, struct err_inf
     if (!found) {
         progress_clear(&store->progress);
         *ret_fits = true;
-        return store_write(store, &store->progress, origin_put, &origin, info);
+        return store_write(store, &store->progress, origin_put, store, info);
     }
-    *ret_fits = str_equal(value, origin) && has_progress && progress.len == sizeof store->progress;
+    *ret_fits = str_equal(value, str_of_cstr(store->origin)) && has_progress && progress.len == sizeof store->progress;
     if (*ret_fits) {
         memcpy(&store->progress, progress.data, sizeof store->progress);
     }
@@ -193,8 +196,7 @@ static enum err origin_check(struct store *store, bool *ret_fits, struct err_inf
 enum err store_open(const struct store_options *options, struct store **ret_store, const char **ret_why_discarded,
                     struct err_info *info) {
     struct store *store = calloc_or_end(1, sizeof *store);
-    int len = snprintf(store->cluster_id, sizeof store->cluster_id, "%s", options->cluster_id);
-    assert(len >= 0);
+    origin_write(store, options);
     store->map_initial_bytes = options->map_initial_bytes > 0 ? options->map_initial_bytes : STORE_MAP_INITIAL_BYTES;
     const char *why = NULL;
     enum err err = folder_open(&store->folder, options->data_dir, options->shard, options->boot_id, &why, info);
@@ -208,7 +210,7 @@ enum err store_open(const struct store_options *options, struct store **ret_stor
         err = origin_check(store, &fits, info);
     }
     if (code == 0 && err == ERR_NONE && !fits) {
-        why = "it is of another format or of another Kafka cluster";
+        why = "it is of another release's form or of another Kafka cluster";
     } else if (code == MDB_INVALID || code == MDB_VERSION_MISMATCH || code == MDB_CORRUPTED) {
         why = mdb_strerror(code);
         code = 0;

@@ -26,6 +26,7 @@ enum {
     STORE_FORMAT = 2,    /* raise it when what is stored changes its form: older stores are then discarded */
     STORE_HASH_BYTES = 32,
     STORE_CLUSTER_MAX = 64,
+    STORE_FORMS_MAX = 1024,
 };
 
 #define STORE_MAP_INITIAL_BYTES ((size_t)256 * 1024 * 1024)
@@ -58,6 +59,7 @@ struct store_options {
     const char *data_dir; /* the store is the folder shard-<n> in it; both are made */
     int32_t shard;
     const char *cluster_id;   /* a store of another cluster is discarded */
+    const char *forms;        /* NULL: STATE_SCHEMA_IDS. A store whose values were written by others is discarded */
     const char *boot_id;      /* NULL: this machine's */
     size_t map_initial_bytes; /* 0: STORE_MAP_INITIAL_BYTES */
 };

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/handler/store.h"
+#include "gen/codec.h"
 
 /* Each test has a folder of its own; shard 3 in it. */
 static char dir[] = "/tmp/daybook-store-test-XXXXXX";
@@ -32,10 +33,11 @@ static int folder_goes(void **state) {
     return 0;
 }
 
-static struct store *opened(const char *boot_id, const char *cluster_id, const char **ret_why) {
+static struct store *opened_for(const char *forms, const char *boot_id, const char *cluster_id, const char **ret_why) {
     const struct store_options options = {.data_dir = dir,
                                           .shard = 3,
                                           .cluster_id = cluster_id,
+                                          .forms = forms,
                                           .boot_id = boot_id,
                                           .map_initial_bytes = (size_t)1 << 20};
     struct store *store;
@@ -45,6 +47,10 @@ static struct store *opened(const char *boot_id, const char *cluster_id, const c
         fail_msg("%s", info.text);
     }
     return store;
+}
+
+static struct store *opened(const char *boot_id, const char *cluster_id, const char **ret_why) {
+    return opened_for(NULL, boot_id, cluster_id, ret_why);
 }
 
 struct pair {
@@ -117,6 +123,38 @@ static void a_store_of_another_cluster_is_discarded(void **state) {
     assert_false(has(store, STR("cart_1")));
     assert_int_equal(wrote(store, STR("cart_2"), STR("state"), &info), ERR_NONE);
     store_close(store, false);
+}
+
+/* A release with a new version of a stored state: its codecs would not read a single value. */
+static void a_store_of_other_forms_is_discarded(void **state) {
+    (void)state;
+    const char *why;
+    struct err_info info;
+    struct store *store = opened_for("4.19", "boot-1", "cluster", &why);
+    assert_int_equal(wrote(store, STR("cart_1"), STR("state"), &info), ERR_NONE);
+    store_close(store, true);
+    store = opened_for("4.19", "boot-1", "cluster", &why);
+    assert_null(why);
+    assert_true(has(store, STR("cart_1")));
+    store_close(store, true);
+    store = opened_for("4.20", "boot-1", "cluster", &why);
+    assert_non_null(why);
+    assert_false(has(store, STR("cart_1")));
+    assert_int_equal(store_progress(store)->topics[TOPIC_CARTS].offset, -1);
+    assert_int_equal(wrote(store, STR("cart_2"), STR("state"), &info), ERR_NONE);
+    store_close(store, true);
+    store = opened_for("4.20", "boot-1", "cluster", &why); /* filled anew, it is kept */
+    assert_null(why);
+    assert_true(has(store, STR("cart_2")));
+    store_close(store, true);
+}
+
+static void its_forms_are_those_of_this_program(void **state) {
+    (void)state;
+    const char *why;
+    store_close(opened("boot-1", "cluster", &why), true);
+    store_close(opened_for(STATE_SCHEMA_IDS, "boot-1", "cluster", &why), true);
+    assert_null(why);
 }
 
 static void garbage_in_its_place_is_discarded(void **state) {
@@ -345,6 +383,8 @@ int main(void) {
         TEST(what_was_written_is_there_when_it_is_opened_again),
         TEST(a_store_that_another_boot_left_open_is_discarded),
         TEST(a_store_of_another_cluster_is_discarded),
+        TEST(a_store_of_other_forms_is_discarded),
+        TEST(its_forms_are_those_of_this_program),
         TEST(garbage_in_its_place_is_discarded),
         TEST(a_folder_is_open_once_a_process),
         TEST(a_write_from_a_stale_standing_is_refused),

@@ -70,6 +70,23 @@ static const char codec_top[] =
     "*ret_command,\n"
     "                               const char **ret_why);\n";
 
+/* A store of states remembers this text of the program that wrote it. */
+static void emit_state_ids(const struct emitter *emitter, struct buf *out) {
+    buf_str(
+        out,
+        STR("\n/* The newest ids of all stored forms: _decode reads what was stored under these, and nothing else. */\n"
+            "#define STATE_SCHEMA_IDS \""));
+    const char *separator = "";
+    for (size_t s = 0; s < emitter->model->subject_count; s++) {
+        const struct subject *subject = &emitter->model->subjects[s];
+        if (subject->kind == SCHEMA_STATE) {
+            buf_printf(out, "%s%u", separator, subject->newest->id);
+            separator = ".";
+        }
+    }
+    buf_str(out, STR("\"\n"));
+}
+
 static void emit_codec_header(struct emitter *emitter) {
     struct buf out;
     emit_header(&out, "Avro binary of every record, and the table of all schemas. Thread: any.");
@@ -86,6 +103,7 @@ static void emit_codec_header(struct emitter *emitter) {
         }
     }
     buf_str(&out, STR("};\n"));
+    emit_state_ids(emitter, &out);
     for (size_t s = 0; s < emitter->model->subject_count; s++) {
         const struct subject *subject = &emitter->model->subjects[s];
         if (!is_event_or_command(subject)) {

@@ -172,6 +172,35 @@ static void an_enum_that_got_a_symbol_in_the_middle_is_mapped(void **state) {
         thing_state_decode_as(&fixture->arena, THING_STATE_V1, buf_text(&fixture->avro), &thing, &fixture->why));
 }
 
+/* Whether the text of ids, with dots between, has this one. */
+static bool has_id(const char *ids, uint32_t id) {
+    for (const char *at = ids; at != NULL; at = strchr(at, '.')) {
+        at += *at == '.';
+        if (strtoul(at, NULL, 10) == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_newest(const struct schema *schema) {
+    for (size_t i = 0; i < schemas_count; i++) {
+        if (strcmp(schemas[i].subject, schema->subject) == 0 && schemas[i].version > schema->version) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void the_newest_ids_of_stored_forms_are_one_text(void **state) {
+    (void)state;
+    assert_true(has_id(STATE_SCHEMA_IDS, THING_STATE_V2));
+    for (size_t i = 0; i < schemas_count; i++) {
+        bool is_state = strncmp(schemas[i].subject, "daybook.state-", strlen("daybook.state-")) == 0;
+        assert_int_equal(has_id(STATE_SCHEMA_IDS, schemas[i].id), is_state && is_newest(&schemas[i]));
+    }
+}
+
 static bool read_body(struct fixture *fixture, const char *text, struct command *ret_command,
                       struct json_problem *ret_problem) {
     json_t *body = json_loads(text, 0, NULL);
@@ -216,6 +245,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(today_s_version_is_written_and_read, setup, teardown),
         cmocka_unit_test_setup_teardown(an_event_with_nothing_beside_meta_is_written_and_read, setup, teardown),
         cmocka_unit_test_setup_teardown(an_enum_that_got_a_symbol_in_the_middle_is_mapped, setup, teardown),
+        cmocka_unit_test(the_newest_ids_of_stored_forms_are_one_text),
         cmocka_unit_test_setup_teardown(a_body_takes_its_defaults_enums_and_nested_sealed_fields, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,59 @@
+/* What a view keeps of its streams is read by no other version of the state's schema: a view whose aggregate's state
+ * has a new one must be rebuilt, and its format says so. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/base/macros.h"
+#include "projections/runtime/view.h"
+
+/* What each view's tables hold as of that format: its state's id in schemas/registry.tsv. */
+static const struct kept {
+    const char *view;
+    int format;
+    uint32_t state_schema_id;
+} kept[] = {
+    {"products", 4, 19}, {"stock", 2, 78}, {"carts", 1, 4}, {"orders", 2, 41}, {"payments", 1, 55},
+};
+
+static const struct kept *kept_of(const struct view *view) {
+    for (size_t i = 0; i < ARRAY_LENGTH(kept); i++) {
+        if (strcmp(kept[i].view, view->name) == 0) {
+            return &kept[i];
+        }
+    }
+    fail_msg("view %s needs a row in this test's table", view->name);
+    return NULL;
+}
+
+static void a_new_version_of_a_state_raises_the_format_of_its_view(void **state) {
+    (void)state;
+    for (size_t i = 0; i < view_count; i++) {
+        const struct view *view = views[i];
+        if (view->fold == NULL) {
+            continue;
+        }
+        const struct kept *row = kept_of(view);
+        if (row->state_schema_id != view->fold->state_schema_id && row->format == view->format) {
+            fail_msg("tables of view %s hold states of schema %u, and %u cannot be read from them: raise the view's "
+                     "format (projections/%s/project.c), then its row in this test",
+                     view->name, row->state_schema_id, view->fold->state_schema_id, view->name);
+        }
+        if (row->state_schema_id != view->fold->state_schema_id || row->format != view->format) {
+            fail_msg("view %s has format %d now, with states of schema %u: write both into its row in this test",
+                     view->name, view->format, view->fold->state_schema_id);
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_version_of_a_state_raises_the_format_of_its_view),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
