@@ -24,8 +24,7 @@ const struct command_line config_command = {
     .summary = "print every setting, its value and its documentation",
     .help =
         "Prints the configuration as it is in force, in the form of the configuration file: save it, change it, and\n"
-        "give it with --config. DAYBOOK_<NAME> in the environment overrides the file. Secrets are not printed: each is "
-        "a\n"
-        "comment, to be filled in or left to the environment.",
+        "give it with --config, or name it in DAYBOOK_CONFIG. DAYBOOK_<NAME> in the environment overrides the file.\n"
+        "Secrets are not printed: each is a comment, to be filled in or left to the environment.",
     .run = run,
 };

@@ -27,8 +27,8 @@ static void print_overview(FILE *out) {
     for (size_t i = 0; i < ARRAY_LENGTH(command_lines); i++) {
         fprintf(out, "  %-14s %s\n", command_lines[i]->name, command_lines[i]->summary);
     }
-    fputs("\n`daybook SUBCOMMAND --help` says more. Settings come from the file and DAYBOOK_* variables: `daybook "
-          "config`.\n"
+    fputs("\n`daybook SUBCOMMAND --help` says more. Settings come from the file (without --config the one that\n"
+          "DAYBOOK_CONFIG names, if any) and DAYBOOK_* variables: `daybook config`.\n"
           "Exit codes: 0 done, 1 the world failed, 2 wrong usage or configuration, 3 a check found a difference.\n",
           out);
 }

@@ -62,7 +62,7 @@ static const struct setting settings[] = {
 #undef CONFIG_FLAG
 };
 
-/* Variables that begin like settings and are read by others: the ways in (cmd/) and the scripts of deploy/local.
+/* Variables that begin like settings and are none: the file's name, and what scripts of deploy/local and tests read.
  * One that ends in _ stands for all that begin so. */
 static const char *const foreign_variables[] = {"DAYBOOK_CONFIG", "DAYBOOK_KAFKA_LIBS", "DAYBOOK_LOCAL_",
                                                 "DAYBOOK_TEST_"};
@@ -302,6 +302,12 @@ static enum err take_lines(struct config *config, const char *path, struct str c
     return ERR_NONE;
 }
 
+/* `--config` of a login, a unit or a container. Empty is as good as not set. */
+static const char *file_of_environment(void) {
+    const char *path = getenv("DAYBOOK_CONFIG");
+    return path != NULL && *path != '\0' ? path : NULL;
+}
+
 static enum err take_file(struct config *config, const char *path, struct err_info *info) {
     FILE *file = fopen(path, "re");
     if (file == NULL) {
@@ -381,6 +387,7 @@ static enum err take_environment(struct config *config, struct err_info *info) {
 enum err config_load(struct config *config, const char *path, struct err_info *info) {
     struct config loaded;
     set_defaults(&loaded);
+    path = path == NULL ? file_of_environment() : path;
     enum err err = path == NULL ? ERR_NONE : take_file(&loaded, path, info);
     if (err == ERR_NONE) {
         err = take_environment(&loaded, info);

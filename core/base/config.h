@@ -28,7 +28,7 @@ struct config {
 #undef CONFIG_FLAG
 };
 
-/* Defaults, then the file (path may be NULL), then the environment. */
+/* Defaults, then the file, then the environment. NULL: the file that DAYBOOK_CONFIG names, or none. */
 MUST_CHECK enum err config_load(struct config *config, const char *path, struct err_info *info);
 void config_release(struct config *config);
 

@@ -92,12 +92,31 @@ static void the_environment_overrides_the_file(void **state) {
     const char *path = file_with(state, STR("topic_prefix = file\nhttp_port = 1\n"));
     setenv("DAYBOOK_TOPIC_PREFIX", "environment", 1);
     setenv("DAYBOOKISH", "of somebody else", 1);
-    setenv("DAYBOOK_CONFIG", "read by the way in", 1);
+    setenv("DAYBOOK_CONFIG", "/nonexistent: the file that was named goes first", 1);
     setenv("DAYBOOK_TEST_ANYTHING", "read by tests", 1);
     assert_int_equal(config_load(&config, path, NULL), ERR_NONE);
     assert_string_equal(config.topic_prefix, "environment");
     assert_int_equal(config.http_port, 1);
     config_release(&config);
+}
+
+static void a_file_may_be_named_by_the_environment(void **state) {
+    struct config config;
+    setenv("DAYBOOK_CONFIG", file_with(state, STR("topic_prefix = file\nhttp_port = 1\n")), 1);
+    setenv("DAYBOOK_HTTP_PORT", "2", 1);
+    assert_int_equal(config_load(&config, NULL, NULL), ERR_NONE);
+    assert_string_equal(config.topic_prefix, "file");
+    assert_int_equal(config.http_port, 2);
+    config_release(&config);
+    setenv("DAYBOOK_CONFIG", "", 1);
+    assert_int_equal(config_load(&config, NULL, NULL), ERR_NONE);
+    assert_string_equal(config.topic_prefix, "daybook");
+    config_release(&config);
+}
+
+static void a_file_that_the_environment_names_in_vain_is_an_error(void **state) {
+    setenv("DAYBOOK_CONFIG", "/nonexistent/daybook.conf", 1);
+    assert_refused(state, NULL, "/nonexistent/daybook.conf");
 }
 
 static void a_wrong_line_is_named(void **state) {
@@ -317,6 +336,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_setting_that_was_left_alone_is_told_apart, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(the_file_overrides_the_defaults, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(the_environment_overrides_the_file, clean_environment, file_teardown),
+        cmocka_unit_test_setup_teardown(a_file_may_be_named_by_the_environment, clean_environment, file_teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_the_environment_names_in_vain_is_an_error, clean_environment,
+                                        file_teardown),
         cmocka_unit_test_setup_teardown(a_wrong_line_is_named, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(a_value_with_a_nul_byte_is_refused, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(a_wrong_variable_is_named, clean_environment, file_teardown),
