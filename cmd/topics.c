@@ -20,7 +20,8 @@ static int check(const struct config *config, const struct log_topics *topics) {
     buf_init(&report, REPORT_MAX_BYTES);
     struct err_info info;
     int code = EXIT_DONE;
-    enum err err = log_topics_check(config->kafka_brokers, topics, (int32_t)config->shards, &report, &info);
+    enum err err = log_topics_check(config->kafka_brokers, topics, (int32_t)config->shards,
+                                    (int)config->replication_factor, &report, &info);
     if (err == ERR_NONE) {
         printf("%d topics with %d partitions each are as they must be\n", TOPIC_COUNT, (int)config->shards);
     } else if (err == ERR_CONFLICT) {
@@ -59,8 +60,12 @@ const struct command_line topics_command = {
     .help =
         "create  makes what is missing, with the settings shards and replication_factor, and then checks. It leaves\n"
         "        what exists as it is: the number of partitions of an installation is chosen once.\n"
-        "check   compares the number of partitions, cleanup.policy, retention, message.timestamp.type, segment.ms and\n"
-        "        max.message.bytes of every topic, and names each difference on a line of its own.\n\n"
+        "check   compares partitions, copies, cleanup.policy, retention, message.timestamp.type, segment.ms,\n"
+        "        max.message.bytes and min.insync.replicas of every topic with what `create` would make, and names "
+        "each\n"
+        "        difference on a line of its own. Copies that differ: set replication_factor to what they are meant "
+        "to\n"
+        "        be, or mend them with kafka-reassign-partitions; min.insync.replicas with kafka-configs.\n\n"
         "Exit codes: 0 all is as it must be, 1 the brokers cannot be reached or refuse, 2 wrong usage, 3 a topic is\n"
         "missing or differs.",
     .run = run,

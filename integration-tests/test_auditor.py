@@ -145,6 +145,10 @@ def test_topics_are_created_once_and_checked(stack):
     assert "as they must be" in books.run("topics", "create").stdout
     books.settings["shards"] = 8
     assert f"{books.prefix}.carts: has 4 partitions, not 8" in books.run("topics", "check", expect=3).stdout
+    books.settings |= {"shards": SHARDS, "replication_factor": 3}
+    said = books.run("topics", "check", expect=3).stdout
+    assert f"{books.prefix}.carts: has 1 copy of a partition, not 3" in said
+    assert f"{books.prefix}.carts: min.insync.replicas is 1, not 2" in said
     books.kafka.delete_topics(f"{books.prefix}.")
 
 

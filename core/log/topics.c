@@ -44,7 +44,8 @@ static void setting_number(struct topic_setting *settings, size_t *count, const 
 }
 
 /* What a topic must be set to. The log is never compacted: every record of a stream is part of its chain. */
-static size_t settings_of(enum log_topic topic, struct topic_setting ret_settings[SETTINGS_MAX]) {
+static size_t settings_of(enum log_topic topic, int replication_factor,
+                          struct topic_setting ret_settings[SETTINGS_MAX]) {
     int64_t retention_ms = retentions_ms[topic];
     size_t count = 0;
     setting_text(ret_settings, &count, "cleanup.policy", "delete");
@@ -52,6 +53,8 @@ static size_t settings_of(enum log_topic topic, struct topic_setting ret_setting
     setting_text(ret_settings, &count, "retention.bytes", "-1");
     setting_number(ret_settings, &count, "retention.ms", retention_ms);
     setting_number(ret_settings, &count, "max.message.bytes", LOG_BATCH_MAX_BYTES);
+    /* acks=all then waits for two copies at least; one of three brokers may be away. */
+    setting_number(ret_settings, &count, "min.insync.replicas", replication_factor > 2 ? 2 : 1);
     if (retention_ms > 0) {
         /* Whole segments are deleted: with a quarter of the retention each, at most a quarter too much is kept. */
         setting_number(ret_settings, &count, "segment.ms", retention_ms / 4);
@@ -111,12 +114,10 @@ static enum err new_topic(const char *name, enum log_topic topic, int32_t shards
         return err_set(info, ERR_CONFIG, "topic %s: %s", name, why);
     }
     struct topic_setting settings[SETTINGS_MAX];
-    size_t count = settings_of(topic, settings);
+    size_t count = settings_of(topic, replication_factor, settings);
     for (size_t i = 0; i < count; i++) {
         rd_kafka_NewTopic_set_config(new_topic, settings[i].name, settings[i].value);
     }
-    /* acks=all then waits for two copies at least; one of three brokers may be away. */
-    rd_kafka_NewTopic_set_config(new_topic, "min.insync.replicas", replication_factor > 2 ? "2" : "1");
     *ret_topic = new_topic;
     return ERR_NONE;
 }
@@ -267,33 +268,55 @@ enum err log_topics_check_shards(const char *brokers, const struct log_topics *t
     return err;
 }
 
-/* A line for each topic that is missing or has another number of partitions; whether there was one. */
-static enum err partitions_checked(rd_kafka_t *client, const struct log_topics *topics, int32_t shards,
-                                   struct buf *report, struct err_info *info) {
-    const rd_kafka_metadata_t *metadata;
-    bool unused;
-    enum err err = metadata_await(client, topics, MISSING_WAIT_MS, are_there, &metadata, &unused, info);
-    if (err != ERR_NONE) {
-        return err;
+/* How many copies a partition has that has too few, or else too many; what it must be when there is none. */
+static int copies_of(const rd_kafka_metadata_topic_t *topic, int replication_factor) {
+    int fewest = replication_factor, most = replication_factor;
+    for (int i = 0; i < topic->partition_cnt; i++) {
+        int count = topic->partitions[i].replica_cnt;
+        fewest = count < fewest ? count : fewest;
+        most = count > most ? count : most;
     }
+    return fewest < replication_factor ? fewest : most;
+}
+
+void log_topics_compare(const struct rd_kafka_metadata *metadata, const struct log_topics *topics, int32_t shards,
+                        int replication_factor, struct buf *ret_report) {
     for (int i = 0; i < TOPIC_COUNT; i++) {
         const rd_kafka_metadata_topic_t *found = find_topic(metadata, topics->names[i]);
         if (found == NULL) {
-            buf_printf(report, "%s: does not exist\n", topics->names[i]);
-        } else if (found->partition_cnt != shards) {
-            buf_printf(report, "%s: has %d partitions, not %" PRId32 "\n", topics->names[i], found->partition_cnt,
+            buf_printf(ret_report, "%s: does not exist\n", topics->names[i]);
+            continue;
+        }
+        if (found->partition_cnt != shards) {
+            buf_printf(ret_report, "%s: has %d partitions, not %" PRId32 "\n", topics->names[i], found->partition_cnt,
                        shards);
         }
+        int copies = copies_of(found, replication_factor);
+        if (copies != replication_factor) {
+            buf_printf(ret_report, "%s: has %d %s of a partition, not %d\n", topics->names[i], copies,
+                       copies == 1 ? "copy" : "copies", replication_factor);
+        }
     }
-    rd_kafka_metadata_destroy(metadata);
-    return ERR_NONE;
 }
 
-static void settings_checked(const rd_kafka_ConfigResource_t *resource, enum log_topic topic, struct buf *report) {
+static enum err partitions_checked(rd_kafka_t *client, const struct log_topics *topics, int32_t shards,
+                                   int replication_factor, struct buf *report, struct err_info *info) {
+    const rd_kafka_metadata_t *metadata;
+    bool unused;
+    enum err err = metadata_await(client, topics, MISSING_WAIT_MS, are_there, &metadata, &unused, info);
+    if (err == ERR_NONE) {
+        log_topics_compare(metadata, topics, shards, replication_factor, report);
+        rd_kafka_metadata_destroy(metadata);
+    }
+    return err;
+}
+
+static void settings_checked(const rd_kafka_ConfigResource_t *resource, enum log_topic topic, int replication_factor,
+                             struct buf *report) {
     size_t entry_count;
     const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(resource, &entry_count);
     struct topic_setting settings[SETTINGS_MAX];
-    size_t count = settings_of(topic, settings);
+    size_t count = settings_of(topic, replication_factor, settings);
     for (size_t i = 0; i < count; i++) {
         const char *value = NULL;
         for (size_t j = 0; j < entry_count && value == NULL; j++) {
@@ -307,7 +330,8 @@ static void settings_checked(const rd_kafka_ConfigResource_t *resource, enum log
     }
 }
 
-static void answers_checked(rd_kafka_event_t *event, const struct log_topics *topics, struct buf *report) {
+static void answers_checked(rd_kafka_event_t *event, const struct log_topics *topics, int replication_factor,
+                            struct buf *report) {
     const rd_kafka_DescribeConfigs_result_t *result = rd_kafka_event_DescribeConfigs_result(event);
     size_t count;
     const rd_kafka_ConfigResource_t **resources = rd_kafka_DescribeConfigs_result_resources(result, &count);
@@ -323,14 +347,14 @@ static void answers_checked(rd_kafka_event_t *event, const struct log_topics *to
         }
         for (int topic = 0; topic < TOPIC_COUNT; topic++) {
             if (strcmp(rd_kafka_ConfigResource_name(resources[i]), topics->names[topic]) == 0) {
-                settings_checked(resources[i], (enum log_topic)topic, report);
+                settings_checked(resources[i], (enum log_topic)topic, replication_factor, report);
             }
         }
     }
 }
 
-static enum err configs_checked(rd_kafka_t *client, const struct log_topics *topics, struct buf *report,
-                                struct err_info *info) {
+static enum err configs_checked(rd_kafka_t *client, const struct log_topics *topics, int replication_factor,
+                                struct buf *report, struct err_info *info) {
     rd_kafka_ConfigResource_t *resources[TOPIC_COUNT];
     for (int i = 0; i < TOPIC_COUNT; i++) {
         resources[i] = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topics->names[i]);
@@ -342,7 +366,7 @@ static enum err configs_checked(rd_kafka_t *client, const struct log_topics *top
     rd_kafka_event_t *event;
     enum err err = admin_answer(queue, "asking for the topics' settings", &event, info);
     if (err == ERR_NONE) {
-        answers_checked(event, topics, report);
+        answers_checked(event, topics, replication_factor, report);
         rd_kafka_event_destroy(event);
     }
     rd_kafka_queue_destroy(queue);
@@ -350,17 +374,17 @@ static enum err configs_checked(rd_kafka_t *client, const struct log_topics *top
     return err;
 }
 
-enum err log_topics_check(const char *brokers, const struct log_topics *topics, int32_t shards, struct buf *ret_report,
-                          struct err_info *info) {
+enum err log_topics_check(const char *brokers, const struct log_topics *topics, int32_t shards, int replication_factor,
+                          struct buf *ret_report, struct err_info *info) {
     rd_kafka_t *client;
     enum err err = admin_new(brokers, &client, info);
     if (err != ERR_NONE) {
         return err;
     }
     size_t before = ret_report->len;
-    err = partitions_checked(client, topics, shards, ret_report, info);
+    err = partitions_checked(client, topics, shards, replication_factor, ret_report, info);
     if (err == ERR_NONE) {
-        err = configs_checked(client, topics, ret_report, info);
+        err = configs_checked(client, topics, replication_factor, ret_report, info);
     }
     rd_kafka_destroy(client);
     if (err == ERR_NONE && ret_report->len > before) {

@@ -1,8 +1,9 @@
 /* topics.h: the topics of an installation: their names, how they are made, and whether they are as they must be.
  *
- * Promise  all topics have the same number of partitions (the shards). log_topics_check compares partition counts and
- *          the settings that matter (cleanup.policy, retention, message.timestamp.type = LogAppendTime,
- *          max.message.bytes) and says each difference in words.
+ * Promise  all topics have the same number of partitions (the shards). log_topics_check compares partition counts,
+ *          copies and the settings that matter (cleanup.policy, retention, message.timestamp.type = LogAppendTime,
+ *          max.message.bytes, min.insync.replicas) with what log_topics_create would make, and says each difference in
+ *          words.
  * Thread   any; calls block on the broker.       May use: base.
  */
 #pragma once
@@ -53,6 +54,13 @@ MUST_CHECK enum err log_topics_create(const char *brokers, const struct log_topi
 MUST_CHECK enum err log_topics_check_shards(const char *brokers, const struct log_topics *topics, int32_t shards,
                                             int timeout_ms, struct err_info *info);
 
+struct rd_kafka_metadata;
+
+/* What log_topics_check has from a broker's metadata: a line for each topic that is missing, or has another number of
+ * partitions or of copies. Pure. */
+void log_topics_compare(const struct rd_kafka_metadata *metadata, const struct log_topics *topics, int32_t shards,
+                        int replication_factor, struct buf *ret_report);
+
 /* ERR_CONFLICT when something is not as it must be; `ret_report` has a line for each difference. */
 MUST_CHECK enum err log_topics_check(const char *brokers, const struct log_topics *topics, int32_t shards,
-                                     struct buf *ret_report, struct err_info *info);
+                                     int replication_factor, struct buf *ret_report, struct err_info *info);
