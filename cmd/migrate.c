@@ -2,6 +2,7 @@
 #include "cmd/command.h"
 #include "cmd/vault.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "core/base/macros.h"
@@ -10,11 +11,20 @@
 /* A view whose tables were made for another format is left as it is: a rebuild replaces it. */
 static enum err migrate_view(struct pg_session *session, const struct view *view, struct err_info *info) {
     int steps = 0;
+    struct view_about about = {0};
     enum err failure = view_schema_migrate(session, view, view->name, &steps, info);
-    if (failure == ERR_NONE) {
+    failure = failure == ERR_NONE ? view_schema_about(session, view->name, &about, info) : failure;
+    if (failure != ERR_NONE) {
+        return failure;
+    }
+    if (about.is_there && about.format != view->format) {
+        printf("%-10s has format %" PRId64
+               ", this version makes %d: left as it is; docs/operations.md, \"Upgrading\"\n",
+               view->name, about.format, view->format);
+    } else {
         printf("%-10s %s\n", view->name, steps == 0 ? "is up to date" : "was brought up to date");
     }
-    return failure;
+    return ERR_NONE;
 }
 
 static enum err migrate_all(const struct config *config, struct err_info *info) {
@@ -56,5 +66,9 @@ const struct command_line migrate_command = {
         "docs/operations.md, \"Who may do what\".\n\n"
         "Exit codes: 0 done, 1 PostgreSQL refused or could not be reached, 2 wrong usage, or there are keys to be\n"
         "wrapped and this machine has neither the ring nor the installation's secret.",
+        "transaction. A read model whose rows are made differently by this version is left as it is, and said to be of "
+        "another\n"
+        "format: docs/operations.md, \"Upgrading\", has the way from one to the other.\n\n"
+        "Exit codes: 0 done, 1 PostgreSQL refused or could not be reached, 2 wrong usage.",
     .run = run,
 };
