@@ -1,6 +1,6 @@
 /* command.h: a subcommand of `daybook`: one file each, one row in the table of main.c.
  *
- * Exit codes0 done; 1 the world failed (a broker, a database, a disk); 2 wrong usage or configuration; 3 a check
+ * Exit     0 done; 1 the world failed (a broker, a database, a disk); 2 wrong usage or configuration; 3 a check
  *          found a difference.
  * Promise  `run` gets its own arguments (argv[0] is the subcommand's name), loaded configuration, and may log.
  */

@@ -53,7 +53,7 @@ int projection_parked(const struct config *config, const struct view *view) {
     if (parking_look(&options, &list, &info) != ERR_NONE) {
         return failed(&info);
     }
-    show_rest(list.parked, "that are parked longer or shorter");
+    show_rest(list.parked, "parked events");
     show_rest(list.skipped, "skipped before");
     printf("%s: %" PRId64 " streams parked, %" PRId64 " events skipped\n", view->name, list.parked, list.skipped);
     return EXIT_DONE;

@@ -272,10 +272,6 @@ static int run(const struct config *config, int argc, char **argv) {
         log_line(LOG_ERROR, "serve", "could not start", LOG_CSTR("error", info.text));
         code = info.code == ERR_CONFIG ? EXIT_WRONG_USAGE : EXIT_WORLD_FAILED;
     } else {
-        if (service.gateway != NULL) {
-            log_line(LOG_INFO, "serve", "listening", LOG_CSTR("host", config->http_host),
-                     LOG_INT("port", gateway_port(service.gateway)));
-        }
         code = wait_for_end(&installation, &told, &signals);
     }
     stop(&service);
