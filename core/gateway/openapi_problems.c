@@ -126,12 +126,12 @@ void openapi_problem_schema_write(struct json_writer *writer) {
         "the headers of its events.\"}");
     write_member(writer, "parameter",
                  "{\"type\":\"string\",\"description\":\"invalid_parameter, unknown_parameter: its name.\"}");
-    write_member(
-        writer, "skus",
-        "{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"description\":\"out_of_stock: what is missing.\"}");
-    write_member(
-        writer, "order",
-        "{\"type\":\"string\",\"description\":\"payment_declined: the order that waits for another payment.\"}");
+    write_member(writer, "skus",
+                 "{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"description\":\"What the refusal is about; "
+                 "out_of_stock: what is missing.\"}");
+    write_member(writer, "order",
+                 "{\"type\":\"string\",\"description\":\"payment_declined: the order that waits for another payment. "
+                 "out_of_stock: the one that was rejected.\"}");
     json_object_end(writer);
     json_field_raw(writer, "required", "[\"type\",\"title\",\"status\",\"code\"]");
     json_object_end(writer);
