@@ -99,7 +99,8 @@ static void on_past(struct query_run *run, const PGresult *result) {
     if (standing_fold(&arena, asked->thing->aggregate, result, &standing)) {
         answer_standing(asked, &standing);
     } else {
-        log_line(LOG_ERROR, "gateway", "a history cannot be read back: rebuild the view",
+        log_line(LOG_ERROR, "gateway",
+                 "a history cannot be read back: is this front older than its events? Else rebuild the view",
                  LOG_STR("stream", asked->stream));
         request_no_database(run->request);
     }
