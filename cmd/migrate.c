@@ -57,8 +57,8 @@ const struct command_line migrate_command = {
     .help =
         "Makes one PostgreSQL schema for each read model and one for the vault, or brings them up to date. May be run\n"
         "at any time and by several at once: what is there already is left alone, and each schema is changed in one\n"
-        "transaction. A read model whose rows are made differently by this version is not touched: `daybook\n"
-        "projection rebuild NAME --switch` replaces it.\n\n"
+        "transaction. A read model whose rows are made differently by this version is left as it is, and said to be\n"
+        "of another format: docs/operations.md, \"Upgrading\", has the way from one to the other.\n\n"
         "Keys of persons that stand in the clear, as before there was a ring of master keys, are wrapped under it, and\n"
         "the ring is made when it is absent: run it where a front runs, and keep the file as docs/operations.md says.\n"
         "From then on older fronts answer 503 to check-outs of persons whose keys were wrapped.\n\n"
@@ -66,9 +66,5 @@ const struct command_line migrate_command = {
         "docs/operations.md, \"Who may do what\".\n\n"
         "Exit codes: 0 done, 1 PostgreSQL refused or could not be reached, 2 wrong usage, or there are keys to be\n"
         "wrapped and this machine has neither the ring nor the installation's secret.",
-        "transaction. A read model whose rows are made differently by this version is left as it is, and said to be of "
-        "another\n"
-        "format: docs/operations.md, \"Upgrading\", has the way from one to the other.\n\n"
-        "Exit codes: 0 done, 1 PostgreSQL refused or could not be reached, 2 wrong usage.",
     .run = run,
 };
