@@ -4,7 +4,8 @@
  *          who asks.
  * Promise  what a thing is, and whether it exists, changes nothing of a refusal: who may not know of it is told what
  *          he would be told if it were not there (ACCESS_HIDDEN). What lets in is the most powerful capacity that the
- *          route takes. A guest owns a cart by its token, and so its orders, whose ids have the cart's ULID: no question is asked for that.
+ *          route takes. A guest owns a cart by its token, and so its orders, whose ids have the cart's ULID: no
+ *          question is asked for that.
  * Not here whether a thing is a customer's or a vendor's own (`own_only`): that is known where the thing is.
  * Source   OWASP ASVS 5.0, V8: decided in one trusted place, by function and by object.
  * Memory   texts live in the arena.

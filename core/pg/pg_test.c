@@ -270,14 +270,14 @@ static void a_schema_of_a_newer_program_is_left_alone(void **state) {
 static bool may(struct pg_session *session, const char *role, const char *table, const char *privilege) {
     char sql[256];
     snprintf(sql, sizeof sql, "SELECT has_table_privilege('%s', '%s', '%s')::int::bigint", role, table, privilege);
-    return number(session, sql) == 1;
+    return test_number(session, sql) == 1;
 }
 
 /* Grows with each change of the catalogue's rows about this schema. */
 static int64_t newest_change(struct pg_session *session) {
-    return number(session,
-                  "SELECT greatest((SELECT max(xmin::text::bigint) FROM pg_class WHERE relname IN ('one', 'two')),"
-                  " (SELECT max(xmin::text::bigint) FROM pg_namespace WHERE nspname = 'view'))");
+    return test_number(session,
+                       "SELECT greatest((SELECT max(xmin::text::bigint) FROM pg_class WHERE relname IN ('one', 'two')),"
+                       " (SELECT max(xmin::text::bigint) FROM pg_namespace WHERE nspname = 'view'))");
 }
 
 static void grant_views(struct pg_session *session) {
@@ -289,14 +289,16 @@ static void grant_views(struct pg_session *session) {
 
 static void fronts_read_views_and_projectors_write_them(void **state) {
     (void)state;
-    struct pg_session *session = session_open();
+    struct pg_session *session = test_session_open();
     struct err_info info = {0};
     assert_int_equal(pg_session_exec(session, "CREATE SCHEMA view; CREATE TABLE view.one (n int)", &info), ERR_NONE);
-    assert_int_equal(number(session, "SELECT has_schema_privilege('daybook_reader', 'view', 'USAGE')::int::bigint"), 0);
+    assert_int_equal(
+        test_number(session, "SELECT has_schema_privilege('daybook_reader', 'view', 'USAGE')::int::bigint"), 0);
     grant_views(session);
-    assert_int_equal(number(session, "SELECT has_schema_privilege('daybook_reader', 'view', 'USAGE')::int::bigint"), 1);
-    assert_int_equal(number(session, "SELECT has_schema_privilege('daybook_writer', 'view', 'CREATE')::int::bigint"),
-                     0);
+    assert_int_equal(
+        test_number(session, "SELECT has_schema_privilege('daybook_reader', 'view', 'USAGE')::int::bigint"), 1);
+    assert_int_equal(
+        test_number(session, "SELECT has_schema_privilege('daybook_writer', 'view', 'CREATE')::int::bigint"), 0);
     assert_true(may(session, "daybook_reader", "view.one", "SELECT"));
     assert_false(may(session, "daybook_reader", "view.one", "INSERT"));
     static const char *const all[] = {"SELECT", "INSERT", "UPDATE", "DELETE"};
@@ -323,11 +325,12 @@ static void fronts_read_views_and_projectors_write_them(void **state) {
 
 static void keys_are_for_those_who_seal_and_nobody_forges_the_fingerprint(void **state) {
     (void)state;
-    struct pg_session *session = session_open();
+    struct pg_session *session = test_session_open();
     struct err_info info = {0};
     assert_int_equal(pg_session_exec(session,
                                      "CREATE SCHEMA vault; CREATE TABLE vault.keys (n int);"
-                                     "CREATE TABLE vault.installation (n int)",
+                                     "CREATE TABLE vault.installation (n int); CREATE TABLE vault.masters (n int);"
+                                     "CREATE TABLE vault.remains (n int)",
                                      &info),
                      ERR_NONE);
     if (pg_grants_vault(session, &info) != ERR_NONE) {
@@ -342,15 +345,18 @@ static void keys_are_for_those_who_seal_and_nobody_forges_the_fingerprint(void *
     assert_false(may(session, "daybook_keys", "vault.keys", "DELETE"));
     assert_true(may(session, "daybook_keys", "vault.installation", "INSERT"));
     assert_false(may(session, "daybook_keys", "vault.installation", "UPDATE"));
-    assert_int_equal(number(session, "SELECT has_schema_privilege('daybook_writer', 'vault', 'USAGE')::int::bigint"),
-                     0);
+    assert_true(may(session, "daybook_keys", "vault.masters", "INSERT"));
+    assert_false(may(session, "daybook_keys", "vault.masters", "UPDATE"));
+    assert_true(may(session, "daybook_keys", "vault.remains", "UPDATE"));
+    assert_int_equal(
+        test_number(session, "SELECT has_schema_privilege('daybook_writer', 'vault', 'USAGE')::int::bigint"), 0);
     assert_int_equal(pg_session_exec(session, "DROP SCHEMA vault CASCADE", &info), ERR_NONE);
     pg_session_close(session);
 }
 
 static void a_schema_that_is_not_there_is_an_error(void **state) {
     (void)state;
-    struct pg_session *session = session_open();
+    struct pg_session *session = test_session_open();
     struct err_info info = {0};
     assert_int_equal(pg_grants_view(session, "nowhere", &info), ERR_POSTGRES);
     assert_non_null(strstr(info.text, "nowhere"));
