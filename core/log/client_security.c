@@ -12,6 +12,10 @@
 #include "core/base/memory.h"
 #include "core/base/timestamp.h"
 
+/* Before it librdkafka repeated the client's part of the nonce (RFC 5802, section 5.1), and brokers of Kafka 4 call
+ * that wrong credentials (that older ones did not look was CVE-2024-56128). */
+enum { SCRAM_SINCE = 0x020601ff };
+
 #define PLAINTEXT "plaintext"
 #define SASL_SSL "sasl_ssl"
 
@@ -37,8 +41,15 @@ static enum err check(const struct client_security *security, struct err_info *i
                                   security->protocol)
                         : ERR_NONE;
     }
-    return *security->username == '\0' || *security->password == '\0'
-               ? err_set(info, ERR_CONFIG, "kafka_security = sasl_ssl needs kafka_username and kafka_password")
+    if (*security->username == '\0' || *security->password == '\0') {
+        return err_set(info, ERR_CONFIG, "kafka_security = sasl_ssl needs kafka_username and kafka_password");
+    }
+    return strncmp(security->mechanism, "SCRAM-", 6) == 0 && rd_kafka_version() < SCRAM_SINCE
+               ? err_set(
+                     info, ERR_CONFIG,
+                     "kafka_mechanism is %s, which brokers of Kafka 4 refuse from librdkafka %s: set it to PLAIN, or "
+                     "install librdkafka 2.6.1 or newer",
+                     security->mechanism, rd_kafka_version_str())
                : ERR_NONE;
 }
 

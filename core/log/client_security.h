@@ -2,9 +2,10 @@
  * a name and a password.
  *
  * Purpose  one choice for all clients of a process; client_conf puts it into each.
- * Promise  what cannot protect is refused: a password without TLS, an authority nobody asks. A broker's certificate
- *          must be signed by a known authority and be for the name that the broker is called by. The authorities' file
- *          is read once, when it is set: a client that is made later needs no file, as it may be in a sandbox by then.
+ * Promise  what cannot protect is refused: a password without TLS, an authority nobody asks; and SCRAM by a librdkafka
+ *          that cannot. A broker's certificate must be signed by a known authority and be for the name that the broker
+ *          is called by. The authorities' file is read once, when it is set: a client that is made later needs no file,
+ *          as it may be in a sandbox by then.
  * Troubles that a broker refuses us, or we it, librdkafka says in its log alone, and whoever asked for something is
  *          told of a time-out. The newest of these lines is kept, and client_error tells it with such an error.
  * Thread   set before any client is made, and no other thread there is. All else: any.

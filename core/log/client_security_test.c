@@ -61,21 +61,18 @@ static const char *file_with(const char *name, const char *content, size_t size)
 }
 
 static struct client_security with_password(void) {
-    return (struct client_security){.protocol = "sasl_ssl",
-                                    .ca_file = ca_file,
-                                    .mechanism = "SCRAM-SHA-512",
-                                    .username = "handler",
-                                    .password = "hunter2"};
+    return (struct client_security){
+        .protocol = "sasl_ssl", .ca_file = ca_file, .mechanism = "PLAIN", .username = "handler", .password = "hunter2"};
 }
 
 static struct client_security in_tls(void) {
     return (struct client_security){
-        .protocol = "ssl", .ca_file = ca_file, .mechanism = "SCRAM-SHA-512", .username = "", .password = ""};
+        .protocol = "ssl", .ca_file = ca_file, .mechanism = "PLAIN", .username = "", .password = ""};
 }
 
 static struct client_security in_the_clear(void) {
     return (struct client_security){
-        .protocol = "plaintext", .ca_file = "", .mechanism = "SCRAM-SHA-512", .username = "", .password = ""};
+        .protocol = "plaintext", .ca_file = "", .mechanism = "PLAIN", .username = "", .password = ""};
 }
 
 static void must_be_set(struct client_security security) {
@@ -124,6 +121,19 @@ static void what_cannot_protect_is_refused(void **state) {
     assert_refused(security, "needs kafka_username and kafka_password");
 }
 
+static void scram_is_refused_where_brokers_would_refuse_it(void **state) {
+    (void)state;
+    struct client_security security = with_password();
+    security.mechanism = "SCRAM-SHA-512";
+    if (rd_kafka_version() < 0x02060100) {
+        assert_refused(security,
+                       "kafka_mechanism is SCRAM-SHA-512, which brokers of Kafka 4 refuse from librdkafka 2.");
+        return;
+    }
+    must_be_set(security);
+    assert_setting("sasl.mechanism", "SCRAM-SHA-512");
+}
+
 static void a_file_without_a_certificate_is_refused(void **state) {
     (void)state;
     struct client_security security = in_tls();
@@ -165,7 +175,7 @@ static void each_client_has_it(void **state) {
     assert_setting("security.protocol", "sasl_ssl");
     assert_setting("ssl.endpoint.identification.algorithm", "https");
     assert_setting("enable.ssl.certificate.verification", "true");
-    assert_setting("sasl.mechanism", "SCRAM-SHA-512");
+    assert_setting("sasl.mechanism", "PLAIN");
     assert_setting("sasl.username", "handler");
     assert_setting("sasl.password", "hunter2");
     must_be_set(in_tls());
@@ -286,6 +296,7 @@ static void a_line_is_told_without_what_differs_each_time(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(what_cannot_protect_is_refused, cleared),
+        cmocka_unit_test_teardown(scram_is_refused_where_brokers_would_refuse_it, cleared),
         cmocka_unit_test_teardown(a_file_without_a_certificate_is_refused, cleared),
         cmocka_unit_test_teardown(what_is_refused_leaves_what_was_set, cleared),
         cmocka_unit_test_teardown(each_client_has_it, cleared),

@@ -13,9 +13,9 @@
 #                                       two of which must have a record before it counts. One alone waits for another.
 #                                       ROLES are broker,controller; of a controller alone PORT is not used
 #   DAYBOOK_LOCAL_KAFKA_SECURE          1, for a broker that is alone: no port speaks in the clear. PORT is SASL_SSL with
-#                                       SCRAM-SHA-512; the broker and its controller know each other by a certificate.
-#                                       kafka/access.txt says which users there are and what each may do; the
-#                                       password of USER is in DIR/users/USER, made once
+#                                       PLAIN and SCRAM-SHA-512; the broker and its controller know each other by a
+#                                       certificate. kafka/access.txt says which users there are and what each may do;
+#                                       the password of USER is in DIR/users/USER, made once, and read at each start
 #   DAYBOOK_LOCAL_KAFKA_PREFIX          with it: what the topics' names begin with (daybook)
 #   DAYBOOK_LOCAL_TLS                   with it: the folder of tls.sh (DIR/tls); ca.pem there is what clients trust
 set -euo pipefail
@@ -70,12 +70,30 @@ inner_port() {
     port_kept inner $((PORT + 2))
 }
 
+ACCESS=$ROOT/deploy/local/kafka/access.txt
+
+users() {
+    sed -n 's/^\([a-z]*\) .*/\1/p' "$ACCESS" | sort -u
+}
+
+make_passwords() {
+    local user
+    mkdir -p "$DIR/users"
+    for user in $(users); do
+        [[ -s $DIR/users/$user ]] || head -c 24 /dev/urandom | base64 >"$DIR/users/$user"
+    done
+}
+
 # What write_properties says of a secure broker; and tls.properties, by which Java's clients speak to its inner port.
 write_security() {
     local tls=${DAYBOOK_LOCAL_TLS:-$DIR/tls}
     "$(dirname "${BASH_SOURCE[0]}")/tls.sh" "$tls" broker
+    # From here on what is written is its owner's alone: keys and passwords are among it.
+    umask 077
+    rm -f "$DIR/server.properties" "$DIR/format.properties"
+    make_passwords
     # Kafka wants key and certificate in one file.
-    (umask 077 && cat "$tls/broker.key" "$tls/broker.pem" >"$DIR/broker.pem")
+    cat "$tls/broker.key" "$tls/broker.pem" >"$DIR/broker.pem"
     cat >"$DIR/tls.properties" <<PROPERTIES
 security.protocol=SSL
 ssl.keystore.type=PEM
@@ -92,7 +110,12 @@ PROPERTIES
 inter.broker.listener.name=INNER
 listener.name.inner.ssl.client.auth=required
 listener.name.controller.ssl.client.auth=required
-sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.clients.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required$(
+            for user in $(users); do
+                printf ' user_%s="%s"' "$user" "$(<"$DIR/users/$user")"
+            done
+        );
 listener.name.clients.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 super.users=User:CN=broker;User:admin
@@ -101,7 +124,7 @@ PROPERTIES
 }
 
 write_properties() {
-    local controller=$1 quorum listeners advertised protocols security='' pair number=0
+    local controller=$1 quorum listeners advertised protocols security='' pair number=0 user
     listeners=PLAINTEXT://127.0.0.1:$PORT,CONTROLLER://127.0.0.1:$controller
     advertised=PLAINTEXT://127.0.0.1:$PORT
     protocols=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
@@ -208,17 +231,11 @@ answers() {
     listing=$(kcat -b "127.0.0.1:$PORT" -L -m 2 2>/dev/null) && [[ $listing == *"broker $NODE at 127.0.0.1:$PORT"* ]]
 }
 
-# Users, their passwords and what they may do, of whom kafka/access.txt tells.
+# For SCRAM the broker keeps its users itself, and what each may do.
 make_users() {
-    local access=$ROOT/deploy/local/kafka/access.txt user
-    mkdir -p "$DIR/users"
-    chmod 700 "$DIR/users"
-    while read -r user; do
-        [[ -s $DIR/users/$user ]] || (umask 077 && head -c 24 /dev/urandom | base64 >"$DIR/users/$user")
-    done < <(sed -n 's/^\([a-z]*\) .*/\1/p' "$access" | sort -u)
     java -cp "$KAFKA_LIBS/*" "-Ddaybook.kafka.log=$DIR/users.log" \
         "-Dlog4j2.configurationFile=$ROOT/deploy/local/kafka/log4j2.properties" "$ROOT/deploy/local/kafka/Access.java" \
-        "127.0.0.1:$(inner_port)" "$DIR/tls.properties" "$access" "${DAYBOOK_LOCAL_KAFKA_PREFIX:-daybook}" \
+        "127.0.0.1:$(inner_port)" "$DIR/tls.properties" "$ACCESS" "${DAYBOOK_LOCAL_KAFKA_PREFIX:-daybook}" \
         "$DIR/users" >>"$DIR/console.log" 2>&1 || die "cannot make its users; see $DIR/console.log"
 }
 

@@ -10,6 +10,14 @@
 
 enum { TROUBLED_PAUSE_US = 1000 * 1000 };
 
+int rd_kafka_version(void) {
+    return RD_KAFKA_VERSION;
+}
+
+const char *rd_kafka_version_str(void) {
+    return "the simulator's";
+}
+
 /* ---- configuration ----------------------------------------------------------------------------------------------- */
 
 rd_kafka_conf_t *rd_kafka_conf_new(void) {
