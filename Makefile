@@ -181,7 +181,7 @@ test: ## everything, as CI runs it: deps, lint, build, unit, asan (with ubsan), 
 	$(MAKE) unit
 	$(MAKE) asan
 	$(MAKE) sim SEEDS=1000
-	$(MAKE) MODE=asan sim SEEDS=100
+	$(MAKE) MODE=asan sim SEEDS=50
 	$(MAKE) histories
 	$(MAKE) MODE=asan build
 	$(MAKE) integration ASAN=build/asan/daybook
