@@ -28,18 +28,16 @@ static bool takes(const struct route *route, char letter) {
     return strchr(route->may, letter) != NULL;
 }
 
-/* The cart whose purchase the id is of; false: it is of none. */
-static bool cart_of(struct arena *arena, struct str id, struct str *ret_cart) {
-    for (size_t i = 0; i < ARRAY_LENGTH(purchases); i++) {
-        struct str prefix = str_of_cstr(purchases[i].prefix);
-        struct str ulid = str_first(str_from(id, prefix.len), ULID_TEXT_LEN);
-        uint8_t bytes[ULID_BYTES];
-        if (str_starts_with(id, prefix) && ulid_read(ulid, bytes)) {
-            *ret_cart = arena_printf(arena, "cart_%.*s", STR_ARGS(ulid));
-            return true;
-        }
+/* The cart of an id with this prefix; false: it is none. */
+static bool cart_of(struct arena *arena, struct str id, const char *prefix, struct str *ret_cart) {
+    struct str before = str_of_cstr(prefix);
+    struct str ulid = str_first(str_from(id, before.len), ULID_TEXT_LEN);
+    uint8_t bytes[ULID_BYTES];
+    if (!str_starts_with(id, before) || !ulid_read(ulid, bytes)) {
+        return false;
     }
-    return false;
+    *ret_cart = arena_printf(arena, "cart_%.*s", STR_ARGS(ulid));
+    return true;
 }
 
 /* False: what the path names cannot be. */
@@ -47,7 +45,17 @@ static bool cart_of_path(struct arena *arena, const struct route_match *match, s
     for (size_t i = 0; i < ARRAY_LENGTH(purchases); i++) {
         struct str id = route_parameter(match, purchases[i].parameter);
         if (!str_is_empty(id)) {
-            return str_starts_with(id, str_of_cstr(purchases[i].prefix)) && cart_of(arena, id, ret_cart);
+            return cart_of(arena, id, purchases[i].prefix, ret_cart);
+        }
+    }
+    return false;
+}
+
+/* False: the stream is no part of a purchase that a token speaks for. */
+static bool cart_of_stream(struct arena *arena, struct str stream, struct str *ret_cart) {
+    for (size_t i = 0; i < ARRAY_LENGTH(purchases); i++) {
+        if (cart_of(arena, stream, purchases[i].prefix, ret_cart)) {
+            return true;
         }
     }
     return false;
@@ -142,7 +150,7 @@ bool access_shows_outcome(struct arena *arena, const struct secret *secret, bool
     struct str cart;
     return (is_open && str_is_empty(principal->id)) || has(principal, CAPACITY_ADMIN) ||
            has(principal, CAPACITY_SUPPORT) ||
-           (cart_of(arena, stream, &cart) && holds_token(arena, secret, cart, principal->cart_token));
+           (cart_of_stream(arena, stream, &cart) && holds_token(arena, secret, cart, principal->cart_token));
 }
 
 const char *access_hidden_code(const struct route_match *match) {
