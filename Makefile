@@ -72,6 +72,9 @@ GEN_SOURCES = $(wildcard $(GEN)/*.c)
 object = $(patsubst %.c,$(BUILD)/%.o,$(1))
 OBJECTS := $(call object,$(LIBRARY))
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(TESTS))
+# Ten seconds and more each, most of it waiting: they begin first, so that in the end nobody waits for them alone.
+LONG_TESTS := $(addprefix $(BUILD)/core/,log/txn_test log/client_test testing/simulator/views_switch_test \
+  testing/simulator/views_parking_test http/server_test)
 FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(FUZZERS))
 FUZZ_SECONDS ?= 20
 
@@ -190,7 +193,7 @@ test: ## everything, as CI runs it: deps, lint, build, unit, asan (with ubsan), 
 unit: $(TEST_PROGRAMS) build/codegen ## unit tests
 	schemas/codegen/codegen_test.sh
 	schemas/codegen/evolution_test.sh
-	@deploy/local/unit.sh $(TEST_PROGRAMS)
+	@deploy/local/unit.sh $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(TEST_PROGRAMS))
 
 # Clients that nobody here wrote, by Daybook's documents: integration-tests/clients/README.md. Their modules are kept in var/.
 CLIENTS := build/clients/go/consumer build/clients/java/classes.stamp \

@@ -166,6 +166,7 @@ def test_a_broken_history_stops_its_shard_and_nothing_else(new_daybook):
     assert daybook.service.log().count("shard stopped") == 2
 
 
+@pytest.mark.slow
 def test_commands_of_a_stopped_shard_are_decided_once_its_offset_is_set(new_daybook):
     daybook = new_daybook(command_wait_ms=1000)
     with daybook.client() as client:

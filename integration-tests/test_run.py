@@ -169,6 +169,7 @@ def sales_by_week(folder):
     return [(week, cents / 100) for week, cents in sorted(weeks.items())]
 
 
+@pytest.mark.slow
 def test_readmes_tour_goes_from_nothing_to_a_chart_of_sales_per_week(run, running, tmp_path):
     # Where build/ is the test's own.
     for name in ("var", "integration-tests", "build/release"):

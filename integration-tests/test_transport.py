@@ -83,6 +83,7 @@ def buys(daybook, sku):
 # ---- what is let through -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_purchase_goes_over_tls_with_a_login_for_each_role(split, installed):
     buys(installed, "transport-split")
 
