@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/log/record.h"
 
@@ -25,7 +26,8 @@ static struct provider_outcome bounded(const struct provider_outcome *outcome) {
     within.provider_ref = utf8_cut(outcome->provider_ref, OUTCOME_TEXT_MAX);
     within.code = utf8_cut(outcome->code, OUTCOME_TEXT_MAX);
     within.message = utf8_cut(outcome->message, OUTCOME_TEXT_MAX);
-    within.action_url = outcome->action_url.len <= OUTCOME_URL_MAX ? outcome->action_url : STR("");
+    /* Storefronts send the shopper there: javascript: and its like are no addresses. */
+    within.action_url = format_matches(FORMAT_URL, outcome->action_url) ? outcome->action_url : STR("");
     return within;
 }
 

@@ -83,6 +83,28 @@ static void however_much_the_provider_says_the_command_fits_into_a_record(void *
     buf_release(&value);
 }
 
+static void only_an_address_of_the_web_is_one_to_send_shoppers_to(void **state) {
+    (void)state;
+    static const struct {
+        const char *said;
+        bool is_passed_on;
+    } rows[] = {
+        {"https://pay.example/step?id=1", true},
+        {"http://127.0.0.1:18090/step", true},
+        {"javascript:alert(1)", false},
+        {"data:text/html,x", false},
+        {"//pay.example/step", false},
+        {"https://somebody@pay.example/", false},
+        {"https://pay.example/\r\nSet-Cookie: a", false},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        const struct provider_outcome outcome = {
+            .answer = PROVIDER_DECIDED, .result = STR("action_required"), .action_url = str_of_cstr(rows[i].said)};
+        struct command command = outcome_command(&arena, &charge, &outcome, 1);
+        assert_int_equal(command.as.record_provider_outcome.has_action_url, rows[i].is_passed_on);
+    }
+}
+
 static void an_outcomes_id_never_says_that_it_was_decided_with_its_cause(void **state) {
     (void)state;
     for (int64_t amount = 1; amount <= 64; amount++) {
@@ -96,6 +118,7 @@ static void an_outcomes_id_never_says_that_it_was_decided_with_its_cause(void **
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_outcomes_id_never_says_that_it_was_decided_with_its_cause),
+        cmocka_unit_test(only_an_address_of_the_web_is_one_to_send_shoppers_to),
         cmocka_unit_test(the_same_outcome_is_the_same_command),
         cmocka_unit_test(another_amount_or_currency_is_another_command),
         cmocka_unit_test(the_providers_currency_is_not_bent_to_the_one_asked_for),

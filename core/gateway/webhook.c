@@ -129,6 +129,9 @@ static bool take_fields(struct arena *arena, const json_t *body, struct command 
         return false;
     }
     outcome->has_action_url = outcome->action_url.len > 0;
+    if (outcome->has_action_url && !format_matches(FORMAT_URL, outcome->action_url)) {
+        return refuse(arena, "invalid_format", "action_url", "The address is one of http or https.", ret_problem);
+    }
     if (!is_result(outcome->result)) {
         return refuse(arena, "invalid_format", "result", "This is no result of a payment.", ret_problem);
     }

@@ -97,6 +97,9 @@ static void a_body_that_says_too_little_is_refused_and_pointed_at(void **state) 
         {"{\"intent\":\"i\"}", "missing_field", "/payment"},
         {"{\"intent\":\"i\",\"payment\":\"x\",\"result\":\"captured\"}", "malformed_id", "/payment"},
         {"{\"intent\":\"i\",\"payment\":\"" PAYMENT "\",\"result\":\"rich\"}", "invalid_format", "/result"},
+        {"{\"intent\":\"i\",\"payment\":\"" PAYMENT
+         "\",\"result\":\"action_required\",\"action_url\":\"javascript:alert(1)\"}",
+         "invalid_format", "/action_url"},
         {"{\"intent\":\"i\",\"payment\":\"" PAYMENT "\",\"result\":\"captured\",\"amount\":-1}", "wrong_type",
          "/amount"},
         {"{\"intent\":\"i\",\"payment\":\"" PAYMENT "\",\"result\":\"captured\",\"amount\":1}", "missing_field",
