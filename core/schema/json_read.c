@@ -182,6 +182,13 @@ bool json_read_symbol(const struct json_reader *reader, const struct json_place 
     return json_fail(reader, place, "invalid_format", "it is none of the words that may stand here");
 }
 
+bool json_take_text(const struct json_reader *reader, const struct json_place *place, struct buf *text,
+                    struct str *ret_text) {
+    bool is_taken = buf_ok(text) && arena_str_try(reader->arena, buf_text(text), ret_text);
+    buf_release(text);
+    return is_taken || json_fail(reader, place, "too_long", "the request is too large");
+}
+
 /* ---- numbers ------------------------------------------------------------------------------------------------ */
 
 bool json_read_long(const struct json_reader *reader, const struct json_place *place, const json_t *json, int64_t min,

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "core/base/arena.h"
+#include "core/base/buf.h"
 #include "core/base/format.h"
 #include "core/base/macros.h"
 
@@ -80,6 +81,11 @@ MUST_CHECK void *json_read_array(const struct json_reader *reader, const struct 
                                  uint32_t min_items, uint32_t max_items, size_t item_bytes, uint32_t *ret_count);
 MUST_CHECK void *json_read_members(const struct json_reader *reader, const struct json_place *place, const json_t *json,
                                    uint32_t min_items, uint32_t max_items, size_t item_bytes, uint32_t *ret_count);
+
+/* What was written into `text`, copied into the arena; too_long when that or the text is full. Releases the text. */
+enum { JSON_SEALED_MAX_BYTES = 16 * 1024 };
+MUST_CHECK bool json_take_text(const struct json_reader *reader, const struct json_place *place, struct buf *text,
+                               struct str *ret_text);
 
 /* The rules of a text, wherever it came from: what json_read_text does, and what a field from the path needs. */
 MUST_CHECK bool json_check_text(const struct json_reader *reader, const struct json_place *place, struct str text,

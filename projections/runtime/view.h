@@ -18,7 +18,7 @@
 #include "core/base/buf.h"
 #include "core/domain/aggregate.h"
 
-enum { VIEW_COLUMNS_MAX = 24, VIEW_TABLES_MAX = 4, VIEW_FAMILIES_MAX = 4, VIEW_HASH_BYTES = 32 };
+enum { VIEW_COLUMNS_MAX = 24, VIEW_TABLES_MAX = 6, VIEW_FAMILIES_MAX = 4, VIEW_HASH_BYTES = 32 };
 
 enum view_column_type { VIEW_TEXT, VIEW_BIGINT, VIEW_BOOLEAN, VIEW_TIMESTAMP, VIEW_BYTEA, VIEW_JSON, VIEW_TEXT_ARRAY };
 

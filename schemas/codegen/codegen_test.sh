@@ -87,7 +87,7 @@ refused "a new file needs an id" 'run `make registry`' --out "$work/gen2"
 "$codegen" --schemas "$work/schemas" --register >/dev/null
 head -c "$(stat -c %s "$fixture/registry.tsv")" "$work/schemas/registry.tsv" | cmp -s - "$fixture/registry.tsv" ||
     fail "registering changed earlier lines"
-[ "$(tail -n 1 "$work/schemas/registry.tsv" | cut -f 1-3)" = $'8\tdaybook.shop-daybook.shop.ThingMade\t4' ] || fail "the new id"
+[ "$(tail -n 1 "$work/schemas/registry.tsv" | cut -f 1-3)" = $'11\tdaybook.shop-daybook.shop.ThingMade\t4' ] || fail "the new id"
 "$codegen" --schemas "$work/schemas" --check-against "$fixture/registry.tsv"
 ok "a new version is appended"
 
@@ -233,6 +233,20 @@ refused_edit "a text from outside without a bound" "field name: it comes from a 
 refused_edit "an array from outside without a bound" "field owners: it comes from a request and so needs maxItems" \
     $make 's/, "maxItems": 3|"maxItems": 3,?//; s/"default": \[\],$/"default": []/'
 refused_edit "a nested text without a bound" "field owners.email: " $make 's/, "maxLength": 100//'
+keep=shop/KeepThing/1.avsc
+refused_edit "a number is no secret" "\`secret\` is for texts only" $make 's/"min": 0/"secret": true, "min": 0/'
+refused_edit "a secret in an event" "field is: \`secret\` is for a command's own fields, from the body" \
+    shop/ThingLost/1.avsc 's/"name": "stream"/"name": "is", "secret": true/'
+refused_edit "a secret from the path" "field maker: \`secret\` is for a command's own fields, from the body" \
+    $make 's/"format": "slug"/"format": "slug", "secret": true/'
+refused_edit "a nested secret" "field email: \`secret\` is for a command's own fields, from the body" \
+    $make 's/"maxLength": 100/"maxLength": 100, "secret": true/'
+refused_edit "a plain text of a message" "\`of\` is for daybook.Sealed only" $keep 's/"maxLength": 20/"of": "Place"/'
+refused_edit "a message that is not there" "\`of\` names no message (namespace daybook.messages) of the family: \`Palace\`" \
+    $keep 's/"of": "Place"/"of": "Palace"/'
+refused_edit "a message and a bound" "with \`of\` it is an object" $keep 's/"of": "Place"/"of": "Place", "maxLength": 9/'
+refused_edit "an unbounded text in a message" "shop/Place/1.avsc: field city: it comes from a request and so needs" \
+    shop/Place/1.avsc 's/, "minLength": 1, "maxLength": 20//'
 refused_edit "an unknown format" 'format `mail`' $make 's/"format": "email"/"format": "mail"/'
 refused_edit "a default of another type" "field count: this default" $make 's/"default": 4/"default": "4"/'
 refused_edit "a word of C" "field for: " $make 's/"name": "name"/"name": "for"/'

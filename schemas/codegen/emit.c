@@ -132,6 +132,19 @@ bool has_struct(const struct subject *subject) {
     return !is_event_or_command(subject) || has_payload(subject->newest->record);
 }
 
+bool is_written_empty(const struct field *field) {
+    return field->rules.secret && field->type.kind == TYPE_STRING;
+}
+
+bool is_all_written_empty(const struct definition *record, size_t first) {
+    for (size_t i = first; i < record->field_count; i++) {
+        if (record->fields[i].optional || !is_written_empty(&record->fields[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 size_t first_field(const struct subject *subject) {
     return is_event_or_command(subject) ? 1 : 0;
 }

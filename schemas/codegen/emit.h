@@ -33,6 +33,13 @@ void emit_json_read(struct emitter *emitter);     /* json_bodies_<family>.c */
 void emit_json_dispatch(struct emitter *emitter); /* json.h json_bodies.h json_bodies.c */
 void emit_openapi(struct emitter *emitter);       /* openapi_schemas.json */
 
+/* emit_sealed.c: whether the record's fields from `first` on hold a Sealed; a call of `visit` for each, which a false
+ * answer ends, where `prefix` is what the fields are members of; the function that a stored state has for it. */
+bool record_holds_sealed(const struct definition *record, size_t first);
+void emit_sealed_visits(struct emitter *emitter, struct buf *out, const struct definition *record, size_t first,
+                        const char *prefix, int indent);
+void emit_state_visits(struct emitter *emitter, struct buf *out, const struct subject *subject);
+
 /* emit_codec_read.c, for emit_codec.c: one version's reader with what it needs; a shared record's; an array's. */
 void emit_version_reader(struct emitter *emitter, struct buf *out, const struct subject *subject,
                          const struct schema_file *file);
@@ -56,5 +63,8 @@ void emit_text_rules(struct emitter *emitter, struct buf *out, const struct rule
 bool is_event_or_command(const struct subject *subject);
 /* Whether a struct exists for it: records all, events and commands when they have fields beside meta. */
 bool has_struct(const struct subject *subject);
+/* A secret text, whatever the struct holds; and whether no field from `first` on is anything else. */
+bool is_written_empty(const struct field *field);
+bool is_all_written_empty(const struct definition *record, size_t first);
 /* Its fields start here: after meta, for events and commands. */
 size_t first_field(const struct subject *subject);

@@ -36,18 +36,25 @@ static void emit_write_value(struct buf *out, int indent, const struct type *typ
     }
 }
 
+static void emit_write_field(struct buf *out, int indent, const struct field *field, const char *value) {
+    emit_write_value(out, indent, &field->type, is_written_empty(field) ? "STR(\"\")" : value);
+}
+
 static void emit_writer(struct emitter *emitter, struct buf *out, const struct definition *record, size_t first) {
     buf_printf(out, "\nvoid avro_write_%s(struct buf *out, const struct %s *value) {\n", record->snake, record->snake);
+    if (is_all_written_empty(record, first)) {
+        buf_str(out, STR("    (void)value;\n"));
+    }
     for (size_t i = first; i < record->field_count; i++) {
         const struct field *field = &record->fields[i];
         const char *value = text_of(&emitter->model->arena, "value->%s", field->name);
         if (field->optional) {
             buf_printf(out, "    avro_write_long(out, value->has_%s ? 1 : 0);\n    if (value->has_%s) {\n", field->name,
                        field->name);
-            emit_write_value(out, 8, &field->type, value);
+            emit_write_field(out, 8, field, value);
             buf_str(out, STR("    }\n"));
         } else {
-            emit_write_value(out, 4, &field->type, value);
+            emit_write_field(out, 4, field, value);
         }
     }
     buf_str(out, STR("}\n"));
@@ -229,6 +236,7 @@ void emit_codec(struct emitter *emitter) {
             }
             if (!is_event_or_command(subject)) {
                 emit_record_functions(&out, subject);
+                emit_state_visits(emitter, &out, subject);
             }
         }
         emit_file(emitter, text_of(&emitter->model->arena, "codec_%s.c", family), &out);

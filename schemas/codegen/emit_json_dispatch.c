@@ -34,13 +34,18 @@ static const char json_top[] =
     "                                   struct str value, struct json_problem *ret_problem);\n"
     "\n"
     "/* Visits each Sealed that is there; stops, and answers false, when a call did. */\n"
-    "MUST_CHECK bool command_each_sealed(struct command *command, bool (*seal)(void *context, struct sealed *sealed),\n"
+    "MUST_CHECK bool command_each_sealed(struct command *command, bool (*visit)(void *context, struct sealed "
+    "*sealed),\n"
     "                                    void *context);\n"
+    "\n"
+    "/* The body as it may be hashed and kept: without the members that are secret. A new reference to an object; the\n"
+    " * caller gives it back with json_decref. */\n"
+    "json_t *command_body_without_secrets(uint16_t command_type, const json_t *body);\n"
     "\n"
     "/* Whole objects, every field under its schema name in the schema's order (for events and commands `meta` "
     "first).\n"
     " * Absent optional fields are left out. Times are RFC 3339, bytes base64url, enums their symbol, attributes an\n"
-    " * object; of Sealed only the key's id is written. */\n"
+    " * object; of Sealed only the key's id is written, and secret texts are empty. */\n"
     "void event_write_json(struct json_writer *writer, const struct event *event);\n"
     "void command_write_json(struct json_writer *writer, const struct command *command);\n"
     "\n";
@@ -111,77 +116,57 @@ static void emit_path_dispatch(struct emitter *emitter, struct buf *out) {
     buf_str(out, STR("    assert(!\"the command has no such field from the path\");\n    return false;\n}\n"));
 }
 
-static bool holds_sealed(const struct type *type) {
-    if (type->kind == TYPE_ARRAY) {
-        return holds_sealed(type->items);
-    }
-    bool holds = is_type_name(type, "daybook.Sealed");
-    for (size_t i = 0; type->kind == TYPE_RECORD && i < type->definition->field_count; i++) {
-        holds = holds || holds_sealed(&type->definition->fields[i].type);
-    }
-    return holds;
-}
-
-/* A loop or a step for everything on the way to a Sealed. `depth` numbers the loops' variables. */
-static void emit_seal_field(struct emitter *emitter, struct buf *out, const struct field *field, const char *prefix,
-                            int indent, int depth) {
-    struct arena *arena = &emitter->model->arena;
-    if (!holds_sealed(&field->type)) {
-        return;
-    }
-    const char *value = text_of(arena, "%s%s", prefix, field->name);
-    if (field->optional) {
-        buf_printf(out, "%*sif (%shas_%s) {\n", indent, "", prefix, field->name);
-        indent += 4;
-    }
-    const struct type *type = &field->type;
-    int inner = indent;
-    if (type->kind == TYPE_ARRAY) {
-        buf_printf(out, "%*sfor (uint32_t i%d = 0; i%d < %s.count; i%d++) {\n", indent, "", depth, depth, value, depth);
-        value = text_of(arena, "%s.items[i%d]", value, depth);
-        type = type->items;
-        inner += 4;
-    }
-    if (is_type_name(type, "daybook.Sealed")) {
-        buf_printf(out, "%*sif (!seal(context, &%s)) {\n%*sreturn false;\n%*s}\n", inner, "", value, inner + 4, "",
-                   inner, "");
-    } else {
-        for (size_t i = 0; i < type->definition->field_count; i++) {
-            emit_seal_field(emitter, out, &type->definition->fields[i], text_of(arena, "%s.", value), inner, depth + 1);
-        }
-    }
-    if (field->type.kind == TYPE_ARRAY) {
-        buf_printf(out, "%*s}\n", indent, "");
-    }
-    if (field->optional) {
-        buf_printf(out, "%*s}\n", indent - 4, "");
-    }
-}
-
 static void emit_seal_dispatch(struct emitter *emitter, struct buf *out) {
     buf_str(
         out,
-        STR("\nbool command_each_sealed(struct command *command, bool (*seal)(void *context, struct sealed *sealed),\n"
+        STR("\nbool command_each_sealed(struct command *command, bool (*visit)(void *context, struct sealed *sealed),\n"
             "    void *context) {\n"
             "    switch (command->type) {\n"));
     for (size_t s = 0; s < emitter->model->subject_count; s++) {
         const struct subject *subject = &emitter->model->subjects[s];
         const struct definition *record = subject->newest->record;
-        bool holds = false;
-        for (size_t i = 1; subject->kind == SCHEMA_COMMAND && i < record->field_count; i++) {
-            holds = holds || holds_sealed(&record->fields[i].type);
-        }
-        if (!holds) {
+        if (subject->kind != SCHEMA_COMMAND || !record_holds_sealed(record, 1)) {
             continue;
         }
         buf_printf(out, "    case %s:\n", type_constant(emitter, subject));
-        for (size_t i = 1; i < record->field_count; i++) {
-            emit_seal_field(emitter, out, &record->fields[i],
-                            text_of(&emitter->model->arena, "command->as.%s.", record->snake), 8, 1);
-        }
+        emit_sealed_visits(emitter, out, record, 1, text_of(&emitter->model->arena, "command->as.%s.", record->snake),
+                           8);
         buf_str(out, STR("        return true;\n"));
     }
     buf_str(out, STR("    default:\n        return true;\n    }\n}\n"));
+}
+
+static bool is_secret_member(const struct field *field) {
+    return field->rules.secret && field->rules.source == SOURCE_BODY;
+}
+
+static void emit_secrets_dispatch(struct emitter *emitter, struct buf *out) {
+    buf_str(out, STR("\njson_t *command_body_without_secrets(uint16_t command_type, const json_t *body) {\n"
+                     "    json_t *without = NULL;\n"
+                     "    switch (command_type) {\n"));
+    for (size_t s = 0; s < emitter->model->subject_count; s++) {
+        const struct subject *subject = &emitter->model->subjects[s];
+        const struct definition *record = subject->newest->record;
+        bool begun = false;
+        for (size_t i = 1; subject->kind == SCHEMA_COMMAND && i < record->field_count; i++) {
+            if (!is_secret_member(&record->fields[i])) {
+                continue;
+            }
+            if (!begun) {
+                buf_printf(out,
+                           "    case %s:\n        without = json_copy((json_t *)body);\n"
+                           "        assert(without != NULL);\n",
+                           type_constant(emitter, subject));
+                begun = true;
+            }
+            buf_printf(out, "        (void)json_object_del(without, \"%s\");\n", record->fields[i].name);
+        }
+        if (begun) {
+            buf_str(out, STR("        return without;\n"));
+        }
+    }
+    buf_str(out,
+            STR("    default:\n        without = json_incref((json_t *)body);\n        return without;\n    }\n}\n"));
 }
 
 void emit_json_dispatch(struct emitter *emitter) {
@@ -205,5 +190,6 @@ void emit_json_dispatch(struct emitter *emitter) {
     emit_body_dispatch(emitter, &out);
     emit_path_dispatch(emitter, &out);
     emit_seal_dispatch(emitter, &out);
+    emit_secrets_dispatch(emitter, &out);
     emit_file(emitter, "json_bodies.c", &out);
 }

@@ -42,7 +42,9 @@ static void emit_number(struct buf *out, int64_t number) {
 static void emit_read_call(struct emitter *emitter, struct buf *out, const struct field *field, const char *target) {
     const struct rules *rules = &field->rules;
     const struct type *type = &field->type;
-    if (type->kind == TYPE_STRING || is_type_name(type, "daybook.Sealed")) {
+    if (rules->of_record != NULL) {
+        buf_printf(out, "sealed_%s_from_json(reader, &at, value, &%s.plaintext)", rules->of_record->snake, target);
+    } else if (type->kind == TYPE_STRING || is_type_name(type, "daybook.Sealed")) {
         buf_str(out, STR("json_read_text(reader, &at, value,\n            "));
         emit_text_rules(emitter, out, rules);
         buf_printf(out, ",\n            &%s%s)", target, type->kind == TYPE_STRING ? "" : ".plaintext");
@@ -228,6 +230,7 @@ struct needs {
     struct definition_list records; /* inner ones first */
     struct definition_list arrays;  /* of these records */
     struct definition_list enums;
+    struct definition_list sealed; /* messages that a Sealed is made of */
     bool texts, attributes;
 };
 
@@ -245,6 +248,11 @@ static void add_record(struct emitter *emitter, struct needs *needs, const struc
 
 static void add_needs(struct emitter *emitter, struct needs *needs, const struct field *field) {
     const struct type *type = &field->type;
+    const struct definition *sealed = field->rules.of_record;
+    if (sealed != NULL && definition_list_find(&needs->sealed, sealed->full_name) == NULL) {
+        add_record(emitter, needs, sealed);
+        definition_list_add(emitter->model, &needs->sealed, sealed);
+    }
     if (type->kind == TYPE_RECORD && !is_type_name(type, "daybook.Sealed")) {
         add_record(emitter, needs, type->definition);
     }
@@ -298,6 +306,23 @@ static void emit_enum_reader(struct buf *out, const struct definition *enumerati
                enumeration->snake);
 }
 
+/* A Sealed whose plaintext is an object: what was read, written again, so that only what the record has gets in. */
+static void emit_sealed_reader(struct buf *out, const struct definition *record) {
+    const char *snake = record->snake;
+    buf_printf(out,
+               "\nstatic bool sealed_%s_from_json(const struct json_reader *reader, const struct json_place *place,\n"
+               "    const json_t *json, struct str *ret_plaintext) {\n"
+               "    struct %s value;\n"
+               "    memset(&value, 0, sizeof value);\n"
+               "    if (!%s_from_json(reader, place, json, &value)) {\n        return false;\n    }\n"
+               "    struct buf text;\n"
+               "    buf_init(&text, JSON_SEALED_MAX_BYTES);\n"
+               "    struct json_writer writer = json_writer_of(&text);\n"
+               "    %s_write_json(&writer, &value);\n"
+               "    return json_take_text(reader, place, &text, ret_plaintext);\n}\n",
+               snake, snake, snake, snake);
+}
+
 static void emit_needs(struct emitter *emitter, struct buf *out, const struct needs *needs) {
     if (needs->texts) {
         buf_str(out, str_of_cstr(texts_reader));
@@ -318,6 +343,9 @@ static void emit_needs(struct emitter *emitter, struct buf *out, const struct ne
         if (definition_list_find(&needs->arrays, record->full_name) != NULL) {
             buf_printf(out, array_reader, record->snake, record->snake, record->snake);
         }
+    }
+    for (size_t i = 0; i < needs->sealed.count; i++) {
+        emit_sealed_reader(out, needs->sealed.items[i]);
     }
 }
 

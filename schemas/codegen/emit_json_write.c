@@ -60,6 +60,9 @@ static void emit_value(struct emitter *emitter, struct buf *out, int indent, con
 }
 
 static void emit_fields(struct emitter *emitter, struct buf *out, const struct definition *record, size_t first) {
+    if (is_all_written_empty(record, first)) {
+        buf_str(out, STR("    (void)value;\n"));
+    }
     for (size_t i = first; i < record->field_count; i++) {
         const struct field *field = &record->fields[i];
         const char *value = text_of(&emitter->model->arena, "value->%s", field->name);
@@ -68,7 +71,8 @@ static void emit_fields(struct emitter *emitter, struct buf *out, const struct d
             buf_printf(out, "    if (value->has_%s) {\n", field->name);
         }
         buf_printf(out, "%*sjson_name(writer, STR(\"%s\"));\n", indent, "", field->name);
-        emit_value(emitter, out, indent, &field->type, field->rules.json_object, value);
+        emit_value(emitter, out, indent, &field->type, field->rules.json_object,
+                   is_written_empty(field) ? "STR(\"\")" : value);
         if (field->optional) {
             buf_str(out, STR("    }\n"));
         }

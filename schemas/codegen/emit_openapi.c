@@ -23,6 +23,10 @@ static json_t *text_schema(const struct rules *rules) {
                    {"email", "format", "email", 254},
                    {"url", "format", "uri", 2048}};
     json_t *schema = json_pack("{s:s}", "type", "string");
+    if (rules->secret) {
+        set(schema, "format", json_string("password"));
+        set(schema, "writeOnly", json_true());
+    }
     if (rules->min_length > 0) {
         set(schema, "minLength", json_integer(rules->min_length));
     }
@@ -80,8 +84,8 @@ static json_t *enum_schema(const struct definition *enumeration) {
     return json_pack("{s:s, s:o}", "type", "string", "enum", symbols);
 }
 
-static json_t *record_reference(struct emitter *emitter, const struct type *type, const struct rules *rules) {
-    const char *path = text_of(&emitter->model->arena, "#/components/schemas/%s", type->definition->name);
+static json_t *record_reference(struct emitter *emitter, const struct definition *record, const struct rules *rules) {
+    const char *path = text_of(&emitter->model->arena, "#/components/schemas/%s", record->name);
     json_t *schema = json_pack("{s:s}", "$ref", path);
     if (rules->positive) {
         set(schema, "properties", json_pack("{s:{s:i}}", "amount", "minimum", 1));
@@ -106,7 +110,11 @@ static json_t *value_schema(struct emitter *emitter, const struct type *type, co
     case TYPE_ENUM:
         return enum_schema(type->definition);
     case TYPE_RECORD:
-        return is_type_name(type, "daybook.Sealed") ? text_schema(rules) : record_reference(emitter, type, rules);
+        if (rules->of_record != NULL) {
+            return record_reference(emitter, rules->of_record, rules);
+        }
+        return is_type_name(type, "daybook.Sealed") ? text_schema(rules)
+                                                    : record_reference(emitter, type->definition, rules);
     case TYPE_ARRAY:
         return array_schema(emitter, type, rules);
     }
@@ -149,8 +157,16 @@ void emit_openapi(struct emitter *emitter) {
     json_t *schemas = json_object();
     for (size_t s = 0; s < emitter->model->subject_count; s++) {
         const struct subject *subject = &emitter->model->subjects[s];
-        if (subject->kind == SCHEMA_COMMAND) {
-            set(schemas, subject->name, object_schema(emitter, subject->newest->record));
+        if (subject->kind != SCHEMA_COMMAND) {
+            continue;
+        }
+        const struct definition *record = subject->newest->record;
+        set(schemas, subject->name, object_schema(emitter, record));
+        for (size_t f = 0; f < record->field_count; f++) {
+            const struct definition *sealed = record->fields[f].rules.of_record;
+            if (sealed != NULL) {
+                set(schemas, sealed->name, object_schema(emitter, sealed));
+            }
         }
     }
     for (size_t i = 0; i < emitter->model->shared.count; i++) {

@@ -116,6 +116,18 @@ static void emit_codec_header(struct emitter *emitter) {
                        snake, snake, snake, snake, snake, snake);
         }
     }
+    buf_str(&out,
+            STR("\n/* Visits each Sealed of the state that is there; stops, and answers false, when a call did. */\n"));
+    for (size_t s = 0; s < emitter->model->subject_count; s++) {
+        const struct subject *subject = &emitter->model->subjects[s];
+        const struct definition *record = subject->newest->record;
+        if (subject->kind == SCHEMA_STATE && record_holds_sealed(record, 0)) {
+            buf_printf(&out,
+                       "MUST_CHECK bool %s_each_sealed(struct %s *value,\n"
+                       "    bool (*visit)(void *context, struct sealed *sealed), void *context);\n",
+                       record->snake, record->snake);
+        }
+    }
     emit_file(emitter, "codec.h", &out);
 }
 

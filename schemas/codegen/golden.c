@@ -90,6 +90,15 @@ static json_t *make_bytes(struct maker *maker, avro_value_t *value, const struct
 
 static json_t *make_value(struct maker *maker, avro_value_t *value, const struct type *type);
 
+/* A secret is always written empty. */
+static json_t *make_field(struct maker *maker, avro_value_t *value, const struct field *field) {
+    if (field->rules.secret && field->type.kind == TYPE_STRING) {
+        must(maker, avro_value_set_string(value, ""));
+        return json_string("");
+    }
+    return make_value(maker, value, &field->type);
+}
+
 static json_t *make_record(struct maker *maker, avro_value_t *value, const struct definition *record) {
     json_t *json = json_object();
     for (size_t i = 0; i < record->field_count; i++) {
@@ -100,9 +109,9 @@ static json_t *make_record(struct maker *maker, avro_value_t *value, const struc
         json_t *made;
         if (field->optional) {
             must(maker, avro_value_set_branch(&member, maker->full ? 1 : 0, &branch));
-            made = maker->full ? make_value(maker, &branch, &field->type) : json_null();
+            made = maker->full ? make_field(maker, &branch, field) : json_null();
         } else {
-            made = make_value(maker, &member, &field->type);
+            made = make_field(maker, &member, field);
         }
         json_object_set_new(json, field->name, made);
     }

@@ -139,7 +139,8 @@ static bool same_rules(const struct rules *a, const struct rules *b) {
     return same_item && a->min == b->min && a->max == b->max && a->has_min == b->has_min && a->has_max == b->has_max &&
            a->positive == b->positive && a->min_length == b->min_length && a->max_length == b->max_length &&
            same_text(a->format, b->format) && a->min_items == b->min_items && a->max_items == b->max_items &&
-           a->json_object == b->json_object && a->source == b->source;
+           a->json_object == b->json_object && a->source == b->source && a->secret == b->secret &&
+           same_text(a->of, b->of);
 }
 
 /* What differs between two definitions of one shared name, rules, defaults and docs included; NULL when nothing does.
@@ -305,6 +306,32 @@ static void check_names_unique(struct model *model) {
     }
 }
 
+/* What the plaintext of a Sealed is JSON of: a message of the same family, bounded as a request must be. */
+static const struct definition *find_message(struct model *model, const struct schema_file *user, const char *field,
+                                             const char *name) {
+    for (size_t s = 0; s < model->subject_count; s++) {
+        const struct subject *subject = &model->subjects[s];
+        if (subject->kind == SCHEMA_MESSAGE && strcmp(subject->name, name) == 0 &&
+            strcmp(subject->family, user->family) == 0) {
+            require_bounded(model, subject->versions[subject->version_count - 1]);
+            return subject->newest->record;
+        }
+    }
+    fail_at(user->path, field, "`of` names no message (namespace daybook.messages) of the family: `%s`", name);
+}
+
+static void resolve_messages(struct model *model) {
+    for (size_t s = 0; s < model->subject_count; s++) {
+        const struct schema_file *newest = model->subjects[s].newest;
+        for (size_t i = 0; i < newest->record->field_count; i++) {
+            struct field *field = &newest->record->fields[i];
+            if (field->rules.of != NULL) {
+                field->rules.of_record = find_message(model, newest, field->name, field->rules.of);
+            }
+        }
+    }
+}
+
 static void number_types(struct model *model) {
     int events = 0, commands = 0;
     for (size_t s = 0; s < model->subject_count; s++) {
@@ -326,5 +353,6 @@ void model_load(struct model *model, const char *root) {
     }
     collect_shared(model);
     check_names_unique(model);
+    resolve_messages(model);
     number_types(model);
 }

@@ -53,6 +53,9 @@ struct rules {
     int64_t min_items, max_items;
     const struct rules *item; /* NULL for none */
     bool json_object;
+    bool secret;                        /* read from the body, and never written */
+    const char *of;                     /* of a Sealed: the message that its plaintext is JSON of; NULL for none */
+    const struct definition *of_record; /* that message's newest version */
     enum field_source source;
 };
 
@@ -130,6 +133,9 @@ struct model {
 
 /* parse.c: the file's text, checked and turned into definitions (path, family, name and version are set). */
 void parse_schema_file(struct model *model, struct schema_file *file);
+
+/* parse.c: every field of the file's record has the bounds that what comes from a request must have. */
+void require_bounded(struct model *model, struct schema_file *file);
 
 /* model.c */
 void model_load(struct model *model, const char *root);

@@ -100,6 +100,9 @@ static struct rules parse_rules(struct parser *parser, const json_t *json, const
     rules.max_items = bound_attribute(parser, json, "maxItems", false, &has_max_items);
     const json_t *positive = json_object_get(json, "positive");
     rules.positive = json_is_true(positive);
+    const json_t *secret = json_object_get(json, "secret");
+    rules.secret = json_is_true(secret);
+    rules.of = text_attribute(parser, json, "of", false);
     const char *json_form = text_attribute(parser, json, "json", false);
     rules.json_object = json_form != NULL && strcmp(json_form, "object") == 0;
 
@@ -114,6 +117,11 @@ static struct rules parse_rules(struct parser *parser, const json_t *json, const
     require_fit(parser, rules.format != NULL, text, "format", "texts");
     require_fit(parser, has_min_items, array, "minItems", "arrays");
     require_fit(parser, has_max_items, array, "maxItems", "arrays");
+    require_fit(parser, secret != NULL, text, "secret", "texts");
+    require_fit(parser, rules.of != NULL, is_type_name(type, "daybook.Sealed"), "of", "daybook.Sealed");
+    if (rules.of != NULL && (has_min_length || has_max_length || rules.format != NULL)) {
+        fail_at(parser->file->path, parser->where, "with `of` it is an object, whose texts have bounds of their own");
+    }
     require_fit(parser, json_form != NULL, array && is_type_name(type->items, "daybook.Attribute"), "json",
                 "arrays of daybook.Attribute");
     const json_t *item = json_object_get(json, "item");
@@ -202,9 +210,9 @@ static void parse_aliases(struct parser *parser, const json_t *json, struct fiel
 }
 
 static struct field parse_field(struct parser *parser, const json_t *json, const char *name_space) {
-    static const char *const allowed[] = {"name",     "type",      "doc",       "default", "min",      "max",
-                                          "positive", "minLength", "maxLength", "format",  "minItems", "maxItems",
-                                          "item",     "json",      "from",      "aliases", NULL};
+    static const char *const allowed[] = {
+        "name",     "type",     "doc",  "default", "min",  "max",     "positive", "minLength", "maxLength", "format",
+        "minItems", "maxItems", "item", "json",    "from", "aliases", "secret",   "of",        NULL};
     if (!json_is_object(json)) {
         fail_at(parser->file->path, parser->where, "a field must be an object");
     }
@@ -394,7 +402,8 @@ static void check_bounded(struct parser *parser, const struct field *field, cons
     const struct rules *rules = &field->rules;
     const char *missing = NULL;
     if (field->type.kind == TYPE_STRING || is_type_name(&field->type, "daybook.Sealed")) {
-        missing = rules->max_length == NO_BOUND && rules->format == NULL ? "maxLength or format" : NULL;
+        bool is_bounded = rules->max_length != NO_BOUND || rules->format != NULL || rules->of != NULL;
+        missing = is_bounded ? NULL : "maxLength or format";
     } else if (field->type.kind == TYPE_INT || field->type.kind == TYPE_LONG) {
         missing = !rules->has_min || !rules->has_max ? "min and max" : NULL;
     } else if (field->type.kind == TYPE_ARRAY) {
@@ -412,6 +421,28 @@ static void check_bounded(struct parser *parser, const struct field *field, cons
     if (inner->kind == TYPE_RECORD && !is_type_name(inner, "daybook.Sealed")) {
         for (size_t i = 0; i < inner->definition->field_count; i++) {
             check_bounded(parser, &inner->definition->fields[i], where);
+        }
+    }
+}
+
+void require_bounded(struct model *model, struct schema_file *file) {
+    struct parser parser = {.model = model, .file = file};
+    for (size_t i = 0; i < file->record->field_count; i++) {
+        check_bounded(&parser, &file->record->fields[i], "");
+    }
+}
+
+/* Whoever reads the body, hashes it and writes the command looks at the command's own fields alone. */
+static void check_secrets(struct parser *parser) {
+    for (size_t d = 0; d < parser->file->definitions.count; d++) {
+        const struct definition *definition = parser->file->definitions.items[d];
+        bool is_own = definition == parser->file->record && parser->file->kind == SCHEMA_COMMAND;
+        for (size_t i = 0; i < definition->field_count; i++) {
+            const struct rules *rules = &definition->fields[i].rules;
+            if ((rules->secret || rules->of != NULL) && (!is_own || rules->source != SOURCE_BODY)) {
+                fail_at(parser->file->path, definition->fields[i].name,
+                        "`%s` is for a command's own fields, from the body", rules->secret ? "secret" : "of");
+            }
         }
     }
 }
@@ -503,5 +534,6 @@ void parse_schema_file(struct model *model, struct schema_file *file) {
     if (file->kind == SCHEMA_COMMAND) {
         check_command_fields(&parser, file->record);
     }
+    check_secrets(&parser);
     file->subject = subject_of(model, file);
 }

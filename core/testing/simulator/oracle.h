@@ -130,7 +130,7 @@ void oracle_history_write(struct oracle *oracle, FILE *file);
 
 /* ---- what a run saw ---------------------------------------------------------------------------------------------- */
 
-enum { COVERAGE_TYPES_MAX = 64, COVERAGE_REJECTIONS_MAX = 64, COVERAGE_ANSWERS = 6, COVERAGE_CHANGES_MAX = 160 };
+enum { COVERAGE_TYPES_MAX = 128, COVERAGE_REJECTIONS_MAX = 128, COVERAGE_ANSWERS = 6, COVERAGE_CHANGES_MAX = 160 };
 
 /* Plain numbers: of many runs they can be added up, and sent through a pipe. */
 struct coverage {

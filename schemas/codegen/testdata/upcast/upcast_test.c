@@ -1,8 +1,10 @@
-/* What was written with older versions of a schema becomes today's struct. The versions are in this folder; bytes are
- * written here by hand, in the order of the version's fields. codegen_test.sh generates, compiles and runs this. */
+/* What was written with older versions of a schema becomes today's struct; and what is secret or sealed in a command is
+ * kept from where it must not go. The versions are in this folder; bytes are written here by hand, in the order of the
+ * version's fields. codegen_test.sh generates, compiles and runs this. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -201,14 +203,19 @@ static void the_newest_ids_of_stored_forms_are_one_text(void **state) {
     }
 }
 
-static bool read_body(struct fixture *fixture, const char *text, struct command *ret_command,
-                      struct json_problem *ret_problem) {
+static bool read_body_of(uint16_t type, struct fixture *fixture, const char *text, struct command *ret_command,
+                         struct json_problem *ret_problem) {
     json_t *body = json_loads(text, 0, NULL);
     assert_non_null(body);
     *ret_command = (struct command){0};
-    bool ok = command_body_from_json(COMMAND_MAKE_THING, body, &fixture->arena, ret_command, ret_problem);
+    bool ok = command_body_from_json(type, body, &fixture->arena, ret_command, ret_problem);
     json_decref(body);
     return ok;
+}
+
+static bool read_body(struct fixture *fixture, const char *text, struct command *ret_command,
+                      struct json_problem *ret_problem) {
+    return read_body_of(COMMAND_MAKE_THING, fixture, text, ret_command, ret_problem);
 }
 
 static bool count_seals(void *context, struct sealed *sealed) {
@@ -237,6 +244,109 @@ static void a_body_takes_its_defaults_enums_and_nested_sealed_fields(void **stat
     assert_text(problem.pointer, "/kind");
 }
 
+#define KEEP "\"word\":\"hush\",\"code\":\"123456\",\"pass\":\"hushhush\",\"note\":\"n\""
+
+static bool has_text(struct str bytes, const char *text) {
+    return memmem(bytes.data, bytes.len, text, strlen(text)) != NULL;
+}
+
+static void a_secret_is_read_and_never_written(void **state) {
+    struct fixture *fixture = *state;
+    struct command read, command;
+    struct json_problem problem;
+    assert_true(read_body_of(COMMAND_KEEP_THING, fixture, "{" KEEP "}", &command, &problem));
+    assert_text(command.as.keep_thing.word, "hush");
+    assert_text(command.as.keep_thing.code, "123456");
+    assert_text(command.as.keep_thing.pass.plaintext, "hushhush");
+    command.as.keep_thing.pass.ciphertext = STR("sealed");
+    command_encode(&fixture->avro, &command);
+    assert_false(has_text(buf_text(&fixture->avro), "hush"));
+    assert_false(has_text(buf_text(&fixture->avro), "123456"));
+    assert_true(command_decode(&fixture->arena, command_schema_id(COMMAND_KEEP_THING), buf_text(&fixture->avro), &read,
+                               &fixture->why));
+    assert_text(read.as.keep_thing.word, "");
+    assert_true(read.as.keep_thing.has_code);
+    assert_text(read.as.keep_thing.code, "");
+    assert_text(read.as.keep_thing.pass.ciphertext, "sealed"); /* for the vault alone */
+    assert_text(read.as.keep_thing.note, "n");
+    struct buf text;
+    buf_init(&text, 4096);
+    struct json_writer writer = json_writer_of(&text);
+    command_write_json(&writer, &command);
+    assert_true(has_text(buf_text(&text), "\"word\":\"\""));
+    assert_false(has_text(buf_text(&text), "hush"));
+    assert_false(has_text(buf_text(&text), "123456"));
+    buf_release(&text);
+    assert_false(read_body_of(COMMAND_KEEP_THING, fixture, "{\"word\":\"\",\"pass\":\"x\"}", &command, &problem));
+    assert_string_equal(problem.code, "too_short");
+}
+
+static char *without_secrets(uint16_t type, const char *text) {
+    json_t *body = json_loads(text, 0, NULL), *without = command_body_without_secrets(type, body);
+    char *left = json_dumps(without, JSON_SORT_KEYS | JSON_COMPACT);
+    assert_non_null(json_object_get(body, "word")); /* the body itself is whole */
+    json_decref(without);
+    json_decref(body);
+    return left;
+}
+
+static void a_secret_is_left_out_of_what_is_hashed(void **state) {
+    (void)state;
+    char *one = without_secrets(COMMAND_KEEP_THING, "{" KEEP ",\"place\":{\"city\":\"A\"}}");
+    char *other = without_secrets(COMMAND_KEEP_THING,
+                                  "{\"word\":\"x\",\"pass\":\"y\",\"place\":{\"city\":\"A\"},\"note\":\"n\"}");
+    char *of_another = without_secrets(COMMAND_MAKE_THING, "{\"word\":\"x\"}");
+    assert_string_equal(one, "{\"note\":\"n\",\"place\":{\"city\":\"A\"}}");
+    assert_string_equal(one, other);
+    assert_string_equal(of_another, "{\"word\":\"x\"}");
+    free(one);
+    free(other);
+    free(of_another);
+}
+
+static void assert_place_refused(struct fixture *fixture, const char *place, const char *code, const char *pointer) {
+    struct command command;
+    struct json_problem problem;
+    char text[256];
+    snprintf(text, sizeof text, "{" KEEP ",\"place\":%s}", place);
+    assert_false(read_body_of(COMMAND_KEEP_THING, fixture, text, &command, &problem));
+    assert_string_equal(problem.code, code);
+    assert_text(problem.pointer, pointer);
+}
+
+static void a_sealed_object_is_read_by_its_record_and_written_in_its_order(void **state) {
+    struct fixture *fixture = *state;
+    struct command command;
+    struct json_problem problem;
+    assert_true(read_body_of(COMMAND_KEEP_THING, fixture,
+                             "{" KEEP ",\"place\": {\"city\": \"B\\u0062\", \"street\": [\"1\", \"2\"]}}", &command,
+                             &problem));
+    assert_text(command.as.keep_thing.place.plaintext, "{\"street\":[\"1\",\"2\"],\"city\":\"Bb\"}");
+    assert_place_refused(fixture, "{\"city\":\"B\",\"street\":[\"1\"],\"state\":\"x\"}", "unknown_field",
+                         "/place/state");
+    assert_place_refused(fixture, "{\"city\":\"B\",\"street\":[\"1\",2]}", "wrong_type", "/place/street/1");
+    assert_place_refused(fixture, "{\"street\":[\"1\"]}", "missing_field", "/place/city");
+    assert_place_refused(fixture, "{\"city\":\"123456789012345678901\",\"street\":[\"1\"]}", "too_long", "/place/city");
+    assert_place_refused(fixture, "\"B\"", "wrong_type", "/place");
+    assert_place_refused(fixture, "null", "wrong_type", "/place");
+}
+
+static void every_sealed_of_a_state_is_visited(void **state) {
+    (void)state;
+    struct owner owners[] = {
+        {.email.plaintext = STR("1")}, {.email.plaintext = STR("2")}, {.email.plaintext = STR("")}};
+    struct kept_state kept = {.owners = {owners, 2, 2}};
+    int visits = 0;
+    assert_true(kept_state_each_sealed(&kept, count_seals, &visits));
+    assert_int_equal(visits, 2);
+    kept.has_pass = true;
+    kept.pass.plaintext = STR("3");
+    kept.owners.count = 3;
+    visits = 0;
+    assert_false(kept_state_each_sealed(&kept, count_seals, &visits)); /* the last has no text: it stops the visits */
+    assert_int_equal(visits, 4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(version_1_is_read_with_defaults_and_without_what_is_gone, setup, teardown),
@@ -247,6 +357,11 @@ int main(void) {
         cmocka_unit_test_setup_teardown(an_enum_that_got_a_symbol_in_the_middle_is_mapped, setup, teardown),
         cmocka_unit_test(the_newest_ids_of_stored_forms_are_one_text),
         cmocka_unit_test_setup_teardown(a_body_takes_its_defaults_enums_and_nested_sealed_fields, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_secret_is_read_and_never_written, setup, teardown),
+        cmocka_unit_test(a_secret_is_left_out_of_what_is_hashed),
+        cmocka_unit_test_setup_teardown(a_sealed_object_is_read_by_its_record_and_written_in_its_order, setup,
+                                        teardown),
+        cmocka_unit_test(every_sealed_of_a_state_is_visited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
