@@ -164,6 +164,12 @@ void replay_fold_write_state(const struct replay_fold *fold, struct json_writer 
     case CART_STATE_SCHEMA_ID:
         cart_state_write_json(writer, state);
         break;
+    case CUSTOMER_STATE_SCHEMA_ID:
+        customer_state_write_json(writer, state);
+        break;
+    case IDENTITY_STATE_SCHEMA_ID:
+        identity_state_write_json(writer, state);
+        break;
     case ORDER_STATE_SCHEMA_ID:
         order_state_write_json(writer, state);
         break;

@@ -8,7 +8,10 @@
 #include "cmd/why_stock.h"
 #include "cmd/why_story.h"
 #include "core/base/shard.h"
+#include "core/domain/cart/cart.h"
 #include "core/domain/ids.h"
+#include "core/domain/order/order.h"
+#include "core/domain/payment/payment.h"
 #include "core/log/topics.h"
 #include "core/log/walk.h"
 
@@ -160,10 +163,13 @@ static size_t partitions_of_skus(const struct why *why, struct log_partition *re
     return count;
 }
 
-/* A product's own events, or those of all that a purchase consists of. */
+/* The stream's own events, or those of all that a purchase consists of. */
 static size_t own_partitions(const struct why *why, struct log_partition *ret_partitions) {
-    if (str_starts_with(why->stream, STR("prod_"))) {
-        ret_partitions[0] = partition_of(why, TOPIC_CATALOG, why->stream);
+    const struct aggregate *aggregate = aggregate_of_stream(why->stream);
+    bool is_of_purchase =
+        aggregate == &cart_aggregate || aggregate == &order_aggregate || aggregate == &payment_aggregate;
+    if (!is_of_purchase) {
+        ret_partitions[0] = partition_of(why, log_topic_of_family(str_of_cstr(aggregate->family)), why->stream);
         return 1;
     }
     ret_partitions[0] = partition_of(why, TOPIC_CARTS, why->stream);
@@ -213,7 +219,7 @@ const struct command_line why_command = {
         "Of a SKU (sku_MUG-1): each event that changed what is on hand or reserved, in its order, with the figures\n"
         "before and after it, who did it, by which command, caused by which event, and for which order of which cart.\n"
         "A line a location. The last line is the sum.\n\n"
-        "Of a cart, an order, a payment or a product (ord_01JD....1): its events, and, back over all streams, what\n"
+        "Of any other stream (ord_01JD....1, cus_01JD...): its events, and, of a purchase back over all streams, what\n"
         "caused them: the cart's checkout, the SKUs that were held, the provider's answer, to the commands from\n"
         "outside. In the order of time, a cause before what it caused; each line has the number of its cause. Last "
         "the\n"

@@ -3,13 +3,16 @@
 #include <assert.h>
 
 #include "core/domain/cart/cart.h"
+#include "core/domain/customer/customer.h"
+#include "core/domain/identity/identity.h"
 #include "core/domain/order/order.h"
 #include "core/domain/payment/payment.h"
 #include "core/domain/product/product.h"
 #include "core/domain/sku/sku.h"
 
 static const struct aggregate *const aggregates[] = {
-    &product_aggregate, &sku_aggregate, &cart_aggregate, &order_aggregate, &payment_aggregate,
+    &product_aggregate, &sku_aggregate,      &cart_aggregate,     &order_aggregate,
+    &payment_aggregate, &identity_aggregate, &customer_aggregate,
 };
 
 /* Indexed by the command's type, whose values are small and dense. */

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include "core/domain/cart/cart.h"
+#include "core/domain/customer/customer.h"
+#include "core/domain/identity/identity.h"
 #include "core/domain/order/order.h"
 #include "core/domain/payment/payment.h"
 #include "core/domain/product/product.h"
@@ -20,6 +22,8 @@ static void the_prefix_of_a_stream_names_its_aggregate(void **state) {
     assert_ptr_equal(aggregate_of_stream(STR("cart_1")), &cart_aggregate);
     assert_ptr_equal(aggregate_of_stream(STR("ord_1")), &order_aggregate);
     assert_ptr_equal(aggregate_of_stream(STR("pay_1")), &payment_aggregate);
+    assert_ptr_equal(aggregate_of_stream(STR("idn_1")), &identity_aggregate);
+    assert_ptr_equal(aggregate_of_stream(STR("cus_1")), &customer_aggregate);
     assert_null(aggregate_of_stream(STR("car_1")));
     assert_null(aggregate_of_stream(STR("")));
 }
@@ -39,7 +43,7 @@ static void every_command_with_a_schema_has_a_row_under_its_own_name(void **stat
         assert_string_equal(info->name, command_name(type));
         decided++;
     }
-    assert_int_equal(decided, 31);
+    assert_int_equal(decided, 42);
     assert_null(command_info(0));
     assert_null(command_info(UINT16_MAX));
 }
@@ -51,6 +55,8 @@ static void each_aggregates_events_are_of_its_family(void **state) {
     assert_string_equal(event_info(EVENT_CART_OPENED)->family, cart_aggregate.family);
     assert_string_equal(event_info(EVENT_ORDER_PLACED)->family, order_aggregate.family);
     assert_string_equal(event_info(EVENT_PAYMENT_REQUESTED)->family, payment_aggregate.family);
+    assert_string_equal(event_info(EVENT_IDENTITY_CLAIMED)->family, identity_aggregate.family);
+    assert_string_equal(event_info(EVENT_CUSTOMER_REGISTERED)->family, customer_aggregate.family);
 }
 
 static void some_commands_are_answered_when_their_stream_comes_to_rest(void **state) {
@@ -58,6 +64,7 @@ static void some_commands_are_answered_when_their_stream_comes_to_rest(void **st
     assert_int_equal(command_info(COMMAND_CHECK_OUT_CART)->answered, ANSWER_AT_REST);
     assert_int_equal(command_info(COMMAND_RETRY_ORDER_PAYMENT)->answered, ANSWER_AT_REST);
     assert_int_equal(command_info(COMMAND_DEFINE_PRODUCT)->answered, ANSWER_AT_REST);
+    assert_int_equal(command_info(COMMAND_VERIFY_CUSTOMER)->answered, ANSWER_AT_REST);
     assert_int_equal(command_info(COMMAND_SET_CART_LINE)->answered, ANSWER_NOW);
 }
 

@@ -35,7 +35,8 @@ static void a_sku_and_its_stream_name_each_other(void **state) {
 static void an_id_of_another_form_is_not_valid(void **state) {
     (void)state;
     static const char *const valid[] = {"prod_" KEY,        "cart_" KEY, "ord_" KEY ".1", "ord_" KEY ".2147483647",
-                                        "pay_" KEY ".1.20", "sku_A",     "sku_a.b_c-d"};
+                                        "pay_" KEY ".1.20", "sku_A",     "sku_a.b_c-d",   "cus_" KEY,
+                                        "idn_" KEY};
     static const char *const invalid[] = {
         "",
         "_",
@@ -64,6 +65,9 @@ static void an_id_of_another_form_is_not_valid(void **state) {
         "sku_a b",
         "sku_a/b",
         "usr_" KEY,
+        "cus_",
+        "cus_" KEY ".1",
+        "idn_somebody",
         "CART_" KEY,
     };
     for (size_t i = 0; i < sizeof valid / sizeof valid[0]; i++) {

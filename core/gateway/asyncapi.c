@@ -222,7 +222,7 @@ static void write_document(struct buf *out, const char *topic_prefix, int shards
         &writer, "info",
         "{\"title\":\"Daybook's events\",\"version\":\"1\",\"description\":\"What has happened to products, stock, "
         "carts, "
-        "orders and payments, as Kafka records that anybody may read. Schemas are served at /registry as by "
+        "orders, payments and customers, as Kafka records that anybody may read. Schemas are served at /registry as by "
         "Confluent's "
         "registry.\"}");
     json_field_object(&writer, "channels");

@@ -74,6 +74,39 @@ static void assert_refused(int status, const char *code, const char *pointer) {
 
 /* ---- what is taken ---- */
 
+/* A route that registers a customer. */
+static bool register_customer(const char *body) {
+    static const struct route route = {.method = HTTP_POST_,
+                                       .method_name = "POST",
+                                       .pattern = "/v1/people",
+                                       .command_type = COMMAND_REGISTER_CUSTOMER,
+                                       .created_prefix = "cus_"};
+    const struct route_match match = {.route = &route};
+    const struct intake_source source = {.exchange = &exchange,
+                                         .match = &match,
+                                         .secret = &secret,
+                                         .principal = STR("anonymous"),
+                                         .now_us = 1700000000000000};
+    exchange.field_count = 0;
+    header("Idempotency-Key", KEY);
+    header("Content-Type", "application/json");
+    exchange.body = str_of_cstr(body);
+    return intake_command(&source, &intake, &problem);
+}
+
+static void a_secret_is_taken_and_is_no_part_of_the_requests_hash(void **state) {
+    (void)state;
+    assert_true(register_customer("{\"email\":\"ada@example.org\",\"password\":\"correct horse\"}"));
+    const struct sealed *password = &intake.command.as.register_customer.password;
+    assert_true(str_equal(password->plaintext, STR("correct horse")));
+    assert_true(str_starts_with(intake.command.meta.stream, STR("cus_")));
+    struct str first = intake.command.meta.request_hash;
+    assert_true(register_customer("{\"email\":\"ada@example.org\",\"password\":\"battery staple\"}"));
+    assert_true(str_equal(intake.command.meta.request_hash, first));
+    assert_true(register_customer("{\"email\":\"eve@example.org\",\"password\":\"correct horse\"}"));
+    assert_false(str_equal(intake.command.meta.request_hash, first));
+}
+
 static void a_good_request_becomes_a_whole_command(void **state) {
     (void)state;
     assert_true(post("/v1/carts", "{\"currency\":\"EUR\",\"lines\":[{\"sku\":\"A.1\",\"quantity\":2}]}"));
@@ -413,6 +446,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_good_request_becomes_a_whole_command),
+        TEST(a_secret_is_taken_and_is_no_part_of_the_requests_hash),
         TEST(the_same_request_is_the_same_command_however_its_json_is_written),
         TEST(the_same_address_is_the_same_scope_however_it_is_spelled),
         TEST(without_a_key_each_request_is_another_command),

@@ -13,7 +13,7 @@ struct problem_code {
     const char *meaning;
 };
 
-enum { ANY_STATUS, CODES_MAX = 128 };
+enum { ANY_STATUS, CODES_MAX = 192 };
 
 /* A code stands once for each status that it has; what a refusal of the server says of one case is not its meaning. */
 static const struct problem_code codes[] = {
@@ -228,11 +228,11 @@ static const char *title_of(int status) {
     case 400:
         return "The request is malformed.";
     case 401:
-        return "Nothing says who asks, or a webhook is not genuine.";
+        return "It is not proved who asks, or a webhook is not genuine.";
     case 402:
         return "The payment was declined.";
     case 403:
-        return "It is for others.";
+        return "It is for others, or who asks may not.";
     case 404:
         return "There is no such thing.";
     case 409:

@@ -151,10 +151,15 @@ static void fill_bytes(avro_value_t *value, avro_type_t type) {
         type == AVRO_FIXED ? avro_value_set_fixed(value, bytes, size) : avro_value_set_bytes(value, bytes, size), 0);
 }
 
-/* Times are called ..._at, and are of the years 1970 to 9999. */
+static bool ends_with(const char *text, const char *end) {
+    size_t len = strlen(text), end_len = strlen(end);
+    return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* Times are called at, ..._at, ..._until, ..._since, and are of the years 1970 to 9999. */
 static bool is_time(const char *field) {
-    size_t len = strlen(field);
-    return len > 3 && strcmp(field + len - 3, "_at") == 0;
+    return strcmp(field, "at") == 0 || ends_with(field, "_at") || ends_with(field, "_until") ||
+           ends_with(field, "_since");
 }
 
 static int64_t random_long(const char *field) {

@@ -12,7 +12,8 @@
 #include "core/base/buf.h"
 #include "core/base/err.h"
 
-/* TOPIC(id, suffix, retention in ms, -1 for ever) */
+/* TOPIC(id, suffix, retention in ms, -1 for ever). New ones go to the end: position tokens and the views' streams hold
+ * the index of an event topic. A store of another number of topics does not fit: raise STORE_FORMAT. */
 #define LOG_TOPIC_TABLE(TOPIC)                                                                                         \
     TOPIC(COMMANDS, "commands", 7 * 24 * 3600 * 1000LL)                                                                \
     TOPIC(OUTCOMES, "outcomes", 50 * 3600 * 1000LL)                                                                    \
@@ -22,7 +23,9 @@
     TOPIC(STOCK, "stock", -1)                                                                                          \
     TOPIC(CARTS, "carts", -1)                                                                                          \
     TOPIC(ORDERS, "orders", -1)                                                                                        \
-    TOPIC(PAYMENTS, "payments", -1)
+    TOPIC(PAYMENTS, "payments", -1)                                                                                    \
+    TOPIC(IDENTITIES, "identities", -1)                                                                                \
+    TOPIC(CUSTOMERS, "customers", -1)
 
 enum log_topic {
 #define TOPIC_ENUM(id, suffix, retention) TOPIC_##id,

@@ -329,6 +329,18 @@ static void every_sealed_field_that_is_there_is_visited(void **state) {
     assert_int_equal(visits, 2);
 }
 
+#define ADDRESS "{\"recipient\":\"Ada\",\"street\":[\"1 Low Street\"],\"city\":\"London\",\"country\":\"GB\""
+
+static void an_address_is_an_object_and_sealed_as_a_whole(void **state) {
+    struct fixture *fixture = *state;
+    must_read(fixture, COMMAND_PUT_ADDRESS, "{\"address\": " ADDRESS ",\"phone\":\"1\"},\"label\":\"home\"}");
+    assert_text(fixture->command.as.put_address.address.plaintext, ADDRESS ",\"phone\":\"1\"}");
+    must_refuse(fixture, COMMAND_PUT_ADDRESS, "{\"address\":" ADDRESS ",\"state\":\"x\"}}", "unknown_field",
+                "/address/state");
+    must_refuse(fixture, COMMAND_PUT_ADDRESS, "{\"address\":\"London\"}", "wrong_type", "/address");
+    must_refuse(fixture, COMMAND_PUT_ADDRESS, "{\"address\":" ADDRESS "},\"id\":\"1\"}", "unknown_field", "/id");
+}
+
 /* ---- writing ------------------------------------------------------------------------------------------------ */
 
 static void an_event_is_written_with_meta_first_and_without_what_is_absent(void **state) {
@@ -374,6 +386,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_full_arena_is_a_problem_not_a_crash, setup, teardown),
         cmocka_unit_test_setup_teardown(a_field_from_the_path_has_its_rules, setup, teardown),
         cmocka_unit_test_setup_teardown(every_sealed_field_that_is_there_is_visited, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_address_is_an_object_and_sealed_as_a_whole, setup, teardown),
         cmocka_unit_test(an_event_is_written_with_meta_first_and_without_what_is_absent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

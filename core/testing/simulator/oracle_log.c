@@ -156,6 +156,8 @@ static void read_record(const struct reading *reading) {
     case TOPIC_CARTS:
     case TOPIC_ORDERS:
     case TOPIC_PAYMENTS:
+    case TOPIC_IDENTITIES:
+    case TOPIC_CUSTOMERS:
         read_event(reading);
         break;
     }

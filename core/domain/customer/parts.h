@@ -1,0 +1,51 @@
+/* parts.h: what customer.c is made of: its commands by subject, and what they share. Nobody else includes this.
+ * Thread   pure; any.            May use: base, generated structs, other parts of the domain.
+ */
+#pragma once
+
+#include "core/domain/customer/customer.h"
+
+/* Of the customer himself (customer.c). */
+extern const struct status_table customer_life;
+
+/* ---- what they share (proof.c) ----------------------------------------------------------------------------------- */
+
+/* ACCEPTED when the customer is active. */
+enum rejection customer_is_active(const struct customer_state *state);
+
+/* What the front found out about a password, and from where it came (NULL: not told). Not proved: *ret_refusal is what
+ * the command is answered now, a refusal or, with LoginFailed made, ACCEPTED: the event's reaction refuses it. */
+MUST_CHECK bool customer_proves(const struct customer_state *state, bool proved, int32_t password_number,
+                                const struct sealed *client, struct decision *decision, enum rejection *ret_refusal);
+
+/* Makes LoginFailed. `client` may be NULL. */
+void customer_fail_proof(const struct customer_state *state, struct str why, const struct sealed *client,
+                         struct decision *decision);
+
+/* Whether the day has room for another mail. */
+bool customer_may_be_mailed(const struct customer_state *state, int64_t now_us);
+/* Whether one of a kind was asked for so long ago that another may be. */
+bool customer_mail_is_apart(int64_t asked_at_us, int64_t now_us);
+
+/* Whether a token that was mailed then is still good. */
+bool customer_token_is_good(int32_t number, int32_t newest, int64_t sent_at_us, int64_t lasts_s, int64_t now_us);
+
+/* ---- the mailbox (mailbox.c) ------------------------------------------------------------------------------------- */
+enum rejection customer_register(const struct customer_state *state, const struct register_customer *ask,
+                                 struct decision *decision);
+enum rejection customer_verify(const struct customer_state *state, const struct verify_customer *ask,
+                               struct decision *decision);
+enum rejection customer_change_email(const struct customer_state *state, const struct change_email *ask,
+                                     struct decision *decision);
+enum rejection customer_confirm_email(const struct customer_state *state, const struct confirm_email *ask,
+                                      struct decision *decision);
+
+/* ---- what a person says of himself (profile.c) ------------------------------------------------------------------- */
+enum rejection customer_change_profile(const struct customer_state *state, const struct change_profile *ask,
+                                       struct decision *decision);
+enum rejection customer_put_address(const struct customer_state *state, const struct put_address *ask,
+                                    struct decision *decision);
+enum rejection customer_remove_address(const struct customer_state *state, const struct remove_address *ask,
+                                       struct decision *decision);
+enum rejection customer_set_consent(const struct customer_state *state, const struct set_consent *ask,
+                                    struct decision *decision);

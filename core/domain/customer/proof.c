@@ -1,0 +1,92 @@
+#include "core/base/timestamp.h"
+#include "core/domain/customer/parts.h"
+
+#define DAY_US (INT64_C(24) * 3600 * MICROS_PER_SECOND)
+
+static int64_t seconds_us(int64_t seconds) {
+    return seconds * MICROS_PER_SECOND;
+}
+
+enum rejection customer_is_active(const struct customer_state *state) {
+    switch (state->status) {
+    case CUSTOMER_STATUS_ABSENT:
+    case CUSTOMER_STATUS_ERASED:
+        return REJECT_UNKNOWN_CUSTOMER;
+    case CUSTOMER_STATUS_UNVERIFIED:
+        return REJECT_EMAIL_UNVERIFIED;
+    case CUSTOMER_STATUS_ACTIVE:
+        return ACCEPTED;
+    case CUSTOMER_STATUS_ERASING:
+        return REJECT_CUSTOMER_ERASING;
+    }
+    return REJECT_UNKNOWN_CUSTOMER;
+}
+
+/* ---- mails ------------------------------------------------------------------------------------------------------- */
+
+bool customer_may_be_mailed(const struct customer_state *state, int64_t now_us) {
+    return now_us - state->mails_since >= DAY_US || state->mails < CUSTOMER_MAILS_A_DAY;
+}
+
+bool customer_mail_is_apart(int64_t asked_at_us, int64_t now_us) {
+    return now_us - asked_at_us >= seconds_us(CUSTOMER_MAIL_APART_S);
+}
+
+bool customer_token_is_good(int32_t number, int32_t newest, int64_t sent_at_us, int64_t lasts_s, int64_t now_us) {
+    return number > 0 && number == newest && now_us - sent_at_us <= seconds_us(lasts_s);
+}
+
+/* ---- proofs ------------------------------------------------------------------------------------------------------ */
+
+/* The tenth failure in a row locks for a minute, each further one for twice as long as the one before. */
+static int64_t lock_us(int32_t failures) {
+    if (failures < CUSTOMER_LOCK_AFTER) {
+        return 0;
+    }
+    int64_t lock_s = CUSTOMER_LOCK_FIRST_S;
+    for (int32_t i = CUSTOMER_LOCK_AFTER; i < failures && lock_s < CUSTOMER_LOCK_MOST_S; i++) {
+        lock_s *= 2;
+    }
+    return seconds_us(lock_s < CUSTOMER_LOCK_MOST_S ? lock_s : CUSTOMER_LOCK_MOST_S);
+}
+
+void customer_fail_proof(const struct customer_state *state, struct str why, const struct sealed *client,
+                         struct decision *decision) {
+    int32_t failures = state->failures < INT32_MAX ? state->failures + 1 : state->failures;
+    int64_t lasts_us = lock_us(failures);
+    bool is_told =
+        failures == CUSTOMER_LOCK_AFTER && state->has_email && customer_may_be_mailed(state, decision->now_us);
+    struct login_failed failed = {
+        .why = why,
+        .failures = failures,
+        .locked_until = lasts_us > 0 ? decision->now_us + lasts_us : 0,
+        .has_client = client != NULL,
+        .has_to = is_told,
+        .to = state->email,
+    };
+    if (client != NULL) {
+        failed.client = *client;
+    }
+    decision_event(decision, EVENT_LOGIN_FAILED)->as.login_failed = failed;
+}
+
+/* While it is locked nothing is counted, and nothing is written: who asks has waited for nothing. */
+bool customer_proves(const struct customer_state *state, bool proved, int32_t password_number,
+                     const struct sealed *client, struct decision *decision, enum rejection *ret_refusal) {
+    if (decision->now_us < state->locked_until) {
+        *ret_refusal = REJECT_LOGIN_REFUSED;
+        return false;
+    }
+    bool is_of_today = password_number == state->password_number;
+    bool is_over = state->once_until > 0 && decision->now_us > state->once_until;
+    if (proved && is_of_today && !is_over) {
+        return true;
+    }
+    customer_fail_proof(state,
+                        !proved        ? STR("password")
+                        : !is_of_today ? STR("changed")
+                                       : STR("expired"),
+                        client, decision);
+    *ret_refusal = ACCEPTED;
+    return false;
+}

@@ -1,0 +1,78 @@
+/* people.h: customers of tests: what is asked of them, and what happened to them. Texts are sealed with made-up bytes.
+ * Memory   literals.
+ * Thread   any.          May use: core/testing/given.h.
+ */
+#pragma once
+
+#include "core/testing/given.h"
+
+#define PEOPLE_KEY "01J00000000000000000000001"
+#define CUS "cus_" PEOPLE_KEY
+#define IDN "idn_" PEOPLE_KEY
+#define NEW_IDN "idn_01J00000000000000000000002"
+
+enum { PASSWORD_NUMBER = 1 };
+
+static inline struct sealed sealed_text(const char *text) {
+    return (struct sealed){.key_id = STR("per_1"), .nonce = STR("nonce"), .ciphertext = str_of_cstr(text)};
+}
+
+static inline struct command people_register(void) {
+    return (struct command){.type = COMMAND_REGISTER_CUSTOMER,
+                            .as.register_customer = {.email = sealed_text("ada@example.org"),
+                                                     .has_name = true,
+                                                     .name = sealed_text("Ada"),
+                                                     .password = sealed_text("verifier 1"),
+                                                     .identity = STR(IDN),
+                                                     .key_id = STR("per_1"),
+                                                     .email_key = STR("per_ada")}};
+}
+
+static inline struct command people_verify(int32_t number, bool proved) {
+    return (struct command){
+        .type = COMMAND_VERIFY_CUSTOMER,
+        .as.verify_customer = {.number = number, .password_number = PASSWORD_NUMBER, .proved = proved}};
+}
+
+static inline struct command people_claimed(const char *identity, int64_t claim, bool granted) {
+    return (struct command){
+        .type = COMMAND_RECORD_IDENTITY_CLAIM,
+        .as.record_identity_claim = {.identity = str_of_cstr(identity), .claim = claim, .granted = granted}};
+}
+
+static inline struct command people_change_email(const char *identity, const char *email, bool proved) {
+    return (struct command){.type = COMMAND_CHANGE_EMAIL,
+                            .as.change_email = {.email = sealed_text(email),
+                                                .identity = str_of_cstr(identity),
+                                                .email_key = STR("per_new"),
+                                                .password_number = PASSWORD_NUMBER,
+                                                .proved = proved}};
+}
+
+static inline struct command people_confirm_email(int32_t number) {
+    return (struct command){.type = COMMAND_CONFIRM_EMAIL, .as.confirm_email.number = number};
+}
+
+/* Registered, and nothing else: versions 1 and 2. */
+static inline void given_registered(struct given *customer) {
+    given_begin(customer, STR(CUS));
+    (void)when(customer, people_register());
+    THEN(customer, EVENT_CUSTOMER_REGISTERED, EVENT_CUSTOMER_VERIFICATION_REQUESTED);
+}
+
+/* And verified, under claim 3: versions 1 to 4. */
+static inline void given_verified(struct given *customer) {
+    given_registered(customer);
+    (void)when(customer, people_verify(1, true));
+    THEN(customer, EVENT_CUSTOMER_VERIFICATION_PROVED);
+    (void)when(customer, people_claimed(IDN, 3, true));
+    THEN(customer, EVENT_CUSTOMER_VERIFIED);
+}
+
+static inline const struct customer_state *customer_of(const struct given *customer) {
+    return customer->state;
+}
+
+static inline void wait_s(struct given *given, int64_t seconds) {
+    given->now_us += seconds * 1000000;
+}
