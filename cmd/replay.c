@@ -11,6 +11,7 @@
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "core/domain/ids.h"
+#include "core/domain/sku/sku.h"
 #include "core/log/topics.h"
 #include "core/log/walk.h"
 #include "gen/codec.h"
@@ -152,7 +153,7 @@ static void state_print(struct replay *replay) {
                    replay->fold.version, time);
         replay_fold_show_state(&replay->fold, &replay->line);
     }
-    if (replay->aggregate->sub_state_size > 0) {
+    if (replay->aggregate == &sku_aggregate) { /* what a customer's sessions are, is in the state */
         reservations_print(replay);
     }
     buf_printf(&replay->line, replay->json ? "}" : "");

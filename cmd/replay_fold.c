@@ -127,7 +127,7 @@ enum err replay_fold_event(struct replay_fold *fold, const struct event *event, 
     if (broken != ERR_NONE) {
         return broken;
     }
-    struct str key = aggregate->event_sub_key != NULL ? aggregate->event_sub_key(event) : STR("");
+    struct str key = aggregate->event_sub_key != NULL ? aggregate->event_sub_key(event, live_arena(fold)) : STR("");
     void *sub_state = NULL;
     if (!str_is_empty(key)) {
         enum err err = sub_state_of(fold, key, &sub_state, info);

@@ -69,7 +69,7 @@ static void put_words(struct buf *out, const char *before, struct str words) {
 
 static void put_text(const struct change *change, struct buf *out) {
     const struct event_meta *meta = &change->event->meta;
-    struct str owner = sku_aggregate.event_sub_key(change->event), words = words_of(change->event);
+    struct str owner = sku_aggregate.event_sub_key(change->event, NULL), words = words_of(change->event);
     char time[TIMESTAMP_TEXT_MAX + 1];
     time[timestamp_write(meta->occurred_at, time)] = 0;
     buf_printf(out, "%6" PRId64 "  %s  %-20s", meta->version, time, event_info(change->event->type)->name);
@@ -94,7 +94,7 @@ static void put_text(const struct change *change, struct buf *out) {
 
 static void put_json(const struct change *change, struct buf *out) {
     const struct event_meta *meta = &change->event->meta;
-    struct str owner = sku_aggregate.event_sub_key(change->event), words = words_of(change->event);
+    struct str owner = sku_aggregate.event_sub_key(change->event, NULL), words = words_of(change->event);
     struct json_writer writer = json_writer_of(out);
     json_object_begin(&writer);
     json_field_int(&writer, "version", meta->version);

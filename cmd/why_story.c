@@ -126,7 +126,7 @@ bool why_story_has_sku(const struct why_story *story, struct str sku) {
 
 /* Whether what happened to the SKU has to do with the stream: for an order of its purchase, or with the product. */
 static bool has_a_part(const struct why_story *story, const struct event *event) {
-    struct str owner = sku_aggregate.event_sub_key(event);
+    struct str owner = sku_aggregate.event_sub_key(event, NULL);
     if (!str_is_empty(owner)) {
         return str_starts_with(owner, STR("ord_")) && str_equal(shard_key(owner), story->key);
     }

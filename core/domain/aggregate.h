@@ -92,9 +92,9 @@ struct aggregate {
      * status has it as its first field. For tests and documentation. */
     const struct status_table *life;
 
-    /* NULL without sub-keys. Empty: this one touches none. */
-    struct str (*command_sub_key)(const struct command *command);
-    struct str (*event_sub_key)(const struct event *event);
+    /* NULL without sub-keys. Empty: this one touches none. What it is made of, and no NUL, in the arena. */
+    struct str (*command_sub_key)(const struct command *command, struct arena *arena);
+    struct str (*event_sub_key)(const struct event *event, struct arena *arena);
 
     /* NULL without timers. 0: no timer is set. */
     int64_t (*deadline_us)(const void *state);

@@ -353,7 +353,7 @@ static enum err decide_new(struct engine *engine, const struct work *work, const
     }
     struct str sub_key = {0};
     if (aggregate->command_sub_key != NULL) {
-        sub_key = aggregate->command_sub_key(command);
+        sub_key = aggregate->command_sub_key(command, &engine->outbox.arena);
     }
     if (sub_key.len > SUB_KEY_MAX) {
         return set_aside(engine, work, STR("its sub-key is too long"), info);

@@ -164,12 +164,14 @@ static inline bool fake_order_decode(struct arena *arena, struct str bytes, void
 
 /* ---- sku ---- */
 
-static inline struct str fake_sku_command_key(const struct command *command) {
+static inline struct str fake_sku_command_key(const struct command *command, struct arena *arena) {
+    (void)arena;
     return command->type == COMMAND_RESERVE_STOCK ? command->as.reserve_stock.owner
                                                   : command->as.release_reservation.owner;
 }
 
-static inline struct str fake_sku_event_key(const struct event *event) {
+static inline struct str fake_sku_event_key(const struct event *event, struct arena *arena) {
+    (void)arena;
     return event->type == EVENT_STOCK_RESERVED              ? event->as.stock_reserved.owner
            : event->type == EVENT_STOCK_RESERVATION_REFUSED ? event->as.stock_reservation_refused.owner
                                                             : event->as.reservation_released.owner;

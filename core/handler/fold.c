@@ -37,7 +37,7 @@ enum err fold_event(struct overlay *overlay, struct live_stream *stream, const s
     const struct aggregate *aggregate = stream->aggregate;
     struct live_sub *sub = NULL;
     if (aggregate->event_sub_key != NULL) {
-        err = overlay_sub(overlay, stream, aggregate->event_sub_key(event), &sub, info);
+        err = overlay_sub(overlay, stream, aggregate->event_sub_key(event, overlay->arena), &sub, info);
     }
     if (err == ERR_NONE) {
         err = fold_command_seen(overlay, event, seen_at_us, info);

@@ -85,8 +85,8 @@ static struct given_part *find_part(struct given *given, struct str sub_key) {
     return *at;
 }
 
-static struct str event_key(const struct given *given, const struct event *event) {
-    return given->aggregate->event_sub_key != NULL ? given->aggregate->event_sub_key(event) : STR("");
+static struct str event_key(struct given *given, const struct event *event) {
+    return given->aggregate->event_sub_key != NULL ? given->aggregate->event_sub_key(event, &given->arena) : STR("");
 }
 
 const void *given_part_state(struct given *given, struct str sub_key) {
@@ -214,7 +214,8 @@ enum rejection when_shared(struct given *given, struct command command) {
         kept->meta.correlation_id = kept->meta.command_id;
     }
     given->now_us += SECOND_US;
-    struct str key = given->aggregate->command_sub_key != NULL ? given->aggregate->command_sub_key(kept) : STR("");
+    struct str key =
+        given->aggregate->command_sub_key != NULL ? given->aggregate->command_sub_key(kept, &given->arena) : STR("");
     const struct given_part *part = find_part(given, key);
     decide(given, part != NULL ? part->state : NULL, kept);
     given->reactions = (struct reactions){.arena = &given->arena, .policy = &given->policy};

@@ -76,3 +76,38 @@ static inline const struct customer_state *customer_of(const struct given *custo
 static inline void wait_s(struct given *given, int64_t seconds) {
     given->now_us += seconds * 1000000;
 }
+
+static inline struct command people_log_in(bool proved) {
+    return (struct command){.type = COMMAND_OPEN_SESSION,
+                            .as.open_session = {.password_number = PASSWORD_NUMBER, .proved = proved}};
+}
+
+static inline struct command people_change_password(bool proved, int32_t session) {
+    return (struct command){.type = COMMAND_CHANGE_PASSWORD,
+                            .as.change_password = {.password = sealed_text("verifier 2"),
+                                                   .password_number = PASSWORD_NUMBER,
+                                                   .proved = proved,
+                                                   .session = session}};
+}
+
+static inline struct command people_begin_totp(bool proved) {
+    return (struct command){.type = COMMAND_BEGIN_TOTP,
+                            .as.begin_totp = {.password_number = PASSWORD_NUMBER, .proved = proved}};
+}
+
+static inline struct command people_confirm_totp(int64_t step) {
+    return (struct command){.type = COMMAND_CONFIRM_TOTP, .as.confirm_totp.step = step};
+}
+
+static inline struct command people_end_totp(bool proved, int64_t step) {
+    return (struct command){.type = COMMAND_END_TOTP,
+                            .as.end_totp = {.password_number = PASSWORD_NUMBER, .proved = proved, .step = step}};
+}
+
+/* An authenticator is asked for, whose code of this step was shown. */
+static inline void given_totp(struct given *customer, int64_t step) {
+    (void)when(customer, people_begin_totp(true));
+    THEN(customer, EVENT_CUSTOMER_TOTP_BEGUN);
+    (void)when(customer, people_confirm_totp(step));
+    THEN(customer, EVENT_CUSTOMER_TOTP_ENABLED);
+}

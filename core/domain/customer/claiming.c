@@ -85,7 +85,6 @@ static void after_refusal(const struct event *event, const struct command *cause
 
 void claiming_after_customer(const struct customer_state *state, const struct event *event, const struct command *cause,
                              struct reactions *reactions) {
-    (void)state;
     switch ((enum customers_event)event->type) {
     case EVENT_CUSTOMER_VERIFICATION_PROVED:
         react_command(reactions, event->as.customer_verification_proved.identity, COMMAND_CLAIM_IDENTITY)
@@ -103,6 +102,11 @@ void claiming_after_customer(const struct customer_state *state, const struct ev
     case EVENT_CUSTOMER_CLAIM_REFUSED:
         after_refusal(event, cause, reactions);
         break;
+    case EVENT_CUSTOMER_ERASURE_REQUESTED:
+        if (!str_is_empty(event->as.customer_erasure_requested.identity)) {
+            release(state->identity, state->claim, event, reactions);
+        }
+        break;
     case EVENT_CUSTOMER_REGISTERED:
     case EVENT_CUSTOMER_VERIFICATION_REQUESTED:
     case EVENT_CUSTOMER_PROFILE_CHANGED:
@@ -111,6 +115,20 @@ void claiming_after_customer(const struct customer_state *state, const struct ev
     case EVENT_CUSTOMER_CONSENT_CHANGED:
     case EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED:
     case EVENT_LOGIN_FAILED:
+    case EVENT_CUSTOMER_PASSWORD_CHANGED:
+    case EVENT_CUSTOMER_PASSWORD_REHASHED:
+    case EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED:
+    case EVENT_CUSTOMER_ROLES_CHANGED:
+    case EVENT_CUSTOMER_TOTP_BEGUN:
+    case EVENT_CUSTOMER_TOTP_ENABLED:
+    case EVENT_CUSTOMER_TOTP_ENDED:
+    case EVENT_CUSTOMER_UNLOCKED:
+    case EVENT_SESSION_OPENED:
+    case EVENT_SESSION_REFRESHED:
+    case EVENT_SESSION_ENDED:
+    case EVENT_SESSIONS_ENDED:
+    case EVENT_CUSTOMER_MAILED:
+    case EVENT_CUSTOMER_ERASED:
         break;
     }
 }

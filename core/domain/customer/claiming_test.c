@@ -165,7 +165,7 @@ static void check(struct shop *shop, bool is_quiet) {
 static void step_at_random(struct shop *shop) {
     struct str customer = stream(shop, "cus", shop_random(shop, PEOPLE));
     struct str identity = stream(shop, "idn", shop_random(shop, ADDRESSES));
-    switch (shop_random(shop, 6)) {
+    switch (shop_random(shop, 8)) {
     case 0:
         register_person(shop, customer, identity);
         break;
@@ -177,6 +177,16 @@ static void step_at_random(struct shop *shop) {
         break;
     case 3:
         (void)confirm(shop, customer, "");
+        break;
+    case 4: {
+        struct command erase = {.type = COMMAND_ERASE_CUSTOMER,
+                                .meta.actor = STR("admin:key_1"),
+                                .as.erase_customer.password_number = PASSWORD_NUMBER};
+        (void)(shop_random(shop, 4) == 0 && shop_ask(shop, customer, erase));
+        break;
+    }
+    case 5:
+        (void)shop_ask(shop, customer, (struct command){.type = COMMAND_RECORD_ERASURE});
         break;
     default:
         for (uint64_t steps = shop_random(shop, 4); steps > 0; steps--) {

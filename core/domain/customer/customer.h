@@ -10,8 +10,11 @@
  *          learns by registering that an address is taken, and nobody can squat one whose mail he does not read.
  *          A proof (password, code) is made in the front; here its result is counted: after LOCK_AFTER failures in a
  *          row nothing is proved for a while, whichever fronts were asked, and however many at once.
+ *          A session's tokens are good one after the other; an older one that comes back ends the session.
+ *          What is sealed leaves the state when the erasure begins; its keys are destroyed by who reads the event.
  * Mail     an event that causes mail has `to`, so whoever sends it needs no fold. A day has MAILS_A_DAY at most: a
  *          command that would only cause one more is accepted without an event.
+ * Sub-keys sessions, by their numbers: there may be any number of them.
  * Bounds   ADDRESSES_MAX addresses, CONSENTS_MAX purposes, ROLES_MAX roles.
  * Memory   events and states live in the arena handed over.
  * Thread   pure; any.            May use: base, generated structs, other parts of the domain.
@@ -22,19 +25,29 @@
 #include "gen/state.h"
 
 enum {
-    CUSTOMER_VERIFY_S = 24 * 3600, /* how long a token that was mailed proves a mailbox */
-    CUSTOMER_LOCK_AFTER = 10,      /* failed proofs in a row */
-    CUSTOMER_LOCK_FIRST_S = 60,    /* and twice that with each further one ... */
-    CUSTOMER_LOCK_MOST_S = 3600,   /* ... up to this */
+    CUSTOMER_VERIFY_S = 24 * 3600,            /* how long a token that was mailed proves a mailbox */
+    CUSTOMER_REGISTRATION_S = 7 * 24 * 3600,  /* how long a registration waits for it */
+    CUSTOMER_RESET_S = 3600,                  /* how long a token that was mailed sets another password */
+    CUSTOMER_SESSION_IDLE_S = 14 * 24 * 3600, /* how long a session lasts unrefreshed */
+    CUSTOMER_SESSION_MAX_S = 30 * 24 * 3600,  /* and in all */
+    CUSTOMER_LOCK_AFTER = 10,                 /* failed proofs in a row */
+    CUSTOMER_LOCK_FIRST_S = 60,               /* and twice that with each further one ... */
+    CUSTOMER_LOCK_MOST_S = 3600,              /* ... up to this */
     CUSTOMER_MAILS_A_DAY = 20,
     CUSTOMER_MAIL_APART_S = 60, /* between two of one kind that anybody can ask for */
     CUSTOMER_ADDRESSES_MAX = 20,
     CUSTOMER_CONSENTS_MAX = 16,
     CUSTOMER_ROLES_MAX = 8,
+    CUSTOMER_RECOVERY_CODES = 10,
 };
 
 extern const struct aggregate customer_aggregate;
 
-enum rejection customer_decide(const struct customer_state *state, const struct command *command,
-                               struct decision *decision);
-void customer_evolve(struct customer_state *state, const struct event *event, struct arena *arena);
+/* The life of a session. */
+extern const struct status_table session_life;
+
+/* `session` is that of the command's or event's number; NULL for those that touch none. */
+enum rejection customer_decide(const struct customer_state *state, const struct session_state *session,
+                               const struct command *command, struct decision *decision);
+void customer_evolve(struct customer_state *state, struct session_state *session, const struct event *event,
+                     struct arena *arena);

@@ -30,6 +30,7 @@ static void evolve_registered(struct customer_state *state, const struct event *
     state->password_number = registered->password_number;
     state->roles = registered->roles; /* never changed, so shared with the event */
     state->once_until = registered->once_until;
+    state->sessions_from = 1;
     state->created_at = event->meta.occurred_at;
 }
 
@@ -120,17 +121,135 @@ static void unlock(struct customer_state *state) {
     state->locked_until = 0;
 }
 
+static void evolve_verification_requested(struct customer_state *state, const struct event *event) {
+    state->verification_number = event->as.customer_verification_requested.number;
+    state->verification_sent_at = event->meta.occurred_at;
+    note_mail(state, event);
+}
+
+static void evolve_email_change_requested(struct customer_state *state, const struct event *event) {
+    const struct customer_email_change_requested *requested = &event->as.customer_email_change_requested;
+    state->email_number = requested->number;
+    state->email_asked_at = event->meta.occurred_at;
+    state->pending_identity = requested->identity;
+    state->pending_email_key = requested->email_key;
+    state->has_pending_email = true;
+    state->pending_email = requested->to;
+    note_mail(state, event);
+    unlock(state);
+}
+
+static void evolve_reset_requested(struct customer_state *state, const struct event *event) {
+    state->reset_number = event->as.customer_password_reset_requested.number;
+    state->reset_asked_at = event->meta.occurred_at;
+    note_mail(state, event);
+}
+
+/* Another secret has codes of its own. */
+static void evolve_totp(struct customer_state *state, const struct event *event) {
+    if (event->type == EVENT_CUSTOMER_TOTP_BEGUN) {
+        state->totp_number = event->as.customer_totp_begun.number;
+        state->totp = TOTP_STATUS_PENDING;
+        state->totp_step = 0;
+        state->recovery_used = 0;
+        unlock(state);
+    } else if (event->type == EVENT_CUSTOMER_TOTP_ENABLED) {
+        state->totp = TOTP_STATUS_ON;
+        state->totp_step = event->as.customer_totp_enabled.step;
+    } else {
+        state->totp = TOTP_STATUS_OFF;
+        unlock(state);
+    }
+}
+
+/* A token that set a password sets no other one. */
+static void evolve_password_changed(struct customer_state *state, const struct event *event) {
+    const struct customer_password_changed *changed = &event->as.customer_password_changed;
+    state->password = changed->password;
+    state->password_number = changed->number;
+    state->once_until = 0;
+    state->reset_asked_at = 0;
+    unlock(state);
+    if (changed->has_to) {
+        note_mail(state, event);
+    }
+}
+
+static void evolve_session_opened(struct customer_state *state, const struct session_opened *opened) {
+    state->sessions_opened = opened->session;
+    if (opened->totp_step > 0) {
+        state->totp_step = opened->totp_step;
+    }
+    if (opened->recovery > 0) {
+        state->recovery_used |= 1 << (opened->recovery - 1);
+    }
+    unlock(state);
+}
+
+/* What the answer's tokens are made of: whoever reacts, and whoever answers, sees no session. */
+static void touch(struct customer_state *state, int32_t session, int32_t generation, const struct event *event,
+                  int64_t expires_at) {
+    state->touched_session = session;
+    state->touched_generation = generation;
+    state->touched_at = event->meta.occurred_at;
+    state->touched_expires_at = expires_at;
+}
+
+/* Nothing that is sealed stays; that it was sealed is no reason to keep it, once its key goes. */
+static void evolve_erasure(struct customer_state *state, const struct event *event) {
+    state->has_email = state->has_name = state->has_password = false;
+    state->email = state->name = state->password = (struct sealed){0};
+    forget_pending(state);
+    state->addresses = (struct customer_address_array){0};
+    state->pending_command = event->meta.command_id;
+}
+
+/* NULL: a history from elsewhere, since we write no event of a session without its number. */
+static void evolve_session(struct session_state *session, const struct event *event, int32_t generation,
+                           int64_t expires_at) {
+    if (session == NULL) {
+        return;
+    }
+    session->status = (enum session_status)status_evolved(&session_life, event->type, (int)session->status);
+    if (generation > 0) {
+        session->generation = generation;
+        session->opened_at = event->type == EVENT_SESSION_OPENED ? event->meta.occurred_at : session->opened_at;
+        session->refreshed_at = event->meta.occurred_at;
+        session->expires_at = expires_at;
+    }
+}
+
+static void evolve_sessions(struct customer_state *state, struct session_state *session, const struct event *event) {
+    if (event->type == EVENT_SESSION_OPENED) {
+        const struct session_opened *opened = &event->as.session_opened;
+        evolve_session_opened(state, opened);
+        evolve_session(session, event, 1, opened->expires_at);
+        touch(state, opened->session, 1, event, opened->expires_at);
+    } else if (event->type == EVENT_SESSION_REFRESHED) {
+        const struct session_refreshed *refreshed = &event->as.session_refreshed;
+        evolve_session(session, event, refreshed->generation, refreshed->expires_at);
+        touch(state, refreshed->session, refreshed->generation, event, refreshed->expires_at);
+    } else if (event->type == EVENT_SESSION_ENDED) {
+        evolve_session(session, event, 0, 0);
+        if (event->as.session_ended.has_to) {
+            note_mail(state, event);
+        }
+    } else {
+        state->sessions_from = event->as.sessions_ended.before;
+        state->session_kept = event->as.sessions_ended.kept;
+    }
+}
+
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-void customer_evolve(struct customer_state *state, const struct event *event, struct arena *arena) {
+void customer_evolve(struct customer_state *state, struct session_state *session, const struct event *event,
+                     struct arena *arena) {
     switch ((enum customers_event)event->type) {
     case EVENT_CUSTOMER_REGISTERED:
         evolve_registered(state, event);
         break;
     case EVENT_CUSTOMER_VERIFICATION_REQUESTED:
-        state->verification_number = event->as.customer_verification_requested.number;
-        state->verification_sent_at = event->meta.occurred_at;
-        note_mail(state, event);
+        evolve_verification_requested(state, event);
         break;
     case EVENT_CUSTOMER_VERIFICATION_PROVED:
         state->claiming = event->as.customer_verification_proved.identity;
@@ -157,23 +276,47 @@ void customer_evolve(struct customer_state *state, const struct event *event, st
     case EVENT_CUSTOMER_CONSENT_CHANGED:
         evolve_consent(state, event, arena);
         break;
-    case EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED: {
-        const struct customer_email_change_requested *requested = &event->as.customer_email_change_requested;
-        state->email_number = requested->number;
-        state->email_asked_at = event->meta.occurred_at;
-        state->pending_identity = requested->identity;
-        state->pending_email_key = requested->email_key;
-        state->has_pending_email = true;
-        state->pending_email = requested->to;
-        note_mail(state, event);
-        unlock(state);
+    case EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED:
+        evolve_email_change_requested(state, event);
         break;
-    }
     case EVENT_CUSTOMER_EMAIL_CHANGED:
         evolve_email_changed(state, event);
         break;
     case EVENT_LOGIN_FAILED:
         evolve_failure(state, event);
+        break;
+    case EVENT_CUSTOMER_PASSWORD_CHANGED:
+        evolve_password_changed(state, event);
+        break;
+    case EVENT_CUSTOMER_PASSWORD_REHASHED:
+        state->password = event->as.customer_password_rehashed.password;
+        break;
+    case EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED:
+        evolve_reset_requested(state, event);
+        break;
+    case EVENT_CUSTOMER_ROLES_CHANGED:
+        state->roles = event->as.customer_roles_changed.after;
+        break;
+    case EVENT_CUSTOMER_TOTP_BEGUN:
+    case EVENT_CUSTOMER_TOTP_ENABLED:
+    case EVENT_CUSTOMER_TOTP_ENDED:
+        evolve_totp(state, event);
+        break;
+    case EVENT_CUSTOMER_UNLOCKED:
+        unlock(state);
+        break;
+    case EVENT_SESSION_OPENED:
+    case EVENT_SESSION_REFRESHED:
+    case EVENT_SESSION_ENDED:
+    case EVENT_SESSIONS_ENDED:
+        evolve_sessions(state, session, event);
+        break;
+    case EVENT_CUSTOMER_MAILED:
+        break;
+    case EVENT_CUSTOMER_ERASURE_REQUESTED:
+        evolve_erasure(state, event);
+        break;
+    case EVENT_CUSTOMER_ERASED:
         break;
     }
     state->status = (enum customer_status)status_evolved(&customer_life, event->type, (int)state->status);

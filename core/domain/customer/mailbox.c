@@ -41,6 +41,10 @@ enum rejection customer_register(const struct customer_state *state, const struc
     return ACCEPTED;
 }
 
+void customer_request_verification(const struct customer_state *state, struct decision *decision) {
+    request_verification(state->verification_number + 1, &state->email, decision);
+}
+
 /* The token alone is not enough: whoever clicks a link in a mail that somebody else's registration has sent him must
  * not give that somebody an account in his name. The password is that of this very registration. */
 enum rejection customer_verify(const struct customer_state *state, const struct verify_customer *ask,

@@ -30,6 +30,10 @@ bool customer_mail_is_apart(int64_t asked_at_us, int64_t now_us);
 /* Whether a token that was mailed then is still good. */
 bool customer_token_is_good(int32_t number, int32_t newest, int64_t sent_at_us, int64_t lasts_s, int64_t now_us);
 
+/* Makes SessionsEnded when there may be sessions to end, all but `kept`. The one that is kept; 0: none. */
+int32_t customer_end_sessions(const struct customer_state *state, int32_t kept, struct str reason,
+                              struct decision *decision);
+
 /* ---- the mailbox (mailbox.c) ------------------------------------------------------------------------------------- */
 enum rejection customer_register(const struct customer_state *state, const struct register_customer *ask,
                                  struct decision *decision);
@@ -39,6 +43,8 @@ enum rejection customer_change_email(const struct customer_state *state, const s
                                      struct decision *decision);
 enum rejection customer_confirm_email(const struct customer_state *state, const struct confirm_email *ask,
                                       struct decision *decision);
+/* Also what an unverified customer asks for anew. */
+void customer_request_verification(const struct customer_state *state, struct decision *decision);
 
 /* ---- what a person says of himself (profile.c) ------------------------------------------------------------------- */
 enum rejection customer_change_profile(const struct customer_state *state, const struct change_profile *ask,
@@ -48,4 +54,41 @@ enum rejection customer_put_address(const struct customer_state *state, const st
 enum rejection customer_remove_address(const struct customer_state *state, const struct remove_address *ask,
                                        struct decision *decision);
 enum rejection customer_set_consent(const struct customer_state *state, const struct set_consent *ask,
+                                    struct decision *decision);
+
+/* ---- passwords and authenticators (credentials.c) ---------------------------------------------------------------- */
+enum rejection customer_request_reset(const struct customer_state *state, struct decision *decision);
+enum rejection customer_reset_password(const struct customer_state *state, const struct reset_password *ask,
+                                       struct decision *decision);
+enum rejection customer_change_password(const struct customer_state *state, const struct change_password *ask,
+                                        struct decision *decision);
+enum rejection customer_begin_totp(const struct customer_state *state, const struct begin_totp *ask,
+                                   struct decision *decision);
+enum rejection customer_confirm_totp(const struct customer_state *state, const struct confirm_totp *ask,
+                                     struct decision *decision);
+enum rejection customer_end_totp(const struct customer_state *state, const struct end_totp *ask,
+                                 struct decision *decision);
+
+/* What SessionEnded.reason says of a session whose older token came back. */
+#define SESSION_REUSED STR("reused")
+
+/* ---- sessions (sessions.c) --------------------------------------------------------------------------------------- */
+enum rejection customer_open_session(const struct customer_state *state, const struct open_session *ask,
+                                     struct decision *decision);
+enum rejection customer_refresh_session(const struct customer_state *state, const struct session_state *session,
+                                        const struct refresh_session *ask, struct decision *decision);
+enum rejection customer_end_session(const struct customer_state *state, const struct session_state *session,
+                                    const struct end_session *ask, struct decision *decision);
+enum rejection customer_end_all_sessions(const struct customer_state *state, const struct end_sessions *ask,
+                                         struct decision *decision);
+
+/* ---- what the house does (house.c) ------------------------------------------------------------------------------- */
+enum rejection customer_set_roles(const struct customer_state *state, const struct command *command,
+                                  struct decision *decision);
+enum rejection customer_unlock(const struct customer_state *state, struct decision *decision);
+enum rejection customer_erase(const struct customer_state *state, const struct command *command,
+                              struct decision *decision);
+enum rejection customer_expire_registration(const struct customer_state *state, struct decision *decision);
+enum rejection customer_record_erasure(const struct customer_state *state, struct decision *decision);
+enum rejection customer_record_mail(const struct customer_state *state, const struct record_mail *told,
                                     struct decision *decision);

@@ -395,7 +395,8 @@ void sku_evolve(struct sku_state *state, struct reservation_state *reservation, 
 
 /* ---- for the handler --------------------------------------------------------------------------------------------- */
 
-static struct str command_owner(const struct command *command) {
+static struct str command_owner(const struct command *command, struct arena *arena) {
+    (void)arena;
     switch ((enum stock_command)command->type) {
     case COMMAND_RESERVE_STOCK:
         return command->as.reserve_stock.owner;
@@ -413,7 +414,8 @@ static struct str command_owner(const struct command *command) {
     return STR("");
 }
 
-static struct str event_owner(const struct event *event) {
+static struct str event_owner(const struct event *event, struct arena *arena) {
+    (void)arena;
     switch ((enum stock_event)event->type) {
     case EVENT_STOCK_RESERVED:
         return event->as.stock_reserved.owner;

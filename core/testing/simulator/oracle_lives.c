@@ -78,7 +78,7 @@ static void cover_stream(struct oracle *oracle, const struct seen_stream *stream
     for (uint32_t i = 0; i < stream->events.count; i++) {
         const struct event *event = &stream->events.items[i]->event;
         bool has_parts = life->aggregate->event_sub_key != NULL;
-        struct str part = has_parts ? life->aggregate->event_sub_key(event) : STR("the whole");
+        struct str part = has_parts ? life->aggregate->event_sub_key(event, &oracle->arena) : STR("the whole");
         if (str_is_empty(part)) {
             continue;
         }

@@ -1,0 +1,110 @@
+/* credentials.c: other passwords, and authenticators. */
+#include "core/domain/customer/parts.h"
+
+/* ---- passwords --------------------------------------------------------------------------------------------------- */
+
+/* Anybody may ask, so there is one answer: what there is to be mailed is nobody's to know. Who has not proved his
+ * mailbox yet is sent what proves it. */
+enum rejection customer_request_reset(const struct customer_state *state, struct decision *decision) {
+    bool is_unverified = state->status == CUSTOMER_STATUS_UNVERIFIED;
+    int64_t asked_at = is_unverified ? state->verification_sent_at : state->reset_asked_at;
+    bool may_be_mailed =
+        customer_may_be_mailed(state, decision->now_us) && customer_mail_is_apart(asked_at, decision->now_us);
+    if (may_be_mailed && is_unverified) {
+        customer_request_verification(state, decision);
+    } else if (may_be_mailed && state->status == CUSTOMER_STATUS_ACTIVE) {
+        decision_event(decision, EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED)->as.customer_password_reset_requested =
+            (struct customer_password_reset_requested){.number = state->reset_number + 1, .to = state->email};
+    }
+    return ACCEPTED;
+}
+
+/* Sessions first: the event that answers is the last. */
+static void set_password(const struct customer_state *state, const struct sealed *password, struct str how,
+                         int32_t kept_session, struct decision *decision) {
+    bool is_reset = str_equal(how, STR("reset"));
+    struct str reason = is_reset ? STR("password_reset") : STR("password_changed");
+    int32_t kept = customer_end_sessions(state, kept_session, reason, decision);
+    bool is_told = customer_may_be_mailed(state, decision->now_us);
+    decision_event(decision, EVENT_CUSTOMER_PASSWORD_CHANGED)->as.customer_password_changed =
+        (struct customer_password_changed){
+            .password = *password,
+            .number = state->password_number + 1,
+            .how = how,
+            .kept_session = kept,
+            .has_to = is_told,
+            .to = state->email,
+        };
+}
+
+enum rejection customer_reset_password(const struct customer_state *state, const struct reset_password *ask,
+                                       struct decision *decision) {
+    bool is_good = state->status == CUSTOMER_STATUS_ACTIVE &&
+                   customer_token_is_good(ask->number, state->reset_number, state->reset_asked_at, CUSTOMER_RESET_S,
+                                          decision->now_us);
+    if (!is_good) {
+        return decision_reject(decision, REJECT_TOKEN_USED, STR("/token"));
+    }
+    set_password(state, &ask->password, STR("reset"), 0, decision);
+    return ACCEPTED;
+}
+
+enum rejection customer_change_password(const struct customer_state *state, const struct change_password *ask,
+                                        struct decision *decision) {
+    enum rejection refusal = customer_is_active(state);
+    if (refusal == ACCEPTED && customer_proves(state, ask->proved, ask->password_number, NULL, decision, &refusal)) {
+        set_password(state, &ask->password, STR("changed"), ask->session, decision);
+    }
+    return refusal;
+}
+
+/* ---- authenticators ---------------------------------------------------------------------------------------------- */
+
+enum rejection customer_begin_totp(const struct customer_state *state, const struct begin_totp *ask,
+                                   struct decision *decision) {
+    enum rejection refusal = customer_is_active(state);
+    if (refusal != ACCEPTED || !customer_proves(state, ask->proved, ask->password_number, NULL, decision, &refusal)) {
+        return refusal;
+    }
+    if (state->totp == TOTP_STATUS_ON) {
+        return REJECT_TOTP_STATE;
+    }
+    decision_event(decision, EVENT_CUSTOMER_TOTP_BEGUN)->as.customer_totp_begun =
+        (struct customer_totp_begun){.number = state->totp_number + 1};
+    return ACCEPTED;
+}
+
+/* A wrong code counts for nothing here: its secret is the asker's own. */
+enum rejection customer_confirm_totp(const struct customer_state *state, const struct confirm_totp *ask,
+                                     struct decision *decision) {
+    enum rejection refusal = customer_is_active(state);
+    if (refusal != ACCEPTED) {
+        return refusal;
+    }
+    if (state->totp != TOTP_STATUS_PENDING) {
+        return REJECT_TOTP_STATE;
+    }
+    if (ask->step < 1) {
+        return decision_reject(decision, REJECT_CODE_REQUIRED, STR("/code"));
+    }
+    decision_event(decision, EVENT_CUSTOMER_TOTP_ENABLED)->as.customer_totp_enabled =
+        (struct customer_totp_enabled){.step = ask->step};
+    return ACCEPTED;
+}
+
+enum rejection customer_end_totp(const struct customer_state *state, const struct end_totp *ask,
+                                 struct decision *decision) {
+    enum rejection refusal = customer_is_active(state);
+    if (refusal != ACCEPTED || !customer_proves(state, ask->proved, ask->password_number, NULL, decision, &refusal)) {
+        return refusal;
+    }
+    if (state->totp == TOTP_STATUS_OFF) {
+        return REJECT_TOTP_STATE;
+    }
+    if (state->totp == TOTP_STATUS_ON && ask->step <= state->totp_step) {
+        customer_fail_proof(state, STR("code"), NULL, decision);
+        return ACCEPTED;
+    }
+    decision_event(decision, EVENT_CUSTOMER_TOTP_ENDED);
+    return ACCEPTED;
+}

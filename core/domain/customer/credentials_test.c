@@ -1,0 +1,260 @@
+/* Other passwords, and authenticators. */
+#include "core/domain/customer/customer.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "core/testing/people.h"
+
+static int begin(void **state) {
+    struct given *customer = malloc(sizeof *customer);
+    given_verified(customer);
+    *state = customer;
+    return 0;
+}
+
+static int end(void **state) {
+    given_check_history(*state);
+    given_end(*state);
+    free(*state);
+    return 0;
+}
+
+static struct command refresh(int32_t number) {
+    return (struct command){.type = COMMAND_REFRESH_SESSION,
+                            .as.refresh_session = {.session = number, .generation = 1}};
+}
+
+/* ---- changing ---------------------------------------------------------------------------------------------------- */
+
+static void a_password_is_changed_and_every_session_ends_but_the_one_that_asks(void **state) {
+    struct given *customer = *state;
+    when(customer, people_log_in(true));
+    when(customer, people_log_in(true));
+    struct command command = people_change_password(true, 2);
+    command.meta.command_id = STR("cmd_change");
+    when(customer, command);
+    THEN(customer, EVENT_SESSIONS_ENDED, EVENT_CUSTOMER_PASSWORD_CHANGED);
+    THEN_ANSWERS(customer, "cmd_change", ACCEPTED);
+    assert_str(made(customer, 0)->as.sessions_ended.reason, "password_changed");
+    const struct customer_password_changed *changed = &made(customer, 1)->as.customer_password_changed;
+    assert_int_equal(changed->number, 2);
+    assert_int_equal(changed->kept_session, 2);
+    assert_str(changed->how, "changed");
+    assert_str(changed->to.ciphertext, "ada@example.org");
+    assert_str(customer_of(customer)->password.ciphertext, "verifier 2");
+    when(customer, refresh(1));
+    THEN_REFUSED(customer, REJECT_SESSION_ENDED, "");
+    when(customer, refresh(2));
+    THEN(customer, EVENT_SESSION_REFRESHED);
+}
+
+static void a_password_is_not_changed_without_the_one_before(void **state) {
+    struct given *customer = *state;
+    struct command command = people_change_password(false, 0);
+    command.meta.command_id = STR("cmd_change");
+    when(customer, command);
+    THEN(customer, EVENT_LOGIN_FAILED);
+    THEN_ANSWERS(customer, "cmd_change", REJECT_LOGIN_REFUSED);
+    assert_int_equal(customer_of(customer)->password_number, 1);
+}
+
+static void a_password_for_once_is_ones_own_when_it_was_changed(void **state) {
+    (void)state;
+    struct given customer;
+    given_begin(&customer, STR(CUS));
+    struct command command = people_register();
+    command.as.register_customer.verified = true;
+    command.as.register_customer.once_until = customer.now_us + 60 * INT64_C(1000000);
+    when(&customer, command);
+    when(&customer, people_claimed(IDN, 2, true));
+    when(&customer, people_change_password(true, 0));
+    THEN(&customer, EVENT_CUSTOMER_PASSWORD_CHANGED); /* there was no session to end */
+    wait_s(&customer, 3600);
+    command = people_log_in(true);
+    command.as.open_session.password_number = 2;
+    when(&customer, command);
+    THEN(&customer, EVENT_SESSION_OPENED);
+    given_end(&customer);
+}
+
+/* ---- resetting --------------------------------------------------------------------------------------------------- */
+
+static const struct command ask_reset = {.type = COMMAND_REQUEST_PASSWORD_RESET};
+
+static struct command reset(int32_t number) {
+    return (struct command){.type = COMMAND_RESET_PASSWORD,
+                            .as.reset_password = {.number = number, .password = sealed_text("verifier 2")}};
+}
+
+static void a_reset_unlocks_and_ends_all_sessions(void **state) {
+    struct given *customer = *state;
+    when(customer, people_log_in(true));
+    for (int i = 0; i < CUSTOMER_LOCK_AFTER; i++) {
+        when(customer, people_log_in(false));
+    }
+    when(customer, ask_reset);
+    THEN(customer, EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED);
+    assert_str(made(customer, 0)->as.customer_password_reset_requested.to.ciphertext, "ada@example.org");
+    when(customer, reset(1));
+    THEN(customer, EVENT_SESSIONS_ENDED, EVENT_CUSTOMER_PASSWORD_CHANGED);
+    assert_str(made(customer, 1)->as.customer_password_changed.how, "reset");
+    assert_int_equal(customer_of(customer)->failures, 0);
+    when(customer, refresh(1));
+    THEN_REFUSED(customer, REJECT_SESSION_ENDED, "");
+    struct command command = people_log_in(true);
+    command.as.open_session.password_number = 2;
+    when(customer, command);
+    THEN(customer, EVENT_SESSION_OPENED);
+}
+
+static void a_token_resets_once_and_within_an_hour(void **state) {
+    struct given *customer = *state;
+    when(customer, reset(0));
+    THEN_REFUSED(customer, REJECT_TOKEN_USED, "/token");
+    when(customer, ask_reset);
+    when(customer, reset(1));
+    THEN(customer, EVENT_CUSTOMER_PASSWORD_CHANGED);
+    when(customer, reset(1));
+    THEN_REFUSED(customer, REJECT_TOKEN_USED, "/token");
+    wait_s(customer, CUSTOMER_MAIL_APART_S);
+    when(customer, ask_reset);
+    wait_s(customer, CUSTOMER_RESET_S);
+    when(customer, reset(2));
+    THEN_REFUSED(customer, REJECT_TOKEN_USED, "/token");
+    when(customer, ask_reset);
+    when(customer, reset(2)); /* that of the mail before */
+    THEN_REFUSED(customer, REJECT_TOKEN_USED, "/token");
+    when(customer, reset(3));
+    THEN(customer, EVENT_CUSTOMER_PASSWORD_CHANGED);
+}
+
+static void mails_that_anybody_can_ask_for_are_a_minute_apart_and_20_a_day(void **state) {
+    struct given *customer = *state;
+    when(customer, ask_reset);
+    THEN(customer, EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED);
+    when(customer, ask_reset);
+    THEN_NOTHING(customer);
+    for (int mails = 3; mails <= CUSTOMER_MAILS_A_DAY; mails++) { /* the first was the registration's */
+        wait_s(customer, CUSTOMER_MAIL_APART_S);
+        when(customer, ask_reset);
+        THEN(customer, EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED);
+    }
+    wait_s(customer, CUSTOMER_MAIL_APART_S);
+    when(customer, ask_reset);
+    THEN_NOTHING(customer);
+    wait_s(customer, 24 * 3600);
+    when(customer, ask_reset);
+    THEN(customer, EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED);
+}
+
+static void who_has_not_proved_his_mailbox_is_sent_what_proves_it(void **state) {
+    (void)state;
+    struct given customer;
+    given_registered(&customer);
+    when(&customer, ask_reset);
+    THEN_NOTHING(&customer); /* it was sent a moment ago */
+    wait_s(&customer, CUSTOMER_MAIL_APART_S);
+    when(&customer, ask_reset);
+    THEN(&customer, EVENT_CUSTOMER_VERIFICATION_REQUESTED);
+    assert_int_equal(made(&customer, 0)->as.customer_verification_requested.number, 2);
+    when(&customer, people_verify(1, true)); /* that of the mail before */
+    THEN_REFUSED(&customer, REJECT_TOKEN_USED, "/token");
+    when(&customer, reset(1));
+    THEN_REFUSED(&customer, REJECT_TOKEN_USED, "/token");
+    when(&customer, people_verify(2, true));
+    THEN(&customer, EVENT_CUSTOMER_VERIFICATION_PROVED);
+    given_end(&customer);
+}
+
+static void of_who_is_no_customer_nothing_is_mailed(void **state) {
+    (void)state;
+    struct given customer;
+    given_begin(&customer, STR(CUS));
+    when(&customer, ask_reset);
+    THEN_NOTHING(&customer);
+    given_end(&customer);
+}
+
+/* ---- authenticators ---------------------------------------------------------------------------------------------- */
+
+static void an_authenticator_is_begun_shown_and_ended(void **state) {
+    struct given *customer = *state;
+    when(customer, people_confirm_totp(100));
+    THEN_REFUSED(customer, REJECT_TOTP_STATE, "");
+    struct command command = people_begin_totp(true);
+    command.meta.command_id = STR("cmd_begin");
+    when(customer, command);
+    THEN(customer, EVENT_CUSTOMER_TOTP_BEGUN);
+    THEN_ANSWERS(customer, "cmd_begin", ACCEPTED);
+    when(customer, people_log_in(true)); /* not asked for yet */
+    THEN(customer, EVENT_SESSION_OPENED);
+    when(customer, people_begin_totp(true)); /* the secret got lost */
+    assert_int_equal(made(customer, 0)->as.customer_totp_begun.number, 2);
+    when(customer, people_confirm_totp(0));
+    THEN_REFUSED(customer, REJECT_CODE_REQUIRED, "/code");
+    when(customer, people_confirm_totp(100));
+    THEN(customer, EVENT_CUSTOMER_TOTP_ENABLED);
+    when(customer, people_confirm_totp(101));
+    THEN_REFUSED(customer, REJECT_TOTP_STATE, "");
+    when(customer, people_begin_totp(true));
+    THEN_REFUSED(customer, REJECT_TOTP_STATE, "");
+
+    when(customer, people_end_totp(true, 100)); /* its code was used */
+    THEN(customer, EVENT_LOGIN_FAILED);
+    command = people_end_totp(true, 101);
+    command.meta.command_id = STR("cmd_end");
+    when(customer, command);
+    THEN(customer, EVENT_CUSTOMER_TOTP_ENDED);
+    THEN_ANSWERS(customer, "cmd_end", ACCEPTED);
+    when(customer, people_end_totp(true, 102));
+    THEN_REFUSED(customer, REJECT_TOTP_STATE, "");
+    when(customer, people_log_in(true));
+    THEN(customer, EVENT_SESSION_OPENED);
+}
+
+static void an_authenticator_is_neither_begun_nor_ended_without_the_password(void **state) {
+    struct given *customer = *state;
+    when(customer, people_begin_totp(false));
+    THEN(customer, EVENT_LOGIN_FAILED);
+    given_totp(customer, 100);
+    when(customer, people_end_totp(false, 101));
+    THEN(customer, EVENT_LOGIN_FAILED);
+    assert_int_equal(customer_of(customer)->totp, TOTP_STATUS_ON);
+}
+
+/* What was used of the secret of before says nothing of this one. */
+static void another_secret_has_recovery_codes_of_its_own(void **state) {
+    struct given *customer = *state;
+    given_totp(customer, 100);
+    struct command command = people_log_in(true);
+    command.as.open_session.recovery = 1;
+    when(customer, command);
+    when(customer, people_end_totp(true, 101));
+    given_totp(customer, 50);
+    when(customer, command);
+    THEN(customer, EVENT_SESSION_OPENED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_password_is_changed_and_every_session_ends_but_the_one_that_asks),
+        TEST(a_password_is_not_changed_without_the_one_before),
+        cmocka_unit_test(a_password_for_once_is_ones_own_when_it_was_changed),
+        TEST(a_reset_unlocks_and_ends_all_sessions),
+        TEST(a_token_resets_once_and_within_an_hour),
+        TEST(mails_that_anybody_can_ask_for_are_a_minute_apart_and_20_a_day),
+        cmocka_unit_test(who_has_not_proved_his_mailbox_is_sent_what_proves_it),
+        cmocka_unit_test(of_who_is_no_customer_nothing_is_mailed),
+        TEST(an_authenticator_is_begun_shown_and_ended),
+        TEST(an_authenticator_is_neither_begun_nor_ended_without_the_password),
+        TEST(another_secret_has_recovery_codes_of_its_own),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,125 @@
+/* house.c: what the house does: roles, lockouts, erasure, and what became of mails. */
+#include "core/domain/actor.h"
+#include "core/domain/customer/parts.h"
+#include "core/domain/roles.h"
+
+/* ---- roles and lockouts ------------------------------------------------------------------------------------------ */
+
+/* Nobody takes the role of an admin from himself, so one is always left. Tokens say which roles somebody has, so they
+ * end. */
+enum rejection customer_set_roles(const struct customer_state *state, const struct command *command,
+                                  struct decision *decision) {
+    const struct set_roles *ask = &command->as.set_roles;
+    enum rejection refusal = customer_is_active(state);
+    if (refusal != ACCEPTED) {
+        return refusal;
+    }
+    if (ask->roles.count > CUSTOMER_ROLES_MAX || !roles_are_known(&ask->roles, ROLES_OF_PEOPLE)) {
+        return decision_reject(decision, REJECT_UNKNOWN_ROLE, STR("/roles"));
+    }
+    bool is_his_own = str_equal(actor_of(command->meta.actor).id, decision->stream);
+    if (is_his_own && roles_include(&state->roles, ROLE_ADMIN) && !roles_include(&ask->roles, ROLE_ADMIN)) {
+        return decision_reject(decision, REJECT_OWN_ROLE, STR("/roles"));
+    }
+    if (!roles_equal(&state->roles, &ask->roles)) {
+        decision_event(decision, EVENT_CUSTOMER_ROLES_CHANGED)->as.customer_roles_changed =
+            (struct customer_roles_changed){.before = state->roles, .after = ask->roles};
+        (void)customer_end_sessions(state, 0, STR("roles_changed"), decision);
+    }
+    return ACCEPTED;
+}
+
+enum rejection customer_unlock(const struct customer_state *state, struct decision *decision) {
+    if (state->status != CUSTOMER_STATUS_UNVERIFIED) {
+        enum rejection refusal = customer_is_active(state);
+        if (refusal != ACCEPTED) {
+            return refusal;
+        }
+    }
+    if (state->failures > 0) {
+        decision_event(decision, EVENT_CUSTOMER_UNLOCKED);
+    }
+    return ACCEPTED;
+}
+
+/* ---- erasure ----------------------------------------------------------------------------------------------------- */
+
+/* The person's own key; and that of the address, once it is his: before, somebody else's orders may lie under it, who
+ * did not ask to be erased. */
+static void request_erasure(const struct customer_state *state, struct decision *decision) {
+    bool has_address = state->claim > 0;
+    struct str_array keys = {0};
+    *ARRAY_PUSH(decision->arena, &keys) = state->key_id;
+    if (has_address) {
+        *ARRAY_PUSH(decision->arena, &keys) = state->email_key;
+    }
+    if (state->sessions_opened > 0) {
+        (void)customer_end_sessions(state, 0, STR("erased"), decision);
+    }
+    decision_event(decision, EVENT_CUSTOMER_ERASURE_REQUESTED)->as.customer_erasure_requested =
+        (struct customer_erasure_requested){.keys = keys, .identity = has_address ? state->identity : STR("")};
+}
+
+/* Whoever asks for himself gives his password; the house does not have it. */
+static bool asks_for_himself(const struct command *command, const struct decision *decision) {
+    struct actor actor = actor_of(command->meta.actor);
+    bool is_of_house = actor.kind == ACTOR_STAFF || actor.kind == ACTOR_SYSTEM;
+    return !is_of_house || str_equal(actor.id, decision->stream);
+}
+
+enum rejection customer_erase(const struct customer_state *state, const struct command *command,
+                              struct decision *decision) {
+    const struct erase_customer *ask = &command->as.erase_customer;
+    if (state->status == CUSTOMER_STATUS_ERASING) {
+        return ACCEPTED;
+    }
+    enum rejection refusal = state->status == CUSTOMER_STATUS_UNVERIFIED ? ACCEPTED : customer_is_active(state);
+    if (refusal != ACCEPTED) {
+        return refusal;
+    }
+    bool is_proved = !asks_for_himself(command, decision) ||
+                     customer_proves(state, ask->proved, ask->password_number, NULL, decision, &refusal);
+    if (is_proved) {
+        request_erasure(state, decision);
+    }
+    return refusal;
+}
+
+enum rejection customer_expire_registration(const struct customer_state *state, struct decision *decision) {
+    if (state->status == CUSTOMER_STATUS_UNVERIFIED) {
+        request_erasure(state, decision);
+    }
+    return ACCEPTED;
+}
+
+enum rejection customer_record_erasure(const struct customer_state *state, struct decision *decision) {
+    switch (state->status) {
+    case CUSTOMER_STATUS_ABSENT:
+    case CUSTOMER_STATUS_UNVERIFIED:
+    case CUSTOMER_STATUS_ACTIVE:
+        return REJECT_UNKNOWN_CUSTOMER; /* nobody asked for it */
+    case CUSTOMER_STATUS_ERASING:
+        decision_event(decision, EVENT_CUSTOMER_ERASED);
+        return ACCEPTED;
+    case CUSTOMER_STATUS_ERASED:
+        return ACCEPTED; /* told twice */
+    }
+    return REJECT_UNKNOWN_CUSTOMER;
+}
+
+/* ---- mails ------------------------------------------------------------------------------------------------------- */
+
+enum rejection customer_record_mail(const struct customer_state *state, const struct record_mail *told,
+                                    struct decision *decision) {
+    if (state->status == CUSTOMER_STATUS_ABSENT || state->status == CUSTOMER_STATUS_ERASED) {
+        return REJECT_UNKNOWN_CUSTOMER;
+    }
+    decision_event(decision, EVENT_CUSTOMER_MAILED)->as.customer_mailed = (struct customer_mailed){
+        .cause = told->cause,
+        .template = told->template,
+        .result = told->result,
+        .code = told->code,
+        .attempt = told->attempt,
+    };
+    return ACCEPTED;
+}

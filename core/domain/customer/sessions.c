@@ -1,0 +1,159 @@
+/* sessions.c: logging in, the next tokens of a session, and logging out. */
+#include "core/base/timestamp.h"
+#include "core/domain/customer/parts.h"
+
+static int64_t seconds_us(int64_t seconds) {
+    return seconds * MICROS_PER_SECOND;
+}
+
+/* ---- logging in -------------------------------------------------------------------------------------------------- */
+
+static bool is_recovery_code(const struct open_session *ask) {
+    return ask->recovery >= 1 && ask->recovery <= CUSTOMER_RECOVERY_CODES;
+}
+
+static bool was_recovery_used(const struct customer_state *state, int32_t recovery) {
+    return (state->recovery_used & 1 << (recovery - 1)) != 0;
+}
+
+/* A second factor, where one is asked for; false: *ret_refusal is the answer. A code is good once, and whoever sends
+ * none is told to, which says no more than that the password was right. */
+static bool proves_code(const struct customer_state *state, const struct open_session *ask, struct decision *decision,
+                        enum rejection *ret_refusal) {
+    if (state->totp != TOTP_STATUS_ON) {
+        return true;
+    }
+    bool is_recovery = is_recovery_code(ask);
+    if (!is_recovery && ask->totp_step == 0) {
+        *ret_refusal = decision_reject(decision, REJECT_CODE_REQUIRED, STR("/code"));
+        return false;
+    }
+    bool is_good = is_recovery ? !was_recovery_used(state, ask->recovery) : ask->totp_step > state->totp_step;
+    if (!is_good) {
+        customer_fail_proof(state, STR("code"), ask->has_client ? &ask->client : NULL, decision);
+        *ret_refusal = ACCEPTED;
+    }
+    return is_good;
+}
+
+static void open_session(const struct customer_state *state, const struct open_session *ask,
+                         struct decision *decision) {
+    bool has_code = state->totp == TOTP_STATUS_ON;
+    bool is_recovery = has_code && is_recovery_code(ask);
+    if (ask->has_rehashed) {
+        decision_event(decision, EVENT_CUSTOMER_PASSWORD_REHASHED)->as.customer_password_rehashed =
+            (struct customer_password_rehashed){.password = ask->rehashed};
+    }
+    decision_event(decision, EVENT_SESSION_OPENED)->as.session_opened = (struct session_opened){
+        .session = state->sessions_opened + 1,
+        .expires_at = decision->now_us + seconds_us(CUSTOMER_SESSION_IDLE_S),
+        .method = is_recovery ? STR("recovery")
+                  : has_code  ? STR("totp")
+                              : STR("password"),
+        .totp_step = has_code && !is_recovery ? ask->totp_step : 0,
+        .recovery = is_recovery ? ask->recovery : 0,
+        .has_client = ask->has_client,
+        .client = ask->client,
+    };
+}
+
+/* A customer of whom there is none is refused as one is whose password was wrong: nobody learns who is one. */
+enum rejection customer_open_session(const struct customer_state *state, const struct open_session *ask,
+                                     struct decision *decision) {
+    if (state->status != CUSTOMER_STATUS_ACTIVE && state->status != CUSTOMER_STATUS_UNVERIFIED) {
+        return REJECT_LOGIN_REFUSED;
+    }
+    enum rejection refusal;
+    if (!customer_proves(state, ask->proved, ask->password_number, ask->has_client ? &ask->client : NULL, decision,
+                         &refusal)) {
+        return refusal;
+    }
+    if (state->status == CUSTOMER_STATUS_UNVERIFIED) {
+        return REJECT_EMAIL_UNVERIFIED;
+    }
+    if (!proves_code(state, ask, decision, &refusal)) {
+        return refusal;
+    }
+    open_session(state, ask, decision);
+    return ACCEPTED;
+}
+
+/* ---- its next tokens --------------------------------------------------------------------------------------------- */
+
+/* Ended with all others, whatever its own state says. */
+static bool was_ended(const struct customer_state *state, int32_t session) {
+    return session < state->sessions_from && session != state->session_kept;
+}
+
+static bool is_open(const struct customer_state *state, const struct session_state *session, int32_t number) {
+    return state->status == CUSTOMER_STATUS_ACTIVE && session->status == SESSION_STATUS_OPEN &&
+           !was_ended(state, number);
+}
+
+static struct session_ended *end_session(int32_t number, struct str reason, struct decision *decision) {
+    struct event *event = decision_event(decision, EVENT_SESSION_ENDED);
+    event->as.session_ended = (struct session_ended){.session = number, .reason = reason};
+    return &event->as.session_ended;
+}
+
+/* The older of two tokens comes back when it was copied: which of the two is the thief's cannot be told; both lose. */
+enum rejection customer_refresh_session(const struct customer_state *state, const struct session_state *session,
+                                        const struct refresh_session *ask, struct decision *decision) {
+    bool lasts = is_open(state, session, ask->session) && decision->now_us < session->expires_at;
+    if (!lasts || ask->generation < 1 || ask->generation > session->generation) {
+        return REJECT_SESSION_ENDED;
+    }
+    if (ask->generation < session->generation) {
+        struct session_ended *ended = end_session(ask->session, SESSION_REUSED, decision);
+        ended->has_to = customer_may_be_mailed(state, decision->now_us);
+        ended->to = state->email;
+        return ACCEPTED;
+    }
+    int64_t idle_us = decision->now_us + seconds_us(CUSTOMER_SESSION_IDLE_S);
+    int64_t most_us = session->opened_at + seconds_us(CUSTOMER_SESSION_MAX_S);
+    decision_event(decision, EVENT_SESSION_REFRESHED)->as.session_refreshed = (struct session_refreshed){
+        .session = ask->session,
+        .generation = session->generation + 1,
+        .expires_at = idle_us < most_us ? idle_us : most_us,
+    };
+    return ACCEPTED;
+}
+
+/* ---- logging out ------------------------------------------------------------------------------------------------- */
+
+enum rejection customer_end_session(const struct customer_state *state, const struct session_state *session,
+                                    const struct end_session *ask, struct decision *decision) {
+    enum rejection refusal = customer_is_active(state);
+    if (refusal != ACCEPTED) {
+        return refusal;
+    }
+    if (session->status == SESSION_STATUS_ABSENT) {
+        return REJECT_SESSION_ENDED;
+    }
+    if (is_open(state, session, ask->session)) {
+        (void)end_session(ask->session, ask->reason, decision);
+    }
+    return ACCEPTED;
+}
+
+/* One that was ended with all others before is not brought back by being kept now. */
+int32_t customer_end_sessions(const struct customer_state *state, int32_t kept, struct str reason,
+                              struct decision *decision) {
+    int32_t before = state->sessions_opened + 1;
+    bool can_be_kept = kept > 0 && kept < before && !was_ended(state, kept);
+    int32_t session_kept = can_be_kept ? kept : 0;
+    if (state->sessions_from != before || state->session_kept != session_kept) { /* else none was opened since */
+        decision_event(decision, EVENT_SESSIONS_ENDED)->as.sessions_ended =
+            (struct sessions_ended){.before = before, .kept = session_kept, .reason = reason};
+    }
+    return session_kept;
+}
+
+enum rejection customer_end_all_sessions(const struct customer_state *state, const struct end_sessions *ask,
+                                         struct decision *decision) {
+    enum rejection refusal = customer_is_active(state);
+    if (refusal == ACCEPTED) {
+        (void)customer_end_sessions(state, ask->kept, STR("request"), decision);
+    }
+    return refusal;
+}
