@@ -54,8 +54,8 @@ static int want_topic(struct export_plan *plan, const char *name) {
     if (strcmp(name, "all") == 0) {
         want_all(plan, true, false);
     } else if (topic == TOPIC_COUNT) {
-        return wrong_usage("--topic takes catalog, stock, carts, orders, payments, identities, customers or all, not ",
-                           name);
+        return wrong_usage(
+            "--topic takes catalog, stock, carts, orders, payments, identities, customers, keys or all, not ", name);
     } else {
         plan->topics[topic] = true;
     }
@@ -327,8 +327,8 @@ const struct command_line export_command = {
         "the disk full, is started again with the same words: it goes on behind the last whole part. Started once\n"
         "more after its end it adds the events since, and makes the views anew. Files and folders come to their\n"
         "names when they are whole, and .staging holds what is not.\n\n"
-        "  --topic NAME   events of catalog, stock, carts, orders, payments, identities, customers, or all; may be\n"
-        "                 repeated\n"
+        "  --topic NAME   events of catalog, stock, carts, orders, payments, identities, customers, keys, or all;\n"
+        "                 may be repeated\n"
         "  --view NAME    the read model products, stock, carts, orders, payments, or all; may be repeated\n"
         "                 (with neither: all of both)\n"
         "  --format jsonl one JSON object a line (default)\n"

@@ -161,6 +161,9 @@ void replay_fold_count_reservations(struct replay_fold *fold, int64_t ret_counts
 void replay_fold_write_state(const struct replay_fold *fold, struct json_writer *writer) {
     const void *state = fold->state;
     switch (fold->aggregate->state_schema_id) {
+    case API_KEY_STATE_SCHEMA_ID:
+        api_key_state_write_json(writer, state);
+        break;
     case CART_STATE_SCHEMA_ID:
         cart_state_write_json(writer, state);
         break;

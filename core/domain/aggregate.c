@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "core/domain/apikey/apikey.h"
 #include "core/domain/cart/cart.h"
 #include "core/domain/customer/customer.h"
 #include "core/domain/identity/identity.h"
@@ -12,7 +13,7 @@
 
 static const struct aggregate *const aggregates[] = {
     &product_aggregate, &sku_aggregate,      &cart_aggregate,     &order_aggregate,
-    &payment_aggregate, &identity_aggregate, &customer_aggregate,
+    &payment_aggregate, &identity_aggregate, &customer_aggregate, &apikey_aggregate,
 };
 
 /* Indexed by the command's type, whose values are small and dense. */

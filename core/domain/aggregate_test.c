@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "core/domain/apikey/apikey.h"
 #include "core/domain/cart/cart.h"
 #include "core/domain/customer/customer.h"
 #include "core/domain/identity/identity.h"
@@ -24,6 +25,7 @@ static void the_prefix_of_a_stream_names_its_aggregate(void **state) {
     assert_ptr_equal(aggregate_of_stream(STR("pay_1")), &payment_aggregate);
     assert_ptr_equal(aggregate_of_stream(STR("idn_1")), &identity_aggregate);
     assert_ptr_equal(aggregate_of_stream(STR("cus_1")), &customer_aggregate);
+    assert_ptr_equal(aggregate_of_stream(STR("key_1")), &apikey_aggregate);
     assert_null(aggregate_of_stream(STR("car_1")));
     assert_null(aggregate_of_stream(STR("")));
 }
@@ -43,7 +45,7 @@ static void every_command_with_a_schema_has_a_row_under_its_own_name(void **stat
         assert_string_equal(info->name, command_name(type));
         decided++;
     }
-    assert_int_equal(decided, 58);
+    assert_int_equal(decided, 62);
     assert_null(command_info(0));
     assert_null(command_info(UINT16_MAX));
 }
@@ -57,6 +59,7 @@ static void each_aggregates_events_are_of_its_family(void **state) {
     assert_string_equal(event_info(EVENT_PAYMENT_REQUESTED)->family, payment_aggregate.family);
     assert_string_equal(event_info(EVENT_IDENTITY_CLAIMED)->family, identity_aggregate.family);
     assert_string_equal(event_info(EVENT_CUSTOMER_REGISTERED)->family, customer_aggregate.family);
+    assert_string_equal(event_info(EVENT_API_KEY_CREATED)->family, apikey_aggregate.family);
 }
 
 static void some_commands_are_answered_when_their_stream_comes_to_rest(void **state) {

@@ -60,7 +60,7 @@ bool stream_id_is_valid(struct str stream) {
     }
     struct str prefix = str_first(stream, underscore + 1);
     struct str rest = str_from(stream, underscore + 1);
-    static const struct str of_ulid_alone[] = {{"prod_", 5}, {"cart_", 5}, {"cus_", 4}, {"idn_", 4}};
+    static const struct str of_ulid_alone[] = {{"prod_", 5}, {"cart_", 5}, {"cus_", 4}, {"idn_", 4}, {"key_", 4}};
     for (size_t i = 0; i < ARRAY_LENGTH(of_ulid_alone); i++) {
         if (str_equal(prefix, of_ulid_alone[i])) {
             return is_ulid_and_numbers(rest, 0);

@@ -36,7 +36,7 @@ static void an_id_of_another_form_is_not_valid(void **state) {
     (void)state;
     static const char *const valid[] = {"prod_" KEY,        "cart_" KEY, "ord_" KEY ".1", "ord_" KEY ".2147483647",
                                         "pay_" KEY ".1.20", "sku_A",     "sku_a.b_c-d",   "cus_" KEY,
-                                        "idn_" KEY};
+                                        "idn_" KEY,         "key_" KEY};
     static const char *const invalid[] = {
         "",
         "_",
@@ -68,6 +68,7 @@ static void an_id_of_another_form_is_not_valid(void **state) {
         "cus_",
         "cus_" KEY ".1",
         "idn_somebody",
+        "key_" KEY "_secret",
         "CART_" KEY,
     };
     for (size_t i = 0; i < sizeof valid / sizeof valid[0]; i++) {

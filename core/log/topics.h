@@ -25,7 +25,8 @@
     TOPIC(ORDERS, "orders", -1)                                                                                        \
     TOPIC(PAYMENTS, "payments", -1)                                                                                    \
     TOPIC(IDENTITIES, "identities", -1)                                                                                \
-    TOPIC(CUSTOMERS, "customers", -1)
+    TOPIC(CUSTOMERS, "customers", -1)                                                                                  \
+    TOPIC(KEYS, "keys", -1)
 
 enum log_topic {
 #define TOPIC_ENUM(id, suffix, retention) TOPIC_##id,

@@ -158,6 +158,7 @@ static void read_record(const struct reading *reading) {
     case TOPIC_PAYMENTS:
     case TOPIC_IDENTITIES:
     case TOPIC_CUSTOMERS:
+    case TOPIC_KEYS:
         read_event(reading);
         break;
     }

@@ -1,0 +1,158 @@
+#include "core/domain/apikey/apikey.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "core/testing/given.h"
+
+#define KEY "key_01J00000000000000000000001"
+#define HASH_1 "11111111111111111111111111111111"
+#define HASH_2 "22222222222222222222222222222222"
+#define HASH_3 "33333333333333333333333333333333"
+
+static struct role_grant service[] = {{.role = {"service", 7}}};
+static struct role_grant king[] = {{.role = {"king", 4}}};
+
+static struct command create(const char *hash, struct role_grant *roles, uint32_t count) {
+    return (struct command){
+        .type = COMMAND_CREATE_API_KEY,
+        .as.create_api_key = {.name = STR("importer"), .roles = {roles, count, count}, .hash = str_of_cstr(hash)}};
+}
+
+static struct command rotate(const char *hash, int32_t grace_s) {
+    return (struct command){.type = COMMAND_ROTATE_API_KEY,
+                            .as.rotate_api_key = {.grace_s = grace_s, .hash = str_of_cstr(hash)}};
+}
+
+static struct command note_use(int64_t hour) {
+    return (struct command){.type = COMMAND_NOTE_API_KEY_USE, .as.note_api_key_use.hour = hour};
+}
+
+static const struct command revoke = {.type = COMMAND_REVOKE_API_KEY,
+                                      .as.revoke_api_key = {.has_reason = true, .reason = {"lost", 4}}};
+
+static const struct api_key_state *key_of(const struct given *key) {
+    return key->state;
+}
+
+static int begin(void **state) {
+    struct given *key = malloc(sizeof *key);
+    given_begin(key, STR(KEY));
+    *state = key;
+    return 0;
+}
+
+static int created(void **state) {
+    begin(state);
+    when(*state, create(HASH_1, service, 1));
+    THEN((struct given *)*state, EVENT_API_KEY_CREATED);
+    return 0;
+}
+
+static int end(void **state) {
+    given_check_history(*state);
+    given_end(*state);
+    free(*state);
+    return 0;
+}
+
+static void a_key_is_made_once(void **state) {
+    struct given *key = *state; /* created */
+    assert_int_equal(key_of(key)->status, API_KEY_STATUS_ACTIVE);
+    assert_int_equal(key_of(key)->generation, 1);
+    assert_str(key_of(key)->hash, HASH_1);
+    assert_str(key_of(key)->previous_hash, "");
+    when(key, create(HASH_2, service, 1));
+    THEN_REFUSED(key, REJECT_ALREADY_EXISTS, "");
+}
+
+static void a_key_may_something_that_there_is(void **state) {
+    struct given *key = *state;
+    when(key, create(HASH_1, NULL, 0));
+    THEN_REFUSED(key, REJECT_UNKNOWN_ROLE, "/roles");
+    when(key, create(HASH_1, king, 1));
+    THEN_REFUSED(key, REJECT_UNKNOWN_ROLE, "/roles");
+}
+
+static void a_key_without_a_hash_is_none(void **state) {
+    struct given *key = *state;
+    when(key, create("", service, 1));
+    THEN_REFUSED(key, REJECT_MALFORMED_COMMAND, "");
+    when(key, create(HASH_1, service, 1));
+    when(key, rotate("", 0));
+    THEN_REFUSED(key, REJECT_MALFORMED_COMMAND, "");
+}
+
+static void after_a_rotation_the_secret_before_is_good_for_a_while(void **state) {
+    struct given *key = *state; /* created */
+    when(key, rotate(HASH_2, 60));
+    THEN(key, EVENT_API_KEY_ROTATED);
+    assert_int_equal(made(key, 0)->as.api_key_rotated.generation, 2);
+    assert_int_equal(key_of(key)->previous_until - key->now_us, INT64_C(60000000));
+    assert_str(key_of(key)->previous_hash, HASH_1);
+    assert_str(key_of(key)->hash, HASH_2);
+    when(key, rotate(HASH_3, 0)); /* and the one before that no more */
+    assert_str(key_of(key)->previous_hash, HASH_2);
+    assert_int_equal(key_of(key)->previous_until, key->now_us);
+    when(key, rotate(HASH_1, API_KEY_GRACE_MAX_S + 1));
+    THEN_REFUSED(key, REJECT_MALFORMED_COMMAND, "");
+    when(key, rotate(HASH_1, -1));
+    THEN_REFUSED(key, REJECT_MALFORMED_COMMAND, "");
+}
+
+static void a_revoked_key_stays_so(void **state) {
+    struct given *key = *state; /* created */
+    when(key, revoke);
+    THEN(key, EVENT_API_KEY_REVOKED);
+    assert_str(key_of(key)->reason, "lost");
+    when(key, revoke);
+    THEN_NOTHING(key);
+    when(key, rotate(HASH_2, 60));
+    THEN_REFUSED(key, REJECT_KEY_REVOKED, "");
+    when(key, create(HASH_2, service, 1));
+    THEN_REFUSED(key, REJECT_ALREADY_EXISTS, "");
+    when(key, note_use(500000));
+    THEN_NOTHING(key);
+}
+
+static void a_use_is_noted_once_an_hour(void **state) {
+    struct given *key = *state; /* created */
+    int64_t changed_at = key_of(key)->changed_at;
+    when(key, note_use(500000));
+    THEN(key, EVENT_API_KEY_USED);
+    when(key, note_use(500000));
+    THEN_NOTHING(key);
+    when(key, note_use(499999)); /* it was on its way for long */
+    THEN_NOTHING(key);
+    when(key, note_use(500001));
+    THEN(key, EVENT_API_KEY_USED);
+    assert_int_equal(key_of(key)->changed_at, changed_at);
+}
+
+static void of_a_key_that_is_none_nothing_is_done(void **state) {
+    struct given *key = *state;
+    const struct command commands[] = {rotate(HASH_1, 0), revoke, note_use(1)};
+    for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {
+        when(key, commands[i]);
+        THEN_REFUSED(key, REJECT_UNKNOWN_KEY, "");
+    }
+}
+
+#define TEST(name, begin) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_key_is_made_once, created),
+        TEST(a_key_may_something_that_there_is, begin),
+        TEST(a_key_without_a_hash_is_none, begin),
+        TEST(after_a_rotation_the_secret_before_is_good_for_a_while, created),
+        TEST(a_revoked_key_stays_so, created),
+        TEST(a_use_is_noted_once_an_hour, created),
+        TEST(of_a_key_that_is_none_nothing_is_done, begin),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
