@@ -32,6 +32,7 @@ struct verify *verify_new(uint32_t shard_count, verify_violation_cb *on_violatio
     digest_map_init(&verify->event_ids, 0);
     stock_maps_init(&verify->stock);
     money_maps_init(&verify->money);
+    people_maps_init(&verify->people);
     outcome_map_init(&verify->outcomes);
     return verify;
 }
@@ -44,6 +45,7 @@ void verify_free(struct verify *verify) {
     digest_map_release(&verify->event_ids);
     stock_maps_release(&verify->stock);
     money_maps_release(&verify->money);
+    people_maps_release(&verify->people);
     digest_map_release(&verify->outcomes);
     arena_release(&verify->arena);
     free(verify);
@@ -114,6 +116,10 @@ static void event_record(struct verify *verify, const struct log_record *record)
         verify_stock(verify, &event);
     } else if (family == TOPIC_PAYMENTS) {
         verify_payment(verify, &event);
+    } else if (family == TOPIC_IDENTITIES) {
+        verify_identity(verify, &event);
+    } else if (family == TOPIC_CUSTOMERS) {
+        verify_customer(verify, &event);
     }
 }
 
@@ -147,9 +153,9 @@ void verify_record(struct verify *verify, enum log_topic topic, const struct log
 struct verify_summary verify_summary(const struct verify *verify) {
     struct verify_summary summary = verify->summary;
     const struct digest_map *maps[] = {
-        &verify->streams,       &verify->event_ids,     &verify->stock.levels,
-        &verify->stock.totals,  &verify->stock.holds,   &verify->money.payments,
-        &verify->money.refunds, &verify->money.intents, &verify->outcomes,
+        &verify->streams,       &verify->event_ids,      &verify->stock.levels,    &verify->stock.totals,
+        &verify->stock.holds,   &verify->money.payments, &verify->money.refunds,   &verify->money.intents,
+        &verify->people.claims, &verify->people.persons, &verify->people.sessions, &verify->outcomes,
     };
     for (size_t i = 0; i < ARRAY_LENGTH(maps); i++) {
         summary.memory_bytes += digest_map_bytes(maps[i]);

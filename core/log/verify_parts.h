@@ -1,4 +1,4 @@
-/* verify_parts.h: what verify.c shares with its checks of stock, money and outcomes. For them alone. */
+/* verify_parts.h: what verify.c shares with its checks of stock, money, people and outcomes. For them alone. */
 #pragma once
 
 #include "core/log/digest_map.h"
@@ -19,6 +19,12 @@ struct money_maps {
     struct digest_map intents;
 };
 
+struct people_maps {
+    struct digest_map claims; /* by address */
+    struct digest_map persons;
+    struct digest_map sessions;
+};
+
 struct verify {
     uint32_t shard_count;
     verify_violation_cb *on_violation;
@@ -29,6 +35,7 @@ struct verify {
     struct digest_map event_ids;
     struct stock_maps stock;
     struct money_maps money;
+    struct people_maps people;
     struct digest_map outcomes;
 
     struct violation at; /* where the record in hand stands */
@@ -45,6 +52,11 @@ void verify_stock(struct verify *verify, const struct event *event);
 void money_maps_init(struct money_maps *maps);
 void money_maps_release(struct money_maps *maps);
 void verify_payment(struct verify *verify, const struct event *event);
+
+void people_maps_init(struct people_maps *maps);
+void people_maps_release(struct people_maps *maps);
+void verify_identity(struct verify *verify, const struct event *event);
+void verify_customer(struct verify *verify, const struct event *event);
 
 void outcome_map_init(struct digest_map *map);
 void verify_outcome(struct verify *verify, const struct outcome *outcome);

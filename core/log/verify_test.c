@@ -593,6 +593,176 @@ static void the_memory_of_many_streams_stays_below_what_is_promised(void **state
     assert_in_range(summary.memory_bytes, 0, STREAMS * (175 + 45));
 }
 
+/* ---- people --------------------------------------------------------------------------------------------------------
+ */
+
+#define IDN STR("idn_01JD0000000000000000000003")
+#define ADA STR("cus_01JD0000000000000000000004")
+#define BOB STR("cus_01JD0000000000000000000005")
+
+static void claim(struct world *world, struct str customer, int64_t number) {
+    struct event event = next(world, IDN, EVENT_IDENTITY_CLAIMED);
+    event.as.identity_claimed = (struct identity_claimed){.customer = customer, .claim = number};
+    append(world, &event);
+}
+
+static void release_claim(struct world *world, struct str customer, int64_t number) {
+    struct event event = next(world, IDN, EVENT_IDENTITY_RELEASED);
+    event.as.identity_released = (struct identity_released){.customer = customer, .claim = number};
+    append(world, &event);
+}
+
+static void refuse_claim(struct world *world, struct str customer, struct str holder) {
+    struct event event = next(world, IDN, EVENT_IDENTITY_CLAIM_REFUSED);
+    event.as.identity_claim_refused = (struct identity_claim_refused){.customer = customer, .holder = holder};
+    append(world, &event);
+}
+
+static void an_address_goes_from_hand_to_hand(void **state) {
+    struct world *world = *state;
+    claim(world, ADA, 3);
+    refuse_claim(world, BOB, ADA);
+    claim(world, ADA, 7);
+    release_claim(world, ADA, 7);
+    claim(world, BOB, 3);
+    assert_sound(world);
+}
+
+static void an_address_that_two_have_is_found(void **state) {
+    struct world *world = *state;
+    claim(world, ADA, 3);
+    claim(world, BOB, 3);
+    assert_found(world, "claim", "claims what another has");
+}
+
+static void a_release_of_what_another_has_is_found(void **state) {
+    struct world *world = *state;
+    claim(world, ADA, 3);
+    release_claim(world, BOB, 3);
+    assert_found(world, "claim", "which is not held");
+}
+
+static void a_release_of_an_older_claim_is_found(void **state) {
+    struct world *world = *state;
+    claim(world, ADA, 3);
+    claim(world, ADA, 7);
+    release_claim(world, ADA, 3);
+    assert_found(world, "claim", "which is not held");
+}
+
+static void a_refusal_for_who_has_it_not_is_found(void **state) {
+    struct world *world = *state;
+    claim(world, ADA, 3);
+    release_claim(world, ADA, 3);
+    refuse_claim(world, BOB, ADA);
+    assert_found(world, "claim", "who has it not");
+}
+
+static void person_event(struct world *world, uint16_t type, int32_t number, int32_t other) {
+    struct event event = next(world, ADA, type);
+    if (type == EVENT_SESSION_OPENED) {
+        event.as.session_opened.session = number;
+    } else if (type == EVENT_SESSION_REFRESHED) {
+        event.as.session_refreshed = (struct session_refreshed){.session = number, .generation = other};
+    } else if (type == EVENT_SESSION_ENDED) {
+        event.as.session_ended.session = number;
+    } else if (type == EVENT_SESSIONS_ENDED) {
+        event.as.sessions_ended = (struct sessions_ended){.before = number, .kept = other};
+    } else if (type == EVENT_LOGIN_FAILED) {
+        event.as.login_failed.locked_until = event.meta.occurred_at + number;
+    }
+    append(world, &event);
+}
+
+static void sessions_of_a_sound_life(struct world *world) {
+    person_event(world, EVENT_SESSION_OPENED, 1, 0);
+    person_event(world, EVENT_SESSION_OPENED, 2, 0);
+    person_event(world, EVENT_SESSION_OPENED, 3, 0);
+    person_event(world, EVENT_SESSION_REFRESHED, 1, 2);
+    person_event(world, EVENT_SESSION_REFRESHED, 1, 3);
+    person_event(world, EVENT_SESSION_ENDED, 3, 0);
+    person_event(world, EVENT_SESSIONS_ENDED, 4, 2);
+    person_event(world, EVENT_SESSION_REFRESHED, 2, 2);
+}
+
+static void sessions_of_a_sound_life_are_sound(void **state) {
+    struct world *world = *state;
+    sessions_of_a_sound_life(world);
+    person_event(world, EVENT_SESSIONS_ENDED, 4, 2);
+    assert_sound(world);
+}
+
+static void tokens_and_sessions_out_of_turn_are_found(void **state) {
+    (void)state;
+    static const struct {
+        uint16_t type;
+        int32_t number, other;
+        const char *words;
+    } rows[] = {
+        {EVENT_SESSION_OPENED, 5, 0, "session 5 is opened after session 3"},
+        {EVENT_SESSION_OPENED, 3, 0, "session 3 is opened after session 3"},
+        {EVENT_SESSION_REFRESHED, 2, 2, "generation 2 of session 2 after generation 2"},
+        {EVENT_SESSION_REFRESHED, 2, 4, "generation 4 of session 2 after generation 2"},
+        {EVENT_SESSION_REFRESHED, 1, 4, "session 1 is refreshed, and is not open"},
+        {EVENT_SESSION_REFRESHED, 3, 2, "session 3 is refreshed, and is not open"},
+        {EVENT_SESSION_REFRESHED, 9, 1, "session 9 is refreshed, and is not open"},
+        {EVENT_SESSION_ENDED, 1, 0, "session 1 ends, and is not open"},
+        {EVENT_SESSION_ENDED, 3, 0, "session 3 ends, and is not open"},
+        {EVENT_SESSIONS_ENDED, 4, 1, "session 1 is kept, and is not open"},
+        {EVENT_SESSIONS_ENDED, 4, 4, "session 4 is kept, and is not open"},
+        {EVENT_SESSIONS_ENDED, 3, 0, "those before 3 end, of 3"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        void *world;
+        setup(&world);
+        sessions_of_a_sound_life(world);
+        person_event(world, rows[i].type, rows[i].number, rows[i].other);
+        assert_found(world, "session", rows[i].words);
+        teardown(&world);
+    }
+}
+
+static void a_session_that_is_opened_while_locked_is_found(void **state) {
+    struct world *world = *state;
+    person_event(world, EVENT_LOGIN_FAILED, 60, 0);
+    person_event(world, EVENT_CUSTOMER_UNLOCKED, 0, 0);
+    person_event(world, EVENT_SESSION_OPENED, 1, 0);
+    assert_sound(world);
+    person_event(world, EVENT_LOGIN_FAILED, 60, 0);
+    person_event(world, EVENT_SESSION_OPENED, 2, 0);
+    assert_found(world, "session", "while the account is locked");
+}
+
+static void what_is_written_of_an_erased_customer_is_found(void **state) {
+    (void)state;
+    static const struct {
+        uint16_t types[3];
+        bool is_sound;
+    } rows[] = {
+        {{EVENT_CUSTOMER_ERASURE_REQUESTED, EVENT_CUSTOMER_MAILED, EVENT_CUSTOMER_ERASED}, true},
+        {{EVENT_CUSTOMER_ERASURE_REQUESTED, EVENT_CUSTOMER_ERASED, EVENT_CUSTOMER_CLAIM_REFUSED}, true},
+        {{EVENT_CUSTOMER_ERASURE_REQUESTED, EVENT_CUSTOMER_CLAIM_REFUSED, EVENT_CUSTOMER_ERASED}, true},
+        {{EVENT_CUSTOMER_ERASURE_REQUESTED, EVENT_CUSTOMER_ERASED, EVENT_CUSTOMER_MAILED}, false},
+        {{EVENT_CUSTOMER_ERASURE_REQUESTED, EVENT_CUSTOMER_ERASED, EVENT_CUSTOMER_ERASED}, false},
+        {{EVENT_CUSTOMER_ERASURE_REQUESTED, EVENT_CUSTOMER_ERASURE_REQUESTED, EVENT_CUSTOMER_ERASED}, false},
+        {{EVENT_CUSTOMER_ERASURE_REQUESTED, EVENT_CUSTOMER_PROFILE_CHANGED, EVENT_CUSTOMER_ERASED}, false},
+        {{EVENT_CUSTOMER_MAILED, EVENT_CUSTOMER_ERASED, EVENT_CUSTOMER_CLAIM_REFUSED}, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        void *world;
+        setup(&world);
+        for (size_t j = 0; j < 3; j++) {
+            person_event(world, rows[i].types[j], 0, 0);
+        }
+        if (rows[i].is_sound) {
+            assert_sound(world);
+        } else {
+            assert_found(world, "erased", "a customer who is");
+        }
+        teardown(&world);
+    }
+}
+
 int main(void) {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -633,6 +803,15 @@ int main(void) {
         TEST(an_outcome_that_becomes_pending_again_is_found),
         TEST(a_record_that_is_no_outcome_is_found),
         TEST(the_memory_of_many_streams_stays_below_what_is_promised),
+        cmocka_unit_test_setup_teardown(an_address_goes_from_hand_to_hand, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_address_that_two_have_is_found, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_release_of_what_another_has_is_found, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_release_of_an_older_claim_is_found, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refusal_for_who_has_it_not_is_found, setup, teardown),
+        cmocka_unit_test_setup_teardown(sessions_of_a_sound_life_are_sound, setup, teardown),
+        cmocka_unit_test(tokens_and_sessions_out_of_turn_are_found),
+        cmocka_unit_test_setup_teardown(a_session_that_is_opened_while_locked_is_found, setup, teardown),
+        cmocka_unit_test(what_is_written_of_an_erased_customer_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
