@@ -62,7 +62,7 @@ static struct str path_of(const struct errand *errand) {
 static void name_command(const struct errand *errand, struct command *command) {
     struct arena *arena = &clients.arena;
     struct command_meta *meta = &command->meta;
-    meta->actor = arena_printf(arena, "guest:%u", errand->client);
+    meta->actor = errand->actor != NULL ? str_of_cstr(errand->actor) : arena_printf(arena, "guest:%u", errand->client);
     meta->client_key = errand->has_key;
     struct str stream = errand->created_prefix != NULL ? STR("") : meta->stream;
     meta->command_id = errand->has_key ? identity_command(arena, front_secret(), meta->actor, STR("POST"),

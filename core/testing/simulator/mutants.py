@@ -28,6 +28,8 @@ ORDER = "core/domain/order/order.c"
 TAKEOVER = "core/handler/takeover.c"
 REPLAY = "core/handler/replay.c"
 SKU = "core/domain/sku/sku.c"
+IDENTITY = "core/domain/identity/identity.c"
+SESSIONS = "core/domain/customer/sessions.c"
 WRITER = "projections/runtime/writer.c"
 RETRY = "projections/runtime/retry.c"
 SCHEMA = "projections/runtime/schema.c"
@@ -107,6 +109,26 @@ MUTANTS = {
     "hand-over-writes-what-did-not-land": [
         ("core/handler/worker_shards.c", "bool stands = err == ERR_NONE;", "bool stands = true;"),
         ("core/handler/engine.c", " && !owned->failed);", ");"),
+    ],
+    "claim-not-refused": [
+        (IDENTITY, "    if (!str_is_empty(state->customer) && !str_equal(state->customer, ask->customer)) {\n", "    if (false) {\n"),
+    ],
+    "reuse-goes-on": [
+        (SESSIONS, "    if (ask->generation < session->generation) {\n", "    if (false) {\n"),
+        (SESSIONS, "        .generation = session->generation + 1,\n", "        .generation = ask->generation + 1,\n"),
+    ],
+    "ended-with-all-others-goes-on": [
+        (SESSIONS, "session->status == SESSION_STATUS_OPEN &&\n           !was_ended(state, number);", "session->status == SESSION_STATUS_OPEN;"),
+    ],
+    "lockout-by-gateway": [
+        ("core/domain/customer/proof.c", "    if (decision->now_us < state->locked_until) {\n", "    if (false) {\n"),
+    ],
+    "erasure-before-decide": [
+        (
+            "core/domain/customer/house.c",
+            "    case CUSTOMER_STATUS_ACTIVE:\n        return REJECT_UNKNOWN_CUSTOMER; /* nobody asked for it */\n",
+            "    case CUSTOMER_STATUS_ACTIVE:\n",
+        ),
     ],
     "release-twice": [
         (

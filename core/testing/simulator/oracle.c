@@ -33,6 +33,7 @@ static struct oracle *oracle_new(const struct oracle_options *options) {
     oracle_read(oracle);
     oracle_fold_orders(oracle);
     oracle_fold_payments(oracle);
+    oracle_fold_people(oracle);
     return oracle;
 }
 
@@ -43,6 +44,7 @@ struct oracle *oracle_judge(const struct oracle_options *options) {
     oracle_judge_stock(oracle);
     oracle_judge_orders(oracle);
     oracle_judge_money(oracle);
+    oracle_judge_people(oracle);
     oracle_judge_open_orders(oracle);
     oracle_judge_settled(oracle);
     if (options->compare_views != NULL) {

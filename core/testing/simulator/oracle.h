@@ -39,6 +39,13 @@
  *          money.kept         a confirmed order keeps its total, any other order nothing
  *          money.held         no money is left authorized for nothing
  *          money.open         no payment of an ended order still waits for the shopper's step
+ *          person.unique      an address is one customer's at a time, and whoever is verified has his
+ *          person.released    he gives it back himself, who does not want it any more does not keep it, and each claim
+ *                             has an answer
+ *          person.session     sessions are numbered 1, 2, 3 ..., their tokens likewise; none comes after an end
+ *          person.lockout     failed proofs are counted one by one, lock as long as they must, and nothing is proved
+ *                             meanwhile
+ *          person.erased      nothing is written of a customer who is erased
  *          settled.undecided  no command in the log is undecided
  *          settled.open       no transaction is left open       settled.late    it took longer than it may
  *          settled.intent     no call that the provider was owed is unanswered
@@ -130,7 +137,7 @@ void oracle_history_write(struct oracle *oracle, FILE *file);
 
 /* ---- what a run saw ---------------------------------------------------------------------------------------------- */
 
-enum { COVERAGE_TYPES_MAX = 128, COVERAGE_REJECTIONS_MAX = 128, COVERAGE_ANSWERS = 6, COVERAGE_CHANGES_MAX = 160 };
+enum { COVERAGE_TYPES_MAX = 128, COVERAGE_REJECTIONS_MAX = 128, COVERAGE_ANSWERS = 6, COVERAGE_CHANGES_MAX = 224 };
 
 /* Plain numbers: of many runs they can be added up, and sent through a pipe. */
 struct coverage {

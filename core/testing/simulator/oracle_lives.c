@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "core/domain/cart/cart.h"
+#include "core/domain/customer/customer.h"
 #include "core/domain/order/order.h"
 #include "core/domain/payment/payment.h"
 #include "core/domain/product/product.h"
@@ -35,6 +36,10 @@ static const char *reservation_name(int status) {
     return reservation_status_name((enum reservation_status)status);
 }
 
+static const char *customer_name(int status) {
+    return customer_status_name((enum customer_status)status);
+}
+
 /* A SKU has no status; its reservations do, by whom they are for. */
 static const struct life {
     const char *noun;
@@ -43,7 +48,7 @@ static const struct life {
 } lives[] = {
     {"product", &product_aggregate, product_name}, {"reservation", &sku_aggregate, reservation_name},
     {"cart", &cart_aggregate, cart_name},          {"order", &order_aggregate, order_name},
-    {"payment", &payment_aggregate, payment_name},
+    {"payment", &payment_aggregate, payment_name}, {"customer", &customer_aggregate, customer_name},
 };
 
 static const struct status_table *table_of(const struct life *life) {
@@ -77,7 +82,7 @@ static void cover_stream(struct oracle *oracle, const struct seen_stream *stream
     map_init(&statuses, &oracle->arena);
     for (uint32_t i = 0; i < stream->events.count; i++) {
         const struct event *event = &stream->events.items[i]->event;
-        bool has_parts = life->aggregate->event_sub_key != NULL;
+        bool has_parts = life->aggregate == &sku_aggregate;
         struct str part = has_parts ? life->aggregate->event_sub_key(event, &oracle->arena) : STR("the whole");
         if (str_is_empty(part)) {
             continue;

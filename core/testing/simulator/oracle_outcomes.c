@@ -10,8 +10,18 @@ static bool is_told(const struct journal_told *told, enum rejection rejection) {
 
 /* Answered when what it began has come to rest, maybe by a refusal after its events. As the table of commands says. */
 static bool is_answered_at_rest(uint16_t command_type) {
-    return command_type == COMMAND_DEFINE_PRODUCT || command_type == COMMAND_ADD_VARIANT ||
-           command_type == COMMAND_CHECK_OUT_CART || command_type == COMMAND_RETRY_ORDER_PAYMENT;
+    static const uint16_t types[] = {
+        COMMAND_DEFINE_PRODUCT,  COMMAND_ADD_VARIANT,     COMMAND_CHECK_OUT_CART, COMMAND_RETRY_ORDER_PAYMENT,
+        COMMAND_VERIFY_CUSTOMER, COMMAND_CHANGE_EMAIL,    COMMAND_CONFIRM_EMAIL,  COMMAND_OPEN_SESSION,
+        COMMAND_REFRESH_SESSION, COMMAND_CHANGE_PASSWORD, COMMAND_BEGIN_TOTP,     COMMAND_END_TOTP,
+        COMMAND_ERASE_CUSTOMER,
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
+        if (types[i] == command_type) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* 0: it is not known what it was. */

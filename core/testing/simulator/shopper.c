@@ -51,17 +51,23 @@ void shopper_plan_draw(struct shopper_plan *ret_plan) {
     };
     plan.hot_skus = count_between(1, plan.products * plan.variants < 3 ? 1 : 3);
     plan.with_overcharge = sim_random(10) == 0;
+    plan.people = count_between(0, 5);
+    plan.person_acts = count_between(5, 30);
+    plan.addresses = count_between(1, 4);
     *ret_plan = plan;
 }
 
 void shopper_plan_write(const struct shopper_plan *plan, FILE *file) {
     fprintf(file,
-            "%u fronts, %u shoppers with %u purchases each, %u acts of the clerk; %u products of %u SKUs, %u hot; "
+            "%u fronts, %u shoppers with %u purchases each, %u people with %u acts each who want %u addresses, %u acts "
+            "of the "
+            "clerk; %u products of %u SKUs, %u hot; "
             "%" PRId64 " units (hot %" PRId64 ") at %u locations; lines up to %u of up to %" PRId64
             " units; %u tries, patience %" PRId64 " ms%s\n",
-            plan->fronts, plan->shoppers, plan->purchases, plan->clerk_acts, plan->products, plan->variants,
-            plan->hot_skus, plan->stock_units, plan->hot_stock_units, plan->locations, plan->lines_most,
-            plan->quantity_most, plan->tries, plan->patience_us / 1000, plan->with_overcharge ? "; overcharges" : "");
+            plan->fronts, plan->shoppers, plan->purchases, plan->people, plan->person_acts, plan->addresses,
+            plan->clerk_acts, plan->products, plan->variants, plan->hot_skus, plan->stock_units, plan->hot_stock_units,
+            plan->locations, plan->lines_most, plan->quantity_most, plan->tries, plan->patience_us / 1000,
+            plan->with_overcharge ? "; overcharges" : "");
 }
 
 void shoppers_start(const struct config *config, const struct shopper_plan *plan) {
@@ -85,6 +91,10 @@ void shoppers_start(const struct config *config, const struct shopper_plan *plan
     clerk_start();
     for (uint32_t i = 0; i < plan->shoppers; i++) {
         buyer_start(FIRST_BUYER_NUMBER + i);
+    }
+    eraser_start(config);
+    for (uint32_t i = 0; i < plan->people; i++) {
+        person_start(FIRST_BUYER_NUMBER + plan->shoppers + i);
     }
 }
 

@@ -5,6 +5,8 @@
  * clerk.c        keeps the shop.
  * oddities.c     requests that are there to be refused.
  * buyer.c        buys.
+ * person.c       registers, logs in, is erased.
+ * eraser.c       destroys keys.
  * aftermath.c    asks what became of all that nobody knows the end of.
  * shopper_provider.c  webhooks, and the steps that the provider asks for.
  * shopper.c      starts them, and the scenario's draw.
@@ -16,7 +18,7 @@
 #include "core/testing/simulator/shopper.h"
 #include "core/testing/simulator/world.h"
 
-enum { CLERK_NUMBER = 1, FIRST_BUYER_NUMBER = 2 };
+enum { CLERK_NUMBER = 1, ERASER_NUMBER = 2, FIRST_BUYER_NUMBER = 3 };
 
 #define CLIENTS_MAX_BYTES ((size_t)2 << 30)
 
@@ -25,6 +27,7 @@ enum { CLERK_NUMBER = 1, FIRST_BUYER_NUMBER = 2 };
 /* One request that a client means to have decided, however often it takes to ask. */
 struct errand {
     uint32_t client;
+    const char *actor;          /* NULL: a guest */
     struct command command;     /* type, payload, and the stream unless it creates one */
     const char *created_prefix; /* of the stream that it creates; NULL: none */
     bool has_key;
@@ -112,3 +115,12 @@ struct errand oddity(const struct offer *offer, struct str payment, void (*on_en
 /* ---- buyer.c ----------------------------------------------------------------------------------------------------- */
 
 void buyer_start(uint32_t number);
+
+/* ---- person.c ---------------------------------------------------------------------------------------------------- */
+
+void person_start(uint32_t number);
+
+/* ---- eraser.c ---------------------------------------------------------------------------------------------------- */
+
+/* Destroys the keys of who is erased, and says so. The configuration outlives the run. */
+void eraser_start(const struct config *config);

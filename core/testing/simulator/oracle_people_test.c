@@ -1,0 +1,253 @@
+/* The oracle: what is wrong with people is found in a run in which just that is wrong. */
+#include "core/testing/simulator/oracle_scene.h"
+
+#define ADA STR("cus_01ARZ3NDEKTSV4RRFFQ69G5FA1")
+#define BOB STR("cus_01ARZ3NDEKTSV4RRFFQ69G5FA2")
+#define IDN STR("idn_01ARZ3NDEKTSV4RRFFQ69G5FA3")
+#define OTHER STR("idn_01ARZ3NDEKTSV4RRFFQ69G5FA4")
+
+static void happens(struct str stream, uint16_t type) {
+    scene_event(stream, STR(""), (struct event){.type = type});
+}
+
+static void is_claimed(struct str identity, struct str customer, int64_t claim) {
+    scene_event(
+        identity, STR(""),
+        (struct event){.type = EVENT_IDENTITY_CLAIMED, .as.identity_claimed = {.customer = customer, .claim = claim}});
+}
+
+static void is_released(struct str identity, struct str customer, int64_t claim) {
+    scene_event(identity, STR(""),
+                (struct event){.type = EVENT_IDENTITY_RELEASED,
+                               .as.identity_released = {.customer = customer, .claim = claim}});
+}
+
+static void registers(struct str customer) {
+    scene_event(customer, STR(""),
+                (struct event){.type = EVENT_CUSTOMER_REGISTERED, .as.customer_registered.identity = IDN});
+}
+
+static void proves(struct str customer, struct str identity) {
+    scene_event(customer, STR(""),
+                (struct event){.type = EVENT_CUSTOMER_VERIFICATION_PROVED,
+                               .as.customer_verification_proved.identity = identity});
+}
+
+static void is_verified(struct str customer) {
+    scene_event(customer, STR(""),
+                (struct event){.type = EVENT_CUSTOMER_VERIFIED, .as.customer_verified.identity = IDN});
+}
+
+static void opens(int32_t session) {
+    scene_event(ADA, STR(""), (struct event){.type = EVENT_SESSION_OPENED, .as.session_opened.session = session});
+}
+
+static void refreshes(int32_t session, int32_t generation) {
+    scene_event(ADA, STR(""),
+                (struct event){.type = EVENT_SESSION_REFRESHED,
+                               .as.session_refreshed = {.session = session, .generation = generation}});
+}
+
+static void ends_all(int32_t before, int32_t kept) {
+    scene_event(ADA, STR(""),
+                (struct event){.type = EVENT_SESSIONS_ENDED, .as.sessions_ended = {.before = before, .kept = kept}});
+}
+
+static void fails(int32_t failures, int64_t lock_us) {
+    int64_t until = lock_us == 0 ? 0 : scene.now_us + 1000 + lock_us; /* the event's time is a millisecond on */
+    scene_event(
+        ADA, STR(""),
+        (struct event){.type = EVENT_LOGIN_FAILED, .as.login_failed = {.failures = failures, .locked_until = until}});
+}
+
+/* Ada has the address, under claim 2. */
+static void play_people(void) {
+    play();
+    registers(ADA);
+    proves(ADA, IDN);
+    is_claimed(IDN, ADA, 2);
+    is_verified(ADA);
+}
+
+static void a_sound_life_is_sound(void **state) {
+    (void)state;
+    play_people();
+    for (int32_t i = 1; i <= 9; i++) {
+        fails(i, 0);
+    }
+    opens(1);
+    opens(2);
+    refreshes(1, 2);
+    ends_all(3, 1);
+    refreshes(1, 3);
+    happens(ADA, EVENT_CUSTOMER_ERASURE_REQUESTED);
+    is_released(IDN, ADA, 2);
+    happens(ADA, EVENT_CUSTOMER_MAILED);
+    happens(ADA, EVENT_CUSTOMER_ERASED);
+    struct oracle_options options = scene_options();
+    struct oracle *oracle = oracle_judge(&options);
+    oracle_report(oracle, stderr);
+    assert_int_equal(oracle_violation_count(oracle), 0);
+    oracle_free(oracle);
+    scene_end();
+}
+
+static void two_who_have_one_address_are_found(void **state) {
+    (void)state;
+    play_people();
+    is_claimed(IDN, BOB, 2);
+    is_claimed(IDN, ADA, 2); /* so that all is well in the end */
+    expect("person.unique");
+}
+
+static void who_is_verified_without_the_address_is_found(void **state) {
+    (void)state;
+    play_people();
+    registers(BOB);
+    proves(BOB, IDN);
+    is_verified(BOB);
+    expect_only("person.unique");
+}
+
+static void who_is_verified_without_a_claim_is_found(void **state) {
+    (void)state;
+    play();
+    registers(ADA);
+    is_claimed(IDN, ADA, 0);
+    is_verified(ADA);
+    expect_only("person.unique");
+}
+
+static void a_release_by_somebody_else_is_found(void **state) {
+    (void)state;
+    play_people();
+    is_released(IDN, BOB, 2);
+    is_claimed(IDN, ADA, 2);
+    expect_only("person.released");
+}
+
+static void an_address_that_the_erased_keeps_is_found(void **state) {
+    (void)state;
+    play_people();
+    happens(ADA, EVENT_CUSTOMER_ERASURE_REQUESTED);
+    happens(ADA, EVENT_CUSTOMER_ERASED);
+    expect_only("person.released");
+}
+
+static void an_address_that_nobody_wants_any_more_is_found(void **state) {
+    (void)state;
+    play_people();
+    is_claimed(OTHER, ADA, 9);
+    expect_only("person.released");
+}
+
+static void a_claim_without_an_answer_is_found(void **state) {
+    (void)state;
+    play_people();
+    proves(ADA, OTHER);
+    expect_only("person.released");
+}
+
+static void a_generation_twice_is_found(void **state) {
+    (void)state;
+    play_people();
+    opens(1);
+    refreshes(1, 2);
+    refreshes(1, 2);
+    expect_only("person.session");
+}
+
+static void a_session_that_goes_on_after_its_end_is_found(void **state) {
+    (void)state;
+    play_people();
+    opens(1);
+    ends_all(2, 0);
+    refreshes(1, 2);
+    expect_only("person.session");
+}
+
+static void a_session_that_is_brought_back_is_found(void **state) {
+    (void)state;
+    play_people();
+    opens(1);
+    opens(2);
+    ends_all(3, 2);
+    ends_all(3, 1);
+    expect_only("person.session");
+}
+
+static void a_session_number_twice_is_found(void **state) {
+    (void)state;
+    play_people();
+    opens(1);
+    opens(1);
+    expect_only("person.session");
+}
+
+static void a_login_while_locked_is_found(void **state) {
+    (void)state;
+    play_people();
+    for (int32_t i = 1; i <= 9; i++) {
+        fails(i, 0);
+    }
+    fails(10, 60000000);
+    opens(1);
+    expect_only("person.lockout");
+}
+
+static void a_failure_that_is_not_counted_is_found(void **state) {
+    (void)state;
+    play_people();
+    fails(1, 0);
+    fails(1, 0);
+    expect_only("person.lockout");
+}
+
+static void a_tenth_failure_that_does_not_lock_is_found(void **state) {
+    (void)state;
+    play_people();
+    for (int32_t i = 1; i <= 10; i++) {
+        fails(i, 0);
+    }
+    expect_only("person.lockout");
+}
+
+static void what_is_written_of_the_erased_is_found(void **state) {
+    (void)state;
+    play_people();
+    happens(ADA, EVENT_CUSTOMER_ERASURE_REQUESTED);
+    is_released(IDN, ADA, 2);
+    happens(ADA, EVENT_CUSTOMER_PROFILE_CHANGED);
+    expect_only("person.erased");
+}
+
+static void an_erasure_that_nobody_asked_for_is_found(void **state) {
+    (void)state;
+    play_people();
+    is_released(IDN, ADA, 2);
+    happens(ADA, EVENT_CUSTOMER_ERASED);
+    expect_only("person.erased");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sound_life_is_sound),
+        cmocka_unit_test(two_who_have_one_address_are_found),
+        cmocka_unit_test(who_is_verified_without_the_address_is_found),
+        cmocka_unit_test(who_is_verified_without_a_claim_is_found),
+        cmocka_unit_test(a_release_by_somebody_else_is_found),
+        cmocka_unit_test(an_address_that_the_erased_keeps_is_found),
+        cmocka_unit_test(an_address_that_nobody_wants_any_more_is_found),
+        cmocka_unit_test(a_claim_without_an_answer_is_found),
+        cmocka_unit_test(a_generation_twice_is_found),
+        cmocka_unit_test(a_session_that_goes_on_after_its_end_is_found),
+        cmocka_unit_test(a_session_that_is_brought_back_is_found),
+        cmocka_unit_test(a_session_number_twice_is_found),
+        cmocka_unit_test(a_login_while_locked_is_found),
+        cmocka_unit_test(a_failure_that_is_not_counted_is_found),
+        cmocka_unit_test(a_tenth_failure_that_does_not_lock_is_found),
+        cmocka_unit_test(what_is_written_of_the_erased_is_found),
+        cmocka_unit_test(an_erasure_that_nobody_asked_for_is_found),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
