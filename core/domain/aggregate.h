@@ -51,6 +51,7 @@ enum rejection decision_reject(struct decision *decision, enum rejection why, st
 struct answer {
     struct str command_id;
     enum rejection rejection; /* ACCEPTED: answered with the state of the event's stream */
+    bool is_brief;            /* without what state_encode_brief leaves out */
     struct str_array skus;
 };
 
@@ -103,6 +104,8 @@ struct aggregate {
     /* Generated codecs of the stored forms (Avro binary without frame). Decode answers false on malformed bytes. */
     void (*state_encode)(struct buf *out, const void *state);
     bool (*state_decode)(struct arena *arena, struct str bytes, void *ret_state);
+    /* The state as far as a brief answer shows it; NULL without such answers. */
+    void (*state_encode_brief)(struct buf *out, const void *state);
     uint32_t state_schema_id;
     void (*sub_state_encode)(struct buf *out, const void *sub_state);
     bool (*sub_state_decode)(struct arena *arena, struct str bytes, void *ret_sub_state);

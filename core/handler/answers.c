@@ -39,10 +39,11 @@ static struct str scratch_taken(struct engine *engine) {
 }
 
 /* The stream's state, framed; empty when it would not fit a record. */
-static struct str resource_of(struct engine *engine, const struct live_stream *stream) {
+static struct str resource_of(struct engine *engine, const struct live_stream *stream, bool is_brief) {
+    const struct aggregate *aggregate = stream->aggregate;
     buf_clear(&engine->scratch);
-    frame_write(&engine->scratch, stream->aggregate->state_schema_id);
-    stream->aggregate->state_encode(&engine->scratch, stream->state);
+    frame_write(&engine->scratch, aggregate->state_schema_id);
+    (is_brief ? aggregate->state_encode_brief : aggregate->state_encode)(&engine->scratch, stream->state);
     return buf_ok(&engine->scratch) ? scratch_taken(engine) : (struct str){0};
 }
 
@@ -125,12 +126,16 @@ void draft_refuse(struct engine *engine, struct draft *draft, enum rejection rej
     draft->outcome.skus = (struct str_array){.items = skus.items, .count = skus.count, .capacity = skus.count};
 }
 
-void draft_accept(struct engine *engine, struct draft *draft, const struct live_stream *stream) {
+static void accept(struct engine *engine, struct draft *draft, const struct live_stream *stream, bool is_brief) {
     draft->outcome.status = OUTCOME_STATUS_ACCEPTED;
     draft->outcome.stream = stream->id;
     draft->outcome.version = stream->version;
-    draft->outcome.resource = resource_of(engine, stream);
+    draft->outcome.resource = resource_of(engine, stream, is_brief);
     draft->stream = stream;
+}
+
+void draft_accept(struct engine *engine, struct draft *draft, const struct live_stream *stream) {
+    accept(engine, draft, stream, false);
 }
 
 static struct draft *draft_of(struct engine *engine, const struct window_item *item) {
@@ -182,7 +187,7 @@ enum err answers_at_rest(struct engine *engine, int32_t shard, const struct answ
         return ERR_NONE;
     }
     if (answer->rejection == ACCEPTED) {
-        draft_accept(engine, draft, stream);
+        accept(engine, draft, stream, answer->is_brief);
     } else {
         draft_refuse(engine, draft, answer->rejection, (struct str){0}, answer->skus);
         draft->outcome.stream = stream->id;
@@ -260,7 +265,7 @@ static enum err outcome_of_entry(struct engine *engine, int32_t shard, const str
         .status = OUTCOME_STATUS_ACCEPTED,
         .stream = stream->id,
         .version = stream->version,
-        .resource = resource_of(engine, stream),
+        .resource = resource_of(engine, stream, false),
         .recorded_at = entry->seen_at,
     };
     ret_outcome->position = position_of(engine, stream, (struct str){0});

@@ -489,6 +489,25 @@ static void who_asks_again_meanwhile_is_told_at_rest_as_well(void **state) {
     assert_str(log->engine.outbox.replies.items[1].instance, STR("another"));
 }
 
+static void a_brief_answer_leaves_out_what_it_may_and_is_kept_so(void **state) {
+    struct fake_log *log = *state;
+    struct str cart = cart_opened_on(log, 1 - sku_shard());
+    struct command command = check_out(log, cart, 2);
+    for (int i = 0; i < 2; i++) { /* the second time out of the window */
+        fake_send(log, &command);
+        fake_run(log);
+        uint32_t schema_id;
+        struct str avro;
+        struct order_state order;
+        assert_true(frame_read(log->reply.resource, &schema_id, &avro));
+        assert_int_equal(schema_id, ORDER_STATE_SCHEMA_ID);
+        assert_true(order_state_decode(&log->arena, avro, &order));
+        assert_int_equal(order.status, ORDER_STATUS_CONFIRMED);
+        assert_str(order.cart, STR(""));
+    }
+    assert_int_equal(log->engine.stats.repeated, 1);
+}
+
 static void too_many_follow_ups_go_through_the_log(void **state) {
     struct fake_log *log = *state;
     log->engine.options.decisions_per_command = 2;
@@ -751,6 +770,7 @@ int main(void) {
         TEST(after_a_batch_that_was_dropped_there_is_nothing_to_write),
         TEST(follow_ups_decided_at_once_need_no_place_in_the_window),
         TEST(who_asks_again_meanwhile_is_told_at_rest_as_well),
+        TEST(a_brief_answer_leaves_out_what_it_may_and_is_kept_so),
         TEST(too_many_follow_ups_go_through_the_log),
         TEST(a_release_that_comes_first_leaves_a_tombstone),
         TEST(a_timer_fires_once_when_its_time_has_come),

@@ -2,7 +2,7 @@
  * reserves the SKU "A", the SKU answers the order, the order answers the check-out. For *_test.c alone.
  *
  * They use the real schemas, with as little in them as the tests look at. A quantity of 13 is refused, one of 7 makes
- * an event that no record can hold.
+ * an event that no record can hold. The check-out's answer is a brief one, which does not name the cart.
  */
 #pragma once
 
@@ -139,6 +139,7 @@ static inline void fake_order_react(const void *state, const struct event *event
     }
     enum rejection rejection = event->type == EVENT_ORDER_CONFIRMED ? ACCEPTED : REJECT_OUT_OF_STOCK;
     struct answer *answer = react_answer(reactions, order->pending_command, rejection);
+    answer->is_brief = rejection == ACCEPTED;
     if (rejection != ACCEPTED) {
         *ARRAY_PUSH(reactions->arena, &answer->skus) = STR("A");
     }
@@ -156,6 +157,12 @@ static inline void fake_order_on_deadline(const void *state, struct command *ret
 
 static inline void fake_order_encode(struct buf *out, const void *state) {
     order_state_encode(out, state);
+}
+
+static inline void fake_order_encode_brief(struct buf *out, const void *of) {
+    struct order_state state = *(const struct order_state *)of;
+    state.cart = STR("");
+    order_state_encode(out, &state);
 }
 
 static inline bool fake_order_decode(struct arena *arena, struct str bytes, void *ret_state) {
@@ -263,6 +270,7 @@ static const struct aggregate fake_order = {
     .on_deadline = fake_order_on_deadline,
     .state_encode = fake_order_encode,
     .state_decode = fake_order_decode,
+    .state_encode_brief = fake_order_encode_brief,
     .state_schema_id = ORDER_STATE_SCHEMA_ID,
 };
 

@@ -180,11 +180,19 @@ void verify_customer(struct verify *verify, const struct event *event) {
     case EVENT_SESSIONS_ENDED:
         sessions_ended(verify, person, event);
         break;
-    case EVENT_LOGIN_FAILED:
-        person->locked_until_us = event->as.login_failed.locked_until;
+    case EVENT_LOGIN_FAILED: /* within a session it keeps nobody from logging in */
+        if (!event->as.login_failed.within) {
+            person->locked_until_us = event->as.login_failed.locked_until;
+        }
         break;
-    case EVENT_CUSTOMER_PASSWORD_CHANGED: /* by a token that was mailed */
+    case EVENT_CUSTOMER_PASSWORD_CHANGED: /* by a token that was mailed; whoever changes it proves less */
+        if (str_equal(event->as.customer_password_changed.how, STR("reset"))) {
+            person->locked_until_us = 0;
+        }
+        break;
+    case EVENT_CUSTOMER_VERIFIED:
     case EVENT_CUSTOMER_UNLOCKED:
+    case EVENT_CUSTOMER_TOTP_ENDED:
         person->locked_until_us = 0;
         break;
     case EVENT_CUSTOMER_ERASURE_REQUESTED:

@@ -669,7 +669,10 @@ static void person_event(struct world *world, uint16_t type, int32_t number, int
     } else if (type == EVENT_SESSIONS_ENDED) {
         event.as.sessions_ended = (struct sessions_ended){.before = number, .kept = other};
     } else if (type == EVENT_LOGIN_FAILED) {
-        event.as.login_failed.locked_until = event.meta.occurred_at + number;
+        event.as.login_failed =
+            (struct login_failed){.locked_until = event.meta.occurred_at + number, .within = other > 0};
+    } else if (type == EVENT_CUSTOMER_PASSWORD_CHANGED) {
+        event.as.customer_password_changed.how = number > 0 ? STR("reset") : STR("changed");
     }
     append(world, &event);
 }
@@ -723,14 +726,36 @@ static void tokens_and_sessions_out_of_turn_are_found(void **state) {
 }
 
 static void a_session_that_is_opened_while_locked_is_found(void **state) {
+    (void)state;
+    static const struct {
+        uint16_t type; /* what happens to who is locked out */
+        int32_t number;
+        bool is_sound;
+    } rows[] = {
+        {EVENT_CUSTOMER_UNLOCKED, 0, true},          {EVENT_CUSTOMER_VERIFIED, 0, true},
+        {EVENT_CUSTOMER_TOTP_ENDED, 0, true},        {EVENT_CUSTOMER_PASSWORD_CHANGED, 1, true},
+        {EVENT_CUSTOMER_PASSWORD_CHANGED, 0, false}, {EVENT_CUSTOMER_MAILED, 0, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        void *world;
+        setup(&world);
+        person_event(world, EVENT_LOGIN_FAILED, 60, 0);
+        person_event(world, rows[i].type, rows[i].number, 0);
+        person_event(world, EVENT_SESSION_OPENED, 1, 0);
+        if (rows[i].is_sound) {
+            assert_sound(world);
+        } else {
+            assert_found(world, "session", "while the account is locked");
+        }
+        teardown(&world);
+    }
+}
+
+static void a_lock_within_sessions_keeps_nobody_from_logging_in(void **state) {
     struct world *world = *state;
-    person_event(world, EVENT_LOGIN_FAILED, 60, 0);
-    person_event(world, EVENT_CUSTOMER_UNLOCKED, 0, 0);
+    person_event(world, EVENT_LOGIN_FAILED, 60, 1);
     person_event(world, EVENT_SESSION_OPENED, 1, 0);
     assert_sound(world);
-    person_event(world, EVENT_LOGIN_FAILED, 60, 0);
-    person_event(world, EVENT_SESSION_OPENED, 2, 0);
-    assert_found(world, "session", "while the account is locked");
 }
 
 static void what_is_written_of_an_erased_customer_is_found(void **state) {
@@ -810,7 +835,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_refusal_for_who_has_it_not_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(sessions_of_a_sound_life_are_sound, setup, teardown),
         cmocka_unit_test(tokens_and_sessions_out_of_turn_are_found),
-        cmocka_unit_test_setup_teardown(a_session_that_is_opened_while_locked_is_found, setup, teardown),
+        cmocka_unit_test(a_session_that_is_opened_while_locked_is_found),
+        cmocka_unit_test_setup_teardown(a_lock_within_sessions_keeps_nobody_from_logging_in, setup, teardown),
         cmocka_unit_test(what_is_written_of_an_erased_customer_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

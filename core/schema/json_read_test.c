@@ -333,8 +333,10 @@ static void every_sealed_field_that_is_there_is_visited(void **state) {
 
 static void an_address_is_an_object_and_sealed_as_a_whole(void **state) {
     struct fixture *fixture = *state;
-    must_read(fixture, COMMAND_PUT_ADDRESS, "{\"address\": " ADDRESS ",\"phone\":\"1\"},\"label\":\"home\"}");
-    assert_text(fixture->command.as.put_address.address.plaintext, ADDRESS ",\"phone\":\"1\"}");
+    must_read(fixture, COMMAND_PUT_ADDRESS, "{\"address\": " ADDRESS ",\"label\":\"home\",\"phone\":\"1\"}}");
+    assert_text(fixture->command.as.put_address.address.plaintext, ADDRESS ",\"phone\":\"1\",\"label\":\"home\"}");
+    must_refuse(fixture, COMMAND_PUT_ADDRESS, "{\"address\":" ADDRESS "},\"label\":\"home\"}", "unknown_field",
+                "/label"); /* what he calls it is sealed with it */
     must_refuse(fixture, COMMAND_PUT_ADDRESS, "{\"address\":" ADDRESS ",\"state\":\"x\"}}", "unknown_field",
                 "/address/state");
     must_refuse(fixture, COMMAND_PUT_ADDRESS, "{\"address\":\"London\"}", "wrong_type", "/address");

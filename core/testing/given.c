@@ -213,6 +213,9 @@ enum rejection when_shared(struct given *given, struct command command) {
     if (str_is_empty(kept->meta.correlation_id)) {
         kept->meta.correlation_id = kept->meta.command_id;
     }
+    if (str_is_empty(kept->meta.actor)) {
+        kept->meta.actor = STR("anonymous");
+    }
     given->now_us += SECOND_US;
     struct str key =
         given->aggregate->command_sub_key != NULL ? given->aggregate->command_sub_key(kept, &given->arena) : STR("");

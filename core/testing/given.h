@@ -67,8 +67,8 @@ void given_end(struct given *given);
 /* It happened before: type and payload; meta is filled in. */
 void given(struct given *given, struct event event);
 
-/* Type and payload; meta may name command_id, correlation_id and actor. The command goes through its bytes, so what it
- * points to need not outlive the call. */
+/* Type and payload; meta may name command_id, correlation_id and actor (else anonymous). The command goes through its
+ * bytes, so what it points to need not outlive the call. */
 enum rejection when(struct given *given, struct command command);
 /* The same without a copy, as a follow-up is decided whose cause was decided in the same batch. */
 enum rejection when_shared(struct given *given, struct command command);

@@ -49,8 +49,10 @@ static inline struct command people_change_email(const char *identity, const cha
                                                 .proved = proved}};
 }
 
+/* From a session of his. */
 static inline struct command people_confirm_email(int32_t number) {
-    return (struct command){.type = COMMAND_CONFIRM_EMAIL, .as.confirm_email.number = number};
+    return (struct command){
+        .type = COMMAND_CONFIRM_EMAIL, .meta.actor = STR("customer:" CUS), .as.confirm_email.number = number};
 }
 
 /* Registered, and nothing else: versions 1 and 2. */
@@ -90,24 +92,31 @@ static inline struct command people_change_password(bool proved, int32_t session
                                                    .session = session}};
 }
 
+static inline struct command people_reset_password(int32_t number) {
+    return (struct command){.type = COMMAND_RESET_PASSWORD,
+                            .as.reset_password = {.number = number, .password = sealed_text("verifier 2")}};
+}
+
 static inline struct command people_begin_totp(bool proved) {
     return (struct command){.type = COMMAND_BEGIN_TOTP,
                             .as.begin_totp = {.password_number = PASSWORD_NUMBER, .proved = proved}};
 }
 
-static inline struct command people_confirm_totp(int64_t step) {
-    return (struct command){.type = COMMAND_CONFIRM_TOTP, .as.confirm_totp.step = step};
+/* `number` says of which of the customer's authenticators the code is. */
+static inline struct command people_confirm_totp(int32_t number, int64_t step) {
+    return (struct command){.type = COMMAND_CONFIRM_TOTP, .as.confirm_totp = {.totp_number = number, .step = step}};
 }
 
-static inline struct command people_end_totp(bool proved, int64_t step) {
-    return (struct command){.type = COMMAND_END_TOTP,
-                            .as.end_totp = {.password_number = PASSWORD_NUMBER, .proved = proved, .step = step}};
+static inline struct command people_end_totp(bool proved, int32_t number, int64_t step) {
+    return (struct command){
+        .type = COMMAND_END_TOTP,
+        .as.end_totp = {.password_number = PASSWORD_NUMBER, .proved = proved, .totp_number = number, .step = step}};
 }
 
 /* An authenticator is asked for, whose code of this step was shown. */
 static inline void given_totp(struct given *customer, int64_t step) {
     (void)when(customer, people_begin_totp(true));
     THEN(customer, EVENT_CUSTOMER_TOTP_BEGUN);
-    (void)when(customer, people_confirm_totp(step));
+    (void)when(customer, people_confirm_totp(customer_of(customer)->totp_number, step));
     THEN(customer, EVENT_CUSTOMER_TOTP_ENABLED);
 }

@@ -235,6 +235,10 @@ refused_edit "an array from outside without a bound" "field owners: it comes fro
 refused_edit "a nested text without a bound" "field owners.email: " $make 's/, "maxLength": 100//'
 keep=shop/KeepThing/1.avsc
 refused_edit "a number is no secret" "\`secret\` is for texts only" $make 's/"min": 0/"secret": true, "min": 0/'
+refused_edit "a secret that is none" "\`secret\` must be true, or not be there" \
+    $keep 's/"secret": true/"secret": "true"/'
+refused_edit "an amount that may be none" "\`positive\` must be true, or not be there" \
+    $make 's/"minLength"/"positive": false, "minLength"/'
 refused_edit "a secret in an event" "field is: \`secret\` is for a command's own fields, from the body" \
     shop/ThingLost/1.avsc 's/"name": "stream"/"name": "is", "secret": true/'
 refused_edit "a secret from the path" "field maker: \`secret\` is for a command's own fields, from the body" \

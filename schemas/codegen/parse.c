@@ -55,6 +55,15 @@ static int64_t bound_attribute(struct parser *parser, const json_t *object, cons
     return json_integer_value(value);
 }
 
+/* Such a rule stands there as true, or not at all: what says "false", or "true" as a text, would be read as none. */
+static bool flag_attribute(struct parser *parser, const json_t *object, const char *name) {
+    const json_t *value = json_object_get(object, name);
+    if (value != NULL && !json_is_true(value)) {
+        fail_at(parser->file->path, parser->where, "`%s` must be true, or not be there", name);
+    }
+    return value != NULL;
+}
+
 static void require_fit(struct parser *parser, bool given, bool fits, const char *rule, const char *what) {
     if (given && !fits) {
         fail_at(parser->file->path, parser->where, "`%s` is for %s only", rule, what);
@@ -92,16 +101,14 @@ static const char *parse_format(struct parser *parser, const json_t *json) {
 static struct rules parse_rules(struct parser *parser, const json_t *json, const struct type *type) {
     struct rules rules = {.source = parse_source(parser, json), .format = parse_format(parser, json)};
     bool has_min_length, has_max_length, has_min_items, has_max_items;
+    rules.positive = flag_attribute(parser, json, "positive");
+    rules.secret = flag_attribute(parser, json, "secret");
     rules.min = bound_attribute(parser, json, "min", true, &rules.has_min);
     rules.max = bound_attribute(parser, json, "max", true, &rules.has_max);
     rules.min_length = bound_attribute(parser, json, "minLength", false, &has_min_length);
     rules.max_length = bound_attribute(parser, json, "maxLength", false, &has_max_length);
     rules.min_items = bound_attribute(parser, json, "minItems", false, &has_min_items);
     rules.max_items = bound_attribute(parser, json, "maxItems", false, &has_max_items);
-    const json_t *positive = json_object_get(json, "positive");
-    rules.positive = json_is_true(positive);
-    const json_t *secret = json_object_get(json, "secret");
-    rules.secret = json_is_true(secret);
     rules.of = text_attribute(parser, json, "of", false);
     const char *json_form = text_attribute(parser, json, "json", false);
     rules.json_object = json_form != NULL && strcmp(json_form, "object") == 0;
@@ -111,13 +118,13 @@ static struct rules parse_rules(struct parser *parser, const json_t *json, const
     bool array = type->kind == TYPE_ARRAY;
     require_fit(parser, rules.has_min, number, "min", "int and long");
     require_fit(parser, rules.has_max, number, "max", "int and long");
-    require_fit(parser, positive != NULL, is_type_name(type, "daybook.Money"), "positive", "daybook.Money");
+    require_fit(parser, rules.positive, is_type_name(type, "daybook.Money"), "positive", "daybook.Money");
     require_fit(parser, has_min_length, text, "minLength", "texts");
     require_fit(parser, has_max_length, text, "maxLength", "texts");
     require_fit(parser, rules.format != NULL, text, "format", "texts");
     require_fit(parser, has_min_items, array, "minItems", "arrays");
     require_fit(parser, has_max_items, array, "maxItems", "arrays");
-    require_fit(parser, secret != NULL, text, "secret", "texts");
+    require_fit(parser, rules.secret, text, "secret", "texts");
     require_fit(parser, rules.of != NULL, is_type_name(type, "daybook.Sealed"), "of", "daybook.Sealed");
     if (rules.of != NULL && (has_min_length || has_max_length || rules.format != NULL)) {
         fail_at(parser->file->path, parser->where, "with `of` it is an object, whose texts have bounds of their own");

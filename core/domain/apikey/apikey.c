@@ -14,6 +14,8 @@ static const struct status_table life = {changes, ARRAY_LENGTH(changes)};
 
 /* ---- decide ------------------------------------------------------------------------------------------------------ */
 
+#define HOUR_US (INT64_C(3600) * MICROS_PER_SECOND)
+
 /* A key without a hash is one that anybody has; the front makes it, so only a broken one could leave it out. */
 static bool is_hash(struct str hash) {
     return hash.len == API_KEY_HASH_BYTES;
@@ -55,8 +57,14 @@ static enum rejection rotate(const struct api_key_state *state, const struct rot
     if (!is_hash(ask->hash) || ask->grace_s < 0 || ask->grace_s > API_KEY_GRACE_MAX_S) {
         return REJECT_MALFORMED_COMMAND;
     }
+    if (ask->generation != state->generation + 1) { /* of two at once, one's secret would never be good */
+        return REJECT_KEY_ROTATED;
+    }
+    if (str_equal(ask->hash, state->hash) || str_equal(ask->hash, state->previous_hash)) {
+        return REJECT_MALFORMED_COMMAND;
+    }
     decision_event(decision, EVENT_API_KEY_ROTATED)->as.api_key_rotated = (struct api_key_rotated){
-        .generation = state->generation + 1,
+        .generation = ask->generation,
         .hash = ask->hash,
         .previous_until = decision->now_us + (int64_t)ask->grace_s * MICROS_PER_SECOND,
     };
@@ -83,6 +91,9 @@ static enum rejection note_use(const struct api_key_state *state, const struct n
                                struct decision *decision) {
     if (state->status == API_KEY_STATUS_ABSENT) {
         return REJECT_UNKNOWN_KEY;
+    }
+    if (ask->hour > decision->now_us / HOUR_US) { /* none would be noted until then */
+        return REJECT_MALFORMED_COMMAND;
     }
     if (state->status == API_KEY_STATUS_ACTIVE && ask->hour > state->used_hour) {
         decision_event(decision, EVENT_API_KEY_USED)->as.api_key_used = (struct api_key_used){.hour = ask->hour};

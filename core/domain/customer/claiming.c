@@ -25,13 +25,12 @@ static void refuse_claim(const struct record_identity_claim *told, struct str pu
 }
 
 static void change_email(const struct customer_state *state, struct decision *decision) {
-    bool is_told = state->has_email && customer_may_be_mailed(state, decision->now_us);
     decision_event(decision, EVENT_CUSTOMER_EMAIL_CHANGED)->as.customer_email_changed = (struct customer_email_changed){
         .before_identity = state->identity,
         .before_claim = state->claim,
         .identity = state->pending_identity,
         .email = state->pending_email,
-        .has_before = is_told,
+        .has_before = state->has_email,
         .before = state->email,
     };
 }
@@ -69,9 +68,14 @@ static void release(struct str identity, int64_t claim, const struct event *even
         (struct release_identity){.customer = event->meta.stream, .claim = claim};
 }
 
-/* What began it all is the command that proved the mailbox, and waits. */
-static void answer(const struct event *event, enum rejection rejection, struct reactions *reactions) {
-    react_answer(reactions, event->meta.correlation_id, rejection);
+/* The claim of one who was registered as verified: what asks is the stream's second event. */
+enum { CLAIM_OF_REGISTRATION = 2 };
+
+/* What began it all is the command that proved the mailbox, and waits. Whoever registers has his answer already. */
+static void answer(const struct event *event, int64_t claim, enum rejection rejection, struct reactions *reactions) {
+    if (claim != CLAIM_OF_REGISTRATION) {
+        react_answer(reactions, event->meta.correlation_id, rejection);
+    }
 }
 
 static void after_refusal(const struct event *event, const struct command *cause, struct reactions *reactions) {
@@ -80,7 +84,7 @@ static void after_refusal(const struct event *event, const struct command *cause
         release(refused->identity, refused->claim, event, reactions);
     }
     bool is_taken = !cause->as.record_identity_claim.granted;
-    answer(event, is_taken ? REJECT_EMAIL_TAKEN : REJECT_TOKEN_USED, reactions);
+    answer(event, refused->claim, is_taken ? REJECT_EMAIL_TAKEN : REJECT_TOKEN_USED, reactions);
 }
 
 void claiming_after_customer(const struct customer_state *state, const struct event *event, const struct command *cause,
@@ -91,12 +95,12 @@ void claiming_after_customer(const struct customer_state *state, const struct ev
             ->as.claim_identity = (struct claim_identity){.customer = event->meta.stream, .claim = event->meta.version};
         break;
     case EVENT_CUSTOMER_VERIFIED:
-        answer(event, ACCEPTED, reactions);
+        answer(event, state->claim, ACCEPTED, reactions);
         break;
     case EVENT_CUSTOMER_EMAIL_CHANGED: {
         const struct customer_email_changed *changed = &event->as.customer_email_changed;
         release(changed->before_identity, changed->before_claim, event, reactions);
-        answer(event, ACCEPTED, reactions);
+        answer(event, state->claim, ACCEPTED, reactions);
         break;
     }
     case EVENT_CUSTOMER_CLAIM_REFUSED:

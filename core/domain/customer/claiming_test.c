@@ -88,6 +88,7 @@ static void ask_change(struct shop *shop, struct str customer, struct str identi
 static enum rejection confirm(struct shop *shop, struct str customer, const char *command_id) {
     struct command command = people_confirm_email(person(shop, customer)->email_number);
     command.meta.command_id = str_of_cstr(command_id);
+    command.meta.actor = arena_printf(&shop->arena, "customer:%.*s", STR_ARGS(customer));
     return shop_ask(shop, customer, command);
 }
 

@@ -8,8 +8,8 @@
 enum rejection customer_request_reset(const struct customer_state *state, struct decision *decision) {
     bool is_unverified = state->status == CUSTOMER_STATUS_UNVERIFIED;
     int64_t asked_at = is_unverified ? state->verification_sent_at : state->reset_asked_at;
-    bool may_be_mailed =
-        customer_may_be_mailed(state, decision->now_us) && customer_mail_is_apart(asked_at, decision->now_us);
+    bool may_be_mailed = customer_may_be_mailed(state, CUSTOMER_MAILS_ASKED_A_DAY, decision->now_us) &&
+                         customer_mail_is_apart(asked_at, decision->now_us);
     if (may_be_mailed && is_unverified) {
         customer_request_verification(state, decision);
     } else if (may_be_mailed && state->status == CUSTOMER_STATUS_ACTIVE) {
@@ -22,17 +22,16 @@ enum rejection customer_request_reset(const struct customer_state *state, struct
 /* Sessions first: the event that answers is the last. */
 static void set_password(const struct customer_state *state, const struct sealed *password, struct str how,
                          int32_t kept_session, struct decision *decision) {
-    bool is_reset = str_equal(how, STR("reset"));
+    bool is_reset = str_equal(how, CUSTOMER_BY_RESET);
     struct str reason = is_reset ? STR("password_reset") : STR("password_changed");
     int32_t kept = customer_end_sessions(state, kept_session, reason, decision);
-    bool is_told = customer_may_be_mailed(state, decision->now_us);
     decision_event(decision, EVENT_CUSTOMER_PASSWORD_CHANGED)->as.customer_password_changed =
         (struct customer_password_changed){
             .password = *password,
             .number = state->password_number + 1,
             .how = how,
             .kept_session = kept,
-            .has_to = is_told,
+            .has_to = state->has_email,
             .to = state->email,
         };
 }
@@ -45,15 +44,16 @@ enum rejection customer_reset_password(const struct customer_state *state, const
     if (!is_good) {
         return decision_reject(decision, REJECT_TOKEN_USED, STR("/token"));
     }
-    set_password(state, &ask->password, STR("reset"), 0, decision);
+    set_password(state, &ask->password, CUSTOMER_BY_RESET, 0, decision);
     return ACCEPTED;
 }
 
 enum rejection customer_change_password(const struct customer_state *state, const struct change_password *ask,
                                         struct decision *decision) {
+    const struct proof proof = {.within = true, .proved = ask->proved, .password_number = ask->password_number};
     enum rejection refusal = customer_is_active(state);
-    if (refusal == ACCEPTED && customer_proves(state, ask->proved, ask->password_number, NULL, decision, &refusal)) {
-        set_password(state, &ask->password, STR("changed"), ask->session, decision);
+    if (refusal == ACCEPTED && customer_proves(state, &proof, decision, &refusal)) {
+        set_password(state, &ask->password, CUSTOMER_BY_CHANGE, ask->session, decision);
     }
     return refusal;
 }
@@ -62,8 +62,9 @@ enum rejection customer_change_password(const struct customer_state *state, cons
 
 enum rejection customer_begin_totp(const struct customer_state *state, const struct begin_totp *ask,
                                    struct decision *decision) {
+    const struct proof proof = {.within = true, .proved = ask->proved, .password_number = ask->password_number};
     enum rejection refusal = customer_is_active(state);
-    if (refusal != ACCEPTED || !customer_proves(state, ask->proved, ask->password_number, NULL, decision, &refusal)) {
+    if (refusal != ACCEPTED || !customer_proves(state, &proof, decision, &refusal)) {
         return refusal;
     }
     if (state->totp == TOTP_STATUS_ON) {
@@ -84,27 +85,48 @@ enum rejection customer_confirm_totp(const struct customer_state *state, const s
     if (state->totp != TOTP_STATUS_PENDING) {
         return REJECT_TOTP_STATE;
     }
-    if (ask->step < 1) {
+    if (ask->step < 1 || ask->totp_number != state->totp_number) {
         return decision_reject(decision, REJECT_CODE_REQUIRED, STR("/code"));
     }
     decision_event(decision, EVENT_CUSTOMER_TOTP_ENABLED)->as.customer_totp_enabled =
-        (struct customer_totp_enabled){.step = ask->step};
+        (struct customer_totp_enabled){.step = ask->step, .has_to = state->has_email, .to = state->email};
     return ACCEPTED;
 }
 
+static void end_totp(const struct customer_state *state, struct decision *decision) {
+    decision_event(decision, EVENT_CUSTOMER_TOTP_ENDED)->as.customer_totp_ended =
+        (struct customer_totp_ended){.has_to = state->has_email, .to = state->email};
+}
+
+/* One that was only begun protects nothing yet, and ends without a code. */
 enum rejection customer_end_totp(const struct customer_state *state, const struct end_totp *ask,
                                  struct decision *decision) {
+    const struct proof proof = {.within = true, .proved = ask->proved, .password_number = ask->password_number};
+    const struct code code = {.totp_number = ask->totp_number, .step = ask->step, .recovery = ask->recovery};
     enum rejection refusal = customer_is_active(state);
-    if (refusal != ACCEPTED || !customer_proves(state, ask->proved, ask->password_number, NULL, decision, &refusal)) {
+    if (refusal != ACCEPTED || !customer_proves(state, &proof, decision, &refusal)) {
         return refusal;
     }
     if (state->totp == TOTP_STATUS_OFF) {
         return REJECT_TOTP_STATE;
     }
-    if (state->totp == TOTP_STATUS_ON && ask->step <= state->totp_step) {
-        customer_fail_proof(state, STR("code"), NULL, decision);
+    if (state->totp == TOTP_STATUS_ON && !customer_code_is_good(state, &code)) {
+        customer_fail_proof(state, true, STR("code"), NULL, decision);
         return ACCEPTED;
     }
-    decision_event(decision, EVENT_CUSTOMER_TOTP_ENDED);
+    end_totp(state, decision);
+    return ACCEPTED;
+}
+
+/* Of somebody who has neither his authenticator nor a recovery code; that he is himself is for the house to see. */
+enum rejection customer_remove_totp(const struct customer_state *state, struct decision *decision) {
+    enum rejection refusal = customer_is_active(state);
+    if (refusal != ACCEPTED) {
+        return refusal;
+    }
+    if (state->totp == TOTP_STATUS_OFF) {
+        return REJECT_TOTP_STATE;
+    }
+    end_totp(state, decision);
     return ACCEPTED;
 }

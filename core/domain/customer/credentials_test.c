@@ -86,24 +86,22 @@ static void a_password_for_once_is_ones_own_when_it_was_changed(void **state) {
 
 static const struct command ask_reset = {.type = COMMAND_REQUEST_PASSWORD_RESET};
 
-static struct command reset(int32_t number) {
-    return (struct command){.type = COMMAND_RESET_PASSWORD,
-                            .as.reset_password = {.number = number, .password = sealed_text("verifier 2")}};
-}
-
 static void a_reset_unlocks_and_ends_all_sessions(void **state) {
     struct given *customer = *state;
     when(customer, people_log_in(true));
     for (int i = 0; i < CUSTOMER_LOCK_AFTER; i++) {
         when(customer, people_log_in(false));
+        when(customer, people_change_password(false, 0));
     }
     when(customer, ask_reset);
     THEN(customer, EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED);
     assert_str(made(customer, 0)->as.customer_password_reset_requested.to.ciphertext, "ada@example.org");
-    when(customer, reset(1));
+    when(customer, people_reset_password(1));
     THEN(customer, EVENT_SESSIONS_ENDED, EVENT_CUSTOMER_PASSWORD_CHANGED);
+    THEN_ANSWERS_NOBODY(customer); /* it is answered at once */
     assert_str(made(customer, 1)->as.customer_password_changed.how, "reset");
     assert_int_equal(customer_of(customer)->failures, 0);
+    assert_int_equal(customer_of(customer)->proof_failures, 0);
     when(customer, refresh(1));
     THEN_REFUSED(customer, REJECT_SESSION_ENDED, "");
     struct command command = people_log_in(true);
@@ -114,32 +112,32 @@ static void a_reset_unlocks_and_ends_all_sessions(void **state) {
 
 static void a_token_resets_once_and_within_an_hour(void **state) {
     struct given *customer = *state;
-    when(customer, reset(0));
+    when(customer, people_reset_password(0));
     THEN_REFUSED(customer, REJECT_TOKEN_USED, "/token");
     when(customer, ask_reset);
-    when(customer, reset(1));
+    when(customer, people_reset_password(1));
     THEN(customer, EVENT_CUSTOMER_PASSWORD_CHANGED);
-    when(customer, reset(1));
+    when(customer, people_reset_password(1));
     THEN_REFUSED(customer, REJECT_TOKEN_USED, "/token");
     wait_s(customer, CUSTOMER_MAIL_APART_S);
     when(customer, ask_reset);
     wait_s(customer, CUSTOMER_RESET_S);
-    when(customer, reset(2));
+    when(customer, people_reset_password(2));
     THEN_REFUSED(customer, REJECT_TOKEN_USED, "/token");
     when(customer, ask_reset);
-    when(customer, reset(2)); /* that of the mail before */
+    when(customer, people_reset_password(2)); /* that of the mail before */
     THEN_REFUSED(customer, REJECT_TOKEN_USED, "/token");
-    when(customer, reset(3));
+    when(customer, people_reset_password(3));
     THEN(customer, EVENT_CUSTOMER_PASSWORD_CHANGED);
 }
 
-static void mails_that_anybody_can_ask_for_are_a_minute_apart_and_20_a_day(void **state) {
+static void mails_that_anybody_can_ask_for_are_a_minute_apart_and_10_a_day(void **state) {
     struct given *customer = *state;
     when(customer, ask_reset);
     THEN(customer, EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED);
     when(customer, ask_reset);
     THEN_NOTHING(customer);
-    for (int mails = 3; mails <= CUSTOMER_MAILS_A_DAY; mails++) { /* the first was the registration's */
+    for (int mails = 3; mails <= CUSTOMER_MAILS_ASKED_A_DAY; mails++) { /* the first was the registration's */
         wait_s(customer, CUSTOMER_MAIL_APART_S);
         when(customer, ask_reset);
         THEN(customer, EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED);
@@ -147,6 +145,8 @@ static void mails_that_anybody_can_ask_for_are_a_minute_apart_and_20_a_day(void 
     wait_s(customer, CUSTOMER_MAIL_APART_S);
     when(customer, ask_reset);
     THEN_NOTHING(customer);
+    when(customer, people_change_email(NEW_IDN, "new@example.org", true)); /* which no stranger asks for */
+    THEN(customer, EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED);
     wait_s(customer, 24 * 3600);
     when(customer, ask_reset);
     THEN(customer, EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED);
@@ -164,10 +164,25 @@ static void who_has_not_proved_his_mailbox_is_sent_what_proves_it(void **state) 
     assert_int_equal(made(&customer, 0)->as.customer_verification_requested.number, 2);
     when(&customer, people_verify(1, true)); /* that of the mail before */
     THEN_REFUSED(&customer, REJECT_TOKEN_USED, "/token");
-    when(&customer, reset(1));
+    when(&customer, people_reset_password(1));
     THEN_REFUSED(&customer, REJECT_TOKEN_USED, "/token");
     when(&customer, people_verify(2, true));
     THEN(&customer, EVENT_CUSTOMER_VERIFICATION_PROVED);
+    given_end(&customer);
+}
+
+static void what_proves_a_mailbox_is_sent_10_times_a_day(void **state) {
+    (void)state;
+    struct given customer;
+    given_registered(&customer);
+    for (int mails = 2; mails <= CUSTOMER_MAILS_ASKED_A_DAY; mails++) {
+        wait_s(&customer, CUSTOMER_MAIL_APART_S);
+        when(&customer, ask_reset);
+        THEN(&customer, EVENT_CUSTOMER_VERIFICATION_REQUESTED);
+    }
+    wait_s(&customer, CUSTOMER_MAIL_APART_S);
+    when(&customer, ask_reset);
+    THEN_NOTHING(&customer);
     given_end(&customer);
 }
 
@@ -184,7 +199,7 @@ static void of_who_is_no_customer_nothing_is_mailed(void **state) {
 
 static void an_authenticator_is_begun_shown_and_ended(void **state) {
     struct given *customer = *state;
-    when(customer, people_confirm_totp(100));
+    when(customer, people_confirm_totp(0, 100));
     THEN_REFUSED(customer, REJECT_TOTP_STATE, "");
     struct command command = people_begin_totp(true);
     command.meta.command_id = STR("cmd_begin");
@@ -195,23 +210,30 @@ static void an_authenticator_is_begun_shown_and_ended(void **state) {
     THEN(customer, EVENT_SESSION_OPENED);
     when(customer, people_begin_totp(true)); /* the secret got lost */
     assert_int_equal(made(customer, 0)->as.customer_totp_begun.number, 2);
-    when(customer, people_confirm_totp(0));
+    when(customer, people_confirm_totp(2, 0));
     THEN_REFUSED(customer, REJECT_CODE_REQUIRED, "/code");
-    when(customer, people_confirm_totp(100));
+    when(customer, people_confirm_totp(1, 100)); /* of the secret that got lost */
+    THEN_REFUSED(customer, REJECT_CODE_REQUIRED, "/code");
+    when(customer, people_confirm_totp(2, 100));
     THEN(customer, EVENT_CUSTOMER_TOTP_ENABLED);
-    when(customer, people_confirm_totp(101));
+    assert_str(made(customer, 0)->as.customer_totp_enabled.to.ciphertext, "ada@example.org");
+    when(customer, people_confirm_totp(2, 101));
     THEN_REFUSED(customer, REJECT_TOTP_STATE, "");
     when(customer, people_begin_totp(true));
     THEN_REFUSED(customer, REJECT_TOTP_STATE, "");
 
-    when(customer, people_end_totp(true, 100)); /* its code was used */
+    when(customer, people_end_totp(true, 2, 100)); /* its code was used */
     THEN(customer, EVENT_LOGIN_FAILED);
-    command = people_end_totp(true, 101);
+    when(customer, people_end_totp(true, 1, 101)); /* of the secret that got lost */
+    THEN(customer, EVENT_LOGIN_FAILED);
+    assert_str(made(customer, 0)->as.login_failed.why, "code");
+    command = people_end_totp(true, 2, 101);
     command.meta.command_id = STR("cmd_end");
     when(customer, command);
     THEN(customer, EVENT_CUSTOMER_TOTP_ENDED);
     THEN_ANSWERS(customer, "cmd_end", ACCEPTED);
-    when(customer, people_end_totp(true, 102));
+    assert_str(made(customer, 0)->as.customer_totp_ended.to.ciphertext, "ada@example.org");
+    when(customer, people_end_totp(true, 2, 102));
     THEN_REFUSED(customer, REJECT_TOTP_STATE, "");
     when(customer, people_log_in(true));
     THEN(customer, EVENT_SESSION_OPENED);
@@ -222,7 +244,7 @@ static void an_authenticator_is_neither_begun_nor_ended_without_the_password(voi
     when(customer, people_begin_totp(false));
     THEN(customer, EVENT_LOGIN_FAILED);
     given_totp(customer, 100);
-    when(customer, people_end_totp(false, 101));
+    when(customer, people_end_totp(false, 1, 101));
     THEN(customer, EVENT_LOGIN_FAILED);
     assert_int_equal(customer_of(customer)->totp, TOTP_STATUS_ON);
 }
@@ -233,11 +255,107 @@ static void another_secret_has_recovery_codes_of_its_own(void **state) {
     given_totp(customer, 100);
     struct command command = people_log_in(true);
     command.as.open_session.recovery = 1;
-    when(customer, command);
-    when(customer, people_end_totp(true, 101));
-    given_totp(customer, 50);
+    command.as.open_session.totp_number = 1;
     when(customer, command);
     THEN(customer, EVENT_SESSION_OPENED);
+    when(customer, people_end_totp(true, 1, 101));
+    given_totp(customer, 50);
+    command.as.open_session.totp_number = 2;
+    when(customer, command);
+    THEN(customer, EVENT_SESSION_OPENED);
+}
+
+static void a_recovery_code_ends_an_authenticator_that_was_lost(void **state) {
+    struct given *customer = *state;
+    given_totp(customer, 100);
+    struct command command = people_log_in(true);
+    command.as.open_session.recovery = 1;
+    command.as.open_session.totp_number = 1;
+    when(customer, command);
+    THEN(customer, EVENT_SESSION_OPENED);
+    command = people_end_totp(true, 1, 0);
+    command.as.end_totp.recovery = 1; /* it was used */
+    when(customer, command);
+    THEN(customer, EVENT_LOGIN_FAILED);
+    command.as.end_totp.recovery = CUSTOMER_RECOVERY_CODES + 1; /* there is none */
+    when(customer, command);
+    THEN(customer, EVENT_LOGIN_FAILED);
+    command.as.end_totp.recovery = 2;
+    when(customer, command);
+    THEN(customer, EVENT_CUSTOMER_TOTP_ENDED);
+}
+
+static void the_house_takes_away_an_authenticator_that_was_lost(void **state) {
+    struct given *customer = *state;
+    const struct command remove = {.type = COMMAND_REMOVE_TOTP,
+                                   .meta = {.actor = STR("support:key_1"), .command_id = STR("cmd_remove")}};
+    when(customer, remove);
+    THEN_REFUSED(customer, REJECT_TOTP_STATE, "");
+    given_totp(customer, 100);
+    when(customer, remove);
+    THEN(customer, EVENT_CUSTOMER_TOTP_ENDED);
+    THEN_ANSWERS(customer, "cmd_remove", ACCEPTED);
+    assert_str(made(customer, 0)->as.customer_totp_ended.to.ciphertext, "ada@example.org");
+    when(customer, people_log_in(true));
+    THEN(customer, EVENT_SESSION_OPENED);
+}
+
+/* ---- what is counted where --------------------------------------------------------------------------------------- */
+
+static void a_stranger_who_locks_the_login_keeps_nobody_from_changing_his_password(void **state) {
+    struct given *customer = *state;
+    for (int i = 0; i < CUSTOMER_LOCK_AFTER; i++) {
+        when(customer, people_log_in(false));
+        THEN(customer, EVENT_LOGIN_FAILED);
+        assert_false(made(customer, 0)->as.login_failed.within);
+    }
+    when(customer, people_change_password(true, 0));
+    THEN(customer, EVENT_CUSTOMER_PASSWORD_CHANGED);
+    assert_int_equal(customer_of(customer)->failures, CUSTOMER_LOCK_AFTER); /* who guesses is kept out as before */
+    struct command command = people_log_in(true);
+    command.as.open_session.password_number = 2;
+    when(customer, command);
+    THEN_REFUSED(customer, REJECT_LOGIN_REFUSED, "");
+}
+
+static void who_guesses_within_a_session_is_locked_out_there_and_told(void **state) {
+    struct given *customer = *state;
+    for (int failures = 1; failures <= CUSTOMER_LOCK_AFTER; failures++) {
+        when(customer, people_change_password(false, 0));
+        THEN(customer, EVENT_LOGIN_FAILED);
+        assert_int_equal(made(customer, 0)->as.login_failed.has_to, failures == CUSTOMER_LOCK_AFTER);
+    }
+    when(customer, people_change_password(true, 0));
+    THEN_REFUSED(customer, REJECT_LOGIN_REFUSED, "");
+    when(customer, people_log_in(true));
+    THEN(customer, EVENT_SESSION_OPENED);
+    assert_int_equal(customer_of(customer)->proof_failures, 0);
+    assert_int_equal(customer_of(customer)->proof_locked_until, 0);
+}
+
+/* A thief who has the password and a session, and not the authenticator. */
+static void who_guesses_codes_is_not_let_off_for_proving_the_password(void **state) {
+    struct given *customer = *state;
+    given_totp(customer, 100);
+    for (int i = 1; i < CUSTOMER_LOCK_AFTER; i++) {
+        when(customer, people_end_totp(true, 1, 100));
+        THEN(customer, EVENT_LOGIN_FAILED);
+    }
+    when(customer, people_change_email(NEW_IDN, "thief@example.org", true));
+    when(customer, people_change_password(true, 0));
+    THEN(customer, EVENT_CUSTOMER_PASSWORD_CHANGED);
+    assert_int_equal(customer_of(customer)->proof_failures, CUSTOMER_LOCK_AFTER - 1);
+    struct command command = people_end_totp(true, 1, 100);
+    command.as.end_totp.password_number = 2;
+    when(customer, command);
+    assert_true(made(customer, 0)->as.login_failed.locked_until > 0);
+    command.as.end_totp.step = 101;
+    when(customer, command);
+    THEN_REFUSED(customer, REJECT_LOGIN_REFUSED, "");
+    wait_s(customer, CUSTOMER_LOCK_FIRST_S);
+    when(customer, command);
+    THEN(customer, EVENT_CUSTOMER_TOTP_ENDED);
+    assert_int_equal(customer_of(customer)->proof_failures, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -249,12 +367,18 @@ int main(void) {
         cmocka_unit_test(a_password_for_once_is_ones_own_when_it_was_changed),
         TEST(a_reset_unlocks_and_ends_all_sessions),
         TEST(a_token_resets_once_and_within_an_hour),
-        TEST(mails_that_anybody_can_ask_for_are_a_minute_apart_and_20_a_day),
+        TEST(mails_that_anybody_can_ask_for_are_a_minute_apart_and_10_a_day),
         cmocka_unit_test(who_has_not_proved_his_mailbox_is_sent_what_proves_it),
+        cmocka_unit_test(what_proves_a_mailbox_is_sent_10_times_a_day),
         cmocka_unit_test(of_who_is_no_customer_nothing_is_mailed),
         TEST(an_authenticator_is_begun_shown_and_ended),
         TEST(an_authenticator_is_neither_begun_nor_ended_without_the_password),
         TEST(another_secret_has_recovery_codes_of_its_own),
+        TEST(a_recovery_code_ends_an_authenticator_that_was_lost),
+        TEST(the_house_takes_away_an_authenticator_that_was_lost),
+        TEST(a_stranger_who_locks_the_login_keeps_nobody_from_changing_his_password),
+        TEST(who_guesses_within_a_session_is_locked_out_there_and_told),
+        TEST(who_guesses_codes_is_not_let_off_for_proving_the_password),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,10 +59,43 @@ const struct status_table session_life = {session_changes, ARRAY_LENGTH(session_
 
 /* ---- decide ------------------------------------------------------------------------------------------------------ */
 
-/* A customer sees no other one. The route names the stream, so only a broken front could ask. */
-static bool is_anothers(const struct command *command, const struct decision *decision) {
+/* A follow-up has the actor of its cause, whoever that was. */
+static bool is_follow_up(uint16_t command_type) {
+    return command_type == COMMAND_RECORD_IDENTITY_CLAIM;
+}
+
+static bool is_of_house(uint16_t command_type) {
+    return command_type == COMMAND_SET_ROLES || command_type == COMMAND_UNLOCK_CUSTOMER ||
+           command_type == COMMAND_REMOVE_TOTP;
+}
+
+/* A customer sees no other one, and what the house does is not for him. The route names the stream, so only a broken
+ * front could ask; save that a link in a mail is clicked by whoever reads it (ConfirmEmail). */
+static bool may_ask(const struct command *command, const struct decision *decision) {
     struct actor actor = actor_of(command->meta.actor);
-    return (actor.kind == ACTOR_CUSTOMER || actor.kind == ACTOR_VENDOR) && !str_equal(actor.id, decision->stream);
+    bool is_himself = str_equal(actor.id, decision->stream);
+    if (is_follow_up(command->type)) {
+        return true;
+    }
+    if (command->type == COMMAND_CONFIRM_EMAIL && !is_himself) {
+        return false;
+    }
+    switch (actor.kind) {
+    case ACTOR_OTHER:
+    case ACTOR_PROVIDER:
+        return false;
+    case ACTOR_ANONYMOUS:
+    case ACTOR_GUEST:
+        return !is_of_house(command->type);
+    case ACTOR_CUSTOMER:
+    case ACTOR_VENDOR:
+        return is_himself && !is_of_house(command->type);
+    case ACTOR_STAFF:
+    case ACTOR_SERVICE:
+    case ACTOR_SYSTEM:
+        return true;
+    }
+    return false;
 }
 
 /* A command about a session that names none can only come from a broken sender. */
@@ -72,7 +105,7 @@ static bool lacks_its_session(const struct session_state *session, uint16_t comm
 
 enum rejection customer_decide(const struct customer_state *state, const struct session_state *session,
                                const struct command *command, struct decision *decision) {
-    if (is_anothers(command, decision)) {
+    if (!may_ask(command, decision)) {
         return REJECT_UNKNOWN_CUSTOMER;
     }
     if (lacks_its_session(session, command->type)) {
@@ -121,6 +154,8 @@ enum rejection customer_decide(const struct customer_state *state, const struct 
         return customer_set_roles(state, command, decision);
     case COMMAND_UNLOCK_CUSTOMER:
         return customer_unlock(state, decision);
+    case COMMAND_REMOVE_TOTP:
+        return customer_remove_totp(state, decision);
     case COMMAND_ERASE_CUSTOMER:
         return customer_erase(state, command, decision);
     case COMMAND_EXPIRE_REGISTRATION:
@@ -142,12 +177,18 @@ static void answer(const struct customer_state *state, const struct event *event
         react_answer(reactions, event->meta.command_id, REJECT_LOGIN_REFUSED);
         break;
     case EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED:
-    case EVENT_CUSTOMER_PASSWORD_CHANGED:
     case EVENT_CUSTOMER_TOTP_BEGUN:
     case EVENT_CUSTOMER_TOTP_ENDED:
+        react_answer(reactions, event->meta.command_id, ACCEPTED);
+        break;
+    case EVENT_CUSTOMER_PASSWORD_CHANGED: /* whoever resets it is answered at once */
+        if (str_equal(event->as.customer_password_changed.how, CUSTOMER_BY_CHANGE)) {
+            react_answer(reactions, event->meta.command_id, ACCEPTED);
+        }
+        break;
     case EVENT_SESSION_OPENED:
     case EVENT_SESSION_REFRESHED:
-        react_answer(reactions, event->meta.command_id, ACCEPTED);
+        react_answer(reactions, event->meta.command_id, ACCEPTED)->is_brief = true;
         break;
     case EVENT_SESSION_ENDED:
         if (str_equal(event->as.session_ended.reason, SESSION_REUSED)) {
@@ -244,6 +285,14 @@ static void encode(struct buf *out, const void *state) {
     customer_state_encode(out, state);
 }
 
+/* Tokens need none of it, there is an answer of these each few minutes, and each is kept for two days. */
+static void encode_brief(struct buf *out, const void *of) {
+    struct customer_state state = *(const struct customer_state *)of;
+    state.addresses = (struct customer_address_array){0};
+    state.consents = (struct consent_array){0};
+    customer_state_encode(out, &state);
+}
+
 static bool decode(struct arena *arena, struct str bytes, void *ret_state) {
     return customer_state_decode(arena, bytes, ret_state);
 }
@@ -271,6 +320,7 @@ const struct aggregate customer_aggregate = {
     .deadline_us = deadline_us,
     .on_deadline = on_deadline,
     .state_encode = encode,
+    .state_encode_brief = encode_brief,
     .state_decode = decode,
     .state_schema_id = CUSTOMER_STATE_SCHEMA_ID,
     .sub_state_encode = encode_session,

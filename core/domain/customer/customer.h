@@ -9,11 +9,16 @@
  * Promise  several customers may wait for one address; one verified customer has it (claiming.h tells how). So nobody
  *          learns by registering that an address is taken, and nobody can squat one whose mail he does not read.
  *          A proof (password, code) is made in the front; here its result is counted: after LOCK_AFTER failures in a
- *          row nothing is proved for a while, whichever fronts were asked, and however many at once.
+ *          row nothing is proved for a while, whichever fronts were asked, and however many at once. Logins, which
+ *          anybody may try, are counted apart from proofs within a session: a stranger who locks the one does not keep
+ *          the owner from changing his password.
  *          A session's tokens are good one after the other; an older one that comes back ends the session.
  *          What is sealed leaves the state when the erasure begins; its keys are destroyed by who reads the event.
- * Mail     an event that causes mail has `to`, so whoever sends it needs no fold. A day has MAILS_A_DAY at most: a
- *          command that would only cause one more is accepted without an event.
+ * Mail     an event that causes mail has `to`, so whoever sends it needs no fold. What somebody asks for is counted: a
+ *          day has MAILS_ASKED_A_DAY that anybody can ask for, and beyond them nothing is mailed and nothing said of
+ *          it; and MAILS_A_DAY with those that the customer asks for himself. What he is told for his safety (another
+ *          password or address, a lock, a stolen token, an authenticator that comes or goes) is always mailed.
+ *          CustomerErased closes all mails of the stream: of those that were not sent by then none is.
  * Sub-keys sessions, by their numbers: there may be any number of them.
  * Bounds   ADDRESSES_MAX addresses, CONSENTS_MAX purposes, ROLES_MAX roles.
  * Memory   events and states live in the arena handed over.
@@ -33,8 +38,9 @@ enum {
     CUSTOMER_LOCK_AFTER = 10,                 /* failed proofs in a row */
     CUSTOMER_LOCK_FIRST_S = 60,               /* and twice that with each further one ... */
     CUSTOMER_LOCK_MOST_S = 3600,              /* ... up to this */
-    CUSTOMER_MAILS_A_DAY = 20,
-    CUSTOMER_MAIL_APART_S = 60, /* between two of one kind that anybody can ask for */
+    CUSTOMER_MAILS_ASKED_A_DAY = 10,          /* counted mails after which nothing is sent that anybody can ask for */
+    CUSTOMER_MAILS_A_DAY = 20,                /* and after which nothing counted is */
+    CUSTOMER_MAIL_APART_S = 60,               /* between two of one kind that anybody can ask for */
     CUSTOMER_ADDRESSES_MAX = 20,
     CUSTOMER_CONSENTS_MAX = 16,
     CUSTOMER_ROLES_MAX = 8,

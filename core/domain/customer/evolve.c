@@ -7,7 +7,8 @@
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
 
-/* An event with `to` causes a mail. */
+/* Of mails that somebody asked for. What the house tells somebody for his safety does not count, or whoever robs him
+ * would first have him mailed until he is told nothing. */
 static void note_mail(struct customer_state *state, const struct event *event) {
     if (event->meta.occurred_at - state->mails_since >= DAY_US) {
         state->mails_since = event->meta.occurred_at;
@@ -54,9 +55,7 @@ static void evolve_email_changed(struct customer_state *state, const struct even
     state->claim = state->claiming_number;
     state->email_key = state->pending_email_key;
     state->email = changed->email;
-    if (changed->has_before) {
-        note_mail(state, event);
-    }
+    state->reset_asked_at = 0; /* the token went to the mailbox of before */
     forget_pending(state);
     end_claim(state);
 }
@@ -82,7 +81,7 @@ static void evolve_address_put(struct customer_state *state, const struct custom
         address = ARRAY_PUSH(arena, &state->addresses);
         state->address_number++;
     }
-    *address = (struct customer_address){put->id, put->has_label, put->label, put->address};
+    *address = (struct customer_address){put->id, put->address};
 }
 
 static void evolve_address_removed(struct customer_state *state, struct str id) {
@@ -106,19 +105,29 @@ static void evolve_consent(struct customer_state *state, const struct event *eve
     *consent = (struct consent){changed->purpose, changed->granted, event->meta.occurred_at};
 }
 
-static void evolve_failure(struct customer_state *state, const struct event *event) {
-    const struct login_failed *failed = &event->as.login_failed;
-    state->failures = failed->failures;
-    state->locked_until = failed->locked_until;
-    if (failed->has_to) {
-        note_mail(state, event);
+static void evolve_failure(struct customer_state *state, const struct login_failed *failed) {
+    if (failed->within) {
+        state->proof_failures = failed->failures;
+        state->proof_locked_until = failed->locked_until;
+    } else {
+        state->failures = failed->failures;
+        state->locked_until = failed->locked_until;
     }
 }
 
-/* What was proved, or is as good as proved: nobody is locked out any more. */
+/* The password was proved within a session. Where codes are asked for that is half of a proof: who has the password and
+ * a session must not guess codes for as long as he likes by proving the password in between. */
+static void unlock_within(struct customer_state *state) {
+    if (state->totp != TOTP_STATUS_ON) {
+        state->proof_failures = 0;
+        state->proof_locked_until = 0;
+    }
+}
+
+/* All was proved, or is as good as proved: nobody is locked out any more. */
 static void unlock(struct customer_state *state) {
-    state->failures = 0;
-    state->locked_until = 0;
+    state->failures = state->proof_failures = 0;
+    state->locked_until = state->proof_locked_until = 0;
 }
 
 static void evolve_verification_requested(struct customer_state *state, const struct event *event) {
@@ -136,7 +145,7 @@ static void evolve_email_change_requested(struct customer_state *state, const st
     state->has_pending_email = true;
     state->pending_email = requested->to;
     note_mail(state, event);
-    unlock(state);
+    unlock_within(state);
 }
 
 static void evolve_reset_requested(struct customer_state *state, const struct event *event) {
@@ -152,7 +161,7 @@ static void evolve_totp(struct customer_state *state, const struct event *event)
         state->totp = TOTP_STATUS_PENDING;
         state->totp_step = 0;
         state->recovery_used = 0;
-        unlock(state);
+        unlock_within(state);
     } else if (event->type == EVENT_CUSTOMER_TOTP_ENABLED) {
         state->totp = TOTP_STATUS_ON;
         state->totp_step = event->as.customer_totp_enabled.step;
@@ -162,16 +171,18 @@ static void evolve_totp(struct customer_state *state, const struct event *event)
     }
 }
 
-/* A token that set a password sets no other one. */
-static void evolve_password_changed(struct customer_state *state, const struct event *event) {
-    const struct customer_password_changed *changed = &event->as.customer_password_changed;
+/* A token that set a password sets no other one. Nor does a change of address go on that was asked for before: it may be
+ * that of whoever knew the password of before. */
+static void evolve_password_changed(struct customer_state *state, const struct customer_password_changed *changed) {
     state->password = changed->password;
     state->password_number = changed->number;
     state->once_until = 0;
     state->reset_asked_at = 0;
-    unlock(state);
-    if (changed->has_to) {
-        note_mail(state, event);
+    forget_pending(state);
+    if (str_equal(changed->how, CUSTOMER_BY_RESET)) {
+        unlock(state);
+    } else {
+        unlock_within(state);
     }
 }
 
@@ -180,7 +191,7 @@ static void evolve_session_opened(struct customer_state *state, const struct ses
     if (opened->totp_step > 0) {
         state->totp_step = opened->totp_step;
     }
-    if (opened->recovery > 0) {
+    if (opened->recovery >= 1 && opened->recovery <= CUSTOMER_RECOVERY_CODES) {
         state->recovery_used |= 1 << (opened->recovery - 1);
     }
     unlock(state);
@@ -201,7 +212,7 @@ static void evolve_erasure(struct customer_state *state, const struct event *eve
     state->email = state->name = state->password = (struct sealed){0};
     forget_pending(state);
     state->addresses = (struct customer_address_array){0};
-    state->pending_command = event->meta.command_id;
+    state->pending_command = event->as.customer_erasure_requested.asked ? event->meta.command_id : STR("");
 }
 
 /* NULL: a history from elsewhere, since we write no event of a session without its number. */
@@ -231,9 +242,6 @@ static void evolve_sessions(struct customer_state *state, struct session_state *
         touch(state, refreshed->session, refreshed->generation, event, refreshed->expires_at);
     } else if (event->type == EVENT_SESSION_ENDED) {
         evolve_session(session, event, 0, 0);
-        if (event->as.session_ended.has_to) {
-            note_mail(state, event);
-        }
     } else {
         state->sessions_from = event->as.sessions_ended.before;
         state->session_kept = event->as.sessions_ended.kept;
@@ -283,10 +291,10 @@ void customer_evolve(struct customer_state *state, struct session_state *session
         evolve_email_changed(state, event);
         break;
     case EVENT_LOGIN_FAILED:
-        evolve_failure(state, event);
+        evolve_failure(state, &event->as.login_failed);
         break;
     case EVENT_CUSTOMER_PASSWORD_CHANGED:
-        evolve_password_changed(state, event);
+        evolve_password_changed(state, &event->as.customer_password_changed);
         break;
     case EVENT_CUSTOMER_PASSWORD_REHASHED:
         state->password = event->as.customer_password_rehashed.password;

@@ -5,8 +5,9 @@
 
 /* ---- roles and lockouts ------------------------------------------------------------------------------------------ */
 
-/* Nobody takes the role of an admin from himself, so one is always left. Tokens say which roles somebody has, so they
- * end. */
+/* Nobody takes the role of an admin from himself, so nobody locks himself out by mistake. Two may still take it from each
+ * other at once: each is a stream of his own. Whoever runs the program names another one then. Tokens say which roles
+ * somebody has, so they end. */
 enum rejection customer_set_roles(const struct customer_state *state, const struct command *command,
                                   struct decision *decision) {
     const struct set_roles *ask = &command->as.set_roles;
@@ -36,7 +37,7 @@ enum rejection customer_unlock(const struct customer_state *state, struct decisi
             return refusal;
         }
     }
-    if (state->failures > 0) {
+    if (state->failures > 0 || state->proof_failures > 0) {
         decision_event(decision, EVENT_CUSTOMER_UNLOCKED);
     }
     return ACCEPTED;
@@ -46,7 +47,7 @@ enum rejection customer_unlock(const struct customer_state *state, struct decisi
 
 /* The person's own key; and that of the address, once it is his: before, somebody else's orders may lie under it, who
  * did not ask to be erased. */
-static void request_erasure(const struct customer_state *state, struct decision *decision) {
+static void request_erasure(const struct customer_state *state, bool asked, struct decision *decision) {
     bool has_address = state->claim > 0;
     struct str_array keys = {0};
     *ARRAY_PUSH(decision->arena, &keys) = state->key_id;
@@ -57,7 +58,8 @@ static void request_erasure(const struct customer_state *state, struct decision 
         (void)customer_end_sessions(state, 0, STR("erased"), decision);
     }
     decision_event(decision, EVENT_CUSTOMER_ERASURE_REQUESTED)->as.customer_erasure_requested =
-        (struct customer_erasure_requested){.keys = keys, .identity = has_address ? state->identity : STR("")};
+        (struct customer_erasure_requested){
+            .keys = keys, .identity = has_address ? state->identity : STR(""), .asked = asked};
 }
 
 /* Whoever asks for himself gives his password; the house does not have it. */
@@ -70,24 +72,20 @@ static bool asks_for_himself(const struct command *command, const struct decisio
 enum rejection customer_erase(const struct customer_state *state, const struct command *command,
                               struct decision *decision) {
     const struct erase_customer *ask = &command->as.erase_customer;
-    if (state->status == CUSTOMER_STATUS_ERASING) {
-        return ACCEPTED;
-    }
+    const struct proof proof = {.within = true, .proved = ask->proved, .password_number = ask->password_number};
     enum rejection refusal = state->status == CUSTOMER_STATUS_UNVERIFIED ? ACCEPTED : customer_is_active(state);
     if (refusal != ACCEPTED) {
         return refusal;
     }
-    bool is_proved = !asks_for_himself(command, decision) ||
-                     customer_proves(state, ask->proved, ask->password_number, NULL, decision, &refusal);
-    if (is_proved) {
-        request_erasure(state, decision);
+    if (!asks_for_himself(command, decision) || customer_proves(state, &proof, decision, &refusal)) {
+        request_erasure(state, true, decision);
     }
     return refusal;
 }
 
 enum rejection customer_expire_registration(const struct customer_state *state, struct decision *decision) {
     if (state->status == CUSTOMER_STATUS_UNVERIFIED) {
-        request_erasure(state, decision);
+        request_erasure(state, false, decision);
     }
     return ACCEPTED;
 }
@@ -109,8 +107,20 @@ enum rejection customer_record_erasure(const struct customer_state *state, struc
 
 /* ---- mails ------------------------------------------------------------------------------------------------------- */
 
+/* What a mail server says quotes addresses, which have no place in the log: its three digits are enough. */
+static bool is_smtp_code(struct str code) {
+    bool are_digits = true;
+    for (uint32_t i = 0; i < code.len; i++) {
+        are_digits = are_digits && code.data[i] >= '0' && code.data[i] <= '9';
+    }
+    return are_digits && (code.len == 0 || code.len == 3);
+}
+
 enum rejection customer_record_mail(const struct customer_state *state, const struct record_mail *told,
                                     struct decision *decision) {
+    if (!is_smtp_code(told->code)) {
+        return REJECT_MALFORMED_COMMAND;
+    }
     if (state->status == CUSTOMER_STATUS_ABSENT || state->status == CUSTOMER_STATUS_ERASED) {
         return REJECT_UNKNOWN_CUSTOMER;
     }

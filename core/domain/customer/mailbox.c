@@ -55,8 +55,9 @@ enum rejection customer_verify(const struct customer_state *state, const struct 
     if (!is_good) {
         return decision_reject(decision, REJECT_TOKEN_USED, STR("/token"));
     }
+    const struct proof proof = {.proved = ask->proved, .password_number = ask->password_number};
     enum rejection refusal;
-    if (!customer_proves(state, ask->proved, ask->password_number, NULL, decision, &refusal)) {
+    if (!customer_proves(state, &proof, decision, &refusal)) {
         return refusal;
     }
     if (!str_equal(state->claiming, state->identity)) { /* else it was proved already, and the answer is on its way */
@@ -67,26 +68,29 @@ enum rejection customer_verify(const struct customer_state *state, const struct 
 
 enum rejection customer_change_email(const struct customer_state *state, const struct change_email *ask,
                                      struct decision *decision) {
+    const struct proof proof = {.within = true, .proved = ask->proved, .password_number = ask->password_number};
     enum rejection refusal = customer_is_active(state);
-    if (refusal != ACCEPTED || !customer_proves(state, ask->proved, ask->password_number, NULL, decision, &refusal)) {
+    if (refusal != ACCEPTED || !customer_proves(state, &proof, decision, &refusal)) {
         return refusal;
     }
     if (str_equal(ask->identity, state->identity)) {
         return decision_reject(decision, REJECT_NOTHING_TO_CHANGE, STR("/email"));
     }
-    if (customer_may_be_mailed(state, decision->now_us)) {
-        decision_event(decision, EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED)->as.customer_email_change_requested =
-            (struct customer_email_change_requested){
-                .number = state->email_number + 1,
-                .identity = ask->identity,
-                .email_key = ask->email_key,
-                .to = ask->email,
-            };
+    if (!customer_may_be_mailed(state, CUSTOMER_MAILS_A_DAY, decision->now_us)) {
+        return REJECT_TOO_MANY_MAILS;
     }
+    decision_event(decision, EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED)->as.customer_email_change_requested =
+        (struct customer_email_change_requested){
+            .number = state->email_number + 1,
+            .identity = ask->identity,
+            .email_key = ask->email_key,
+            .to = ask->email,
+        };
     return ACCEPTED;
 }
 
-/* Who asked for the change was logged in and gave the password; here the token is enough. */
+/* Who asked for the change was logged in and gave the password; here a session and the token are enough. The token alone
+ * is not (customer.c): the mailbox's owner, who clicks a link, must not hand it to somebody else's account. */
 enum rejection customer_confirm_email(const struct customer_state *state, const struct confirm_email *ask,
                                       struct decision *decision) {
     bool is_good = state->status == CUSTOMER_STATUS_ACTIVE && !str_is_empty(state->pending_identity) &&

@@ -13,17 +13,36 @@ extern const struct status_table customer_life;
 /* ACCEPTED when the customer is active. */
 enum rejection customer_is_active(const struct customer_state *state);
 
-/* What the front found out about a password, and from where it came (NULL: not told). Not proved: *ret_refusal is what
- * the command is answered now, a refusal or, with LoginFailed made, ACCEPTED: the event's reaction refuses it. */
-MUST_CHECK bool customer_proves(const struct customer_state *state, bool proved, int32_t password_number,
-                                const struct sealed *client, struct decision *decision, enum rejection *ret_refusal);
+/* What the front found out about a password. */
+struct proof {
+    bool within; /* asked of somebody who is logged in; else it is a login, which anybody may try */
+    bool proved;
+    int32_t password_number;
+    const struct sealed *client; /* from where it came; NULL: not told */
+};
+
+/* Not proved: *ret_refusal is what the command is answered now, a refusal or, with LoginFailed made, ACCEPTED: the
+ * event's reaction refuses it. */
+MUST_CHECK bool customer_proves(const struct customer_state *state, const struct proof *proof,
+                                struct decision *decision, enum rejection *ret_refusal);
 
 /* Makes LoginFailed. `client` may be NULL. */
-void customer_fail_proof(const struct customer_state *state, struct str why, const struct sealed *client,
+void customer_fail_proof(const struct customer_state *state, bool within, struct str why, const struct sealed *client,
                          struct decision *decision);
 
-/* Whether the day has room for another mail. */
-bool customer_may_be_mailed(const struct customer_state *state, int64_t now_us);
+/* What the front found out about a second factor. */
+struct code {
+    int32_t totp_number; /* which authenticator it was compared with */
+    int64_t step;        /* of an authenticator's code; 0: none was sent */
+    int32_t recovery;    /* the recovery code's number, from 1 */
+};
+
+bool customer_code_is_recovery(const struct code *code);
+/* Each is good once, and those of another authenticator are not. */
+bool customer_code_is_good(const struct customer_state *state, const struct code *code);
+
+/* Whether fewer than `most` mails were asked for today. */
+bool customer_may_be_mailed(const struct customer_state *state, int32_t most, int64_t now_us);
 /* Whether one of a kind was asked for so long ago that another may be. */
 bool customer_mail_is_apart(int64_t asked_at_us, int64_t now_us);
 
@@ -68,6 +87,12 @@ enum rejection customer_confirm_totp(const struct customer_state *state, const s
                                      struct decision *decision);
 enum rejection customer_end_totp(const struct customer_state *state, const struct end_totp *ask,
                                  struct decision *decision);
+/* The house's way. */
+enum rejection customer_remove_totp(const struct customer_state *state, struct decision *decision);
+
+/* What CustomerPasswordChanged.how says. */
+#define CUSTOMER_BY_RESET STR("reset")
+#define CUSTOMER_BY_CHANGE STR("changed")
 
 /* What SessionEnded.reason says of a session whose older token came back. */
 #define SESSION_REUSED STR("reused")

@@ -40,8 +40,6 @@ enum rejection customer_put_address(const struct customer_state *state, const st
     }
     decision_event(decision, EVENT_CUSTOMER_ADDRESS_PUT)->as.customer_address_put = (struct customer_address_put){
         .id = is_new ? arena_printf(decision->arena, "%d", state->address_number + 1) : ask->id,
-        .has_label = ask->has_label,
-        .label = ask->label,
         .address = ask->address,
     };
     return ACCEPTED;

@@ -24,8 +24,8 @@ enum rejection customer_is_active(const struct customer_state *state) {
 
 /* ---- mails ------------------------------------------------------------------------------------------------------- */
 
-bool customer_may_be_mailed(const struct customer_state *state, int64_t now_us) {
-    return now_us - state->mails_since >= DAY_US || state->mails < CUSTOMER_MAILS_A_DAY;
+bool customer_may_be_mailed(const struct customer_state *state, int32_t most, int64_t now_us) {
+    return now_us - state->mails_since >= DAY_US || state->mails < most;
 }
 
 bool customer_mail_is_apart(int64_t asked_at_us, int64_t now_us) {
@@ -50,18 +50,18 @@ static int64_t lock_us(int32_t failures) {
     return seconds_us(lock_s < CUSTOMER_LOCK_MOST_S ? lock_s : CUSTOMER_LOCK_MOST_S);
 }
 
-void customer_fail_proof(const struct customer_state *state, struct str why, const struct sealed *client,
+void customer_fail_proof(const struct customer_state *state, bool within, struct str why, const struct sealed *client,
                          struct decision *decision) {
-    int32_t failures = state->failures < INT32_MAX ? state->failures + 1 : state->failures;
+    int32_t before = within ? state->proof_failures : state->failures;
+    int32_t failures = before < INT32_MAX ? before + 1 : before;
     int64_t lasts_us = lock_us(failures);
-    bool is_told =
-        failures == CUSTOMER_LOCK_AFTER && state->has_email && customer_may_be_mailed(state, decision->now_us);
     struct login_failed failed = {
         .why = why,
+        .within = within,
         .failures = failures,
         .locked_until = lasts_us > 0 ? decision->now_us + lasts_us : 0,
         .has_client = client != NULL,
-        .has_to = is_told,
+        .has_to = failures == CUSTOMER_LOCK_AFTER && state->has_email,
         .to = state->email,
     };
     if (client != NULL) {
@@ -71,22 +71,34 @@ void customer_fail_proof(const struct customer_state *state, struct str why, con
 }
 
 /* While it is locked nothing is counted, and nothing is written: who asks has waited for nothing. */
-bool customer_proves(const struct customer_state *state, bool proved, int32_t password_number,
-                     const struct sealed *client, struct decision *decision, enum rejection *ret_refusal) {
-    if (decision->now_us < state->locked_until) {
+bool customer_proves(const struct customer_state *state, const struct proof *proof, struct decision *decision,
+                     enum rejection *ret_refusal) {
+    if (decision->now_us < (proof->within ? state->proof_locked_until : state->locked_until)) {
         *ret_refusal = REJECT_LOGIN_REFUSED;
         return false;
     }
-    bool is_of_today = password_number == state->password_number;
+    bool is_of_today = proof->password_number == state->password_number;
     bool is_over = state->once_until > 0 && decision->now_us > state->once_until;
-    if (proved && is_of_today && !is_over) {
+    if (proof->proved && is_of_today && !is_over) {
         return true;
     }
-    customer_fail_proof(state,
-                        !proved        ? STR("password")
+    customer_fail_proof(state, proof->within,
+                        !proof->proved ? STR("password")
                         : !is_of_today ? STR("changed")
                                        : STR("expired"),
-                        client, decision);
+                        proof->client, decision);
     *ret_refusal = ACCEPTED;
     return false;
+}
+
+bool customer_code_is_recovery(const struct code *code) {
+    return code->recovery >= 1 && code->recovery <= CUSTOMER_RECOVERY_CODES;
+}
+
+bool customer_code_is_good(const struct customer_state *state, const struct code *code) {
+    if (code->totp_number != state->totp_number) {
+        return false;
+    }
+    return customer_code_is_recovery(code) ? (state->recovery_used & 1 << (code->recovery - 1)) == 0
+                                           : code->step > state->totp_step;
 }

@@ -8,12 +8,8 @@ static int64_t seconds_us(int64_t seconds) {
 
 /* ---- logging in -------------------------------------------------------------------------------------------------- */
 
-static bool is_recovery_code(const struct open_session *ask) {
-    return ask->recovery >= 1 && ask->recovery <= CUSTOMER_RECOVERY_CODES;
-}
-
-static bool was_recovery_used(const struct customer_state *state, int32_t recovery) {
-    return (state->recovery_used & 1 << (recovery - 1)) != 0;
+static struct code code_of(const struct open_session *ask) {
+    return (struct code){.totp_number = ask->totp_number, .step = ask->totp_step, .recovery = ask->recovery};
 }
 
 /* A second factor, where one is asked for; false: *ret_refusal is the answer. A code is good once, and whoever sends
@@ -23,14 +19,14 @@ static bool proves_code(const struct customer_state *state, const struct open_se
     if (state->totp != TOTP_STATUS_ON) {
         return true;
     }
-    bool is_recovery = is_recovery_code(ask);
-    if (!is_recovery && ask->totp_step == 0) {
+    const struct code code = code_of(ask);
+    if (!customer_code_is_recovery(&code) && code.step == 0) {
         *ret_refusal = decision_reject(decision, REJECT_CODE_REQUIRED, STR("/code"));
         return false;
     }
-    bool is_good = is_recovery ? !was_recovery_used(state, ask->recovery) : ask->totp_step > state->totp_step;
+    bool is_good = customer_code_is_good(state, &code);
     if (!is_good) {
-        customer_fail_proof(state, STR("code"), ask->has_client ? &ask->client : NULL, decision);
+        customer_fail_proof(state, false, STR("code"), ask->has_client ? &ask->client : NULL, decision);
         *ret_refusal = ACCEPTED;
     }
     return is_good;
@@ -38,8 +34,9 @@ static bool proves_code(const struct customer_state *state, const struct open_se
 
 static void open_session(const struct customer_state *state, const struct open_session *ask,
                          struct decision *decision) {
+    const struct code code = code_of(ask);
     bool has_code = state->totp == TOTP_STATUS_ON;
-    bool is_recovery = has_code && is_recovery_code(ask);
+    bool is_recovery = has_code && customer_code_is_recovery(&code);
     if (ask->has_rehashed) {
         decision_event(decision, EVENT_CUSTOMER_PASSWORD_REHASHED)->as.customer_password_rehashed =
             (struct customer_password_rehashed){.password = ask->rehashed};
@@ -57,19 +54,22 @@ static void open_session(const struct customer_state *state, const struct open_s
     };
 }
 
-/* A customer of whom there is none is refused as one is whose password was wrong: nobody learns who is one. */
+/* A customer of whom there is none, and one who has not proved his mailbox, are refused as one is whose password was
+ * wrong: nobody learns who is one. */
 enum rejection customer_open_session(const struct customer_state *state, const struct open_session *ask,
                                      struct decision *decision) {
     if (state->status != CUSTOMER_STATUS_ACTIVE && state->status != CUSTOMER_STATUS_UNVERIFIED) {
         return REJECT_LOGIN_REFUSED;
     }
+    const struct proof proof = {.proved = ask->proved,
+                                .password_number = ask->password_number,
+                                .client = ask->has_client ? &ask->client : NULL};
     enum rejection refusal;
-    if (!customer_proves(state, ask->proved, ask->password_number, ask->has_client ? &ask->client : NULL, decision,
-                         &refusal)) {
+    if (!customer_proves(state, &proof, decision, &refusal)) {
         return refusal;
     }
     if (state->status == CUSTOMER_STATUS_UNVERIFIED) {
-        return REJECT_EMAIL_UNVERIFIED;
+        return REJECT_LOGIN_REFUSED;
     }
     if (!proves_code(state, ask, decision, &refusal)) {
         return refusal;
@@ -105,7 +105,7 @@ enum rejection customer_refresh_session(const struct customer_state *state, cons
     }
     if (ask->generation < session->generation) {
         struct session_ended *ended = end_session(ask->session, SESSION_REUSED, decision);
-        ended->has_to = customer_may_be_mailed(state, decision->now_us);
+        ended->has_to = state->has_email;
         ended->to = state->email;
         return ACCEPTED;
     }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "core/testing/people.h"
+#include "gen/codec.h"
 
 #define DAY_S (24 * 3600)
 
@@ -119,14 +120,15 @@ static void who_is_no_customer_is_refused_like_a_wrong_password(void **state) {
     given_end(&customer);
 }
 
-static void who_has_not_proved_his_mailbox_is_told_so_once_his_password_is_right(void **state) {
+/* Nobody learns by logging in whether somebody else has an address. */
+static void who_has_not_proved_his_mailbox_is_refused_like_a_wrong_password(void **state) {
     (void)state;
     struct given customer;
     given_registered(&customer);
     when(&customer, people_log_in(false));
     THEN(&customer, EVENT_LOGIN_FAILED);
     when(&customer, people_log_in(true));
-    THEN_REFUSED(&customer, REJECT_EMAIL_UNVERIFIED, "");
+    THEN_REFUSED(&customer, REJECT_LOGIN_REFUSED, "");
     given_end(&customer);
 }
 
@@ -134,6 +136,7 @@ static void who_has_not_proved_his_mailbox_is_told_so_once_his_password_is_right
 
 static struct command log_in_by(int64_t step, int32_t recovery) {
     struct command command = people_log_in(true);
+    command.as.open_session.totp_number = 1;
     command.as.open_session.totp_step = step;
     command.as.open_session.recovery = recovery;
     return command;
@@ -170,6 +173,44 @@ static void a_recovery_code_is_good_once(void **state) {
     THEN(customer, EVENT_SESSION_OPENED);
     when(customer, log_in_by(0, CUSTOMER_RECOVERY_CODES + 1)); /* there is none */
     THEN_REFUSED(customer, REJECT_CODE_REQUIRED, "/code");
+}
+
+/* The front compared it with the secret of before: two requests crossed. */
+static void a_code_of_another_authenticator_is_a_wrong_one(void **state) {
+    struct given *customer = *state;
+    given_totp(customer, 100);
+    const struct command commands[] = {log_in_by(101, 0), log_in_by(0, 1)};
+    for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {
+        struct command command = commands[i];
+        command.as.open_session.totp_number = 2;
+        when(customer, command);
+        THEN(customer, EVENT_LOGIN_FAILED);
+        assert_str(made(customer, 0)->as.login_failed.why, "code");
+    }
+}
+
+/* A history from elsewhere. */
+static void a_recovery_code_that_there_is_not_marks_none(void **state) {
+    struct given *customer = *state;
+    given_totp(customer, 100);
+    static const int32_t numbers[] = {CUSTOMER_RECOVERY_CODES + 1, 33, -1};
+    for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
+        given(customer,
+              (struct event){
+                  .type = EVENT_SESSION_OPENED,
+                  .as.session_opened = {.session = 1 + (int32_t)i, .method = STR("recovery"), .recovery = numbers[i]}});
+        assert_int_equal(customer_of(customer)->recovery_used, 0);
+    }
+}
+
+static void a_login_forgets_all_failures(void **state) {
+    struct given *customer = *state;
+    when(customer, people_log_in(false));
+    when(customer, people_change_password(false, 0));
+    when(customer, people_log_in(true));
+    THEN(customer, EVENT_SESSION_OPENED);
+    assert_int_equal(customer_of(customer)->failures, 0);
+    assert_int_equal(customer_of(customer)->proof_failures, 0);
 }
 
 static void codes_that_are_wrong_lock_as_passwords_do(void **state) {
@@ -274,6 +315,32 @@ static void a_session_lasts_30_days_in_all(void **state) {
     THEN_REFUSED(customer, REJECT_SESSION_ENDED, "");
 }
 
+/* There is one of these each few minutes, and it is kept for two days. */
+static void an_answer_with_tokens_shows_neither_addresses_nor_consents(void **state) {
+    struct given *customer = *state;
+    when(customer, (struct command){.type = COMMAND_PUT_ADDRESS, .as.put_address.address = sealed_text("{}")});
+    when(customer, (struct command){.type = COMMAND_SET_CONSENT,
+                                    .as.set_consent = {.purpose = STR("newsletter"), .granted = true}});
+    struct command commands[] = {people_log_in(true), refresh(1, 1)};
+    for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {
+        commands[i].meta.command_id = STR("cmd_tokens");
+        when(customer, commands[i]);
+        assert_true(THEN_ANSWERS(customer, "cmd_tokens", ACCEPTED)->is_brief);
+    }
+    struct buf shown;
+    buf_init(&shown, 4096);
+    customer_aggregate.state_encode_brief(&shown, customer->state);
+    struct customer_state state_shown;
+    assert_true(customer_state_decode(&customer->arena, buf_text(&shown), &state_shown));
+    assert_int_equal(state_shown.addresses.count, 0);
+    assert_int_equal(state_shown.consents.count, 0);
+    assert_int_equal(state_shown.touched_session, 1);
+    assert_int_equal(state_shown.touched_generation, 2);
+    assert_str(state_shown.email.ciphertext, "ada@example.org");
+    assert_int_equal(customer_of(customer)->addresses.count, 1);
+    buf_release(&shown);
+}
+
 /* ---- logging out ------------------------------------------------------------------------------------------------- */
 
 static void a_session_that_was_ended_is_not_refreshed(void **state) {
@@ -344,10 +411,14 @@ int main(void) {
         TEST(a_password_that_was_changed_meanwhile_opens_nothing),
         TEST(a_verifier_of_another_cost_is_made_anew),
         cmocka_unit_test(who_is_no_customer_is_refused_like_a_wrong_password),
-        cmocka_unit_test(who_has_not_proved_his_mailbox_is_told_so_once_his_password_is_right),
+        cmocka_unit_test(who_has_not_proved_his_mailbox_is_refused_like_a_wrong_password),
         TEST(a_code_is_asked_for_and_good_once),
         TEST(a_recovery_code_is_good_once),
+        TEST(a_code_of_another_authenticator_is_a_wrong_one),
+        TEST(a_recovery_code_that_there_is_not_marks_none),
+        TEST(a_login_forgets_all_failures),
         TEST(codes_that_are_wrong_lock_as_passwords_do),
+        TEST(an_answer_with_tokens_shows_neither_addresses_nor_consents),
         TEST(tokens_are_good_one_after_the_other),
         TEST(an_older_token_that_comes_back_ends_the_session),
         TEST(a_token_that_was_never_given_out_is_refused),
