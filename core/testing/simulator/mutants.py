@@ -121,7 +121,24 @@ MUTANTS = {
         (SESSIONS, "session->status == SESSION_STATUS_OPEN &&\n           !was_ended(state, number);", "session->status == SESSION_STATUS_OPEN;"),
     ],
     "lockout-by-gateway": [
-        ("core/domain/customer/proof.c", "    if (decision->now_us < state->locked_until) {\n", "    if (false) {\n"),
+        (
+            "core/domain/customer/proof.c",
+            "    if (decision->now_us < (proof->within ? state->proof_locked_until : state->locked_until)) {\n",
+            "    if (false) {\n",
+        ),
+    ],
+    "release-of-anothers-claim": [
+        (
+            IDENTITY,
+            "    if (!str_is_empty(state->customer) && str_equal(state->customer, ask->customer) && state->claim == ask->claim) {\n",
+            "    if (!str_is_empty(state->customer)) {\n",
+        ),
+    ],
+    "codes-guessed-for-ever": [
+        ("core/domain/customer/evolve.c", "    if (state->totp != TOTP_STATUS_ON) {\n", "    if (true) {\n"),
+    ],
+    "two-rotations-of-a-key": [
+        ("core/domain/apikey/apikey.c", "    if (ask->generation != state->generation + 1) {", "    if (false) {"),
     ],
     "erasure-before-decide": [
         (

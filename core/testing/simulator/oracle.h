@@ -43,9 +43,12 @@
  *          person.released    he gives it back himself, who does not want it any more does not keep it, and each claim
  *                             has an answer
  *          person.session     sessions are numbered 1, 2, 3 ..., their tokens likewise; none comes after an end
- *          person.lockout     failed proofs are counted one by one, lock as long as they must, and nothing is proved
- *                             meanwhile
- *          person.erased      nothing is written of a customer who is erased
+ *          person.lockout     failed proofs are counted one by one, logins and those within sessions each for itself,
+ *                             lock as long as they must, and nothing is proved meanwhile
+ *          person.erased      nothing is written of a customer who is erased, and each erasure comes to its end
+ *          key.secret         an API key's secrets are numbered 1, 2, 3 ..., and none comes twice
+ *          key.use            a use is noted once an hour, and none ahead of its time
+ *          key.life           nothing is done with a key before it is made, or after it was revoked
  *          settled.undecided  no command in the log is undecided
  *          settled.open       no transaction is left open       settled.late    it took longer than it may
  *          settled.intent     no call that the provider was owed is unanswered

@@ -1,7 +1,9 @@
-/* oracle_people.c: who has which address, which sessions go on, and that nothing is written of who is erased. */
+/* oracle_people.c: who has which address, which sessions go on, who is locked out, and that nothing is written of who is
+ * erased. */
 #include "core/testing/simulator/oracle_parts.h"
 
 #include "core/base/timestamp.h"
+#include "core/domain/actor.h"
 
 enum { LOCK_AFTER = 10, LOCK_FIRST_S = 60, LOCK_MOST_S = 3600 };
 
@@ -10,12 +12,18 @@ struct session_fold {
     bool is_ended;
 };
 
-struct person_fold {
-    enum customer_status status;
-    struct str identity, claiming;
-    int64_t claim, claiming_number;
+/* Failures in a row. */
+struct counter {
     int32_t failures;
     int64_t locked_until;
+};
+
+struct person_fold {
+    enum customer_status status;
+    enum totp_status totp;
+    struct str identity, claiming;
+    int64_t claim, claiming_number;
+    struct counter logins, within;
     int32_t sessions_opened, sessions_from, session_kept;
     struct map sessions; /* number as text -> struct session_fold */
 };
@@ -60,14 +68,22 @@ static void apply_address(struct oracle *oracle, struct address_fold *fold, cons
 
 /* ---- proofs ------------------------------------------------------------------------------------------------------ */
 
-static void apply_proof(struct person_fold *fold) {
-    fold->failures = 0;
-    fold->locked_until = 0;
+/* All was proved. */
+static void clear_all(struct person_fold *fold) {
+    fold->logins = fold->within = (struct counter){0};
 }
 
-/* Nothing is proved, and nothing counted, while the account is locked. */
-static void judge_proof(struct oracle *oracle, const struct person_fold *fold, const struct seen_event *seen) {
-    if (seen->event.meta.occurred_at < fold->locked_until) {
+/* The password was, which is enough within a session where no codes are asked for. */
+static void clear_within(struct person_fold *fold) {
+    if (fold->totp != TOTP_STATUS_ON) {
+        fold->within = (struct counter){0};
+    }
+}
+
+/* Nothing is proved, and nothing counted, while it is locked. What the house does proves nothing. */
+static void judge_proof(struct oracle *oracle, const struct counter *counter, const struct seen_event *seen) {
+    bool is_of_house = actor_of(seen->event.meta.actor).kind == ACTOR_STAFF;
+    if (!is_of_house && seen->event.meta.occurred_at < counter->locked_until) {
         oracle_tell(oracle, "person.lockout", "%.*s is locked, and has %s at " PLACE_FORMAT,
                     STR_ARGS(seen->event.meta.stream), event_info(seen->event.type)->name, PLACE_ARGS(seen->at));
     }
@@ -75,20 +91,20 @@ static void judge_proof(struct oracle *oracle, const struct person_fold *fold, c
 
 static void apply_failure(struct oracle *oracle, struct person_fold *fold, const struct seen_event *seen) {
     const struct login_failed *failed = &seen->event.as.login_failed;
+    struct counter *counter = failed->within ? &fold->within : &fold->logins;
     int64_t lock_s = LOCK_FIRST_S;
     for (int32_t i = LOCK_AFTER; i < failed->failures && lock_s < LOCK_MOST_S; i++) {
         lock_s *= 2;
     }
     lock_s = failed->failures < LOCK_AFTER ? 0 : lock_s < LOCK_MOST_S ? lock_s : LOCK_MOST_S;
     int64_t until = lock_s == 0 ? 0 : seen->event.meta.occurred_at + lock_s * MICROS_PER_SECOND;
-    judge_proof(oracle, fold, seen);
-    if (failed->failures != fold->failures + 1 || failed->locked_until != until) {
+    judge_proof(oracle, counter, seen);
+    if (failed->failures != counter->failures + 1 || failed->locked_until != until) {
         oracle_tell(oracle, "person.lockout", "%.*s: failure %d after failure %d locks for %lld us at " PLACE_FORMAT,
-                    STR_ARGS(seen->event.meta.stream), failed->failures, fold->failures,
+                    STR_ARGS(seen->event.meta.stream), failed->failures, counter->failures,
                     (long long)(failed->locked_until - seen->event.meta.occurred_at), PLACE_ARGS(seen->at));
     }
-    fold->failures = failed->failures;
-    fold->locked_until = failed->locked_until;
+    *counter = (struct counter){failed->failures, failed->locked_until};
 }
 
 /* ---- sessions ---------------------------------------------------------------------------------------------------- */
@@ -183,12 +199,15 @@ static void apply_person(struct oracle *oracle, struct person_fold *fold, const 
         fold->sessions_from = 1;
         break;
     case EVENT_CUSTOMER_VERIFICATION_PROVED:
+        if (fold->status == CUSTOMER_STATUS_UNVERIFIED && event->meta.version > 2) { /* else the operator vouches */
+            judge_proof(oracle, &fold->logins, seen);
+        }
         fold->claiming = event->as.customer_verification_proved.identity;
         fold->claiming_number = event->meta.version;
         break;
     case EVENT_CUSTOMER_VERIFIED:
         take_claim(oracle, fold, seen, event->as.customer_verified.identity);
-        apply_proof(fold);
+        clear_all(fold);
         break;
     case EVENT_CUSTOMER_EMAIL_CHANGED:
         take_claim(oracle, fold, seen, event->as.customer_email_changed.identity);
@@ -202,14 +221,25 @@ static void apply_person(struct oracle *oracle, struct person_fold *fold, const 
         apply_failure(oracle, fold, seen);
         break;
     case EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED:
+        judge_proof(oracle, &fold->within, seen);
+        clear_within(fold);
+        break;
     case EVENT_CUSTOMER_TOTP_BEGUN:
+        judge_proof(oracle, &fold->within, seen);
+        fold->totp = TOTP_STATUS_PENDING;
+        clear_within(fold);
+        break;
+    case EVENT_CUSTOMER_TOTP_ENABLED:
+        fold->totp = TOTP_STATUS_ON;
+        break;
     case EVENT_CUSTOMER_TOTP_ENDED:
-        judge_proof(oracle, fold, seen);
-        apply_proof(fold);
+        judge_proof(oracle, &fold->within, seen);
+        fold->totp = TOTP_STATUS_OFF;
+        clear_all(fold);
         break;
     case EVENT_SESSION_OPENED:
-        judge_proof(oracle, fold, seen);
-        apply_proof(fold);
+        judge_proof(oracle, &fold->logins, seen);
+        clear_all(fold);
         apply_session(oracle, fold, seen);
         break;
     case EVENT_SESSION_REFRESHED:
@@ -218,10 +248,20 @@ static void apply_person(struct oracle *oracle, struct person_fold *fold, const 
         apply_session(oracle, fold, seen);
         break;
     case EVENT_CUSTOMER_PASSWORD_CHANGED:
+        if (str_equal(event->as.customer_password_changed.how, STR("reset"))) {
+            clear_all(fold);
+        } else {
+            judge_proof(oracle, &fold->within, seen);
+            clear_within(fold);
+        }
+        break;
     case EVENT_CUSTOMER_UNLOCKED:
-        apply_proof(fold);
+        clear_all(fold);
         break;
     case EVENT_CUSTOMER_ERASURE_REQUESTED:
+        if (event->as.customer_erasure_requested.asked) {
+            judge_proof(oracle, &fold->within, seen);
+        }
         fold->status = CUSTOMER_STATUS_ERASING;
         break;
     case EVENT_CUSTOMER_ERASED:
@@ -263,6 +303,9 @@ static const void *fold_at(const struct oracle *oracle, struct str id) {
 static void judge_person(struct oracle *oracle, struct str id, const struct person_fold *person) {
     if (!str_is_empty(person->claiming) && !oracle_has_lost(oracle, person->claiming)) {
         oracle_tell(oracle, "person.released", "%.*s still claims %.*s", STR_ARGS(id), STR_ARGS(person->claiming));
+    }
+    if (person->status == CUSTOMER_STATUS_ERASING) {
+        oracle_tell(oracle, "person.erased", "%.*s is still being erased", STR_ARGS(id));
     }
     if (person->status != CUSTOMER_STATUS_ACTIVE || oracle_has_lost(oracle, person->identity)) {
         return;

@@ -53,11 +53,32 @@ static void ends_all(int32_t before, int32_t kept) {
                 (struct event){.type = EVENT_SESSIONS_ENDED, .as.sessions_ended = {.before = before, .kept = kept}});
 }
 
-static void fails(int32_t failures, int64_t lock_us) {
+static void fails_at(bool within, int32_t failures, int64_t lock_us) {
     int64_t until = lock_us == 0 ? 0 : scene.now_us + 1000 + lock_us; /* the event's time is a millisecond on */
+    scene_event(ADA, STR(""),
+                (struct event){.type = EVENT_LOGIN_FAILED,
+                               .as.login_failed = {.within = within, .failures = failures, .locked_until = until}});
+}
+
+static void fails(int32_t failures, int64_t lock_us) {
+    fails_at(false, failures, lock_us);
+}
+
+static void fails_within(int32_t failures, int64_t lock_us) {
+    fails_at(true, failures, lock_us);
+}
+
+static void changes_password(const char *how) {
     scene_event(
         ADA, STR(""),
-        (struct event){.type = EVENT_LOGIN_FAILED, .as.login_failed = {.failures = failures, .locked_until = until}});
+        (struct event){.type = EVENT_CUSTOMER_PASSWORD_CHANGED, .as.customer_password_changed.how = str_of_cstr(how)});
+}
+
+static void is_locked_within(void) {
+    for (int32_t i = 1; i <= 9; i++) {
+        fails_within(i, 0);
+    }
+    fails_within(10, 60000000);
 }
 
 /* Ada has the address, under claim 2. */
@@ -75,7 +96,21 @@ static void a_sound_life_is_sound(void **state) {
     for (int32_t i = 1; i <= 9; i++) {
         fails(i, 0);
     }
+    is_locked_within(); /* which keeps nobody from logging in */
     opens(1);
+    fails_within(1, 0);
+    fails(1, 0);
+    changes_password("changed"); /* clears what failed within alone */
+    fails_within(1, 0);
+    fails(2, 0);
+    happens(ADA, EVENT_CUSTOMER_TOTP_BEGUN);
+    happens(ADA, EVENT_CUSTOMER_TOTP_ENABLED);
+    fails_within(1, 0);
+    changes_password("changed"); /* which is half a proof now */
+    fails_within(2, 0);
+    changes_password("reset");
+    fails_within(1, 0);
+    fails(1, 0);
     opens(2);
     refreshes(1, 2);
     ends_all(3, 1);
@@ -212,12 +247,51 @@ static void a_tenth_failure_that_does_not_lock_is_found(void **state) {
     expect_only("person.lockout");
 }
 
+static void a_proof_while_locked_within_is_found(void **state) {
+    (void)state;
+    static const uint16_t proofs[] = {EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED, EVENT_CUSTOMER_TOTP_BEGUN,
+                                      EVENT_CUSTOMER_TOTP_ENDED, EVENT_CUSTOMER_PASSWORD_CHANGED};
+    for (size_t i = 0; i < ARRAY_LENGTH(proofs); i++) {
+        play_people();
+        is_locked_within();
+        happens(ADA, proofs[i]);
+        expect_only("person.lockout");
+    }
+}
+
+static void a_failure_that_clears_the_other_counter_is_found(void **state) {
+    (void)state;
+    play_people();
+    fails(1, 0);
+    fails_within(2, 0);
+    expect_only("person.lockout");
+}
+
+static void a_count_of_codes_that_the_password_clears_is_found(void **state) {
+    (void)state;
+    play_people();
+    happens(ADA, EVENT_CUSTOMER_TOTP_ENABLED);
+    fails_within(1, 0);
+    changes_password("changed");
+    fails_within(1, 0);
+    expect_only("person.lockout");
+}
+
+static void an_erasure_without_an_end_is_found(void **state) {
+    (void)state;
+    play_people();
+    happens(ADA, EVENT_CUSTOMER_ERASURE_REQUESTED);
+    is_released(IDN, ADA, 2);
+    expect_only("person.erased");
+}
+
 static void what_is_written_of_the_erased_is_found(void **state) {
     (void)state;
     play_people();
     happens(ADA, EVENT_CUSTOMER_ERASURE_REQUESTED);
     is_released(IDN, ADA, 2);
     happens(ADA, EVENT_CUSTOMER_PROFILE_CHANGED);
+    happens(ADA, EVENT_CUSTOMER_ERASED);
     expect_only("person.erased");
 }
 
@@ -227,6 +301,83 @@ static void an_erasure_that_nobody_asked_for_is_found(void **state) {
     is_released(IDN, ADA, 2);
     happens(ADA, EVENT_CUSTOMER_ERASED);
     expect_only("person.erased");
+}
+
+/* ---- API keys ---------------------------------------------------------------------------------------------------- */
+
+#define KEY STR("key_01ARZ3NDEKTSV4RRFFQ69G5FA5")
+
+static void key_is_made(void) {
+    play();
+    scene_event(
+        KEY, STR(""),
+        (struct event){.type = EVENT_API_KEY_CREATED, .as.api_key_created = {.generation = 1, .hash = STR("1")}});
+}
+
+static void key_is_rotated(int32_t generation, const char *hash) {
+    scene_event(KEY, STR(""),
+                (struct event){.type = EVENT_API_KEY_ROTATED,
+                               .as.api_key_rotated = {.generation = generation, .hash = str_of_cstr(hash)}});
+}
+
+static void key_is_used(int64_t hours_ago) {
+    int64_t hour = scene.now_us / (INT64_C(3600) * 1000000) - hours_ago;
+    scene_event(KEY, STR(""), (struct event){.type = EVENT_API_KEY_USED, .as.api_key_used.hour = hour});
+}
+
+static void a_sound_key_is_sound(void **state) {
+    (void)state;
+    key_is_made();
+    key_is_used(2);
+    key_is_rotated(2, "2");
+    key_is_rotated(3, "3");
+    key_is_used(0);
+    happens(KEY, EVENT_API_KEY_REVOKED);
+    struct oracle_options options = scene_options();
+    struct oracle *oracle = oracle_judge(&options);
+    oracle_report(oracle, stderr);
+    assert_int_equal(oracle_violation_count(oracle), 0);
+    oracle_free(oracle);
+    scene_end();
+}
+
+static void two_secrets_of_one_generation_are_found(void **state) {
+    (void)state;
+    key_is_made();
+    key_is_rotated(2, "2");
+    key_is_rotated(2, "3");
+    expect_only("key.secret");
+}
+
+static void a_secret_that_was_before_is_found(void **state) {
+    (void)state;
+    key_is_made();
+    key_is_rotated(2, "2");
+    key_is_rotated(3, "1");
+    expect_only("key.secret");
+}
+
+static void a_use_that_is_noted_twice_is_found(void **state) {
+    (void)state;
+    key_is_made();
+    key_is_used(1);
+    key_is_used(1);
+    expect_only("key.use");
+}
+
+static void a_use_in_an_hour_to_come_is_found(void **state) {
+    (void)state;
+    key_is_made();
+    key_is_used(-1);
+    expect_only("key.use");
+}
+
+static void a_key_that_is_used_after_its_end_is_found(void **state) {
+    (void)state;
+    key_is_made();
+    happens(KEY, EVENT_API_KEY_REVOKED);
+    key_is_used(0);
+    expect_only("key.life");
 }
 
 int main(void) {
@@ -246,8 +397,18 @@ int main(void) {
         cmocka_unit_test(a_login_while_locked_is_found),
         cmocka_unit_test(a_failure_that_is_not_counted_is_found),
         cmocka_unit_test(a_tenth_failure_that_does_not_lock_is_found),
+        cmocka_unit_test(a_proof_while_locked_within_is_found),
+        cmocka_unit_test(a_failure_that_clears_the_other_counter_is_found),
+        cmocka_unit_test(a_count_of_codes_that_the_password_clears_is_found),
+        cmocka_unit_test(an_erasure_without_an_end_is_found),
         cmocka_unit_test(what_is_written_of_the_erased_is_found),
         cmocka_unit_test(an_erasure_that_nobody_asked_for_is_found),
+        cmocka_unit_test(a_sound_key_is_sound),
+        cmocka_unit_test(two_secrets_of_one_generation_are_found),
+        cmocka_unit_test(a_secret_that_was_before_is_found),
+        cmocka_unit_test(a_use_that_is_noted_twice_is_found),
+        cmocka_unit_test(a_use_in_an_hour_to_come_is_found),
+        cmocka_unit_test(a_key_that_is_used_after_its_end_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

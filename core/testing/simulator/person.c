@@ -1,15 +1,18 @@
-/* person.c: somebody who registers, proves his mailbox, logs in and out, is robbed of his tokens, moves to another
- * address and is erased in the end, or not; and whoever wants the same address.
+/* person.c: somebody who registers, proves his mailbox, logs in and out, forgets his password, takes an authenticator and
+ * loses it, is robbed of his tokens, moves to another address and is erased in the end, or not; and whoever wants the
+ * same address.
  *
  * The front's part is played here as well: it states whether a password was right. What is sealed is made up. */
 #include "core/testing/simulator/shopper_parts.h"
 
+#include "core/domain/customer/customer.h"
 #include "gen/codec.h"
 
 enum {
     LOGINS_AT_ONCE = 3, /* more guesses at once than one front would ask */
     WRONG_ONE_IN = 3,   /* passwords */
     GUESSES_MOST = 14,  /* of one who will not stop: more than lock an account */
+    EXPIRES_ONE_IN = 12,
 };
 
 struct person {
@@ -17,6 +20,7 @@ struct person {
     uint32_t acts_left;
     struct customer_state known; /* as he was told last; ABSENT: not yet */
     struct str stream;
+    int64_t step; /* of his authenticator's newest code */
 };
 
 static void act(void *context);
@@ -37,6 +41,11 @@ static struct sealed sealed_text(const struct person *person) {
                            .ciphertext = arena_printf(&clients.arena, "made up, %u", clients.errands)};
 }
 
+/* Answers with tokens say nothing of addresses. */
+static bool is_brief(const struct errand *errand) {
+    return errand->command.type == COMMAND_OPEN_SESSION || errand->command.type == COMMAND_REFRESH_SESSION;
+}
+
 /* What the answer shows; a refusal shows nothing. */
 static void learn(struct person *person, const struct errand *errand) {
     const struct journal_told *told = &errand->entry->told;
@@ -47,6 +56,9 @@ static void learn(struct person *person, const struct errand *errand) {
     if (errand_is_accepted(errand) && str_starts_with(told->stream, STR("cus_")) &&
         frame_read(told->resource, &schema_id, &avro) &&
         customer_state_decode_as(&clients.arena, schema_id, avro, &state, &why)) {
+        if (is_brief(errand)) {
+            state.addresses = person->known.addresses;
+        }
         person->known = state;
         person->stream = told->stream;
     }
@@ -58,10 +70,13 @@ static void on_act_end(struct errand *errand) {
     actor_thinks(act, person);
 }
 
+static const char *himself(const struct person *person) {
+    return arena_printf(&clients.arena, "customer:%.*s", STR_ARGS(person->stream)).data;
+}
+
 static struct errand person_errand(struct person *person, uint16_t command_type) {
     struct errand errand = errand_of(person->number, command_type, person->stream, on_act_end, person);
-    errand.actor =
-        sim_random(2) == 0 ? NULL : arena_printf(&clients.arena, "customer:%.*s", STR_ARGS(person->stream)).data;
+    errand.actor = sim_random(2) == 0 ? NULL : himself(person);
     return errand;
 }
 
@@ -98,6 +113,69 @@ static void verify(struct person *person) {
     (void)errand_begin(&errand);
 }
 
+/* As the timer does it a week later, or sooner; whom it finds verified it lets be. */
+static void expire(struct person *person) {
+    struct errand errand = person_errand(person, COMMAND_EXPIRE_REGISTRATION);
+    errand.actor = "system";
+    (void)errand_begin(&errand);
+}
+
+/* ---- codes ------------------------------------------------------------------------------------------------------- */
+
+struct sent_code {
+    int64_t step;
+    int32_t recovery;
+};
+
+/* The newest, one that was used, a recovery code, a wrong one, or none. */
+static struct sent_code draw_code(struct person *person) {
+    switch (sim_random(8)) {
+    case 0:
+        return (struct sent_code){0};
+    case 1:
+        return (struct sent_code){.step = -1};
+    case 2:
+        return (struct sent_code){.step = person->step};
+    case 3:
+    case 4:
+        return (struct sent_code){.recovery = 1 + (int32_t)sim_random(CUSTOMER_RECOVERY_CODES)};
+    default:
+        return (struct sent_code){.step = ++person->step};
+    }
+}
+
+static void begin_totp(struct person *person) {
+    struct errand errand = person_errand(person, COMMAND_BEGIN_TOTP);
+    errand.command.as.begin_totp =
+        (struct begin_totp){.password_number = person->known.password_number, .proved = is_right()};
+    (void)errand_begin(&errand);
+}
+
+static void confirm_totp(struct person *person) {
+    struct errand errand = person_errand(person, COMMAND_CONFIRM_TOTP);
+    errand.command.as.confirm_totp = (struct confirm_totp){.totp_number = person->known.totp_number,
+                                                           .step = sim_random(8) == 0 ? 0 : ++person->step};
+    (void)errand_begin(&errand);
+}
+
+static struct errand ending_totp(struct person *person, bool proved) {
+    struct errand errand = person_errand(person, COMMAND_END_TOTP);
+    struct sent_code code = draw_code(person);
+    errand.command.as.end_totp = (struct end_totp){
+        .password_number = person->known.password_number,
+        .proved = proved,
+        .totp_number = person->known.totp_number,
+        .step = code.step,
+        .recovery = code.recovery,
+    };
+    return errand;
+}
+
+static void end_totp(struct person *person) {
+    struct errand errand = ending_totp(person, is_right());
+    (void)errand_begin(&errand);
+}
+
 /* ---- sessions ---------------------------------------------------------------------------------------------------- */
 
 static struct errand login(struct person *person, bool proved) {
@@ -105,6 +183,12 @@ static struct errand login(struct person *person, bool proved) {
     errand.actor = NULL;
     errand.command.as.open_session =
         (struct open_session){.password_number = person->known.password_number, .proved = proved};
+    if (person->known.totp == TOTP_STATUS_ON) {
+        struct sent_code code = draw_code(person);
+        errand.command.as.open_session.totp_number = person->known.totp_number;
+        errand.command.as.open_session.totp_step = code.step;
+        errand.command.as.open_session.recovery = code.recovery;
+    }
     return errand;
 }
 
@@ -113,14 +197,34 @@ static void log_in(struct person *person) {
     (void)errand_begin(&errand);
 }
 
-/* At several fronts at once; who asked goes on when the last was sent. */
-static void guess(struct person *person) {
+static struct errand changing_password(struct person *person, bool proved) {
+    struct errand errand = person_errand(person, COMMAND_CHANGE_PASSWORD);
+    errand.command.as.change_password = (struct change_password){
+        .password = sealed_text(person),
+        .password_number = person->known.password_number,
+        .proved = proved,
+        .session = person->known.touched_session,
+    };
+    return errand;
+}
+
+/* At several fronts at once; who asked goes on when the last was answered. */
+static void guess_at(struct person *person, struct errand (*of)(struct person *person, bool proved)) {
     uint64_t guesses = 1 + sim_random(sim_random(3) == 0 ? GUESSES_MOST : LOGINS_AT_ONCE);
     for (; guesses > 0; guesses--) {
-        struct errand errand = login(person, guesses == 1 && is_right());
+        struct errand errand = of(person, guesses == 1 && is_right());
         errand.on_end = guesses == 1 ? on_act_end : NULL;
         (void)errand_begin(&errand);
     }
+}
+
+static void guess(struct person *person) {
+    guess_at(person, login);
+}
+
+/* A thief of a session who wants the password as well, or the authenticator gone. */
+static void guess_within(struct person *person) {
+    guess_at(person, sim_random(2) == 0 ? changing_password : ending_totp);
 }
 
 /* The newest token, or one of before: whoever copied it. */
@@ -149,13 +253,20 @@ static void end_sessions(struct person *person) {
 }
 
 static void change_password(struct person *person) {
-    struct errand errand = person_errand(person, COMMAND_CHANGE_PASSWORD);
-    errand.command.as.change_password = (struct change_password){
-        .password = sealed_text(person),
-        .password_number = person->known.password_number,
-        .proved = is_right(),
-        .session = person->known.touched_session,
-    };
+    struct errand errand = changing_password(person, is_right());
+    (void)errand_begin(&errand);
+}
+
+/* Anybody may. */
+static void ask_reset(struct person *person) {
+    struct errand errand = person_errand(person, COMMAND_REQUEST_PASSWORD_RESET);
+    (void)errand_begin(&errand);
+}
+
+static void reset_password(struct person *person) {
+    struct errand errand = person_errand(person, COMMAND_RESET_PASSWORD);
+    errand.command.as.reset_password =
+        (struct reset_password){.number = person->known.reset_number, .password = sealed_text(person)};
     (void)errand_begin(&errand);
 }
 
@@ -175,7 +286,7 @@ static void change_email(struct person *person) {
 
 static void confirm_email(struct person *person) {
     struct errand errand = person_errand(person, COMMAND_CONFIRM_EMAIL);
-    errand.actor = NULL;
+    errand.actor = sim_random(8) == 0 ? NULL : himself(person); /* else whoever reads the mail clicks */
     errand.command.as.confirm_email.number = person->known.email_number;
     (void)errand_begin(&errand);
 }
@@ -188,6 +299,12 @@ static void set_roles(struct person *person) {
     errand.actor = "admin:key_01ARZ3NDEKTSV4RRFFQ69G5FAV";
     uint32_t count = (uint32_t)sim_random(ARRAY_LENGTH(roles) + 1);
     errand.command.as.set_roles.roles = (struct role_grant_array){roles, count, count};
+    (void)errand_begin(&errand);
+}
+
+static void remove_totp(struct person *person) {
+    struct errand errand = person_errand(person, COMMAND_REMOVE_TOTP);
+    errand.actor = "support:key_01ARZ3NDEKTSV4RRFFQ69G5FAV";
     (void)errand_begin(&errand);
 }
 
@@ -222,7 +339,10 @@ static void change_profile(struct person *person) {
 
 static void put_address(struct person *person) {
     struct errand errand = person_errand(person, COMMAND_PUT_ADDRESS);
-    errand.command.as.put_address.address = sealed_text(person);
+    const struct customer_address_array *kept = &person->known.addresses;
+    bool is_again = kept->count > 0 && sim_random(2) == 0;
+    errand.command.as.put_address = (struct put_address){
+        .id = is_again ? kept->items[sim_random(kept->count)].id : STR(""), .address = sealed_text(person)};
     (void)errand_begin(&errand);
 }
 
@@ -230,9 +350,11 @@ static void act(void *context) {
     static const struct {
         void (*act)(struct person *person);
         uint32_t weight;
-    } acts[] = {{verify, 6},          {log_in, 12},        {guess, 5},          {refresh, 12},   {end_sessions, 5},
-                {change_password, 3}, {change_email, 6},   {confirm_email, 6},  {set_roles, 2},  {unlock, 2},
-                {erase, 2},           {record_erasure, 2}, {change_profile, 1}, {put_address, 1}};
+    } acts[] = {{verify, 6},        {log_in, 14},    {guess, 5},          {guess_within, 4},    {refresh, 12},
+                {end_sessions, 5},  {ask_reset, 4},  {reset_password, 4}, {change_password, 3}, {change_email, 6},
+                {confirm_email, 6}, {begin_totp, 5}, {confirm_totp, 6},   {end_totp, 4},        {remove_totp, 1},
+                {set_roles, 2},     {unlock, 2},     {erase, 2},          {record_erasure, 2},  {change_profile, 1},
+                {put_address, 3}};
     struct person *person = context;
     if (person->acts_left == 0) {
         actor_is_idle();
@@ -241,6 +363,10 @@ static void act(void *context) {
     person->acts_left--;
     if (str_is_empty(person->stream)) {
         register_him(person);
+        return;
+    }
+    if (person->known.status == CUSTOMER_STATUS_UNVERIFIED && sim_random(EXPIRES_ONE_IN) == 0) {
+        expire(person);
         return;
     }
     if (person->known.status == CUSTOMER_STATUS_UNVERIFIED && sim_random(3) != 0) {

@@ -54,20 +54,20 @@ void shopper_plan_draw(struct shopper_plan *ret_plan) {
     plan.people = count_between(0, 5);
     plan.person_acts = count_between(5, 30);
     plan.addresses = count_between(1, 4);
+    plan.keepers = count_between(0, 2);
     *ret_plan = plan;
 }
 
 void shopper_plan_write(const struct shopper_plan *plan, FILE *file) {
     fprintf(file,
-            "%u fronts, %u shoppers with %u purchases each, %u people with %u acts each who want %u addresses, %u acts "
-            "of the "
-            "clerk; %u products of %u SKUs, %u hot; "
+            "%u fronts, %u shoppers with %u purchases each, %u people with %u acts each who want %u addresses, %u keep "
+            "API keys, %u acts of the clerk; %u products of %u SKUs, %u hot; "
             "%" PRId64 " units (hot %" PRId64 ") at %u locations; lines up to %u of up to %" PRId64
             " units; %u tries, patience %" PRId64 " ms%s\n",
             plan->fronts, plan->shoppers, plan->purchases, plan->people, plan->person_acts, plan->addresses,
-            plan->clerk_acts, plan->products, plan->variants, plan->hot_skus, plan->stock_units, plan->hot_stock_units,
-            plan->locations, plan->lines_most, plan->quantity_most, plan->tries, plan->patience_us / 1000,
-            plan->with_overcharge ? "; overcharges" : "");
+            plan->keepers, plan->clerk_acts, plan->products, plan->variants, plan->hot_skus, plan->stock_units,
+            plan->hot_stock_units, plan->locations, plan->lines_most, plan->quantity_most, plan->tries,
+            plan->patience_us / 1000, plan->with_overcharge ? "; overcharges" : "");
 }
 
 void shoppers_start(const struct config *config, const struct shopper_plan *plan) {
@@ -95,6 +95,9 @@ void shoppers_start(const struct config *config, const struct shopper_plan *plan
     eraser_start(config);
     for (uint32_t i = 0; i < plan->people; i++) {
         person_start(FIRST_BUYER_NUMBER + plan->shoppers + i);
+    }
+    for (uint32_t i = 0; i < plan->keepers; i++) {
+        keeper_start(FIRST_BUYER_NUMBER + plan->shoppers + plan->people + i);
     }
 }
 

@@ -2,8 +2,8 @@
  *
  * Purpose  load with a meaning: products are defined, published and stocked; shoppers open carts, fill them, check out
  *          with every method of the payment provider, pay in another way, cancel before and after the payment; the
- *          clerk adjusts, moves and refunds. People register, several for one address, log in, are robbed
- *          of tokens, and are erased. A few hot SKUs have little stock. Clients do as clients do: they retry
+ *          clerk adjusts, moves and refunds. People register, several for one address, log in, forget passwords,
+ *          take authenticators, are robbed of tokens, and are erased; API keys are rotated by two at once. A few hot SKUs have little stock. Clients do as clients do: they retry
  *          under the same Idempotency-Key, click twice, use a key for another request, ask what became of a request,
  *          give up, and cancel what is still being placed.
  * Promise  all that they sent and were told is in the journal (journal.h). They talk to fronts (front.h) only, know
@@ -33,6 +33,7 @@ struct shopper_plan {
     uint32_t people; /* who register and log in */
     uint32_t person_acts;
     uint32_t addresses; /* that they want to have */
+    uint32_t keepers;   /* of API keys */
     uint32_t lines_most;
     int64_t quantity_most;
     int64_t think_least_us, think_most_us; /* between two things that one client does */

@@ -6,6 +6,7 @@
  * oddities.c     requests that are there to be refused.
  * buyer.c        buys.
  * person.c       registers, logs in, is erased.
+ * keeper.c       keeps an API key.
  * eraser.c       destroys keys.
  * aftermath.c    asks what became of all that nobody knows the end of.
  * shopper_provider.c  webhooks, and the steps that the provider asks for.
@@ -119,6 +120,10 @@ void buyer_start(uint32_t number);
 /* ---- person.c ---------------------------------------------------------------------------------------------------- */
 
 void person_start(uint32_t number);
+
+/* ---- keeper.c ---------------------------------------------------------------------------------------------------- */
+
+void keeper_start(uint32_t number);
 
 /* ---- eraser.c ---------------------------------------------------------------------------------------------------- */
 
