@@ -35,6 +35,7 @@ struct double_options {
     int port;
     const char *ledger_path;
     const char *webhook_url; /* NULL: none are sent */
+    const char *webhook_ca;  /* the authorities that it trusts there, PEM; NULL: the system's */
     const char *secret;
     int late_ms; /* how late a late answer is */
     int forget_after_s;
@@ -177,6 +178,7 @@ static void send_webhook(uv_timer_t *timer) {
                                               .url = self->options.webhook_url,
                                               .headers = headers,
                                               .body = str_of_cstr(body),
+                                              .ca_file = self->options.webhook_ca,
                                               .timeout_ms = WEBHOOK_TIMEOUT_MS};
     if (http_call(self->calls, &request, on_webhook_answered, later, &info) != ERR_NONE) {
         uv_timer_start(&later->timer, send_webhook, WEBHOOK_BACKOFF_MS, 0);
@@ -403,6 +405,8 @@ static bool parse_options(int argc, char **argv, struct double_options *options)
             options->ledger_path = value;
         } else if (strcmp(argv[i], "--webhook-url") == 0) {
             options->webhook_url = value;
+        } else if (strcmp(argv[i], "--webhook-ca") == 0) {
+            options->webhook_ca = value;
         } else if (strcmp(argv[i], "--late-ms") == 0) {
             good = number_option(value, &options->late_ms);
         } else if (strcmp(argv[i], "--forget-after") == 0) {
@@ -467,12 +471,13 @@ static int run(const struct config *config, int argc, char **argv) {
 
 const struct command_line test_provider_command = {
     .name = "test-provider",
-    .usage = "[--port N] [--ledger FILE] [--webhook-url URL] [--late-ms N] [--forget-after SECONDS]",
+    .usage = "[--port N] [--ledger FILE] [--webhook-url URL [--webhook-ca FILE]] [OPTIONS]",
     .summary = "a payment provider's double with a ledger of its own, for development and tests",
     .help = "  --port N              where it listens on 127.0.0.1 (18090; 0: the system chooses)\n"
             "  --ledger FILE         keep the ledger in this file over restarts\n"
             "  --webhook-url URL     where late and repeated answers are sent, e.g. "
             "http://127.0.0.1:8080/v1/webhooks/test\n"
+            "  --webhook-ca FILE     of https: the authorities (PEM) that it trusts (those of the system)\n"
             "  --late-ms N           how late a late answer is (3000)\n"
             "  --forget-after N      forget idempotency keys after N seconds, as providers do (0: never)\n\n"
             "The method of a charge chooses how it behaves:\n"

@@ -44,7 +44,25 @@ class Run:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.ports['DAYBOOK_HTTP_PORT']}"
+        return f"https://127.0.0.1:{self.ports['DAYBOOK_HTTP_PORT']}"
+
+    def readme(self, title, language=""):
+        """README's lines, for this run's ports and folder."""
+        lines = readme.block(title, language=language)
+        places = {
+            "https://127.0.0.1:8443": self.url,
+            "127.0.0.1:19092": self.brokers,
+            "var/daybook/tls": f"{self.folder}/daybook/tls",
+        }
+        for place, own in places.items():
+            lines = lines.replace(place, own)
+        return lines
+
+    @property
+    def trust(self):
+        """The line by which README's curl trusts this run's authority."""
+        (line,) = [line for line in self.readme("A purchase, by hand").splitlines() if line.startswith("curl() ")]
+        return f"{line}\n"
 
     @property
     def brokers(self):
@@ -125,12 +143,12 @@ def assert_bought(opened_and_paid):
 
 def test_the_printed_lines_buy_something_and_show_it(run, running):
     log = running.log()
-    lines = [line.strip() for line in log.splitlines() if re.match(r"  (cart=|order=|curl )", line)]
-    assert len(lines) == 3, log
-    _, side = shell("\n".join(lines[:2]), run)
+    lines = [line.strip() for line in log.splitlines() if re.match(r"  (curl|cart=|order=)", line)]
+    assert len(lines) == 4, log
+    _, side = shell("\n".join(lines[:3]), run)
     order = assert_bought(side)
     # The view follows the log a moment later; a reader presses the up arrow.
-    look = f"order={order['id']}\n{lines[2]}"
+    look = f"{lines[0]}\norder={order['id']}\n{lines[3]}"
     wait_until(lambda: json.loads(shell(look, run)[0])["status"] == "confirmed", "the order to be seen")
     (events,) = re.findall(r"Its events: (.*)", log)
     assert f"ce_subject={order['id']}" in shell(events, run)[0]
@@ -142,16 +160,16 @@ def test_the_printed_lines_buy_something_and_show_it(run, running):
 
 
 def test_readmes_purchase_works_when_pasted_and_so_do_the_questions_after_it(run, running):
-    block = readme.block("A purchase, by hand").replace("http://127.0.0.1:8080", run.url)
+    block = run.readme("A purchase, by hand")
     assert run.url in block
     *purchase, look, history = block.strip().splitlines()
     _, side = shell("\n".join(purchase), run)
     order = assert_bought(side)
-    name = f"url={run.url}\norder={order['id']}\n"
+    name = f"{run.trust}url={run.url}\norder={order['id']}\n"
     wait_until(lambda: json.loads(shell(name + look, run)[0]) == order, "the order to be seen")
     told = json.loads(shell(name + history, run)[0])
     assert [event["type"] for event in told["items"]][-1] == "OrderConfirmed"
-    events = readme.block("Its events").replace("127.0.0.1:19092", run.brokers)
+    events = run.readme("Its events")
     assert run.brokers in events
     out, _ = shell(f"set -e\norder={order['id']}\n{events}", run)
     assert f"ce_subject={order['id']}" in out
@@ -175,9 +193,9 @@ def test_readmes_tour_goes_from_nothing_to_a_chart_of_sales_per_week(run, runnin
     for name in ("var", "integration-tests", "build/release"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(ROOT / name)
-    lines = readme.block("Sales per week").replace("--sample 2000", "--sample 200")
+    lines = run.readme("Sales per week").replace("--sample 2000", "--sample 200")
     assert "--sample 200\n" in lines
-    *load, export = lines.replace("daybook load", f"daybook load --url {run.url}").strip().splitlines()
+    *load, export = lines.strip().splitlines()
     shell("set -e\n" + "\n".join(load), run, tmp_path)
     baskets = len((tmp_path / "build" / "year" / "baskets.jsonl").read_text().splitlines())
     seen = "SELECT count(*) FROM orders.orders WHERE status = 'confirmed' AND reference <> ''"
@@ -195,7 +213,7 @@ def test_readmes_tour_goes_from_nothing_to_a_chart_of_sales_per_week(run, runnin
 
 
 def test_ctrl_c_stops_everything_and_the_next_run_goes_on_with_what_was_stored(run, running):
-    opened, _ = shell(f"curl -s {run.url}/v1/carts -H 'Content-Type: application/json' -d '{{\"currency\":\"EUR\"}}'", run)
+    opened, _ = shell(f"{run.trust}curl -s {run.url}/v1/carts -H 'Content-Type: application/json' -d '{{\"currency\":\"EUR\"}}'", run)
     cart = json.loads(opened)["id"]
     os.killpg(running.pid, signal.SIGINT)
     running.wait(90)
@@ -203,7 +221,7 @@ def test_ctrl_c_stops_everything_and_the_next_run_goes_on_with_what_was_stored(r
     again = run.start("run.sh", ROOT / "deploy" / "local" / "run.sh")
     try:
         assert "the catalogue is there already" in again.log()
-        look = f"curl -s {run.url}/v1/carts/{cart}"
+        look = f"{run.trust}curl -s {run.url}/v1/carts/{cart}"
         wait_until(lambda: json.loads(shell(look, run)[0])["id"] == cart, "the cart of the run before")
     finally:
         assert again.stop(90) == 0  # by SIGTERM

@@ -93,6 +93,9 @@ static void prepare(struct call *call, const struct http_call_request *request) 
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+    if (request->ca_file != NULL) {
+        curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
+    }
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     /* A provider's address is a setting of ours: a proxy from the environment or a redirect has no say in it. */

@@ -30,6 +30,7 @@ struct http_call_request {
     const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
     struct str body;
     int timeout_ms;
+    const char *ca_file; /* of https: the authorities that are trusted, PEM; NULL: the system's */
 };
 
 MUST_CHECK enum err http_calls_open(uv_loop_t *loop, int calls_max, struct http_calls **ret_calls,

@@ -4,12 +4,12 @@
 # order. What was stored stays in var/: the next run goes on with it; to begin anew, remove var/kafka, var/postgres*
 # and var/daybook together.
 #
-#   DAYBOOK_HTTP_PORT             the front (8080)
+#   DAYBOOK_HTTP_PORT             the front (8443)
 #   DAYBOOK_LOCAL_KAFKA_PORT      Kafka (19092)
 #   DAYBOOK_LOCAL_POSTGRES_PORT   PostgreSQL (15432)
 #   DAYBOOK_LOCAL_PROVIDER_PORT   the provider's double (18090)
 #   DAYBOOK_LOCAL_VAR             where all of it is stored (var/)
-#   DAYBOOK_LOCAL_TLS             the servers' certificates (var/daybook/tls)
+#   DAYBOOK_LOCAL_TLS             certificates of the front and the servers (var/daybook/tls); ca.pem has signed them
 #   DAYBOOK_LIMITS                off here, where all clients are one address (docs/http.md, "Limits")
 # Every other DAYBOOK_* setting is passed on.
 # Some functions are called by traps and by name.
@@ -23,12 +23,15 @@ VAR=${DAYBOOK_LOCAL_VAR:-$ROOT/var}
 KAFKA_PORT=${DAYBOOK_LOCAL_KAFKA_PORT:-19092}
 POSTGRES_PORT=${DAYBOOK_LOCAL_POSTGRES_PORT:-15432}
 PROVIDER_PORT=${DAYBOOK_LOCAL_PROVIDER_PORT:-18090}
-export DAYBOOK_HTTP_PORT=${DAYBOOK_HTTP_PORT:-8080}
+export DAYBOOK_HTTP_PORT=${DAYBOOK_HTTP_PORT:-8443}
 export DAYBOOK_KAFKA_BROKERS=127.0.0.1:$KAFKA_PORT
 export DAYBOOK_LOCAL_TLS=${DAYBOOK_LOCAL_TLS:-$VAR/daybook/tls}
+CA=$DAYBOOK_LOCAL_TLS/ca.pem
+export DAYBOOK_TLS_CERTIFICATE=$DAYBOOK_LOCAL_TLS/front.pem
+export DAYBOOK_TLS_KEY=$DAYBOOK_LOCAL_TLS/front.key
 export DAYBOOK_LOCAL_POSTGRES_SECURE=1
 DATABASE="host=127.0.0.1 port=$POSTGRES_PORT dbname=daybook sslmode=verify-full"
-DATABASE+=" sslrootcert='$DAYBOOK_LOCAL_TLS/ca.pem' passfile='$VAR/pgpass'"
+DATABASE+=" sslrootcert='$CA' passfile='$VAR/pgpass'"
 # The tables' owner; who serves has a login that may do less.
 export DAYBOOK_POSTGRES="$DATABASE user=daybook"
 export DAYBOOK_PROVIDER_URL=http://127.0.0.1:$PROVIDER_PORT
@@ -40,7 +43,7 @@ export DAYBOOK_SECRET_FILE=${DAYBOOK_SECRET_FILE:-$VAR/daybook/secret}
 export DAYBOOK_MASTER_KEY_FILE=${DAYBOOK_MASTER_KEY_FILE:-$VAR/daybook/master}
 
 BINARY=$ROOT/build/release/daybook
-URL=http://127.0.0.1:$DAYBOOK_HTTP_PORT
+URL=https://127.0.0.1:$DAYBOOK_HTTP_PORT
 READY_S=60
 STOP_S=30
 STARTED=0
@@ -81,7 +84,7 @@ start_own() {
 }
 
 serve_is_ready() {
-    curl -fsS --max-time 2 "$URL/health/ready"
+    curl -fsS --cacert "$CA" --max-time 2 "$URL/health/ready"
 }
 
 provider_listens() {
@@ -106,8 +109,9 @@ start_all() {
     say "run: creating topics and tables"
     "$BINARY" topics create >&2
     "$BINARY" migrate >&2
+    "$HERE/tls.sh" "$DAYBOOK_LOCAL_TLS" front
     start_own provider test-provider --port "$PROVIDER_PORT" --ledger "$VAR/daybook/provider-ledger" \
-        --webhook-url "$URL/v1/webhooks/test"
+        --webhook-url "$URL/v1/webhooks/test" --webhook-ca "$CA"
     wait_ready "the provider's double" "$READY_S" "$!" "$VAR/provider.log" provider_listens
     DAYBOOK_POSTGRES="$DATABASE user=daybook_serve" start_own serve serve
     SERVE=$!
@@ -120,8 +124,9 @@ say_where_to_go() {
 
 Daybook is running: $URL (Kafka 127.0.0.1:$KAFKA_PORT, PostgreSQL 127.0.0.1:$POSTGRES_PORT)
 
-Open a cart with a line, check it out, look at the order:
+Its certificate is of an authority of its own, $CA. Open a cart with a line, check it out, look at the order:
 
+  curl() { command curl --cacert $CA "\$@"; }
   cart=\$(curl -s $URL/v1/carts -H 'Content-Type: application/json' -d '{"currency":"EUR","lines":[{"sku":"tea-earl-grey-100g","quantity":2}]}' | tee /dev/stderr | grep -o 'cart_[0-9A-Z]*' | head -n 1)
   order=\$(curl -s $URL/v1/carts/\$cart/checkout -H 'Content-Type: application/json' -H "Idempotency-Key: \$(cat /proc/sys/kernel/random/uuid)" -d '{"email":"you@example.com","payment":{"provider":"test","method":"approve"}}' | tee /dev/stderr | grep -o 'ord_[0-9A-Z]*[.][0-9]*' | head -n 1)
   curl -s -w '\n' $URL/v1/orders/\$order
@@ -151,7 +156,7 @@ trap 'exit $((STARTED ? 0 : 130))' INT TERM
 say "run: building"
 make --no-print-directory -s build 8>&-
 start_all
-"$HERE/seed.sh" "$URL"
+"$HERE/seed.sh" "$URL" "$CA"
 say_where_to_go
 code=0
 wait "$SERVE" || code=$?

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# seed.sh URL: a small catalogue over HTTP, as any client would bring it in: six products with their variants,
+# seed.sh URL [CA]: a small catalogue over HTTP, as any client would bring it in: six products with their variants,
 # published, with stock at two locations. Each request has an Idempotency-Key of its own, so that a run that was cut
-# short is simply run again; once the last SKU has stock, nothing is sent.
+# short is simply run again; once the last SKU has stock, nothing is sent. CA (PEM) is who signs the certificate of https.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-(($# == 1)) || die "usage: seed.sh URL"
+(($# == 1 || $# == 2)) || die "usage: seed.sh URL [CA]"
 URL=$1
+TRUST=(${2:+--cacert "$2"})
 
 # title | description | category | sku=price in cents, ... The SKU's own title is its last part.
 CATALOGUE=(
@@ -23,7 +24,7 @@ LAST_SKU=book-daybook-a4
 # post KEY PATH BODY: the answer's body; anything but success ends the seeding, with the problem.
 post() {
     local answer status
-    answer=$(curl -sS --max-time 30 -w '\n%{http_code}' "$URL$2" -H 'Content-Type: application/json' \
+    answer=$(curl -sS "${TRUST[@]}" --max-time 30 -w '\n%{http_code}' "$URL$2" -H 'Content-Type: application/json' \
         -H "Idempotency-Key: seed-of-the-catalogue-$1" -d "$3")
     status=${answer##*$'\n'}
     answer=${answer%$'\n'*}
@@ -33,7 +34,7 @@ post() {
 
 is_seeded() {
     local answer
-    answer=$(curl -fsS --max-time 10 "$URL/v1/stock/$LAST_SKU" 2>/dev/null) || return 1
+    answer=$(curl -fsS "${TRUST[@]}" --max-time 10 "$URL/v1/stock/$LAST_SKU" 2>/dev/null) || return 1
     grep -qE '"available": *[1-9]' <<<"$answer"
 }
 
