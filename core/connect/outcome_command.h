@@ -3,9 +3,9 @@
  * Promise  the same outcome always gives the same command id, so that the handler decides it once however often it is
  *          brought; another amount or currency is another outcome. Nothing is bent to what was asked for: that is the
  *          payment's to judge.
- * Bounds   the provider's words are cut to OUTCOME_TEXT_MAX bytes, as a webhook's are refused beyond them; of an address
- *          a part would lead nowhere, so one that is no FORMAT_URL (http or https, 2,048 bytes) is left out. However
- *          much the provider says, the command fits into a record.
+ * Bounds   the provider's words are cut to OUTCOME_TEXT_MAX bytes, as a webhook's are refused beyond them; of an
+ *          address a part would lead nowhere, so one that is no FORMAT_URL (http or https, 2,048 bytes) is left out.
+ *          However much the provider says, the command fits into a record.
  * Memory   the arena; texts of intent and outcome are lent.
  * Thread   pure; any.          May use: base, intents, provider's structs, libsodium.
  */
