@@ -85,7 +85,8 @@ static bool register_customer(const char *body) {
     const struct intake_source source = {.exchange = &exchange,
                                          .match = &match,
                                          .secret = &secret,
-                                         .principal = STR("anonymous"),
+                                         .scope = STR("anonymous"),
+                                         .actor = STR("anonymous"),
                                          .now_us = 1700000000000000};
     exchange.field_count = 0;
     header("Idempotency-Key", KEY);
