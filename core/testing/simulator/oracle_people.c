@@ -1,5 +1,5 @@
-/* oracle_people.c: who has which address, which sessions go on, who is locked out, and that nothing is written of who is
- * erased. */
+/* oracle_people.c: who has which address, which sessions go on, who is locked out, and that nothing is written of who
+ * is erased. */
 #include "core/testing/simulator/oracle_parts.h"
 
 #include "core/base/timestamp.h"
@@ -189,9 +189,50 @@ static void judge_erased(struct oracle *oracle, const struct person_fold *fold, 
     }
 }
 
+/* What counts failures, and what clears them, beside sessions and claims. */
+static void apply_proof(struct oracle *oracle, struct person_fold *fold, const struct seen_event *seen) {
+    const struct event *event = &seen->event;
+    switch ((int)event->type) {
+    case EVENT_LOGIN_FAILED:
+        apply_failure(oracle, fold, seen);
+        break;
+    case EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED:
+        judge_proof(oracle, &fold->within, seen);
+        clear_within(fold);
+        break;
+    case EVENT_CUSTOMER_TOTP_BEGUN:
+        judge_proof(oracle, &fold->within, seen);
+        fold->totp = TOTP_STATUS_PENDING;
+        clear_within(fold);
+        break;
+    case EVENT_CUSTOMER_TOTP_ENABLED:
+        fold->totp = TOTP_STATUS_ON;
+        break;
+    case EVENT_CUSTOMER_TOTP_ENDED:
+        judge_proof(oracle, &fold->within, seen);
+        fold->totp = TOTP_STATUS_OFF;
+        clear_all(fold);
+        break;
+    case EVENT_CUSTOMER_PASSWORD_CHANGED:
+        if (str_equal(event->as.customer_password_changed.how, STR("reset"))) {
+            clear_all(fold);
+        } else {
+            judge_proof(oracle, &fold->within, seen);
+            clear_within(fold);
+        }
+        break;
+    case EVENT_CUSTOMER_UNLOCKED:
+        clear_all(fold);
+        break;
+    default:
+        break;
+    }
+}
+
 static void apply_person(struct oracle *oracle, struct person_fold *fold, const struct seen_event *seen) {
     const struct event *event = &seen->event;
     judge_erased(oracle, fold, seen);
+    apply_proof(oracle, fold, seen);
     switch ((int)event->type) {
     case EVENT_CUSTOMER_REGISTERED:
         fold->status = CUSTOMER_STATUS_UNVERIFIED;
@@ -217,26 +258,6 @@ static void apply_person(struct oracle *oracle, struct person_fold *fold, const 
             fold->claiming = STR("");
         }
         break;
-    case EVENT_LOGIN_FAILED:
-        apply_failure(oracle, fold, seen);
-        break;
-    case EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED:
-        judge_proof(oracle, &fold->within, seen);
-        clear_within(fold);
-        break;
-    case EVENT_CUSTOMER_TOTP_BEGUN:
-        judge_proof(oracle, &fold->within, seen);
-        fold->totp = TOTP_STATUS_PENDING;
-        clear_within(fold);
-        break;
-    case EVENT_CUSTOMER_TOTP_ENABLED:
-        fold->totp = TOTP_STATUS_ON;
-        break;
-    case EVENT_CUSTOMER_TOTP_ENDED:
-        judge_proof(oracle, &fold->within, seen);
-        fold->totp = TOTP_STATUS_OFF;
-        clear_all(fold);
-        break;
     case EVENT_SESSION_OPENED:
         judge_proof(oracle, &fold->logins, seen);
         clear_all(fold);
@@ -246,17 +267,6 @@ static void apply_person(struct oracle *oracle, struct person_fold *fold, const 
     case EVENT_SESSION_ENDED:
     case EVENT_SESSIONS_ENDED:
         apply_session(oracle, fold, seen);
-        break;
-    case EVENT_CUSTOMER_PASSWORD_CHANGED:
-        if (str_equal(event->as.customer_password_changed.how, STR("reset"))) {
-            clear_all(fold);
-        } else {
-            judge_proof(oracle, &fold->within, seen);
-            clear_within(fold);
-        }
-        break;
-    case EVENT_CUSTOMER_UNLOCKED:
-        clear_all(fold);
         break;
     case EVENT_CUSTOMER_ERASURE_REQUESTED:
         if (event->as.customer_erasure_requested.asked) {

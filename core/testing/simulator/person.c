@@ -1,6 +1,6 @@
-/* person.c: somebody who registers, proves his mailbox, logs in and out, forgets his password, takes an authenticator and
- * loses it, is robbed of his tokens, moves to another address and is erased in the end, or not; and whoever wants the
- * same address.
+/* person.c: somebody who registers, proves his mailbox, logs in and out, forgets his password, takes an authenticator
+ * and loses it, is robbed of his tokens, moves to another address and is erased in the end, or not; and whoever wants
+ * the same address.
  *
  * The front's part is played here as well: it states whether a password was right. What is sealed is made up. */
 #include "core/testing/simulator/shopper_parts.h"
@@ -12,7 +12,7 @@ enum {
     LOGINS_AT_ONCE = 3, /* more guesses at once than one front would ask */
     WRONG_ONE_IN = 3,   /* passwords */
     GUESSES_MOST = 14,  /* of one who will not stop: more than lock an account */
-    EXPIRES_ONE_IN = 12,
+    EXPIRES_ONE_IN = 40,
 };
 
 struct person {
@@ -371,6 +371,10 @@ static void act(void *context) {
     }
     if (person->known.status == CUSTOMER_STATUS_UNVERIFIED && sim_random(3) != 0) {
         verify(person);
+        return;
+    }
+    if (person->known.totp == TOTP_STATUS_PENDING && sim_random(2) == 0) {
+        confirm_totp(person);
         return;
     }
     uint32_t total = 0;

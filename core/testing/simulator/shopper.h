@@ -3,9 +3,9 @@
  * Purpose  load with a meaning: products are defined, published and stocked; shoppers open carts, fill them, check out
  *          with every method of the payment provider, pay in another way, cancel before and after the payment; the
  *          clerk adjusts, moves and refunds. People register, several for one address, log in, forget passwords,
- *          take authenticators, are robbed of tokens, and are erased; API keys are rotated by two at once. A few hot SKUs have little stock. Clients do as clients do: they retry
- *          under the same Idempotency-Key, click twice, use a key for another request, ask what became of a request,
- *          give up, and cancel what is still being placed.
+ *          take authenticators, are robbed of tokens, and are erased; API keys are rotated by two at once. A few hot
+ *          SKUs have little stock. Clients do as clients do: they retry under the same Idempotency-Key, click twice,
+ *          use a key for another request, ask what became of a request, give up, and cancel what is still being placed.
  * Promise  all that they sent and were told is in the journal (journal.h). They talk to fronts (front.h) only, know
  *          nothing of the system but its answers, and need no healed world to come to their end.
  * Memory   for the length of the run.
