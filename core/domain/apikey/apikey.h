@@ -4,9 +4,9 @@
  *     absent -------------> active -------------> revoked
  *
  * Promise  the stream holds hashes of the key's secrets alone. Of two rotations at once one is refused, since the hash
- *          of a secret that nobody was given would lock everybody out. After a rotation the secret before is good for as long
- *          as was asked for, the one before that no more. What is revoked stays so. That a key was used is written down
- *          once an hour at most, whatever number of fronts it came in by.
+ *          of a secret that nobody was given would lock everybody out. After a rotation the secret before is good for
+ *          as long as was asked for, the one before that no more. What is revoked stays so. That a key was used is
+ *          written down once an hour at most, whatever number of fronts it came in by.
  * Time     that a key has expired, and that the time of the secret before is over, is for whoever lets it in to see.
  * Bounds   API_KEY_ROLES_MAX roles; API_KEY_GRACE_MAX_S.
  * Memory   events and state live in the arena handed over.

@@ -171,8 +171,8 @@ static void evolve_totp(struct customer_state *state, const struct event *event)
     }
 }
 
-/* A token that set a password sets no other one. Nor does a change of address go on that was asked for before: it may be
- * that of whoever knew the password of before. */
+/* A token that set a password sets no other one. Nor does a change of address go on that was asked for before: it may
+ * be that of whoever knew the password of before. */
 static void evolve_password_changed(struct customer_state *state, const struct customer_password_changed *changed) {
     state->password = changed->password;
     state->password_number = changed->number;

@@ -5,9 +5,9 @@
 
 /* ---- roles and lockouts ------------------------------------------------------------------------------------------ */
 
-/* Nobody takes the role of an admin from himself, so nobody locks himself out by mistake. Two may still take it from each
- * other at once: each is a stream of his own. Whoever runs the program names another one then. Tokens say which roles
- * somebody has, so they end. */
+/* Nobody takes the role of an admin from himself, so nobody locks himself out by mistake. Two may still take it from
+ * each other at once: each is a stream of his own. Whoever runs the program names another one then. Tokens say which
+ * roles somebody has, so they end. */
 enum rejection customer_set_roles(const struct customer_state *state, const struct command *command,
                                   struct decision *decision) {
     const struct set_roles *ask = &command->as.set_roles;

@@ -89,8 +89,8 @@ enum rejection customer_change_email(const struct customer_state *state, const s
     return ACCEPTED;
 }
 
-/* Who asked for the change was logged in and gave the password; here a session and the token are enough. The token alone
- * is not (customer.c): the mailbox's owner, who clicks a link, must not hand it to somebody else's account. */
+/* Who asked for the change was logged in and gave the password; here a session and the token are enough. The token
+ * alone is not (customer.c): the mailbox's owner, who clicks a link, must not hand it to somebody else's account. */
 enum rejection customer_confirm_email(const struct customer_state *state, const struct confirm_email *ask,
                                       struct decision *decision) {
     bool is_good = state->status == CUSTOMER_STATUS_ACTIVE && !str_is_empty(state->pending_identity) &&
