@@ -54,7 +54,11 @@ void export_rows_schema(struct buf *out, const struct view *view, const struct v
                view->name);
     for (size_t i = 0; i < table->column_count; i++) {
         const struct view_column *column = &table->columns[i];
-        buf_printf(out, "%s{\"name\":\"%s\",\"type\":", i > 0 ? "," : "", column->name);
+        buf_printf(out, "%s{\"name\":\"%s\",", i > 0 ? "," : "", column->name);
+        if (column->personal) {
+            buf_str(out, STR("\"doc\":\"Personal: ciphertext under the person's key.\","));
+        }
+        buf_str(out, STR("\"type\":"));
         if (column->key) {
             buf_printf(out, "%s}", avro_type(column->type));
         } else {

@@ -18,6 +18,10 @@
 /* The columns that rows of customers begin with, in each statement that has them. */
 enum { CUSTOMER_COLUMN_ID, CUSTOMER_COLUMN_VERSION, CUSTOMER_COLUMN_SCHEMA, CUSTOMER_COLUMN_STATE, CUSTOMER_COLUMNS };
 
+/* These columns, and the tables that they are of, for statements that list.c puts together. */
+#define CUSTOMER_ROW "c.id, c.version, c.state_schema, encode(s.state, 'hex') AS state"
+#define CUSTOMER_TABLES "customers.customers AS c JOIN customers.streams AS s ON s.stream = c.id"
+
 /* $1 id (cus_..): the customer, whatever his status; no row when there is none. */
 extern const struct pg_statement customer_by_id;
 

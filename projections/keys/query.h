@@ -12,7 +12,8 @@
 #include "core/pg/pool.h"
 #include "gen/common.h"
 
-enum { API_KEYS_LIVE_MAX = 10000, API_KEY_ROW_HASH_BYTES = 32 };
+#define API_KEYS_LIVE_MAX 10000
+enum { API_KEY_ROW_HASH_BYTES = 32 };
 
 /* $1 id (key_..): document, version. */
 extern const struct pg_statement api_key_by_id;

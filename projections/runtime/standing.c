@@ -2,22 +2,11 @@
 
 #include <assert.h>
 
-#include "core/base/text.h"
 #include "core/log/record.h"
 #include "core/pg/pool.h"
+#include "projections/runtime/row_read.h"
 
 enum { COLUMN_VERSION, COLUMN_OCCURRED_AT, COLUMN_STATE, COLUMN_RECORD };
-
-/* Bytes of a column in hexadecimal. */
-static bool bytes_read(struct arena *arena, struct str hex, struct str *ret_bytes) {
-    size_t size = hex.len / 2;
-    uint8_t *bytes = arena_try(arena, size + 1);
-    if (bytes == NULL || !hex_read(hex, bytes, size)) {
-        return false;
-    }
-    *ret_bytes = str_of((const char *)bytes, size);
-    return true;
-}
 
 /* As in a view's fold, sub-states are empty ones. */
 static bool evolve(struct arena *arena, const struct aggregate *aggregate, struct str record, void *state) {
@@ -39,14 +28,14 @@ bool standing_fold(struct arena *arena, const struct aggregate *aggregate, const
     for (int row = 0; row <= last; row++) {
         bool is_state = PQgetisnull(rows, row, COLUMN_STATE) == 0;
         struct str bytes;
-        bool is_read = bytes_read(arena, pg_value(rows, row, is_state ? COLUMN_STATE : COLUMN_RECORD), &bytes) &&
+        bool is_read = row_bytes(arena, rows, row, is_state ? COLUMN_STATE : COLUMN_RECORD, &bytes) &&
                        (is_state ? aggregate->state_decode(arena, bytes, standing.state)
                                  : evolve(arena, aggregate, bytes, standing.state));
         if (!is_read) {
             return false;
         }
     }
-    if (!int64_read(pg_value(rows, last, COLUMN_VERSION), &standing.version)) {
+    if (!row_int64(rows, last, COLUMN_VERSION, &standing.version)) {
         return false;
     }
     *ret_standing = standing;

@@ -27,6 +27,7 @@ struct view_column {
     enum view_column_type type;
     bool key;
     bool additive; /* VIEW_BIGINT: the change is added to what is there */
+    bool personal; /* holds ciphertext of what is personal; said to whoever is given the table's columns */
 };
 
 struct view_table {

@@ -7,6 +7,9 @@ extern const struct view stock_view;
 extern const struct view carts_view;
 extern const struct view orders_view;
 extern const struct view payments_view;
+extern const struct view customers_view;
+extern const struct view keys_view;
 
-const struct view *const views[] = {&products_view, &stock_view, &carts_view, &orders_view, &payments_view};
+const struct view *const views[] = {&products_view, &stock_view,     &carts_view, &orders_view,
+                                    &payments_view, &customers_view, &keys_view};
 const size_t view_count = ARRAY_LENGTH(views);
