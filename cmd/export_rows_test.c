@@ -23,7 +23,7 @@ static const struct view_table things = {
                 {"number", VIEW_BIGINT},
                 {"is_so", VIEW_BOOLEAN},
                 {"at", VIEW_TIMESTAMP},
-                {"bytes", VIEW_BYTEA},
+                {"bytes", VIEW_BYTEA, .personal = true},
                 {"document", VIEW_JSON},
                 {"words", VIEW_TEXT_ARRAY}},
     .column_count = 7,
@@ -163,6 +163,23 @@ static void assert_avro(int row, const char *expected) {
     buf_release(&schema_text);
 }
 
+static void a_schema_says_which_columns_are_personal(void **state) {
+    (void)state;
+    export_rows_schema(&out, &view, &things);
+    json_t *schema = json_loadb(out.data, out.len, 0, NULL);
+    assert_non_null(schema);
+    size_t index, said = 0;
+    json_t *field;
+    json_array_foreach(json_object_get(schema, "fields"), index, field) {
+        if (json_object_get(field, "doc") != NULL) {
+            assert_string_equal(json_string_value(json_object_get(field, "name")), "bytes");
+            said++;
+        }
+    }
+    assert_int_equal(said, 1);
+    json_decref(schema);
+}
+
 static void a_row_becomes_a_datum_of_the_tables_schema(void **state) {
     (void)state;
     set_row(0);
@@ -190,6 +207,7 @@ int main(void) {
         TEST(a_row_becomes_a_line),
         TEST(what_is_not_there_is_null),
         TEST(no_words_are_an_empty_array),
+        TEST(a_schema_says_which_columns_are_personal),
         TEST(a_row_becomes_a_datum_of_the_tables_schema),
         TEST(what_is_no_array_of_texts_is_told),
     };

@@ -9,6 +9,8 @@
 #include <jansson.h>
 
 #include "projections/carts/document.h"
+#include "projections/customers/document.h"
+#include "projections/keys/document.h"
 #include "projections/orders/document.h"
 #include "projections/payments/document.h"
 #include "projections/products/document.h"
@@ -172,6 +174,147 @@ static void a_payment_shows_each_amount_in_the_currency_that_was_asked_for(void 
                           "','changed_at':'" AT_TEXT "'}");
 }
 
+static struct sealed sealed_as(const char *plaintext) {
+    return (struct sealed){.key_id = STR("per_1"),
+                           .nonce = STR("nonce"),
+                           .ciphertext = STR("sealed"),
+                           .plaintext = str_of_cstr(plaintext)};
+}
+
+/* A customer of whom everything is known, opened or not. */
+static struct customer_state a_customer(bool is_opened) {
+    static struct customer_address addresses[2];
+    static struct role_grant roles[] = {{.role = STR("support")},
+                                        {.role = STR("vendor"), .has_vendor = true, .vendor = STR("Garden")}};
+    static struct consent consents[] = {{STR("newsletter"), true, AT}};
+    addresses[0] = (struct customer_address){
+        .id = STR("home"),
+        .has_label = true,
+        .label = STR("At home"),
+        .address = sealed_as(is_opened ? "{\"recipient\":\"A\",\"street\":[\"1 Road\"],\"city\":\"X\"}" : "")};
+    addresses[1] = (struct customer_address){.id = STR("work"), .address = sealed_as("")};
+    return (struct customer_state){.status = CUSTOMER_STATUS_ACTIVE,
+                                   .identity = STR("idn_1"),
+                                   .key_id = STR("per_1"),
+                                   .has_email = true,
+                                   .email = sealed_as(is_opened ? "someone@example.org" : ""),
+                                   .has_name = true,
+                                   .name = sealed_as(is_opened ? "Some \"One\"" : ""),
+                                   .has_password = true,
+                                   .password = sealed_as(is_opened ? "$argon2id$" : ""),
+                                   .has_pending_email = true,
+                                   .pending_email = sealed_as(is_opened ? "other@example.org" : ""),
+                                   .addresses = {addresses, 2, 2},
+                                   .roles = {roles, 2, 2},
+                                   .consents = {consents, 1, 1},
+                                   .totp = TOTP_STATUS_ON,
+                                   .locked_until = AT,
+                                   .created_at = AT,
+                                   .changed_at = AT};
+}
+
+static void a_customer_shows_what_was_opened_but_never_his_password(void **state) {
+    (void)state;
+    struct customer_state customer = a_customer(true);
+    struct buf out;
+    buf_init(&out, 65536);
+    customer_document(&out, STR("cus_1"), 7, &customer);
+    assert_document(&out,
+                    "{'id':'cus_1','status':'active','email':'someone@example.org','pending_email':'other@example.org',"
+                    "'name':'Some \\\"One\\\"','addresses':[{'id':'home','label':'At home','address':"
+                    "{'recipient':'A','street':['1 Road'],'city':'X'}},{'id':'work'}],"
+                    "'roles':[{'role':'support'},{'role':'vendor','vendor':'Garden'}],"
+                    "'consents':[{'purpose':'newsletter','granted':true,'at':'" AT_TEXT "'}],'totp':'on',"
+                    "'password_change_required':false,'locked_until':'" AT_TEXT "','version':7,'created_at':'" AT_TEXT
+                    "','changed_at':'" AT_TEXT "'}");
+}
+
+static void of_what_was_not_opened_a_customer_shows_nothing(void **state) {
+    (void)state;
+    struct customer_state customer = a_customer(false);
+    customer.roles.count = customer.consents.count = 0;
+    customer.totp = TOTP_STATUS_OFF;
+    customer.locked_until = 0;
+    customer.once_until = AT;
+    struct buf out;
+    buf_init(&out, 65536);
+    customer_document(&out, STR("cus_1"), 7, &customer);
+    assert_document(&out, "{'id':'cus_1','status':'active','addresses':[{'id':'home','label':'At home'},{'id':'work'}],"
+                          "'roles':[],'consents':[],'totp':'off','password_change_required':true,'version':7,"
+                          "'created_at':'" AT_TEXT "','changed_at':'" AT_TEXT "'}");
+}
+
+/* Whatever a state still has. */
+static void who_is_being_erased_or_was_is_an_id(void **state) {
+    (void)state;
+    static const enum customer_status statuses[] = {CUSTOMER_STATUS_ERASING, CUSTOMER_STATUS_ERASED};
+    static const char *const expected[] = {
+        "{'id':'cus_1','status':'erasing','version':9,'created_at':'" AT_TEXT "','changed_at':'" AT_TEXT "'}",
+        "{'id':'cus_1','status':'erased','version':9,'created_at':'" AT_TEXT "','changed_at':'" AT_TEXT "'}"};
+    for (size_t i = 0; i < 2; i++) {
+        struct customer_state customer = a_customer(true);
+        customer.status = statuses[i];
+        struct buf out;
+        buf_init(&out, 65536);
+        customer_document(&out, STR("cus_1"), 9, &customer);
+        assert_document(&out, expected[i]);
+    }
+}
+
+static void a_session_shows_from_where_it_was_opened_once_that_was_opened(void **state) {
+    (void)state;
+    struct customer_session session = {.session = 3,
+                                       .method = STR("totp"),
+                                       .opened_at = AT,
+                                       .used_at = AT,
+                                       .expires_at = AT,
+                                       .generation = 2,
+                                       .has_client = true,
+                                       .client = sealed_as("203.0.113.7")};
+    struct buf out;
+    buf_init(&out, 65536);
+    customer_session_document(&out, &session, true);
+    assert_document(&out, "{'session':3,'current':true,'method':'totp','client':'203.0.113.7','opened_at':'" AT_TEXT
+                          "','used_at':'" AT_TEXT "','expires_at':'" AT_TEXT "'}");
+    session.client.plaintext = (struct str){0};
+    buf_init(&out, 65536);
+    customer_session_document(&out, &session, false);
+    assert_document(&out, "{'session':3,'current':false,'method':'totp','opened_at':'" AT_TEXT "','used_at':'" AT_TEXT
+                          "','expires_at':'" AT_TEXT "'}");
+}
+
+static void an_api_key_shows_its_past_but_none_of_its_hashes(void **state) {
+    (void)state;
+    struct role_grant roles[] = {{.role = STR("service")}};
+    struct api_key_state key = {.status = API_KEY_STATUS_ACTIVE,
+                                .name = STR("till"),
+                                .roles = {roles, 1, 1},
+                                .hash = STR("secret"),
+                                .generation = 1,
+                                .created_at = AT,
+                                .changed_at = AT};
+    struct buf out;
+    buf_init(&out, 65536);
+    api_key_document(&out, STR("key_1"), 1, &key);
+    assert_document(&out, "{'id':'key_1','name':'till','status':'active','roles':[{'role':'service'}],'generation':1,"
+                          "'version':1,'created_at':'" AT_TEXT "','changed_at':'" AT_TEXT "'}");
+    key.status = API_KEY_STATUS_REVOKED;
+    key.generation = 2;
+    key.previous_hash = STR("secret");
+    key.previous_until = AT;
+    key.has_expires_at = true;
+    key.expires_at = AT;
+    key.used_hour = 490896;
+    key.has_reason = true;
+    key.reason = STR("lost");
+    buf_init(&out, 65536);
+    api_key_document(&out, STR("key_1"), 4, &key);
+    assert_document(&out, "{'id':'key_1','name':'till','status':'revoked','roles':[{'role':'service'}],'generation':2,"
+                          "'previous_until':'" AT_TEXT "','expires_at':'" AT_TEXT
+                          "','used_at':'2026-01-01T00:00:00.000000Z','reason':'lost','version':4,'created_at':'" AT_TEXT
+                          "','changed_at':'" AT_TEXT "'}");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_order_shows_lines_payments_and_shortages_but_no_personal_data),
@@ -179,6 +322,11 @@ int main(void) {
         cmocka_unit_test(a_stock_item_is_named_by_its_sku_and_sums_its_locations),
         cmocka_unit_test(a_product_shows_the_variants_whose_skus_it_has),
         cmocka_unit_test(a_payment_shows_each_amount_in_the_currency_that_was_asked_for),
+        cmocka_unit_test(a_customer_shows_what_was_opened_but_never_his_password),
+        cmocka_unit_test(of_what_was_not_opened_a_customer_shows_nothing),
+        cmocka_unit_test(who_is_being_erased_or_was_is_an_id),
+        cmocka_unit_test(a_session_shows_from_where_it_was_opened_once_that_was_opened),
+        cmocka_unit_test(an_api_key_shows_its_past_but_none_of_its_hashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
