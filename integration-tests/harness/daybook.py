@@ -27,7 +27,7 @@ BINARY = Path(os.environ.get("DAYBOOK_TEST_BINARY", ROOT / "build" / "release" /
 # Tests and measurements come from one address, and are many clients all the same.
 UNLIMITED = {"limits": "off", "http_connections_per_address": 0, "http_event_streams_per_address": 0}
 
-VIEWS = ("products", "stock", "carts", "orders", "payments")
+VIEWS = ("products", "stock", "carts", "orders", "payments", "customers", "keys")
 
 _numbers = itertools.count(1)
 

@@ -71,6 +71,43 @@ class Log:
         body = {"location": "main", "quantity": quantity, "on_hand": on_hand}
         return self.event("stock", "StockReceived", f"sku_{sku}", body)
 
+    def customer(self, customer, name, /, **body):
+        return self.event("customers", name, customer, body)
+
+    def registered(self, customer, identity):
+        return self.customer(
+            customer,
+            "CustomerRegistered",
+            identity=identity,
+            key_id=f"per_{customer}",
+            email_key=f"per_{identity}",
+            email=sealed(customer, "email"),
+            name=sealed(customer, "name"),
+            password=sealed(customer, "verifier"),
+            password_number=1,
+            roles=[],
+            once_until=0,
+        )
+
+    def verified(self, customer, identity):
+        """An address is proved, and is his: two events."""
+        return [
+            self.customer(customer, "CustomerVerificationProved", identity=identity),
+            self.customer(customer, "CustomerVerified", identity=identity),
+        ]
+
+    def session_opened(self, customer, session, expires_at):
+        return self.customer(
+            customer,
+            "SessionOpened",
+            session=session,
+            expires_at=expires_at,
+            method="password",
+            totp_step=0,
+            recovery=0,
+            client=sealed(customer, "client"),
+        )
+
     def append(self, family, *values, shard=0):
         for value in values:
             self.producer.produce(self.daybook.topic(family), value, partition=shard, on_delivery=self._delivered)
@@ -98,6 +135,11 @@ class Log:
                 self.producer.produce(self.daybook.topic("stock"), value, partition=number % 4)
             self.producer.poll(0)
         assert self.producer.flush(60) == 0
+
+
+def sealed(person, what):
+    """As if it were: the ciphertext says what it is of, so that it is found wherever it stands."""
+    return {"key_id": f"per_{person}", "nonce": bytes(24), "ciphertext": f"sealed {what} of {person}".encode()}
 
 
 def euros(amount):

@@ -21,7 +21,7 @@ enum {
     BACKOFF_MAX_MS = 5000,
     FENCED_MS = 5000, /* the other projector is at work: let it */
     FENCED_LOOK_MS = 500,
-    /* After a batch a view rests for twice the time that it took, so that batches grow with the load and five views do
+    /* After a batch a view rests for twice the time that it took, so that batches grow with the load and the views do
      * not eat the processors of the shards they follow. A view that is behind does not rest. */
     REST_FACTOR = 2,
     REST_MIN_MS = 10,
