@@ -126,7 +126,7 @@ static void what_ended_by_itself_has_no_use_and_what_ended_with_others_is_told_b
     assert_int_equal(test_row(CUSTOMERS, 0)[SESSION_KEPT].number, 2);
 }
 
-/* Two ends of one moment must not meet in one key: an append-only table refuses that, and the stream would be parked. */
+/* Two ends of one moment must not meet in one key: an append-only table refuses that, and their stream is parked. */
 static void ends_of_one_moment_are_two_rows(void **state) {
     (void)state;
     registers();

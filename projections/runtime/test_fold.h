@@ -1,7 +1,8 @@
 /* test_fold.h: for tests of one view: a small log of one stream, and the row changes that the view makes of it.
  *
- * Use      test_fold_setup and test_fold_teardown are each test's; test_event adds the stream's next event, test_project
- *          makes rows of those that were added since the last time, as one batch, from the state that was stored then.
+ * Use      test_fold_setup and test_fold_teardown are each test's; test_event adds the stream's next event;
+ *          test_project makes rows of those that were added since the last time, as one batch, from the state that was
+ *          stored then.
  * Rows     lie in the arena until the teardown, as the batch had them: in the order of their first change.
  * Thread   one test at a time.          May use: cmocka.
  */
