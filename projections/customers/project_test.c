@@ -163,7 +163,7 @@ static void a_history_has_all_but_refreshes_and_is_chained_by_hashes(void **stat
 }
 
 static bool has(struct str text, const char *what) {
-    return memmem(text.data, text.len, what, strlen(what)) != NULL;
+    return text.len > 0 && memmem(text.data, text.len, what, strlen(what)) != NULL;
 }
 
 static void of_what_is_sealed_a_history_shows_the_key_and_of_an_address_no_label(void **state) {
