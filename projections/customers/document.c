@@ -17,9 +17,6 @@ static void put_sealed(struct json_writer *writer, const char *name, bool presen
 static void put_address(struct json_writer *writer, const struct customer_address *address) {
     json_object_begin(writer);
     json_field_string(writer, "id", address->id);
-    if (address->has_label) {
-        json_field_string(writer, "label", address->label);
-    }
     if (is_open(&address->address)) {
         json_name(writer, STR("address"));
         json_raw(writer, address->address.plaintext);

@@ -10,7 +10,7 @@
 #include "gen/state.h"
 #include "projections/customers/sessions.h"
 
-/* {id, status, email?, pending_email?, name?, addresses[] ({id, label?, address?}), roles[], consents[], totp,
+/* {id, status, email?, pending_email?, name?, addresses[] ({id, address?}), roles[], consents[], totp,
  * password_change_required, locked_until?, version, created_at, changed_at}, appended to `out`; of one who is being
  * erased, or was, {id, status, version, created_at, changed_at}. The plaintext of an address is the JSON of an Address
  * and is written as it is. */

@@ -16,24 +16,13 @@ static bool is_kept(const struct event *event) {
     return event->type != EVENT_SESSION_REFRESHED;
 }
 
-/* What somebody calls an address is not sealed, and may name whoever lives there. It is left out of what stays. */
-static const struct event *as_kept(struct arena *arena, const struct event *event) {
-    if (event->type != EVENT_CUSTOMER_ADDRESS_PUT) {
-        return event;
-    }
-    struct event *kept = arena_alloc(arena, sizeof *kept);
-    *kept = *event;
-    kept->as.customer_address_put.has_label = false;
-    return kept;
-}
-
 static void put_history(struct view_batch *batch, struct arena *arena, const struct event *event) {
     const struct event_meta *meta = &event->meta;
     uint8_t *hash = arena_alloc(arena, VIEW_HASH_BYTES);
     view_record_hash(batch, hash);
     struct buf *text = view_scratch(batch);
     struct json_writer writer = json_writer_of(text);
-    event_write_json(&writer, as_kept(arena, event));
+    event_write_json(&writer, event);
     view_upsert(batch, CUSTOMER_HISTORY,
                 (struct view_value[]){
                     view_text(meta->stream),

@@ -48,10 +48,8 @@ static inline void is_given_roles(void) {
 
 static inline void puts_address(void) {
     struct event event = {.type = EVENT_CUSTOMER_ADDRESS_PUT};
-    event.as.customer_address_put = (struct customer_address_put){.id = STR("home"),
-                                                                  .has_label = true,
-                                                                  .label = STR("label of grandmother"),
-                                                                  .address = sealed("sealed-address")};
+    event.as.customer_address_put =
+        (struct customer_address_put){.id = STR("home"), .address = sealed("sealed-address")};
     test_event(event);
 }
 

@@ -189,8 +189,6 @@ static struct customer_state a_customer(bool is_opened) {
     static struct consent consents[] = {{STR("newsletter"), true, AT}};
     addresses[0] = (struct customer_address){
         .id = STR("home"),
-        .has_label = true,
-        .label = STR("At home"),
         .address = sealed_as(is_opened ? "{\"recipient\":\"A\",\"street\":[\"1 Road\"],\"city\":\"X\"}" : "")};
     addresses[1] = (struct customer_address){.id = STR("work"), .address = sealed_as("")};
     return (struct customer_state){.status = CUSTOMER_STATUS_ACTIVE,
@@ -221,7 +219,7 @@ static void a_customer_shows_what_was_opened_but_never_his_password(void **state
     customer_document(&out, STR("cus_1"), 7, &customer);
     assert_document(&out,
                     "{'id':'cus_1','status':'active','email':'someone@example.org','pending_email':'other@example.org',"
-                    "'name':'Some \\\"One\\\"','addresses':[{'id':'home','label':'At home','address':"
+                    "'name':'Some \\\"One\\\"','addresses':[{'id':'home','address':"
                     "{'recipient':'A','street':['1 Road'],'city':'X'}},{'id':'work'}],"
                     "'roles':[{'role':'support'},{'role':'vendor','vendor':'Garden'}],"
                     "'consents':[{'purpose':'newsletter','granted':true,'at':'" AT_TEXT "'}],'totp':'on',"
@@ -239,7 +237,7 @@ static void of_what_was_not_opened_a_customer_shows_nothing(void **state) {
     struct buf out;
     buf_init(&out, 65536);
     customer_document(&out, STR("cus_1"), 7, &customer);
-    assert_document(&out, "{'id':'cus_1','status':'active','addresses':[{'id':'home','label':'At home'},{'id':'work'}],"
+    assert_document(&out, "{'id':'cus_1','status':'active','addresses':[{'id':'home'},{'id':'work'}],"
                           "'roles':[],'consents':[],'totp':'off','password_change_required':true,'version':7,"
                           "'created_at':'" AT_TEXT "','changed_at':'" AT_TEXT "'}");
 }
