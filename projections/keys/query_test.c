@@ -66,11 +66,12 @@ static void what_a_key_has_not_is_not_there(void **state) {
 /* Rather no key at all than one without a hash, which anybody has. */
 static void a_key_without_a_whole_hash_is_none(void **state) {
     (void)state;
+    static const char longer[] = HASH_1 "11";
     struct api_key_row key = {.previous_until = 42};
     assert_false(read_key((const char *const[]){"key_A", NULL, NULL, NULL, NULL, "service", NULL}, &key));
     assert_false(read_key((const char *const[]){"key_A", "", NULL, NULL, NULL, "service", NULL}, &key));
     assert_false(read_key((const char *const[]){"key_A", "11", NULL, NULL, NULL, "service", NULL}, &key));
-    assert_false(read_key((const char *const[]){"key_A", HASH_1 "11", NULL, NULL, NULL, "service", NULL}, &key));
+    assert_false(read_key((const char *const[]){"key_A", longer, NULL, NULL, NULL, "service", NULL}, &key));
     assert_false(read_key((const char *const[]){"key_A", HASH_1, "22", "1", NULL, "service", NULL}, &key));
     assert_false(read_key((const char *const[]){"key_A", HASH_1, HASH_2, NULL, NULL, "service", NULL}, &key));
     assert_false(read_key((const char *const[]){"key_A", HASH_1, NULL, NULL, "soon", "service", NULL}, &key));
