@@ -17,7 +17,7 @@ import pytest
 from harness.daybook import BINARY, Daybook
 from harness.event_log import Log
 from harness.processes import clean_environment, memory_mib
-from harness.schemas import BY_ID, decode
+from harness.schemas import ID_OF_VERSION, decode
 from harness.shop import Shop
 from harness.stack import ROOT
 from harness.waiting import wait_until
@@ -109,7 +109,7 @@ def test_container_files_hold_the_very_bytes_of_the_log(daybook, log_of, tmp_pat
             reader = fastavro.reader(file)
             assert reader.codec == codec
             # As it stands in the registry, with all that a reader may want to know.
-            number = next(number for number, (name, _) in BY_ID.items() if name == path.parent.name)
+            number = ID_OF_VERSION[path.parent.name, int(path.name[1])]
             text = next((ROOT / "schemas").glob(f"*/{path.parent.name}/{path.name[1]}.avsc")).read_text()
             assert json.loads(reader.metadata["avro.schema"]) == json.loads(text)
             for event in reader:

@@ -44,7 +44,7 @@ def meta(stream, command_id=None, **more):
         "stream": stream,
         "correlation_id": command_id,
         "causation_id": command_id,
-        "actor": "test",
+        "actor": "anonymous",
         "issued_at": int(time.time() * 1e6),
         "client_key": True,
         "request_hash": b"hash",
@@ -224,7 +224,7 @@ def test_commands_become_events_once_and_are_answered(installation):
         assert [name for name, _ in streams[cart]] == ["CartOpened", "CartUpdated"]
     first = streams[carts[0]][0][1]["meta"]
     assert first["command_id"] == first["causation_id"] == first["correlation_id"] == opened[0]
-    assert first["actor"] == "test"
+    assert first["actor"] == "anonymous"
     # Every send of the same command was replied to, and the retries say that they are.
     again = repeated[1]["meta"]["command_id"]
 

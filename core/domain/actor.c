@@ -34,9 +34,10 @@ struct actor actor_of(struct str text) {
     }
     uint32_t colon = str_find(text, ':');
     struct actor actor = {.kind = kind_of(str_first(text, colon)), .id = behind(text, colon)};
-    if (actor.kind == ACTOR_VENDOR) { /* a vendor's name may hold colons; an id never does */
+    if (actor.kind == ACTOR_VENDOR ||
+        actor.kind == ACTOR_GUEST) { /* a vendor's name may hold colons; an id never does */
         uint32_t second = str_find(actor.id, ':');
-        actor.vendor = behind(actor.id, second);
+        *(actor.kind == ACTOR_VENDOR ? &actor.vendor : &actor.person) = behind(actor.id, second);
         actor.id = str_first(actor.id, second);
     }
     return str_is_empty(actor.id) ? (struct actor){.kind = ACTOR_OTHER} : actor;
@@ -49,8 +50,9 @@ bool actor_may_touch_purchase(struct str actor, bool has_customer, struct str cu
     case ACTOR_VENDOR:
         return false;
     case ACTOR_ANONYMOUS:
-    case ACTOR_GUEST:
         return !has_customer;
+    case ACTOR_GUEST:
+        return !has_customer || (!str_is_empty(who.person) && str_equal(who.person, customer));
     case ACTOR_CUSTOMER:
         return has_customer && str_equal(who.id, customer);
     case ACTOR_STAFF:

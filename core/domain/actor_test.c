@@ -12,30 +12,33 @@
 static const struct {
     const char *text;
     enum actor_kind kind;
-    const char *id, *vendor;
+    const char *id, *vendor, *person;
 } texts[] = {
-    {"anonymous", ACTOR_ANONYMOUS, "", ""},
-    {"system", ACTOR_SYSTEM, "", ""},
-    {"guest:h4sh", ACTOR_GUEST, "h4sh", ""},
-    {"customer:cus_1", ACTOR_CUSTOMER, "cus_1", ""},
-    {"vendor:cus_1:Acme: Tools", ACTOR_VENDOR, "cus_1", "Acme: Tools"},
-    {"vendor:cus_1", ACTOR_VENDOR, "cus_1", ""},
-    {"support:cus_2", ACTOR_STAFF, "cus_2", ""},
-    {"admin:key_1", ACTOR_STAFF, "key_1", ""},
-    {"analyst:cus_3", ACTOR_STAFF, "cus_3", ""},
-    {"auditor:cus_4", ACTOR_STAFF, "cus_4", ""},
-    {"service:key_2", ACTOR_SERVICE, "key_2", ""},
-    {"provider:test", ACTOR_PROVIDER, "test", ""},
-    {"", ACTOR_OTHER, "", ""},
-    {":", ACTOR_OTHER, "", ""},
-    {":cus_1", ACTOR_OTHER, "", ""},
-    {"customer", ACTOR_OTHER, "", ""},
-    {"customer:", ACTOR_OTHER, "", ""},
-    {"vendor::Acme", ACTOR_OTHER, "", ""},
-    {"Admin:cus_1", ACTOR_OTHER, "", ""},
-    {"admins:cus_1", ACTOR_OTHER, "", ""},
-    {"system ", ACTOR_OTHER, "", ""},
-    {"root:cus_1", ACTOR_OTHER, "", ""},
+    {"anonymous", ACTOR_ANONYMOUS, "", "", ""},
+    {"system", ACTOR_SYSTEM, "", "", ""},
+    {"guest:h4sh", ACTOR_GUEST, "h4sh", "", ""},
+    {"guest:h4sh:cus_1", ACTOR_GUEST, "h4sh", "", "cus_1"},
+    {"guest::cus_1", ACTOR_OTHER, "", "", ""},
+    {"customer:cus_1:cus_2", ACTOR_CUSTOMER, "cus_1:cus_2", "", ""},
+    {"customer:cus_1", ACTOR_CUSTOMER, "cus_1", "", ""},
+    {"vendor:cus_1:Acme: Tools", ACTOR_VENDOR, "cus_1", "Acme: Tools", ""},
+    {"vendor:cus_1", ACTOR_VENDOR, "cus_1", "", ""},
+    {"support:cus_2", ACTOR_STAFF, "cus_2", "", ""},
+    {"admin:key_1", ACTOR_STAFF, "key_1", "", ""},
+    {"analyst:cus_3", ACTOR_STAFF, "cus_3", "", ""},
+    {"auditor:cus_4", ACTOR_STAFF, "cus_4", "", ""},
+    {"service:key_2", ACTOR_SERVICE, "key_2", "", ""},
+    {"provider:test", ACTOR_PROVIDER, "test", "", ""},
+    {"", ACTOR_OTHER, "", "", ""},
+    {":", ACTOR_OTHER, "", "", ""},
+    {":cus_1", ACTOR_OTHER, "", "", ""},
+    {"customer", ACTOR_OTHER, "", "", ""},
+    {"customer:", ACTOR_OTHER, "", "", ""},
+    {"vendor::Acme", ACTOR_OTHER, "", "", ""},
+    {"Admin:cus_1", ACTOR_OTHER, "", "", ""},
+    {"admins:cus_1", ACTOR_OTHER, "", "", ""},
+    {"system ", ACTOR_OTHER, "", "", ""},
+    {"root:cus_1", ACTOR_OTHER, "", "", ""},
 };
 
 static void a_text_says_who_asks_and_in_which_capacity(void **state) {
@@ -48,6 +51,7 @@ static void a_text_says_who_asks_and_in_which_capacity(void **state) {
         if (actor.kind != ACTOR_OTHER) {
             assert_true(str_equal(actor.id, str_of_cstr(texts[i].id)));
             assert_true(str_equal(actor.vendor, str_of_cstr(texts[i].vendor)));
+            assert_true(str_equal(actor.person, str_of_cstr(texts[i].person)));
         }
     }
 }
@@ -61,6 +65,8 @@ static const struct {
     {"anonymous", true, false, false, true, true, true},
     {"guest:h4sh", true, false, false, true, true, true},
     {"guest:cus_1", true, false, false, true, true, true},
+    {"guest:h4sh:cus_1", true, true, false, true, true, true},
+    {"guest:h4sh:", true, false, false, true, true, true},
     {"customer:cus_1", false, true, false, true, true, true},
     {"customer:cus_2", false, false, true, true, true, true},
     {"vendor:cus_1:Acme", false, false, false, false, true, false},

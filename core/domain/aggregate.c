@@ -52,6 +52,11 @@ enum rejection decision_reject(struct decision *decision, enum rejection why, st
     return why;
 }
 
+enum rejection decision_hide(struct decision *decision, enum rejection unknown) {
+    decision->is_hidden = true;
+    return unknown;
+}
+
 struct command *react_command(struct reactions *reactions, struct str stream, uint16_t command_type) {
     struct command *command = ARRAY_PUSH(reactions->arena, &reactions->commands);
     command->type = command_type;

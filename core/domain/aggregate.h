@@ -39,6 +39,7 @@ struct decision {
     /* With a refusal: */
     struct str pointer;    /* the offending field of the body as a JSON pointer, e.g. /lines/3/sku; may be empty */
     struct str_array skus; /* the SKUs concerned */
+    bool is_hidden;        /* refused as if the stream were not there: see decision_hide */
 };
 
 /* A new event at the end of the decision; the caller fills in `as`. The pointer is good until the next call. */
@@ -46,6 +47,10 @@ struct event *decision_event(struct decision *decision, uint16_t event_type);
 
 /* Refuse, naming the offending field (an empty pointer for none). */
 enum rejection decision_reject(struct decision *decision, enum rejection why, struct str pointer);
+
+/* Refuse whoever may not know that the stream is there, with what would be said if it were not: so the handler answers
+ * an expected version, whichever it is, as it does for a stream that does not exist. */
+enum rejection decision_hide(struct decision *decision, enum rejection unknown);
 
 /* The end of a wait. The first answer for a command counts; one for a command that does not wait is ignored. */
 struct answer {

@@ -373,7 +373,8 @@ static enum err decide_new(struct engine *engine, const struct work *work, const
     engine->stats.commands++;
     enum rejection rejection = aggregate->decide(stream->state, sub == NULL ? NULL : sub->state, command, &decision);
     if (rejection != ACCEPTED) {
-        refuse(engine, work, item, rejection, decision.pointer, decision.skus);
+        bool is_as_absent = decision.is_hidden && command->meta.has_expected_version;
+        refuse(engine, work, item, is_as_absent ? REJECT_VERSION_MISMATCH : rejection, decision.pointer, decision.skus);
         return ERR_NONE;
     }
     struct decided decided = {.work = work, .command_info = command_info, .stream = stream, .decision = &decision};

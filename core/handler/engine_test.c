@@ -142,6 +142,21 @@ static void an_unexpected_version_is_refused_before_deciding(void **state) {
     assert_int_equal(fake_count(log, TOPIC_CARTS), 1);
 }
 
+/* Whichever he expects: else a version would tell him by trying that the stream is there. */
+static void who_may_not_know_of_a_stream_expects_its_version_in_vain(void **state) {
+    struct fake_log *log = *state;
+    struct str cart = cart_opened_on(log, 0);
+    for (int64_t expected = 0; expected < 3; expected++) {
+        struct command set = set_line(log, cart, (uint32_t)(2 + expected), 11);
+        set.meta.has_expected_version = expected > 0;
+        set.meta.expected_version = expected;
+        fake_send(log, &set);
+        fake_run(log);
+        assert_str(log->reply.rejection, expected > 0 ? STR("version_mismatch") : STR("unknown_cart"));
+    }
+    assert_int_equal(fake_count(log, TOPIC_CARTS), 1);
+}
+
 /* ---- repeated -----------------------------------------------------------------------------------------------------
  */
 
@@ -752,6 +767,7 @@ int main(void) {
         TEST(an_accepted_command_is_answered_with_state_and_position),
         TEST(a_command_without_a_clients_key_gets_a_reply_alone),
         TEST(an_unexpected_version_is_refused_before_deciding),
+        TEST(who_may_not_know_of_a_stream_expects_its_version_in_vain),
         TEST(a_repeated_command_gets_the_first_answer_and_does_nothing),
         TEST(a_command_twice_in_one_batch_happens_once),
         TEST(a_refusal_is_kept_and_given_again),

@@ -1,8 +1,9 @@
 /* fake_shop.h: three small aggregates for the handler's tests: a cart that is checked out becomes an order, the order
  * reserves the SKU "A", the SKU answers the order, the order answers the check-out. For *_test.c alone.
  *
- * They use the real schemas, with as little in them as the tests look at. A quantity of 13 is refused, one of 7 makes
- * an event that no record can hold. The check-out's answer is a brief one, which does not name the cart.
+ * They use the real schemas, with as little in them as the tests look at. A quantity of 13 is refused, one of 11 as if
+ * there were no cart, and one of 7 makes an event that no record can hold. The check-out's answer is a brief one, which
+ * does not name the cart.
  */
 #pragma once
 
@@ -37,6 +38,9 @@ static inline enum rejection fake_cart_decide(const void *state, const void *sub
     }
     if (command->type == COMMAND_SET_CART_LINE) {
         int64_t quantity = command->as.set_cart_line.quantity;
+        if (quantity == 11) {
+            return decision_hide(decision, REJECT_UNKNOWN_CART);
+        }
         if (quantity == 13) {
             *ARRAY_PUSH(decision->arena, &decision->skus) = STR("A");
             return decision_reject(decision, REJECT_QUANTITY_TOO_LARGE, STR("/quantity"));

@@ -11,17 +11,19 @@ SCHEMAS = ROOT / "schemas"
 
 
 def _registry():
-    by_id, ids = {}, {}
+    by_id, ids, versions = {}, {}, {}
     for line in (SCHEMAS / "registry.tsv").read_text().splitlines()[1:]:
         number, subject, version, _ = line.split("\t")
         name = subject.rsplit(".", 1)[1]
         path = next(SCHEMAS.glob(f"*/{name}/{version}.avsc"))
         by_id[int(number)] = (name, fastavro.parse_schema(json.loads(path.read_text())))
         ids[name] = int(number)
-    return by_id, ids
+        versions[name, int(version)] = int(number)
+    return by_id, ids, versions
 
 
-BY_ID, IDS = _registry()
+# The records of each id; of each name the newest id; of each name and version the id.
+BY_ID, IDS, ID_OF_VERSION = _registry()
 
 
 def encode(name, record):

@@ -7,6 +7,9 @@ void cart_document(struct buf *out, struct str stream, int64_t version, const st
     json_object_begin(&writer);
     json_field_string(&writer, "id", stream);
     json_field_string(&writer, "status", str_of_cstr(cart_status_name(state->status)));
+    if (state->has_customer) {
+        json_field_string(&writer, "customer", state->customer);
+    }
     json_field_string(&writer, "currency", state->currency);
     if (state->has_reference) {
         json_field_string(&writer, "reference", state->reference);

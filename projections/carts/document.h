@@ -6,5 +6,6 @@
 #include "core/base/buf.h"
 #include "gen/state.h"
 
-/* {id, status, currency, reference?, lines[], total, order?, version, created_at, changed_at}, appended to `out`. */
+/* {id, status, customer?, currency, reference?, lines[], total, order?, version, created_at, changed_at}, appended to
+ * `out`. */
 void cart_document(struct buf *out, struct str stream, int64_t version, const struct cart_state *state);

@@ -2,7 +2,7 @@
 
 const struct pg_statement cart_by_id = {
     .name = "cart_by_id",
-    .sql = "SELECT document, version FROM carts.carts WHERE id = $1::text",
+    .sql = "SELECT document, version, coalesce(customer, 'guest') FROM carts.carts WHERE id = $1::text",
     .parameter_count = 1,
 };
 

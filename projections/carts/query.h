@@ -5,7 +5,7 @@
 
 #include "core/pg/pool.h"
 
-/* $1 id: document, version. */
+/* $1 id: document, version, owner. */
 extern const struct pg_statement cart_by_id;
 
 /* Facts for checking a cart out: columns sku, product, title, price_minor, currency, version (the cart's); a row for

@@ -2,6 +2,7 @@
 
 CREATE TABLE carts (
     id text PRIMARY KEY,
+    customer text, -- whose it is; a guest's without
     status text NOT NULL,
     skus text[] NOT NULL,
     reference text,

@@ -48,6 +48,9 @@ void order_document(struct buf *out, struct str stream, int64_t version, const s
     json_field_string(&writer, "id", stream);
     json_field_string(&writer, "status", str_of_cstr(order_status_name(state->status)));
     json_field_string(&writer, "cart", state->cart);
+    if (state->has_customer) {
+        json_field_string(&writer, "customer", state->customer);
+    }
     if (state->has_reference) {
         json_field_string(&writer, "reference", state->reference);
     }

@@ -6,6 +6,6 @@
 #include "core/base/buf.h"
 #include "gen/state.h"
 
-/* {id, status, cart, reference?, lines[], total, payments[], shortages[], deadline_at, cancel_reason?, version,
- * created_at, changed_at}, appended to `out`. */
+/* {id, status, cart, customer?, reference?, lines[], total, payments[], shortages[], deadline_at, cancel_reason?,
+ * version, created_at, changed_at}, appended to `out`. */
 void order_document(struct buf *out, struct str stream, int64_t version, const struct order_state *state);

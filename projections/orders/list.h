@@ -11,7 +11,8 @@
 #include "core/pg/select.h"
 
 struct orders_filter {
-    struct str reference, status, sku, from, to;
+    struct str reference, status, sku, from, to, customer;
+    struct str owner; /* only this customer's, whatever is asked for */
     const struct pg_order *order;
     struct pg_cursor after;
 };
@@ -19,5 +20,12 @@ struct orders_filter {
 /* -placed_at (newest first), placed_at, total, -total: in minor units, whatever the currency. */
 extern const struct pg_order orders_orders[];
 
+/* The first two: what a vendor may sort by. */
+enum { ORDERS_ORDERS_OF_VENDOR = 2 };
+
 /* `rows`: at most so many, a whole number. */
 void orders_list(struct pg_select *select, struct arena *arena, const struct orders_filter *filter, struct str rows);
+/* The same of a vendor (of_vendor.h), by status, sku, from and to: of the filter's other members none is looked at. A
+ * `sku` is one of his. */
+void orders_list_of_vendor(struct pg_select *select, struct arena *arena, const struct orders_filter *filter,
+                           struct str vendor, struct str rows);

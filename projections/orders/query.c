@@ -1,30 +1,45 @@
 #include "projections/orders/query.h"
 
+#include "projections/orders/of_vendor.h"
 #include "projections/runtime/standing.h"
+
+#define ORDER_OWNER(order) "coalesce(" order ".customer, 'guest')"
 
 const struct pg_statement order_by_id = {
     .name = "order_by_id",
-    .sql = "SELECT document, version FROM orders.orders WHERE id = $1::text",
+    .sql = "SELECT document, version, " ORDER_OWNER("o") " FROM orders.orders AS o WHERE id = $1::text",
     .parameter_count = 1,
+};
+
+const struct pg_statement order_of_vendor = {
+    .name = "order_of_vendor",
+    .sql = "SELECT " ORDER_OF_VENDOR(
+        "$2") " AS document, o.version FROM orders.orders AS o WHERE o.id = $1::text AND EXISTS"
+              " (SELECT" ORDER_LINES_OF_VENDOR("$2") ")",
+    .parameter_count = 2,
 };
 
 const struct pg_statement order_history = {
     .name = "order_history",
     /* Not json_build_object, which writes spaces around its colons: a history is as compact as what it holds. */
-    .sql = "SELECT concat('{\"stream\":', to_json(order_id), ',\"version\":', version, ',\"occurred_at\":\"',"
-           " to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
-           " '\",\"type\":', to_json(type), ',\"actor\":', to_json(actor), ',\"command_id\":', to_json(command_id),"
-           " ',\"causation_id\":', to_json(causation_id),"
-           " ',\"hash\":\"', translate(encode(hash, 'base64'), '+/=', '-_'), '\",\"event\":', event, '}') AS document,"
-           " version, " HISTORY_TIME " FROM orders.order_history WHERE order_id = $1::text"
-           " AND ($2::bigint IS NULL OR version <= $2)"
-           " AND ($3::timestamptz IS NULL OR occurred_at <= $3)"
-           " ORDER BY version",
+    .sql =
+        "SELECT concat('{\"stream\":', to_json(order_id), ',\"version\":', version, ',\"occurred_at\":\"',"
+        " to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+        " '\",\"type\":', to_json(type), ',\"actor\":', to_json(actor), ',\"command_id\":', to_json(command_id),"
+        " ',\"causation_id\":', to_json(causation_id),"
+        " ',\"hash\":\"', translate(encode(hash, 'base64'), '+/=', '-_'), '\",\"event\":', event, '}') AS document,"
+        " version, " HISTORY_TIME ", (SELECT " ORDER_OWNER("o") " FROM orders.orders AS o WHERE o.id = $1::text)"
+                                                                " FROM orders.order_history WHERE order_id = $1::text"
+                                                                " AND ($2::bigint IS NULL OR version <= $2)"
+                                                                " AND ($3::timestamptz IS NULL OR occurred_at <= $3)"
+                                                                " ORDER BY version",
     .parameter_count = 3,
 };
 
 const struct pg_statement order_began = {
     .name = "order_began",
-    .sql = "SELECT " HISTORY_TIME " FROM orders.order_history WHERE order_id = $1::text AND version = 1",
+    .sql = "SELECT " HISTORY_TIME
+           ", (SELECT " ORDER_OWNER("o") " FROM orders.orders AS o WHERE o.id = $1::text)"
+                                         " FROM orders.order_history WHERE order_id = $1::text AND version = 1",
     .parameter_count = 1,
 };

@@ -6,12 +6,16 @@
 
 #include "core/pg/pool.h"
 
-/* $1 id: document, version. */
+/* $1 id: document, version, owner. */
 extern const struct pg_statement order_by_id;
 
+/* $1 id, $2 a vendor: document, version, of an order with a line of his products: {id, status, lines, created_at},
+ * his lines alone. No row when it has none. */
+extern const struct pg_statement order_of_vendor;
+
 /* The order's events, oldest first: document ({stream, version, occurred_at, type, actor, command_id, causation_id,
- * hash, event}), version, time. $1 id, $2 up to this version, $3 up to this time (RFC 3339) */
+ * hash, event}), version, time, owner. $1 id, $2 up to this version, $3 up to this time (RFC 3339) */
 extern const struct pg_statement order_history;
 
-/* $1 id: the time of its first event, RFC 3339. */
+/* $1 id: the time of its first event, RFC 3339; owner. */
 extern const struct pg_statement order_began;

@@ -3,6 +3,7 @@
 CREATE TABLE orders (
     id text PRIMARY KEY,
     cart text NOT NULL,
+    customer text, -- whose it is; a guest's without
     status text NOT NULL,
     reference text,
     total_minor bigint NOT NULL,
@@ -15,6 +16,7 @@ CREATE TABLE orders (
 CREATE INDEX orders_newest ON orders (placed_at, id);
 CREATE INDEX orders_total ON orders (total_minor, id);
 CREATE INDEX orders_status ON orders (status, placed_at, id);
+CREATE INDEX orders_customer ON orders (customer, placed_at, id) WHERE customer IS NOT NULL;
 CREATE INDEX orders_reference ON orders (reference) WHERE reference IS NOT NULL;
 
 -- What was ordered, as it was placed.
@@ -31,6 +33,8 @@ CREATE TABLE order_lines (
     PRIMARY KEY (order_id, line)
 );
 CREATE INDEX order_lines_sku ON order_lines (sku, order_id);
+-- A vendor's orders are those with lines of his products.
+CREATE INDEX order_lines_product ON order_lines (product, order_id);
 
 -- The order's events. hash is BLAKE2b-256 of the record's value, which the next event names as its prev_hash.
 CREATE TABLE order_history (

@@ -78,6 +78,23 @@ static void an_order_shows_lines_payments_and_shortages_but_no_personal_data(voi
                     "'deadline_at':'" AT_TEXT "','version':4,'created_at':'" AT_TEXT "','changed_at':'" AT_TEXT "'}");
 }
 
+/* What a guest's lacks. */
+static void a_purchase_names_its_customer(void **state) {
+    (void)state;
+    struct order_state order = {.cart = STR("cart_1"), .has_customer = true, .customer = STR("cus_1")};
+    struct cart_state cart = {.has_customer = true, .customer = STR("cus_1")};
+    struct buf out;
+    buf_init(&out, 65536);
+    order_document(&out, STR("ord_1.1"), 1, &order);
+    buf_byte(&out, '\0');
+    assert_non_null(strstr(out.data, "\"cart\":\"cart_1\",\"customer\":\"cus_1\","));
+    buf_clear(&out);
+    cart_document(&out, STR("cart_1"), 1, &cart);
+    buf_byte(&out, '\0');
+    assert_non_null(strstr(out.data, "\"customer\":\"cus_1\","));
+    buf_release(&out);
+}
+
 static void a_cart_shows_its_order_once_it_has_one(void **state) {
     (void)state;
     struct cart_state cart = {.status = CART_STATUS_OPEN,
@@ -316,6 +333,7 @@ static void an_api_key_shows_its_past_but_none_of_its_hashes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_order_shows_lines_payments_and_shortages_but_no_personal_data),
+        cmocka_unit_test(a_purchase_names_its_customer),
         cmocka_unit_test(a_cart_shows_its_order_once_it_has_one),
         cmocka_unit_test(a_stock_item_is_named_by_its_sku_and_sums_its_locations),
         cmocka_unit_test(a_product_shows_the_variants_whose_skus_it_has),

@@ -1,5 +1,6 @@
 #include "core/domain/cart/cart.h"
 
+#include "core/domain/actor.h"
 #include "core/domain/checkout/checkout.h"
 #include "core/domain/ids.h"
 #include "core/domain/money.h"
@@ -26,17 +27,19 @@ static uint32_t find_line(const struct cart_line_array *lines, struct str sku) {
 
 /* ---- decide ------------------------------------------------------------------------------------------------------ */
 
-/* ACCEPTED when the cart takes changes. */
-static enum rejection cart_is_open(const struct cart_state *state) {
+/* ACCEPTED when the cart is there for whoever asks, and takes changes. */
+static enum rejection cart_is_open(const struct cart_state *state, struct str actor, struct decision *decision) {
     switch (state->status) {
     case CART_STATUS_ABSENT:
         return REJECT_UNKNOWN_CART;
     case CART_STATUS_OPEN:
-        return ACCEPTED;
     case CART_STATUS_CHECKED_OUT:
-        return REJECT_CART_NOT_OPEN;
+        break;
     }
-    return REJECT_UNKNOWN_CART;
+    if (!actor_may_touch_purchase(actor, state->has_customer, state->customer)) {
+        return decision_hide(decision, REJECT_UNKNOWN_CART);
+    }
+    return state->status == CART_STATUS_OPEN ? ACCEPTED : REJECT_CART_NOT_OPEN;
 }
 
 static enum rejection reject_skus(struct decision *decision, enum rejection why, struct str pointer,
@@ -109,6 +112,8 @@ static enum rejection open_cart(const struct cart_state *state, const struct ope
         .reference = ask->reference,
         .lines = quote.lines,
         .total = quote.total,
+        .has_customer = ask->has_customer,
+        .customer = ask->customer,
     };
     return ACCEPTED;
 }
@@ -127,9 +132,10 @@ static bool line_is_the_same(const struct cart_line *a, const struct cart_line *
            str_equal(a->product, b->product);
 }
 
-static enum rejection set_cart_line(const struct cart_state *state, const struct set_cart_line *ask,
+static enum rejection set_cart_line(const struct cart_state *state, const struct command *command,
                                     struct decision *decision) {
-    enum rejection refusal = cart_is_open(state);
+    const struct set_cart_line *ask = &command->as.set_cart_line;
+    enum rejection refusal = cart_is_open(state, command->meta.actor, decision);
     if (refusal != ACCEPTED) {
         return refusal;
     }
@@ -191,9 +197,16 @@ static struct quote quote_cart(const struct cart_state *state, const struct pric
     return quote_make(arena, state->currency, &requests, facts);
 }
 
-static enum rejection check_out_cart(const struct cart_state *state, const struct check_out_cart *ask,
+/* Whoever is known and holds the token of a guest's cart buys for himself. Staff who help a guest take nothing. */
+static bool becomes_the_buyers(const struct cart_state *state, const struct command *command) {
+    return !state->has_customer && command->as.check_out_cart.has_customer &&
+           actor_of(command->meta.actor).kind == ACTOR_GUEST;
+}
+
+static enum rejection check_out_cart(const struct cart_state *state, const struct command *command,
                                      struct decision *decision) {
-    enum rejection refusal = cart_is_open(state);
+    const struct check_out_cart *ask = &command->as.check_out_cart;
+    enum rejection refusal = cart_is_open(state, command->meta.actor, decision);
     if (refusal != ACCEPTED) {
         return refusal;
     }
@@ -218,6 +231,7 @@ static enum rejection check_out_cart(const struct cart_state *state, const struc
         return decision_reject(decision, REJECT_PRICE_CHANGED, STR("/expected_total"));
     }
     int32_t attempt = state->attempt + 1;
+    bool is_taken_over = becomes_the_buyers(state, command);
     decision_event(decision, EVENT_CART_CHECKED_OUT)->as.cart_checked_out = (struct cart_checked_out){
         .order = order_id(decision->arena, decision->stream, attempt),
         .attempt = attempt,
@@ -228,6 +242,8 @@ static enum rejection check_out_cart(const struct cart_state *state, const struc
         .has_email = ask->has_email,
         .email = ask->email,
         .payment = ask->payment,
+        .has_customer = state->has_customer || is_taken_over,
+        .customer = is_taken_over ? ask->customer : state->customer,
     };
     return ACCEPTED;
 }
@@ -250,9 +266,9 @@ enum rejection cart_decide(const struct cart_state *state, const struct command 
     case COMMAND_OPEN_CART:
         return open_cart(state, &command->as.open_cart, decision);
     case COMMAND_SET_CART_LINE:
-        return set_cart_line(state, &command->as.set_cart_line, decision);
+        return set_cart_line(state, command, decision);
     case COMMAND_CHECK_OUT_CART:
-        return check_out_cart(state, &command->as.check_out_cart, decision);
+        return check_out_cart(state, command, decision);
     case COMMAND_REOPEN_CART:
         return reopen_cart(state, &command->as.reopen_cart, decision);
     }
@@ -281,6 +297,8 @@ void cart_evolve(struct cart_state *state, const struct event *event, struct are
         state->reference = opened->reference;
         ARRAY_COPY(arena, &opened->lines, &state->lines);
         state->total = opened->total;
+        state->has_customer = opened->has_customer;
+        state->customer = opened->customer;
         state->created_at = event->meta.occurred_at;
         break;
     }
@@ -293,6 +311,8 @@ void cart_evolve(struct cart_state *state, const struct event *event, struct are
         state->total = checked_out->total;
         state->attempt = checked_out->attempt;
         state->order = checked_out->order;
+        state->has_customer = checked_out->has_customer;
+        state->customer = checked_out->customer;
         break;
     }
     case EVENT_CART_REOPENED:

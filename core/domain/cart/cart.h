@@ -9,6 +9,8 @@
  * Promise  a cart has at most CART_MAX_LINES lines of 1 to CART_MAX_QUANTITY units, each SKU once, all in one currency.
  *          Checking out closes it, so a double click is one order; the n-th check-out makes the order ord_X.n, and only
  *          that order can open the cart again.
+ * Whose    a customer's, who opened it or checked it out by its token; else a guest's. Others are told that it is not
+ *          there.
  * Memory   events and state live in the arena handed over.
  * Thread   pure; any.            May use: base, generated structs, other parts of the domain.
  */

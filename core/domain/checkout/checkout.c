@@ -23,6 +23,8 @@ void checkout_after_cart(const struct event *event, struct reactions *reactions)
             .has_email = checked_out->has_email,
             .email = checked_out->email,
             .payment = checked_out->payment,
+            .has_customer = checked_out->has_customer,
+            .customer = checked_out->customer,
             .pending_command = event->meta.command_id, /* whoever checked out waits for the order to come to rest */
         };
         break;

@@ -1,5 +1,6 @@
 #include "core/domain/order/order.h"
 
+#include "core/domain/actor.h"
 #include "core/domain/checkout/checkout.h"
 #include "core/domain/ids.h"
 #include "core/domain/money.h"
@@ -73,6 +74,8 @@ static enum rejection place_order(const struct order_state *state, const struct 
         .email = ask->email,
         .payment = ask->payment,
         .deadline_at = decision->now_us + decision->policy->payment_deadline_us,
+        .has_customer = ask->has_customer,
+        .customer = ask->customer,
         .pending_command = ask->pending_command,
     };
     return ACCEPTED;
@@ -304,7 +307,17 @@ static enum rejection record_order_payment(const struct order_state *state, cons
     return ACCEPTED;
 }
 
+/* Of what clients send. What follows from events and what the provider says comes whoever began it. */
+static bool is_anothers(const struct order_state *state, const struct command *command) {
+    bool is_a_clients = command->type == COMMAND_RETRY_ORDER_PAYMENT || command->type == COMMAND_CANCEL_ORDER;
+    return is_a_clients && state->status != ORDER_STATUS_ABSENT &&
+           !actor_may_touch_purchase(command->meta.actor, state->has_customer, state->customer);
+}
+
 enum rejection order_decide(const struct order_state *state, const struct command *command, struct decision *decision) {
+    if (is_anothers(state, command)) {
+        return decision_hide(decision, REJECT_UNKNOWN_ORDER);
+    }
     switch ((enum orders_command)command->type) {
     case COMMAND_PLACE_ORDER:
         return place_order(state, &command->as.place_order, decision);
@@ -334,6 +347,8 @@ static void evolve_placed(struct order_state *state, const struct event *event) 
     state->total = placed->total;
     state->has_email = placed->has_email;
     state->email = placed->email;
+    state->has_customer = placed->has_customer;
+    state->customer = placed->customer;
     state->choice = placed->payment;
     state->deadline_at = placed->deadline_at;
     state->pending_command = placed->pending_command;

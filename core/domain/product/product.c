@@ -1,5 +1,6 @@
 #include "core/domain/product/product.h"
 
+#include "core/domain/actor.h"
 #include "core/domain/money.h"
 #include "core/domain/product/claim.h"
 #include "core/domain/product/size.h"
@@ -112,10 +113,21 @@ static enum rejection takes_changes(const struct product_state *state) {
     return REJECT_UNKNOWN_PRODUCT;
 }
 
-static enum rejection define_product(const struct product_state *state, const struct define_product *ask,
+/* A vendor's goods bear his name, whether he gives it or not. */
+static bool names_another_vendor(const struct actor *actor, bool has_vendor, struct str vendor) {
+    return actor->kind == ACTOR_VENDOR &&
+           (str_is_empty(actor->vendor) || (has_vendor && !str_equal(vendor, actor->vendor)));
+}
+
+static enum rejection define_product(const struct product_state *state, const struct command *command,
                                      struct decision *decision) {
+    const struct define_product *ask = &command->as.define_product;
+    struct actor actor = actor_of(command->meta.actor);
     if (state->status != PRODUCT_STATUS_ABSENT) {
         return REJECT_ALREADY_EXISTS;
+    }
+    if (names_another_vendor(&actor, ask->has_vendor, ask->vendor)) {
+        return decision_reject(decision, REJECT_OTHER_VENDOR, STR("/vendor"));
     }
     if (ask->variants.count == 0) {
         return decision_reject(decision, REJECT_NO_VARIANTS, STR("/variants"));
@@ -135,8 +147,8 @@ static enum rejection define_product(const struct product_state *state, const st
         .title = ask->title,
         .has_description = ask->has_description,
         .description = ask->description,
-        .has_vendor = ask->has_vendor,
-        .vendor = ask->vendor,
+        .has_vendor = ask->has_vendor || actor.kind == ACTOR_VENDOR,
+        .vendor = actor.kind == ACTOR_VENDOR ? actor.vendor : ask->vendor,
         .categories = ask->categories,
         .tags = ask->tags,
         .attributes = ask->attributes,
@@ -150,11 +162,16 @@ static enum rejection define_product(const struct product_state *state, const st
     return ACCEPTED;
 }
 
-static enum rejection change_product(const struct product_state *state, const struct change_product *ask,
+static enum rejection change_product(const struct product_state *state, const struct command *command,
                                      struct decision *decision) {
+    const struct change_product *ask = &command->as.change_product;
+    struct actor actor = actor_of(command->meta.actor);
     enum rejection refusal = takes_changes(state);
     if (refusal != ACCEPTED) {
         return refusal;
+    }
+    if (names_another_vendor(&actor, ask->has_vendor, ask->vendor)) {
+        return decision_reject(decision, REJECT_OTHER_VENDOR, STR("/vendor"));
     }
     if (!ask->has_title && !ask->has_description && !ask->has_vendor && !ask->has_categories && !ask->has_tags &&
         !ask->has_attributes && !ask->has_images) {
@@ -374,13 +391,22 @@ static enum rejection record_sku_claim(const struct product_state *state, const 
     return ACCEPTED;
 }
 
+/* Of what clients send; a SKU's answer comes whoever asked for it. */
+static bool is_anothers(const struct product_state *state, const struct command *command) {
+    return command->type != COMMAND_RECORD_SKU_CLAIM && state->status != PRODUCT_STATUS_ABSENT &&
+           !actor_may_touch_product(command->meta.actor, state->details.has_vendor, state->details.vendor);
+}
+
 enum rejection product_decide(const struct product_state *state, const struct command *command,
                               struct decision *decision) {
+    if (is_anothers(state, command)) {
+        return decision_hide(decision, REJECT_UNKNOWN_PRODUCT);
+    }
     switch ((enum catalog_command)command->type) {
     case COMMAND_DEFINE_PRODUCT:
-        return define_product(state, &command->as.define_product, decision);
+        return define_product(state, command, decision);
     case COMMAND_CHANGE_PRODUCT:
-        return change_product(state, &command->as.change_product, decision);
+        return change_product(state, command, decision);
     case COMMAND_PUBLISH_PRODUCT:
         return publish_product(state, decision);
     case COMMAND_ARCHIVE_PRODUCT:

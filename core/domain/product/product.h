@@ -8,6 +8,7 @@
  *
  * Promise  a variant is only added once its SKU's stream has granted the SKU to this product, so no SKU is sold by two
  *          products (claim.h tells how). A definition comes about as a whole or not at all.
+ * Whose    a vendor's products bear his name: he defines none for others, and others' are not there for him.
  * Bounds   PRODUCT_MAX_VARIANTS variants, those asked for included; PRODUCT_MAX_BYTES of text (size.h).
  * Memory   events and state live in the arena handed over.
  * Thread   pure; any.            May use: base, generated structs, other parts of the domain.
