@@ -315,7 +315,8 @@ def test_a_page_of_large_documents_is_shorter_and_whole(shop, sku):
         ("reference=%00", "invalid_parameter"),
         ("reference=%ff", "invalid_parameter"),
         ("colour=red", "unknown_parameter"),
-        ("customer=cus_1", "unknown_parameter"),
+        ("customer=cus_1", "invalid_parameter"),
+        ("customer=ord_01ARZ3NDEKTSV4RRFFQ69G5FAV.1", "invalid_parameter"),
     ],
 )
 def test_a_query_that_cannot_be_meant_is_refused(client, query, code):

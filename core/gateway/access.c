@@ -24,8 +24,8 @@ static const struct {
     {"order", "ord_", "unknown_order"},
 };
 
-static bool takes(const struct route *route, char letter) {
-    return strchr(route->may, letter) != NULL;
+static bool takes(const char *may, char letter) {
+    return strchr(may, letter) != NULL;
 }
 
 /* The cart of an id with this prefix; false: it is none. */
@@ -70,8 +70,15 @@ static bool has(const struct principal *principal, enum capacity capacity) {
     return (principal->capacities >> capacity & 1) != 0;
 }
 
-static struct access grant(struct str actor, bool own_only) {
-    return (struct access){.verdict = ACCESS_GRANTED, .own_only = own_only, .actor = actor};
+static bool is_person(const struct principal *principal) {
+    return str_starts_with(principal->id, STR("cus_"));
+}
+
+static struct access grant(const struct principal *principal, char by, struct str actor) {
+    return (struct access){.verdict = ACCESS_GRANTED,
+                           .by = by,
+                           .actor = actor,
+                           .customer = is_person(principal) ? principal->id : (struct str){0}};
 }
 
 static struct str actor_of(struct arena *arena, const struct principal *principal, enum capacity capacity) {
@@ -82,75 +89,142 @@ static struct str actor_of(struct arena *arena, const struct principal *principa
     return arena_printf(arena, "%s:%.*s", name, STR_ARGS(principal->id));
 }
 
+static struct access grant_as(struct arena *arena, const struct principal *principal, enum capacity capacity) {
+    return grant(principal, capacities[capacity].letter, actor_of(arena, principal, capacity));
+}
+
 /* As whom he is let in, from `first` to before `end`; CAPACITY_COUNT: as none of these. */
-static enum capacity capacity_taken(const struct route *route, const struct principal *principal, enum capacity first,
+static enum capacity capacity_taken(const char *may, const struct principal *principal, enum capacity first,
                                     enum capacity end) {
     for (enum capacity capacity = first; capacity < end; capacity++) {
-        if (has(principal, capacity) && takes(route, capacities[capacity].letter)) {
+        if (has(principal, capacity) && takes(may, capacities[capacity].letter)) {
             return capacity;
         }
     }
     return CAPACITY_COUNT;
 }
 
-static struct access refuse(const struct route *route, const struct principal *principal) {
+static struct access refuse(const char *may, const struct principal *principal) {
     if (!str_is_empty(principal->id)) {
         return (struct access){.verdict = ACCESS_FORBIDDEN};
     }
-    return (struct access){.verdict = takes(route, 'p') ? ACCESS_HIDDEN : ACCESS_UNAUTHENTICATED};
+    return (struct access){.verdict = takes(may, 'p') ? ACCESS_HIDDEN : ACCESS_UNAUTHENTICATED};
 }
 
 /* As anybody: where all may come, who is known is named as what he is. */
 static struct access grant_to_anybody(struct arena *arena, const struct principal *principal) {
     for (enum capacity capacity = 0; capacity < CAPACITY_COUNT; capacity++) {
         if (has(principal, capacity)) {
-            return grant(actor_of(arena, principal, capacity), false);
+            return grant(principal, 'P', actor_of(arena, principal, capacity));
         }
     }
-    return grant(principal->identity, false);
+    return grant(principal, 'P', principal->identity);
 }
 
-/* The cart's token lets in, whoever brings it: who is known acts as that guest then. */
+/* The cart's token lets in, whoever brings it. */
 static bool is_guest_of(struct arena *arena, const struct secret *secret, const struct route_match *match,
                         const struct principal *principal) {
     struct str cart;
-    return takes(match->route, 'p') &&
-           /* Of what cannot be there is nothing to touch, and the route says so. */
-           (!cart_of_path(arena, match, &cart) || holds_token(arena, secret, cart, principal->cart_token));
+    /* Of what cannot be there is nothing to touch, and the route says so. */
+    return !cart_of_path(arena, match, &cart) || holds_token(arena, secret, cart, principal->cart_token);
+}
+
+/* Who is known acts as that guest then, and is named besides: what he bought so is his. */
+static struct access grant_to_guest(struct arena *arena, const struct secret *secret,
+                                    const struct principal *principal) {
+    struct str guest = identity_principal(arena, secret, principal->cart_token);
+    if (is_person(principal) && !str_is_empty(principal->cart_token)) {
+        guest = arena_printf(arena, "%.*s:%.*s", STR_ARGS(guest), STR_ARGS(principal->id));
+    }
+    return grant(principal, 'p', guest);
+}
+
+struct access access_judge_for(struct arena *arena, const struct secret *secret, bool is_open,
+                               const struct route_match *match, const struct principal *principal, const char *may) {
+    if (is_open && str_is_empty(principal->id)) {
+        return grant(principal, ACCESS_OPEN, principal->identity);
+    }
+    enum capacity staff = capacity_taken(may, principal, 0, CAPACITY_VENDOR);
+    if (staff != CAPACITY_COUNT) {
+        return grant_as(arena, principal, staff);
+    }
+    if (takes(may, 'p') && is_guest_of(arena, secret, match, principal)) {
+        return grant_to_guest(arena, secret, principal);
+    }
+    enum capacity own = capacity_taken(may, principal, CAPACITY_VENDOR, CAPACITY_COUNT);
+    if (own != CAPACITY_COUNT) {
+        return grant_as(arena, principal, own);
+    }
+    if (takes(may, 'P')) {
+        return grant_to_anybody(arena, principal);
+    }
+    if (takes(may, 'm') && principal->is_operator) {
+        return grant(principal, 'm', principal->identity);
+    }
+    return refuse(may, principal);
 }
 
 struct access access_judge(struct arena *arena, const struct secret *secret, bool is_open,
                            const struct route_match *match, const struct principal *principal) {
-    const struct route *route = match->route;
-    if (is_open && str_is_empty(principal->id)) {
-        return grant(principal->identity, false);
+    return access_judge_for(arena, secret, is_open, match, principal, match->route->may);
+}
+
+/* ---- whose it is ------------------------------------------------------------------------------------------------- */
+
+static bool is_his(const struct principal *principal, struct str owner) {
+    return is_person(principal) && str_equal(owner, principal->id);
+}
+
+static bool is_his_as_vendor(const struct principal *principal, struct str owner) {
+    struct str before = STR(OWNER_VENDOR);
+    return has(principal, CAPACITY_VENDOR) && !str_is_empty(principal->vendor) && str_starts_with(owner, before) &&
+           str_equal(str_from(owner, before.len), principal->vendor);
+}
+
+bool access_shows(const struct access *access, const struct principal *principal, struct str owner) {
+    switch (access->by) {
+    case 'p':
+        return str_is_empty(owner) || str_equal(owner, OWNER_GUEST) || is_his(principal, owner);
+    case 'c':
+        return str_is_empty(owner) || is_his(principal, owner);
+    case 'v':
+        return str_is_empty(owner) || is_his(principal, owner) || is_his_as_vendor(principal, owner);
+    case 'A':
+    case 'H':
+    case 'S':
+    case 'U':
+    case 'N':
+    case ACCESS_OPEN:
+        return true;
+    default: /* anybody */
+        return str_is_empty(owner);
     }
-    enum capacity staff = capacity_taken(route, principal, 0, CAPACITY_VENDOR);
-    if (staff != CAPACITY_COUNT) {
-        return grant(actor_of(arena, principal, staff), false);
+}
+
+/* Who may read such things, whosever they are: the capitals of their routes. */
+static const struct {
+    const char *prefix, *staff;
+} readers[] = {{"cart_", "HA"}, {"ord_", "HANU"}, {"pay_", "HANU"}, {"prod_", "HANU"}, {"sku_", "SHANU"}, {"", "HA"}};
+
+static const char *readers_of(struct str stream) {
+    size_t i = 0;
+    while (!str_starts_with(stream, str_of_cstr(readers[i].prefix))) {
+        i++;
     }
-    if (is_guest_of(arena, secret, match, principal)) {
-        return grant(identity_principal(arena, secret, principal->cart_token), false);
-    }
-    enum capacity own = capacity_taken(route, principal, CAPACITY_VENDOR, CAPACITY_COUNT);
-    if (own != CAPACITY_COUNT) {
-        return grant(actor_of(arena, principal, own), true);
-    }
-    if (takes(route, 'P')) {
-        return grant_to_anybody(arena, principal);
-    }
-    if (takes(route, 'm') && principal->is_operator) {
-        return grant(principal->identity, false);
-    }
-    return refuse(route, principal);
+    return readers[i].staff;
 }
 
 bool access_shows_outcome(struct arena *arena, const struct secret *secret, bool is_open,
-                          const struct principal *principal, struct str stream) {
+                          const struct principal *principal, struct str stream, struct str owner) {
     struct str cart;
-    return (is_open && str_is_empty(principal->id)) || has(principal, CAPACITY_ADMIN) ||
-           has(principal, CAPACITY_SUPPORT) ||
-           (cart_of_stream(arena, stream, &cart) && holds_token(arena, secret, cart, principal->cart_token));
+    if ((is_open && str_is_empty(principal->id)) ||
+        capacity_taken(readers_of(stream), principal, 0, CAPACITY_VENDOR) != CAPACITY_COUNT) {
+        return true;
+    }
+    bool is_nobodys = owner.data == NULL || str_equal(owner, OWNER_GUEST);
+    return is_his(principal, owner) || is_his_as_vendor(principal, owner) ||
+           (is_nobodys && cart_of_stream(arena, stream, &cart) &&
+            holds_token(arena, secret, cart, principal->cart_token));
 }
 
 const char *access_hidden_code(const struct route_match *match) {

@@ -115,10 +115,13 @@ static struct route_match match_of(enum http_method method, const char *pattern)
     return match;
 }
 
-static const char *said(const struct access *access) {
+static const char *said(const struct route *route, const struct access *access) {
     switch (access->verdict) {
     case ACCESS_GRANTED:
-        return access->own_only ? "own" : str_starts_with(access->actor, STR("guest:")) ? "guest" : "yes";
+        if (access->by == 'P' && route->method == HTTP_GET_ && strpbrk(route->may, "vSHANU") != NULL) {
+            return "public";
+        }
+        return access_is_own(access) ? "own" : str_starts_with(access->actor, STR("guest:")) ? "guest" : "yes";
     case ACCESS_UNAUTHENTICATED:
         return "401";
     case ACCESS_FORBIDDEN:
@@ -143,7 +146,7 @@ static void expect_row(const struct route *route, const struct str *callers, con
         struct principal principal = caller(callers[i]);
         struct route_match match = match_of(route->method, route->pattern);
         struct access access = access_judge(&arena, &secret, false, &match, &principal);
-        const char *told = said(&access);
+        const char *told = said(route, &access);
         /* Where anybody may, a token makes no difference but who it was. */
         bool is_anybody = str_equal(fields[i], STR("yes")) && strcmp(told, "guest") == 0;
         if (!is_anybody && !str_equal(fields[i], str_of_cstr(told))) {
@@ -234,7 +237,8 @@ static void who_is_known_and_brings_a_guests_token_acts_as_that_guest(void **sta
     (void)state;
     struct principal customer = person(CAPACITY_CUSTOMER);
     customer.cart_token = token_of("cart_" ULID);
-    struct str expected = identity_principal(&arena, &secret, customer.cart_token);
+    struct str guest = identity_principal(&arena, &secret, customer.cart_token);
+    struct str expected = arena_printf(&arena, "%.*s:%s", STR_ARGS(guest), PERSON);
     assert_actor(HTTP_POST_, "/v1/carts/{cart}/checkout", &customer, expected.data);
     assert_actor(HTTP_GET_, "/v1/orders/{order}", &customer, expected.data);
     customer.cart_token = token_of("cart_" OTHER_ULID);
@@ -242,6 +246,66 @@ static void who_is_known_and_brings_a_guests_token_acts_as_that_guest(void **sta
     struct principal admin = person(CAPACITY_ADMIN);
     admin.cart_token = token_of("cart_" ULID);
     assert_actor(HTTP_POST_, "/v1/carts/{cart}/checkout", &admin, "admin:" PERSON);
+    struct principal key = known(KEY, 1U << CAPACITY_CUSTOMER); /* no such key is made; were it, it is no person */
+    key.cart_token = token_of("cart_" ULID);
+    assert_actor(HTTP_GET_, "/v1/orders/{order}", &key, guest.data);
+}
+
+/* What somebody creates is his, as what ever he was let in; what a key creates is nobody's. */
+static void a_person_is_the_customer_of_what_he_creates(void **state) {
+    (void)state;
+    struct route_match match = match_of(HTTP_POST_, "/v1/carts");
+    for (enum capacity capacity = 0; capacity < CAPACITY_COUNT; capacity++) {
+        struct principal one = person(capacity), key = known(KEY, 1U << capacity);
+        assert_true(str_equal(access_judge(&arena, &secret, false, &match, &one).customer, STR(PERSON)));
+        assert_true(str_is_empty(access_judge(&arena, &secret, false, &match, &key).customer));
+    }
+    struct principal nobody = guest(token_of("cart_" ULID));
+    assert_true(str_is_empty(access_judge(&arena, &secret, false, &match, &nobody).customer));
+    assert_true(str_is_empty(access_judge(&arena, &secret, true, &match, &nobody).customer));
+}
+
+/* ---- whose it is ------------------------------------------------------------------------------------------------- */
+
+/* Who was let in by a letter sees what is everybody's, a guest's, his own, another's, his goods, and other goods. */
+static void what_is_shown_depends_on_whose_it_is(void **state) {
+    (void)state;
+    static const char *const owners[] = {"", "guest", PERSON, "cus_other", OWNER_VENDOR "Röster", OWNER_VENDOR "Other"};
+    static const struct {
+        char by;
+        bool sees[ARRAY_LENGTH(owners)];
+    } rows[] = {
+        {'P', {true, false, false, false, false, false}},    {'m', {true, false, false, false, false, false}},
+        {'p', {true, true, true, false, false, false}},      {'c', {true, false, true, false, false, false}},
+        {'v', {true, false, true, false, true, false}},      {'H', {true, true, true, true, true, true}},
+        {'A', {true, true, true, true, true, true}},         {'N', {true, true, true, true, true, true}},
+        {'U', {true, true, true, true, true, true}},         {'S', {true, true, true, true, true, true}},
+        {ACCESS_OPEN, {true, true, true, true, true, true}},
+    };
+    struct principal vendor = person(CAPACITY_VENDOR), nobody = guest(token_of("cart_" ULID));
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct access access = {.verdict = ACCESS_GRANTED, .by = rows[i].by};
+        for (size_t owner = 0; owner < ARRAY_LENGTH(owners); owner++) {
+            if (access_shows(&access, &vendor, str_of_cstr(owners[owner])) != rows[i].sees[owner]) {
+                fail_msg("%c and what is of '%s'", rows[i].by, owners[owner]);
+            }
+        }
+        bool is_staff = strchr("HANUS*", rows[i].by) != NULL;
+        assert_int_equal(access_shows(&access, &nobody, STR(PERSON)), is_staff);
+        assert_int_equal(access_shows(&access, &nobody, STR(OWNER_VENDOR)), is_staff);
+    }
+}
+
+/* A part of an answer may be for fewer than the route. */
+static void a_part_is_judged_by_its_own_letters(void **state) {
+    (void)state;
+    struct route_match match = match_of(HTTP_GET_, "/v1/products/{product}");
+    struct principal support = person(CAPACITY_SUPPORT), nobody = guest((struct str){0});
+    struct principal both = known(PERSON, 1U << CAPACITY_SUPPORT | 1U << CAPACITY_AUDITOR);
+    assert_int_equal(access_judge_for(&arena, &secret, false, &match, &support, "vAU").verdict, ACCESS_FORBIDDEN);
+    assert_int_equal(access_judge_for(&arena, &secret, false, &match, &nobody, "vAU").verdict, ACCESS_UNAUTHENTICATED);
+    assert_int_equal(access_judge_for(&arena, &secret, false, &match, &both, "vAU").by, 'U');
+    assert_int_equal(access_judge_for(&arena, &secret, true, &match, &nobody, "vAU").by, ACCESS_OPEN);
 }
 
 static void a_token_speaks_for_its_own_cart_and_what_came_of_it_alone(void **state) {
@@ -267,8 +331,14 @@ static void a_token_speaks_for_its_own_cart_and_what_came_of_it_alone(void **sta
     }
 }
 
+static bool shows_of(const struct principal *principal, const char *stream, const char *owner) {
+    struct str text = owner != NULL ? str_of_cstr(owner) : (struct str){0};
+    return access_shows_outcome(&arena, &secret, false, principal, str_of_cstr(stream), text);
+}
+
+/* A refusal: nobody knows whose the thing is. */
 static bool shows(const struct principal *principal, const char *stream) {
-    return access_shows_outcome(&arena, &secret, false, principal, str_of_cstr(stream));
+    return shows_of(principal, stream, NULL);
 }
 
 static void what_became_of_a_command_is_told_to_those_whom_it_concerns(void **state) {
@@ -281,8 +351,22 @@ static void what_became_of_a_command_is_told_to_those_whom_it_concerns(void **st
         assert_true(shows(&admin, streams[i]));
         assert_false(shows(&other, streams[i]));
         assert_false(shows(&nobody, streams[i]));
-        assert_true(access_shows_outcome(&arena, &secret, true, &nobody, str_of_cstr(streams[i])));
+        assert_true(access_shows_outcome(&arena, &secret, true, &nobody, str_of_cstr(streams[i]), STR(PERSON)));
+        struct principal customer = person(CAPACITY_CUSTOMER);
+        assert_false(shows(&customer, streams[i]));
+        assert_true(shows_of(&customer, streams[i], PERSON));
+        assert_false(shows_of(&customer, streams[i], "cus_other"));
+        assert_true(shows_of(&holder, streams[i], "guest"));
+        assert_false(shows_of(&holder, streams[i], PERSON)); /* it is a customer's now */
+        customer.cart_token = holder.cart_token;
+        assert_true(shows_of(&customer, streams[i], "guest"));
     }
+    struct principal vendor = person(CAPACITY_VENDOR), service = known(KEY, 1U << CAPACITY_SERVICE);
+    assert_true(shows_of(&vendor, "prod_" ULID, OWNER_VENDOR "Röster"));
+    assert_false(shows_of(&vendor, "prod_" ULID, OWNER_VENDOR "Other"));
+    assert_true(shows(&service, "sku_A-1"));
+    assert_false(shows(&service, "prod_" ULID));
+    assert_false(shows(&service, "ord_" ULID ".1"));
     assert_false(shows(&holder, "prod_" ULID));
     assert_false(shows(&holder, "pay_" ULID ".1.1")); /* it has what a provider said: for staff, as the document is */
     assert_false(shows(&holder, ""));
@@ -326,6 +410,9 @@ int main(void) {
         cmocka_unit_test(each_route_lets_in_whom_the_table_says),
         cmocka_unit_test(the_most_powerful_capacity_that_the_route_takes_is_the_actor),
         cmocka_unit_test(who_is_known_and_brings_a_guests_token_acts_as_that_guest),
+        cmocka_unit_test(a_person_is_the_customer_of_what_he_creates),
+        cmocka_unit_test(what_is_shown_depends_on_whose_it_is),
+        cmocka_unit_test(a_part_is_judged_by_its_own_letters),
         cmocka_unit_test(a_token_speaks_for_its_own_cart_and_what_came_of_it_alone),
         cmocka_unit_test(what_became_of_a_command_is_told_to_those_whom_it_concerns),
         cmocka_unit_test(an_id_that_none_has_hides_nothing),

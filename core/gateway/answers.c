@@ -2,6 +2,7 @@
 
 #include "core/base/json_write.h"
 #include "core/domain/rejection.h"
+#include "core/gateway/access.h"
 #include "core/gateway/identity.h"
 #include "core/gateway/position.h"
 #include "core/log/record.h"
@@ -21,6 +22,7 @@ struct resource {
     bool keeps_prefix;  /* whether the id in the address is the whole stream id */
     bool (*write)(struct arena *arena, struct buf *out, const struct outcome *outcome, uint32_t schema_id,
                   struct str avro);
+    struct str (*owner)(struct arena *arena, uint32_t schema_id, struct str avro); /* NULL: nobody's */
 };
 
 #define RESOURCE_WRITER(state_name, document)                                                                          \
@@ -41,10 +43,23 @@ RESOURCE_WRITER(order_state, order_document)
 RESOURCE_WRITER(payment_state, payment_document)
 #undef RESOURCE_WRITER
 
+#define RESOURCE_OWNER(state_name, ...)                                                                                \
+    static struct str owner_of_##state_name(struct arena *arena, uint32_t schema_id, struct str avro) {                \
+        struct state_name state;                                                                                       \
+        const char *why;                                                                                               \
+        return state_name##_decode_as(arena, schema_id, avro, &state, &why) ? (__VA_ARGS__) : (struct str){0};         \
+    }
+RESOURCE_OWNER(cart_state, state.has_customer ? state.customer : OWNER_GUEST)
+RESOURCE_OWNER(order_state, state.has_customer ? state.customer : OWNER_GUEST)
+RESOURCE_OWNER(product_state, arena_printf(arena, OWNER_VENDOR "%.*s", STR_ARGS(state.details.vendor)))
+#undef RESOURCE_OWNER
+
 static const struct resource resources[] = {
-    {"prod_", "/v1/products/", true, write_product_state}, {"sku_", "/v1/stock/", false, write_sku_state},
-    {"cart_", "/v1/carts/", true, write_cart_state},       {"ord_", "/v1/orders/", true, write_order_state},
-    {"pay_", "/v1/payments/", true, write_payment_state},
+    {"prod_", "/v1/products/", true, write_product_state, owner_of_product_state},
+    {"sku_", "/v1/stock/", false, write_sku_state, NULL},
+    {"cart_", "/v1/carts/", true, write_cart_state, owner_of_cart_state},
+    {"ord_", "/v1/orders/", true, write_order_state, owner_of_order_state},
+    {"pay_", "/v1/payments/", true, write_payment_state, NULL},
 };
 
 static const struct resource *resource_of(struct str stream) {
@@ -71,6 +86,15 @@ bool answer_document(struct arena *arena, struct buf *out, const struct outcome 
     struct str avro;
     return resource != NULL && frame_read(outcome->resource, &schema_id, &avro) &&
            resource->write(arena, out, outcome, schema_id, avro);
+}
+
+struct str answer_owner(struct arena *arena, const struct outcome *outcome) {
+    const struct resource *resource = resource_of(outcome->stream);
+    uint32_t schema_id;
+    struct str avro;
+    return resource != NULL && resource->owner != NULL && frame_read(outcome->resource, &schema_id, &avro)
+               ? resource->owner(arena, schema_id, avro)
+               : (struct str){0};
 }
 
 /* "skus":["A","B"],"order":"ord_..." : what a client needs to go on. */

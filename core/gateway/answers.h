@@ -29,5 +29,9 @@ struct outcome_answer answer_of_outcome(struct arena *arena, const struct outcom
 /* The resource of an outcome as clients see it, appended to `out`; false when there is none, or it cannot be read. */
 MUST_CHECK bool answer_document(struct arena *arena, struct buf *out, const struct outcome *outcome);
 
+/* Whose the resource of an outcome is, as access.h has it, in the arena; a NULL data pointer when there is none, or
+ * nobody's. */
+struct str answer_owner(struct arena *arena, const struct outcome *outcome);
+
 /* Where the stream is found by GET, e.g. /v1/carts/cart_...; empty for one that is not. */
 struct str answer_location(struct arena *arena, struct str stream);

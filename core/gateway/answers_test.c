@@ -148,6 +148,51 @@ static void a_refusal_of_a_newer_handler_keeps_its_code(void **state) {
     assert_string_equal(answer.problem.code, "of_tomorrow");
 }
 
+static struct str owner_of(const char *stream, uint32_t schema_id, void (*encode)(struct buf *, const void *),
+                           const void *state) {
+    struct buf framed;
+    buf_init(&framed, 1 << 16);
+    frame_write(&framed, schema_id);
+    encode(&framed, state);
+    const struct outcome outcome = {.status = OUTCOME_STATUS_ACCEPTED,
+                                    .stream = str_of_cstr(stream),
+                                    .resource = arena_str_copy(&arena, buf_text(&framed))};
+    buf_release(&framed);
+    return answer_owner(&arena, &outcome);
+}
+
+static void encode_cart(struct buf *out, const void *state) {
+    cart_state_encode(out, state);
+}
+
+static void encode_order(struct buf *out, const void *state) {
+    order_state_encode(out, state);
+}
+
+static void encode_product(struct buf *out, const void *state) {
+    product_state_encode(out, state);
+}
+
+static void an_outcome_says_whose_its_resource_is(void **state) {
+    (void)state;
+    struct cart_state cart = {.currency = STR("EUR")};
+    struct order_state order = {.has_customer = true, .customer = STR("cus_1")};
+    struct product_state product = {.details = {.has_vendor = true, .vendor = STR("Acme")}};
+    assert_true(str_equal(owner_of(CART, CART_STATE_SCHEMA_ID, encode_cart, &cart), STR("guest")));
+    cart.has_customer = true;
+    cart.customer = STR("cus_1");
+    assert_true(str_equal(owner_of(CART, CART_STATE_SCHEMA_ID, encode_cart, &cart), STR("cus_1")));
+    assert_true(str_equal(owner_of("ord_X.1", ORDER_STATE_SCHEMA_ID, encode_order, &order), STR("cus_1")));
+    assert_true(str_equal(owner_of("prod_X", PRODUCT_STATE_SCHEMA_ID, encode_product, &product), STR("vendor:Acme")));
+    const struct outcome refused = {.status = OUTCOME_STATUS_REJECTED, .stream = STR(CART)};
+    assert_null(answer_owner(&arena, &refused).data);
+    struct outcome torn = accepted_cart();
+    torn.resource.len /= 2;
+    assert_null(answer_owner(&arena, &torn).data);
+    torn.stream = STR("cus_01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    assert_null(answer_owner(&arena, &torn).data);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_accepted_command_is_answered_with_its_resource),
@@ -157,6 +202,7 @@ int main(void) {
         cmocka_unit_test(what_is_out_of_stock_is_named),
         cmocka_unit_test(a_declined_payment_names_the_order_that_waits),
         cmocka_unit_test(a_refusal_of_a_newer_handler_keeps_its_code),
+        cmocka_unit_test(an_outcome_says_whose_its_resource_is),
     };
     return cmocka_run_group_tests_name("answers", tests, set_up, tear_down);
 }

@@ -7,7 +7,7 @@
 #include "projections/runtime/standing.h"
 
 /* A document is bounded by its aggregate: the largest is a product's, 128 KiB of text before it is escaped. */
-enum { BODY_MAX_BYTES = 4 * 1024 * 1024, COLUMN_BEGAN = 0 };
+enum { BODY_MAX_BYTES = 4 * 1024 * 1024, COLUMN_BEGAN = 0, COLUMN_BEGAN_OWNER = 1 };
 
 /* A question of a thing as it stood. */
 struct as_of_run {
@@ -50,8 +50,9 @@ void as_of_write(struct buf *body, int64_t version, struct str occurred_at) {
 
 static void on_began(struct query_run *run, const PGresult *result) {
     struct request *request = run->request;
-    if (PQntuples(result) == 0) {
-        request_refuse(request, 404, run->unknown_code, REQUEST_UNKNOWN_THING);
+    bool has_owner = PQnfields(result) > COLUMN_BEGAN_OWNER;
+    if (PQntuples(result) == 0 || (has_owner && !query_run_shows(run, pg_value(result, 0, COLUMN_BEGAN_OWNER)))) {
+        query_run_answer_unknown(run);
         return;
     }
     struct str began = pg_value(result, 0, COLUMN_BEGAN);
@@ -63,7 +64,7 @@ static void on_began(struct query_run *run, const PGresult *result) {
 
 void as_of_refuse(struct query_run *run, const struct pg_statement *began, struct str id, const struct as_of *as_of) {
     if (as_of->time.data == NULL) { /* each stream that exists has a version 1 */
-        request_refuse(run->request, 404, run->unknown_code, REQUEST_UNKNOWN_THING);
+        query_run_answer_unknown(run);
         return;
     }
     run->statement = began;
@@ -83,7 +84,7 @@ static void answer_standing(struct as_of_run *asked, const struct standing *stan
     as_of_write(&body, standing->version, standing->occurred_at);
     buf_byte(&body, '}');
     struct str version = arena_printf(request_arena(asked->run.request), "%lld", (long long)standing->version);
-    query_run_answer_document(asked->run.request, version, buf_text(&body));
+    query_run_answer_document(&asked->run, version, buf_text(&body));
     buf_release(&body);
 }
 
@@ -97,7 +98,11 @@ static void on_past(struct query_run *run, const PGresult *result) {
     struct standing standing;
     arena_init(&arena, STANDING_MAX_BYTES);
     if (standing_fold(&arena, asked->thing->aggregate, result, &standing)) {
-        answer_standing(asked, &standing);
+        if (asked->thing->owner == NULL || query_run_shows(run, asked->thing->owner(&arena, standing.state))) {
+            answer_standing(asked, &standing);
+        } else {
+            query_run_answer_unknown(run);
+        }
     } else {
         log_line(LOG_ERROR, "gateway",
                  "a history cannot be read back: is this front older than its events? Else rebuild the view",

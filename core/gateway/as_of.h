@@ -30,6 +30,8 @@ struct as_of_thing {
     const char *const *views; /* that the statements read */
     const struct pg_statement *at_version, *at_time, *began;
     const char *unknown_code;
+    /* Whose it was then (access.h), in the arena; NULL: who is let in sees it. */
+    struct str (*owner)(struct arena *arena, const void *state);
     void (*write)(struct buf *out, struct str stream, int64_t version, const void *state);
 };
 
@@ -40,5 +42,6 @@ void as_of_answer(struct request *request, const struct as_of_thing *thing, stru
 /* The member "as_of":{...}. */
 void as_of_write(struct buf *body, int64_t version, struct str occurred_at);
 
-/* No rows, inside on_rows: was it before the beginning, or is there no such thing? `began` asks, $1 is `id`. */
+/* No rows, inside on_rows: was it before the beginning, or is there no such thing? `began` asks, $1 is `id`, and says
+ * whose it is besides when not all may know. */
 void as_of_refuse(struct query_run *run, const struct pg_statement *began, struct str id, const struct as_of *as_of);

@@ -10,6 +10,7 @@
 #include "core/gateway/loop.h"
 #include "core/gateway/priced.h"
 #include "core/gateway/request.h"
+#include "core/gateway/sku_owner.h"
 #include "core/gateway/submit.h"
 #include "core/gateway/trace.h"
 #include "core/gateway/undecided.h"
@@ -104,7 +105,8 @@ void command_answer_fields(struct request *request, const struct outcome_answer 
     }
 }
 
-/* A guest learns the token that speaks for his new cart: one more member of the document. */
+/* A guest learns the token that speaks for his new cart: one more member of the document. A customer's needs none,
+ * and no token speaks for it. */
 static struct str with_cart_token(struct command_request *cr, struct str document) {
     struct arena *arena = request_arena(cr->request);
     struct str token = identity_cart_token(arena, &loop_of(cr)->gateway->secret, command_of(cr)->meta.stream);
@@ -122,7 +124,7 @@ static void answer_outcome(struct command_request *cr, const struct outcome *out
     }
     if (cr->accepted_body != NULL) {
         answer.body = str_of_cstr(cr->accepted_body);
-    } else if (command_of(cr)->type == COMMAND_OPEN_CART) {
+    } else if (command_of(cr)->type == COMMAND_OPEN_CART && !command_of(cr)->as.open_cart.has_customer) {
         answer.body = with_cart_token(cr, answer.body);
     }
     request_answer_json(request, answer.status, answer.body);
@@ -482,7 +484,21 @@ static void begin(struct command_request *cr) {
     wait_for_catalogue(cr);
 }
 
-void command_received(struct request *request) {
+/* A person's are the carts that he opens and the orders that he places. */
+static void attach_customer(struct command *command, struct str customer) {
+    if (str_is_empty(customer)) {
+        return;
+    }
+    if (command->type == COMMAND_OPEN_CART) {
+        command->as.open_cart.has_customer = true;
+        command->as.open_cart.customer = customer;
+    } else if (command->type == COMMAND_CHECK_OUT_CART) {
+        command->as.check_out_cart.has_customer = true;
+        command->as.check_out_cart.customer = customer;
+    }
+}
+
+static void take_command(struct request *request) {
     const struct gateway *gateway = request->loop->gateway;
     struct command_request *cr = command_request_create(request);
     const struct intake_source source = {
@@ -500,6 +516,7 @@ void command_received(struct request *request) {
         return;
     }
     http_body_done(request->exchange);
+    attach_customer(command_of(cr), request->access.customer);
     size_t joined_count;
     if (in_flight(cr, &joined_count) == NULL) { /* who joins one adds nothing to what the shard has to decide */
         request->shard = submit_shard(request->loop, command_of(cr)->meta.stream);
@@ -510,6 +527,28 @@ void command_received(struct request *request) {
         }
     }
     begin(cr);
+}
+
+/* Of a SKU that is another's he is told what he would be told if there were none. */
+static void on_stock_owned(struct request *request, bool is_his) {
+    if (is_his) {
+        take_command(request);
+    } else {
+        const struct rejection_info *info = rejection_info(REJECT_UNKNOWN_SKU);
+        request_refuse(request, info->http_status, info->code, info->text);
+    }
+}
+
+/* What a vendor does to stock is decided by a stream that does not know whose goods they are: the catalogue is asked
+ * first. */
+void command_received(struct request *request) {
+    const char *stream = request->match.route->stream_parameter;
+    bool is_about_stock = stream != NULL && strcmp(stream, "sku") == 0;
+    if (is_about_stock && request->access.by == 'v') {
+        sku_owner_ask(request, on_stock_owned);
+    } else {
+        take_command(request);
+    }
 }
 
 void command_send_made(struct request *request, const struct command *command, const char *accepted_body) {

@@ -4,7 +4,9 @@
 #include "core/gateway/loop.h"
 #include "core/gateway/query_run.h"
 #include "core/gateway/query_string.h"
+#include "core/gateway/sku_owner.h"
 #include "projections/orders/query.h"
+#include "projections/stock/document.h"
 #include "projections/stock/query.h"
 
 enum { POSITION_TEXT_MAX = 512, STREAM_RETRY_AFTER_S = 10 };
@@ -17,8 +19,11 @@ struct event_query {
 static const char *const orders_view[] = {"orders", NULL};
 static const char *const stock_view[] = {"stock", NULL};
 
-static const struct event_source order_source = {"orders", TOPIC_ORDERS, &order_by_id};
-static const struct event_source stock_source = {"stock", TOPIC_STOCK, &stock_by_sku};
+static const struct event_source order_source = {
+    .view = "orders", .topic = TOPIC_ORDERS, .by_id = &order_by_id, .has_owner = true};
+static const struct event_source stock_source = {.view = "stock", .topic = TOPIC_STOCK, .by_id = &stock_by_sku};
+static const struct event_source public_stock_source = {
+    .view = "stock", .topic = TOPIC_STOCK, .by_id = &stock_by_sku, .without = STOCK_NOT_FOR_EVERYBODY};
 
 /* Neither caches nor proxies may hold it back. */
 static bool open_stream(struct request *request, struct http_stream *stream) {
@@ -29,17 +34,21 @@ static bool open_stream(struct request *request, struct http_stream *stream) {
     return request_stream(request, "text/event-stream", stream);
 }
 
-static bool on_found(void *context, enum event_found found, enum err failure, struct http_stream *stream) {
+static bool on_found(void *context, const struct event_opening *opening, struct http_stream *stream) {
     struct event_query *query = context;
     struct request *request = query->run.request;
-    switch (found) {
+    switch (opening->found) {
     case EVENT_THERE:
-        return open_stream(request, stream);
+        if (query_run_shows(&query->run, opening->owner)) {
+            return open_stream(request, stream);
+        }
+        query_run_answer_unknown(&query->run);
+        break;
     case EVENT_UNKNOWN:
-        request_refuse(request, 404, query->run.unknown_code, REQUEST_UNKNOWN_THING);
+        query_run_answer_unknown(&query->run);
         break;
     case EVENT_FAILED:
-        request_query_failed(request, &(struct err_info){.code = failure});
+        request_query_failed(request, &(struct err_info){.code = opening->failure});
         break;
     case EVENT_TOO_MANY:
         request_overloaded(request);
@@ -106,6 +115,14 @@ void query_order_stream(struct request *request) {
     follow(request, &order_source, "order", orders_view, "unknown_order");
 }
 
+static void follow_stock(struct request *request, bool sees_all) {
+    follow(request, sees_all ? &stock_source : &public_stock_source, "sku", stock_view, "unknown_sku");
+}
+
 void query_stock_stream(struct request *request) {
-    follow(request, &stock_source, "sku", stock_view, "unknown_sku");
+    if (request->access.by == 'v') {
+        sku_owner_ask(request, follow_stock);
+    } else {
+        follow_stock(request, request->access.by != 'P');
+    }
 }

@@ -56,9 +56,9 @@ static void an_order_is_followed(void **state) {
 static void stock_is_followed_though_its_view_does_not_say_what_changed(void **state) {
     (void)state;
     int fd = listen_to("/v1/stock/tea/stream", "");
-    test_read_until(fd, &reply, "id: 1\ndata: {\"of\":\"tea\",\"v\":1}\n\n", 1);
+    test_read_until(fd, &reply, "id: 1\ndata: {\"of\":\"tea\",\"locations\":[],\"v\":1}\n\n", 1);
     test_tell("/change?2");
-    test_read_until(fd, &reply, "id: 2\ndata: {\"of\":\"tea\",\"v\":2}\n\n", 1);
+    test_read_until(fd, &reply, "id: 2\ndata: {\"of\":\"tea\",\"locations\":[],\"v\":2}\n\n", 1);
     close(fd);
 }
 

@@ -4,6 +4,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "core/base/json_cut.h"
 #include "core/base/logger.h"
 #include "core/base/memory.h"
 #include "core/base/text.h"
@@ -14,11 +15,13 @@
 enum {
     COLUMN_DOCUMENT, /* of a source's statement */
     COLUMN_DOCUMENT_VERSION,
+    COLUMN_OWNER,
     COLUMN_HASH = 0, /* of view_reached */
     COLUMN_REACHED,
     /* A signed number of 64 bits and what stands between two of them. */
     HASH_TEXT_MAX = 21,
     PREAMBLE_MAX_BYTES = 64,
+    OWNER_MAX_BYTES = 256,
 };
 
 /* What was read of a subject, on its way to the readers. */
@@ -31,6 +34,7 @@ struct event_delivery {
     enum err failure;
     int64_t version;
     struct buf text; /* the event */
+    struct buf owner;
 };
 
 /* After the end nobody is left to be told anything. */
@@ -191,7 +195,7 @@ struct event_reader *event_streams_join(struct event_streams *streams, const str
     enum event_found refusal = what_is_in_the_way(streams, holder);
     if (refusal != EVENT_THERE) {
         streams->stats.crowded_total += refusal == EVENT_TOO_MANY_OF_ADDRESS;
-        (void)wish->answer(wish->context, refusal, ERR_NONE, NULL);
+        (void)wish->answer(wish->context, &(struct event_opening){.found = refusal}, NULL);
         return NULL;
     }
     struct event_subject *subject = subject_of(streams, wish);
@@ -226,7 +230,9 @@ void event_streams_leave(struct event_reader *reader) {
 static void open_reader(struct event_delivery *delivery, struct event_reader *reader) {
     struct event_streams *streams = reader->subject->streams;
     event_answer *answer = reader->answer;
-    if (!answer(reader->context, delivery->found, delivery->failure, &reader->stream)) {
+    const struct event_opening opening = {
+        .found = delivery->found, .failure = delivery->failure, .owner = buf_text(&delivery->owner)};
+    if (!answer(reader->context, &opening, &reader->stream)) {
         reader_free(reader);
         return;
     }
@@ -276,6 +282,7 @@ static void delivery_end(struct event_streams *streams) {
     streams->documents--;
     subject->delivery = NULL;
     buf_release(&delivery->text);
+    buf_release(&delivery->owner);
     free(delivery);
     if (subject->is_changed && subject->readers != NULL) {
         subject->is_changed = false;
@@ -304,6 +311,20 @@ static void deliver(struct event_streams *streams) {
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
+static void write_event(struct event_delivery *delivery, struct str document) {
+    const char *without = delivery->subject->source->without;
+    if (without == NULL) {
+        event_text_write(&delivery->text, delivery->version, document);
+        return;
+    }
+    struct buf rest;
+    buf_init(&rest, EVENT_MAX_BYTES);
+    bool is_cut = json_without_member(&rest, document, without);
+    assert((is_cut || !buf_ok(&rest)) && "a view's document is an object");
+    event_text_write(&delivery->text, delivery->version, buf_text(&rest));
+    buf_release(&rest);
+}
+
 static void take_document(struct event_delivery *delivery, const PGresult *result) {
     struct event_subject *subject = delivery->subject;
     subject->has_failed = false;
@@ -313,8 +334,11 @@ static void take_document(struct event_delivery *delivery, const PGresult *resul
         delivery->found = EVENT_UNKNOWN;
         return;
     }
-    event_text_write(&delivery->text, delivery->version, pg_value(result, 0, COLUMN_DOCUMENT));
-    if (!buf_ok(&delivery->text)) {
+    write_event(delivery, pg_value(result, 0, COLUMN_DOCUMENT));
+    if (subject->source->has_owner) {
+        buf_str(&delivery->owner, pg_value(result, 0, COLUMN_OWNER));
+    }
+    if (!buf_ok(&delivery->text) || !buf_ok(&delivery->owner)) {
         log_line(LOG_ERROR, "gateway", "a document is too large to be followed", LOG_STR("stream", subject->stream));
         delivery->found = EVENT_FAILED;
         delivery->failure = ERR_TOO_LARGE;
@@ -344,6 +368,7 @@ static void on_document(void *context, const PGresult *result, const struct err_
     delivery->subject = subject;
     delivery->reading = subject->readings;
     buf_init(&delivery->text, EVENT_MAX_BYTES);
+    buf_init(&delivery->owner, OWNER_MAX_BYTES);
     subject->is_reading = false;
     if (error == NULL) {
         take_document(delivery, result);
@@ -519,7 +544,7 @@ void event_streams_init(struct event_streams *streams, const struct event_stream
 
 static void end_reader(struct event_reader *reader) {
     if (!is_open(reader)) {
-        (void)reader->answer(reader->context, EVENT_STOPPING, ERR_NONE, NULL);
+        (void)reader->answer(reader->context, &(struct event_opening){.found = EVENT_STOPPING}, NULL);
     } else if (http_stream_has_room(&reader->stream)) {
         http_stream_send(&reader->stream, STR(": this front stops, come again\n\n"));
         http_stream_end(&reader->stream);

@@ -8,6 +8,8 @@
  *          reader that does not read delays nobody: he is sent nothing before he has taken what he was sent last.
  *          A lost notice, a lost connection of the database and a failed reading are made good by the sweep, which
  *          asks for the versions of all subjects.
+ * Whose    a document that not all may follow says its owner with each reading; who opens a stream is judged by that
+ *          one. It is not asked again: what has an owner keeps him.
  * Opening  answered by a reading that began after the request came, so that what its Daybook-Position waited for is in
  *          it. All that wait for one subject share it.
  * Bounds   streams_max readers, streams_per_address of one address; EVENT_DOCUMENTS_MAX documents read or delivered at
@@ -48,7 +50,9 @@ struct event_streams;
 struct event_source {
     const char *view;
     enum log_topic topic;             /* of its stream */
-    const struct pg_statement *by_id; /* document, version; by one parameter */
+    const struct pg_statement *by_id; /* document, version, owner; by one parameter */
+    bool has_owner;                   /* the statement has that column */
+    const char *without;              /* the member of the document that these readers are not shown; NULL: all of it */
 };
 
 enum event_found {
@@ -60,8 +64,15 @@ enum event_found {
     EVENT_STOPPING,
 };
 
+/* What a reader is told when his stream opens, or does not. */
+struct event_opening {
+    enum event_found found;
+    enum err failure; /* with EVENT_FAILED */
+    struct str owner; /* with EVENT_THERE: whose it is (access.h); empty: everybody's */
+};
+
 /* Answers the request. With EVENT_THERE it begins the stream, and says whether that is open; the document follows. */
-typedef bool event_answer(void *context, enum event_found found, enum err failure, struct http_stream *stream);
+typedef bool event_answer(void *context, const struct event_opening *opening, struct http_stream *stream);
 
 /* Who wants to follow what. */
 struct event_wish {

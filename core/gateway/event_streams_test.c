@@ -47,8 +47,8 @@ static size_t question_count;
 static bool database_is_away, is_awake;
 static int64_t now_us;
 
-static const struct event_source orders = {"orders", TOPIC_ORDERS, &order_by_id};
-static const struct event_source stock = {"stock", TOPIC_STOCK, &stock_by_sku};
+static const struct event_source orders = {.view = "orders", .topic = TOPIC_ORDERS, .by_id = &order_by_id};
+static const struct event_source stock = {.view = "stock", .topic = TOPIC_STOCK, .by_id = &stock_by_sku};
 
 static void fake_ask(struct pg_pool *pg, const struct pg_statement *statement, const struct str *parameters,
                      pg_result_cb *on_result, void *context) {
@@ -100,14 +100,14 @@ void http_stream_cut(struct http_stream *stream) {
     client_of(stream)->cut = true;
 }
 
-static bool on_answer(void *context, enum event_found found, enum err failure, struct http_stream *stream) {
+static bool on_answer(void *context, const struct event_opening *opening, struct http_stream *stream) {
     struct client *client = context;
     assert_false(client->answered);
     client->answered = true;
-    client->found = found;
-    client->failure = failure;
+    client->found = opening->found;
+    client->failure = opening->failure;
     client->stream = stream;
-    client->is_open = found == EVENT_THERE && !client->hangs_up;
+    client->is_open = opening->found == EVENT_THERE && !client->hangs_up;
     if (client->behind != NULL) {
         event_streams_leave(client->behind->reader);
     }

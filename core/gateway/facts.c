@@ -22,8 +22,16 @@ struct cached_fact {
     char texts[];
 };
 
+struct cached_vendor {
+    uint64_t generation;
+    int64_t kept_until_boot_us;
+    struct str sku, vendor;
+    char texts[];
+};
+
 void facts_cache_init(struct facts_cache *cache) {
-    *cache = (struct facts_cache){.places = calloc_or_end(FACTS_CACHE_PLACES, sizeof *cache->places)};
+    *cache = (struct facts_cache){.places = calloc_or_end(FACTS_CACHE_PLACES, sizeof *cache->places),
+                                  .vendors = calloc_or_end(FACTS_VENDOR_PLACES, sizeof *cache->vendors)};
 }
 
 void facts_cache_release(struct facts_cache *cache) {
@@ -32,6 +40,11 @@ void facts_cache_release(struct facts_cache *cache) {
     }
     free(cache->places);
     cache->places = NULL;
+    for (size_t i = 0; cache->vendors != NULL && i < FACTS_VENDOR_PLACES; i++) {
+        free(cache->vendors[i]);
+    }
+    free(cache->vendors);
+    cache->vendors = NULL;
 }
 
 void facts_cache_expire(struct facts_cache *cache) {
@@ -39,12 +52,16 @@ void facts_cache_expire(struct facts_cache *cache) {
 }
 
 /* FNV-1a. A SKU chosen to meet another's place only takes it over: that costs one query. */
-static struct cached_fact **place_of(const struct facts_cache *cache, struct str sku) {
+static uint32_t hash_of(struct str sku) {
     uint32_t hash = 2166136261U;
     for (uint32_t i = 0; i < sku.len; i++) {
         hash = (hash ^ (uint8_t)sku.data[i]) * 16777619U;
     }
-    return &cache->places[(hash ^ (hash >> 15)) % FACTS_CACHE_PLACES];
+    return hash ^ (hash >> 15);
+}
+
+static struct cached_fact **place_of(const struct facts_cache *cache, struct str sku) {
+    return &cache->places[hash_of(sku) % FACTS_CACHE_PLACES];
 }
 
 static struct str put_text(char **at, struct str text) {
@@ -143,4 +160,50 @@ void facts_of_cart(struct facts_request *request, struct str cart) {
     request->found = (struct price_fact_array){0};
     request->generation = request->cache->generation;
     pg_pool_query(request->pg, &cart_price_facts, &cart, on_rows, request);
+}
+
+/* ---- whose goods ------------------------------------------------------------------------------------------------- */
+
+static struct cached_vendor **vendor_place_of(const struct facts_cache *cache, struct str sku) {
+    return &cache->vendors[hash_of(sku) % FACTS_VENDOR_PLACES];
+}
+
+static void remember_vendor(struct facts_cache *cache, struct str sku, struct str vendor, uint64_t generation) {
+    struct cached_vendor *cached = malloc_or_end(sizeof *cached + sku.len + vendor.len);
+    char *at = cached->texts;
+    cached->generation = generation;
+    cached->kept_until_boot_us = clock_boot_us() + (int64_t)FACTS_KEPT_S * MICROS_PER_SECOND;
+    cached->sku = put_text(&at, sku);
+    cached->vendor = put_text(&at, vendor);
+    struct cached_vendor **place = vendor_place_of(cache, sku);
+    free(*place);
+    *place = cached;
+}
+
+static const struct cached_vendor *recall_vendor(const struct facts_cache *cache, struct str sku) {
+    const struct cached_vendor *cached = *vendor_place_of(cache, sku);
+    bool is_good = cached != NULL && cached->generation == cache->generation &&
+                   cached->kept_until_boot_us > clock_boot_us() && str_equal(cached->sku, sku);
+    return is_good ? cached : NULL;
+}
+
+static void on_vendor_row(void *context, const PGresult *result, const struct err_info *error) {
+    struct vendor_request *request = context;
+    struct str vendor = {0};
+    if (error == NULL && PQntuples(result) > 0) {
+        vendor = pg_value(result, 0, 0); /* NULL is empty */
+        remember_vendor(request->cache, request->sku, vendor, request->generation);
+    }
+    request->on_vendor(request->context, error == NULL, vendor);
+}
+
+void facts_vendor_of_sku(struct vendor_request *request, struct str sku) {
+    const struct cached_vendor *known = recall_vendor(request->cache, sku);
+    request->sku = sku;
+    request->generation = request->cache->generation;
+    if (known != NULL) {
+        request->on_vendor(request->context, true, known->vendor);
+    } else {
+        pg_pool_query(request->pg, &vendor_of_sku, &request->sku, on_vendor_row, request);
+    }
 }

@@ -1,8 +1,10 @@
 #include "core/gateway/list_filters.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "core/base/text.h"
+#include "core/domain/ids.h"
 #include "core/gateway/cursor.h"
 #include "gen/common.h"
 
@@ -14,6 +16,7 @@ enum {
     SKU_MAX = 64,
     REFERENCE_MAX = 128,
     STATUS_MAX = 32,
+    CUSTOMER_MAX = 64,
     WORDS_MAX = 256,
     ATTRIBUTE_NAME_MAX = 64,
     ATTRIBUTE_VALUE_MAX = 256,
@@ -169,6 +172,15 @@ static bool take_status(struct http_exchange *exchange, struct str *ret_status, 
     return is_known || query_string_refuse(exchange, "status", "a status that an order can have", ret_problem);
 }
 
+static bool take_customer(struct http_exchange *exchange, struct str *ret_customer, struct problem *ret_problem) {
+    if (!query_string_text(exchange, "customer", CUSTOMER_MAX, ret_customer, ret_problem)) {
+        return false;
+    }
+    bool is_one = str_starts_with(*ret_customer, STR("cus_")) && stream_id_is_valid(*ret_customer);
+    return ret_customer->data == NULL || is_one ||
+           query_string_refuse(exchange, "customer", "the id of a customer, cus_ and a ULID", ret_problem);
+}
+
 /* Written in UTC with all digits, times are in order when their texts are. */
 static bool take_times(struct http_exchange *exchange, struct orders_filter *filter, struct problem *ret_problem) {
     return query_string_time(exchange, "from", &filter->from, ret_problem) &&
@@ -182,9 +194,34 @@ bool list_filters_orders(struct http_exchange *exchange, const struct list_page 
     struct orders_filter *filter = ret_filter;
     *filter = (struct orders_filter){0};
     return query_string_text(exchange, "reference", REFERENCE_MAX, &filter->reference, ret_problem) &&
+           take_customer(exchange, &filter->customer, ret_problem) &&
            take_status(exchange, &filter->status, ret_problem) &&
            query_string_text(exchange, "sku", SKU_MAX, &filter->sku, ret_problem) &&
            take_times(exchange, filter, ret_problem) &&
            take_order(exchange, orders_orders, &orders_orders[0], &filter->order, ret_problem) &&
            take_after(exchange, page, &filter->after, ret_problem);
+}
+
+static bool refuse_for_vendors(struct http_exchange *exchange, const char *name, struct problem *ret_problem) {
+    bool is_present;
+    struct str value;
+    return (http_query_parameter(exchange, name, &is_present, &value) && !is_present) ||
+           query_string_refuse(exchange, name, "left out by vendors, who see their own lines alone", ret_problem);
+}
+
+bool list_filters_orders_of_vendor(struct http_exchange *exchange, const struct list_page *page,
+                                   struct orders_filter *ret_filter, struct problem *ret_problem) {
+    struct orders_filter *filter = ret_filter;
+    *filter = (struct orders_filter){0};
+    struct pg_order may[ORDERS_ORDERS_OF_VENDOR + 1] = {0}; /* the last has no name */
+    memcpy(may, orders_orders, ORDERS_ORDERS_OF_VENDOR * sizeof *may);
+    const struct pg_order *order;
+    if (!refuse_for_vendors(exchange, "reference", ret_problem) ||
+        !take_status(exchange, &filter->status, ret_problem) ||
+        !query_string_text(exchange, "sku", SKU_MAX, &filter->sku, ret_problem) ||
+        !take_times(exchange, filter, ret_problem) || !take_order(exchange, may, &may[0], &order, ret_problem)) {
+        return false;
+    }
+    filter->order = &orders_orders[order - may];
+    return take_after(exchange, page, &filter->after, ret_problem);
 }

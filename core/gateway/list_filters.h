@@ -4,7 +4,7 @@
  * Cursor   `text` of a page is the cursor's content, which only a cursor of this list with these parameters (limit
  *          aside) has: its hash is over `identity`.
  * Memory   the exchange's arena.
- * Thread   the exchange's.      May use: http, vault, projections' lists.
+ * Thread   the exchange's.      May use: http, vault, domain, projections' lists.
  */
 #pragma once
 
@@ -27,3 +27,6 @@ MUST_CHECK bool list_filters_products(struct http_exchange *exchange, const stru
                                       struct products_filter *ret_filter, struct problem *ret_problem);
 MUST_CHECK bool list_filters_orders(struct http_exchange *exchange, const struct list_page *page,
                                     struct orders_filter *ret_filter, struct problem *ret_problem);
+/* What vendors may ask for; the list's other parameters are refused. */
+MUST_CHECK bool list_filters_orders_of_vendor(struct http_exchange *exchange, const struct list_page *page,
+                                              struct orders_filter *ret_filter, struct problem *ret_problem);

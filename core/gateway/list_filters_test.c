@@ -48,6 +48,13 @@ static bool ask_orders(const char *query) {
            list_filters_orders(&exchange, &page, &orders, &problem);
 }
 
+static bool ask_orders_of_vendor(const char *query) {
+    exchange.query = str_of_cstr(query);
+    problem = (struct problem){0};
+    return list_page_read(&exchange, &secret, "orders of vendor", &page, &problem) &&
+           list_filters_orders_of_vendor(&exchange, &page, &orders, &problem);
+}
+
 static void assert_names(const char *parameter) {
     assert_int_equal(problem.status, 400);
     char member[128];
@@ -146,8 +153,30 @@ static void orders_are_asked_for_by_a_status_that_there_is_and_times_that_follow
     assert_names("status");
     assert_false(ask_orders("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z"));
     assert_names("to");
+    assert_false(ask_orders("customer=cus_2"));
+    assert_names("customer");
+    assert_false(ask_orders("customer=cart_01ARZ3NDEKTSV4RRFFQ69G5FA2"));
+    assert_names("customer");
     assert_false(ask_orders("sort=status"));
     assert_names("sort");
+}
+
+/* By what is not his he neither asks nor sorts: from the order of totals he would learn what the others sold. */
+static void a_vendor_asks_for_his_own_lines_alone(void **state) {
+    (void)state;
+    assert_true(ask_orders_of_vendor("status=confirmed&sku=tea&from=2026-01-01T00:00:00Z&sort=placed_at"));
+    assert_text(orders.sku, "tea");
+    assert_string_equal(orders.order->name, "placed_at");
+    assert_ptr_equal(orders.order, &orders_orders[1]);
+    assert_true(ask_orders_of_vendor(""));
+    assert_string_equal(orders.order->name, "-placed_at");
+    static const char *const sorts[] = {"sort=total", "sort=-total", "sort="};
+    for (size_t i = 0; i < sizeof sorts / sizeof *sorts; i++) {
+        assert_false(ask_orders_of_vendor(sorts[i]));
+        assert_names("sort");
+    }
+    assert_false(ask_orders_of_vendor("reference=R-1"));
+    assert_names("reference");
 }
 
 /* The query with the cursor of its own first page behind it. */
@@ -236,6 +265,31 @@ static void a_list_asks_the_database_only_what_it_was_asked(void **state) {
     assert_holds(products_sql("q=tea", true), "ts_rank(p.search, websearch_to_tsquery('english', $1::text)) AS key");
 }
 
+static void a_list_of_orders_is_ones_own_whatever_is_asked_for(void **state) {
+    (void)state;
+    static struct pg_select list;
+    assert_true(ask_orders("customer=cus_01ARZ3NDEKTSV4RRFFQ69G5FA2&status=confirmed"));
+    orders.owner = STR("cus_1");
+    orders_list(&list, &exchange.arena, &orders, STR("51"));
+    assert_holds(list.statement.sql, " AND o.customer = $2::text AND o.customer = $3::text ORDER BY ");
+    assert_text(list.parameters[1], "cus_01ARZ3NDEKTSV4RRFFQ69G5FA2");
+    assert_text(list.parameters[2], "cus_1");
+}
+
+static void a_vendors_list_names_him_in_each_part_of_it(void **state) {
+    (void)state;
+    static struct pg_select list;
+    assert_true(ask_orders_of_vendor("sku=tea&status=confirmed"));
+    orders_list_of_vendor(&list, &exchange.arena, &orders, STR("Acme"), STR("51"));
+    const char *sql = list.statement.sql;
+    assert_text(list.parameters[0], "Acme");
+    assert_holds(sql, "WHERE l.order_id = o.id AND p.vendor = $1::text), '],"); /* the lines that are shown */
+    assert_holds(sql, "EXISTS (SELECT FROM orders.order_lines AS l JOIN products.products AS p ON p.id = l.product"
+                      " WHERE l.order_id = o.id AND p.vendor = $1::text AND l.sku = $2::text) AND o.status = $3::text");
+    assert_null(strstr(sql, "o.document"));
+    assert_null(strstr(sql, "o.total_minor"));
+}
+
 static void page_and_facets_come_from_the_same_matches(void **state) {
     (void)state;
     const char *both = products_sql("q=tea", true);
@@ -289,9 +343,12 @@ int main(void) {
         TEST(without_a_sort_the_best_come_first_or_the_newest),
         TEST(what_cannot_be_meant_is_refused_by_its_name),
         TEST(orders_are_asked_for_by_a_status_that_there_is_and_times_that_follow),
+        TEST(a_vendor_asks_for_his_own_lines_alone),
         TEST(a_cursor_goes_on_with_its_own_query_alone),
         TEST(a_cursor_brings_what_the_words_were_taken_to_mean),
         TEST(a_list_asks_the_database_only_what_it_was_asked),
+        TEST(a_list_of_orders_is_ones_own_whatever_is_asked_for),
+        TEST(a_vendors_list_names_him_in_each_part_of_it),
         TEST(page_and_facets_come_from_the_same_matches),
         TEST(what_a_typed_word_begins_stands_behind_what_has_the_word),
         TEST(the_fullest_query_has_room),

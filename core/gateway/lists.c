@@ -7,6 +7,7 @@
 #include "core/gateway/list_filters.h"
 #include "core/gateway/loop.h"
 #include "core/gateway/query_run.h"
+#include "core/gateway/sku_owner.h"
 #include "projections/stock/query.h"
 
 enum { LIST_BODY_MAX_BYTES = 32 * 1024 * 1024, PAGE_FULL_BYTES = 4 * 1024 * 1024 };
@@ -26,6 +27,7 @@ static const char *const products_views[] = {"products", NULL};
 static const char *const products_and_stock_views[] = {"products", "stock", NULL};
 static const char *const stock_view[] = {"stock", NULL};
 static const char *const orders_view[] = {"orders", NULL};
+static const char *const orders_and_products_views[] = {"orders", "products", NULL};
 
 /* ---- pages ------------------------------------------------------------------------------------------------------- */
 
@@ -150,7 +152,25 @@ void query_products(struct request *request) {
     query_run_start(&list->run, filter->stock == PRODUCTS_ANY_STOCK ? products_views : products_and_stock_views);
 }
 
-void query_orders(struct request *request) {
+/* The orders with his goods, and of these his lines alone. By what the others' lines add up to he neither sorts nor
+ * asks. */
+static void list_orders_of_vendor(struct request *request) {
+    struct list_run *list = list_create(request);
+    struct orders_filter filter;
+    struct problem problem;
+    if (!take_page(list, "orders of vendor", &problem) ||
+        !list_filters_orders_of_vendor(request->exchange, &list->page, &filter, &problem)) {
+        request_problem(request, &problem);
+        return;
+    }
+    orders_list_of_vendor(&list->rows, request_arena(request), &filter, request->principal.vendor, rows_wanted(list));
+    use_select(&list->run, &list->rows);
+    query_run_start(&list->run, orders_and_products_views);
+}
+
+/* Whoever sees his own alone is given his own, whatever else he asks for. A vendor who names himself as the customer is
+ * given what he bought. */
+static void list_orders(struct request *request, bool is_own) {
     struct list_run *list = list_create(request);
     struct orders_filter filter;
     struct problem problem;
@@ -159,13 +179,27 @@ void query_orders(struct request *request) {
         request_problem(request, &problem);
         return;
     }
+    if (is_own) {
+        filter.owner = request->principal.id;
+    }
     orders_list(&list->rows, request_arena(request), &filter, rows_wanted(list));
     use_select(&list->run, &list->rows);
     query_run_start(&list->run, orders_view);
 }
 
+void query_orders(struct request *request) {
+    bool names_customer;
+    struct str customer;
+    if (request->access.by == 'v' &&
+        (!http_query_parameter(request->exchange, "customer", &names_customer, &customer) || !names_customer)) {
+        list_orders_of_vendor(request);
+    } else {
+        list_orders(request, access_is_own(&request->access));
+    }
+}
+
 /* A cursor of another SKU's ledger is none of this one. */
-void query_movements(struct request *request) {
+static void list_movements(struct request *request) {
     struct list_run *list = list_create(request);
     struct str *parameters = list->run.parameters;
     struct problem problem;
@@ -181,4 +215,20 @@ void query_movements(struct request *request) {
     parameters[2] = list->page.cursor;
     list->run.statement = &stock_movements;
     query_run_start(&list->run, stock_view);
+}
+
+static void on_movements_owned(struct request *request, bool is_his) {
+    if (is_his) {
+        list_movements(request);
+    } else {
+        request_refuse(request, 404, "unknown_sku", REQUEST_UNKNOWN_THING);
+    }
+}
+
+void query_movements(struct request *request) {
+    if (request->access.by == 'v') {
+        sku_owner_ask(request, on_movements_owned);
+    } else {
+        list_movements(request);
+    }
 }

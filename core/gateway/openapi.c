@@ -206,7 +206,7 @@ static bool may_answer(const struct route *route, int status) {
         return true;
     case 401:
     case 403:
-        return !route_is_for_everybody(route) || is_command || is_outcome;
+        return strcmp(route->may, "P") != 0 || is_command || is_outcome;
     case 429:
         return route->limit != LIMIT_NONE || route->answer == webhook_received;
     case 404:

@@ -49,12 +49,17 @@ static const struct parameter parameters[] = {
     {"sort", PRODUCTS, NULL,
      "relevance needs q, and is the order when there is one; newest is the order when there is none. price is that of "
      "the cheapest variant. A - reverses."},
-    {"reference", ORDERS, TEXT(128), "Orders with the storefront's reference."},
+    {"reference", ORDERS, TEXT(128), "Orders with the storefront's reference; not for vendors."},
+    {"customer", ORDERS, ID("cus", ""),
+     "Orders of this customer. Whoever sees his own alone finds nothing by another's; a vendor finds "
+     "by "
+     "his own what he bought himself."},
     {"status", ORDERS, NULL, "Orders that stand so."},
     {"sku", ORDERS, TEXT(64), "Orders that have a line of this SKU."},
     {"from", ORDERS, TIME, "Orders placed at this time or later."},
     {"to", ORDERS, TIME, "Orders placed before this time."},
-    {"sort", ORDERS, NULL, "-placed_at when absent: the newest first. total is in minor units. A - reverses."},
+    {"sort", ORDERS, NULL,
+     "-placed_at when absent: the newest first. total is in minor units; not for vendors. A - reverses."},
     {"as_of", "/v1/products/{product}", VERSION_OR_TIME,
      "A version or a time: the product as it stood then; `as_of` in the answer says which version that is."},
     {"as_of", "/v1/stock/{sku}", VERSION_OR_TIME,
@@ -208,7 +213,7 @@ static void write_command_headers(struct json_writer *writer, const struct route
 }
 
 bool openapi_has_etag(const struct route *route) {
-    static const char *const documents[] = {"Product", "StockItem", "Cart", "Order", "Payment"};
+    static const char *const documents[] = {"Product", "StockItem", "Cart", "Order", "OrderSeen", "Payment"};
     for (size_t i = 0; i < ARRAY_LENGTH(documents) && !route->is_stream; i++) {
         if (strcmp(route->answer_schema, documents[i]) == 0) {
             return true;

@@ -60,10 +60,11 @@ static void answer_decided(struct outcome_query *query) {
                                      STR_ARGS(query->public_id)));
 }
 
-static bool is_shown(const struct request *request, const struct outcome *outcome) {
+static bool is_shown(struct request *request, const struct outcome *outcome) {
     const struct gateway *gateway = request->loop->gateway;
-    return access_shows_outcome(&request->exchange->arena, &gateway->secret, gateway->is_open, &request->principal,
-                                outcome->stream);
+    struct arena *arena = request_arena(request);
+    return access_shows_outcome(arena, &gateway->secret, gateway->is_open, &request->principal, outcome->stream,
+                                answer_owner(arena, outcome));
 }
 
 static bool on_queried_outcome(struct outcome_waiter *waiter, const struct outcome *outcome) {

@@ -15,6 +15,7 @@
 #include "core/gateway/query_run.h"
 #include "core/gateway/query_string.h"
 #include "core/gateway/request.h"
+#include "core/gateway/sku_owner.h"
 #include "projections/carts/query.h"
 #include "projections/orders/document.h"
 #include "projections/orders/query.h"
@@ -24,7 +25,7 @@
 #include "projections/stock/document.h"
 #include "projections/stock/query.h"
 
-enum { HISTORY_BODY_MAX_BYTES = 32 * 1024 * 1024, COLUMN_OCCURRED_AT = 2 };
+enum { HISTORY_BODY_MAX_BYTES = 32 * 1024 * 1024, COLUMN_OCCURRED_AT = 2, COLUMN_HISTORY_OWNER = 3 };
 
 static const char *const products_view[] = {"products", NULL};
 static const char *const variant_views[] = {"products", "stock", NULL};
@@ -36,23 +37,58 @@ static const char *const payments_view[] = {"payments", NULL};
 /* ---- by id --------------------------------------------------------------------------------------------------------
  */
 
-static void on_document(struct query_run *run, const PGresult *result) {
-    struct request *request = run->request;
+static void keep_page(struct query_run *run, const PGresult *result) {
+    struct page page = {.document = pg_value(result, 0, COLUMN_DOCUMENT)};
+    if (run->has_owner) {
+        page.owner = pg_value(result, 0, COLUMN_OWNER);
+    }
+    if (int64_read(pg_value(result, 0, COLUMN_SECOND), &page.version)) {
+        page_cache_keep(&run->request->loop->pages, &run->page, &page);
+    }
+}
+
+static void on_lines_of_vendor(struct query_run *run, const PGresult *result) {
     if (PQntuples(result) == 0) {
-        request_refuse(request, 404, run->unknown_code, REQUEST_UNKNOWN_THING);
+        query_run_answer_unknown(run);
+    } else {
+        query_run_answer(run, pg_value(result, 0, COLUMN_DOCUMENT));
+    }
+}
+
+/* A vendor sees of others' orders what was ordered of him. */
+static void ask_for_lines_of_vendor(struct query_run *run) {
+    run->statement = &order_of_vendor;
+    run->parameters[1] = run->request->principal.vendor;
+    run->on_rows = on_lines_of_vendor;
+    query_run_send(run);
+}
+
+static bool is_order_for_vendor(const struct query_run *run) {
+    return run->statement == &order_by_id && run->request->access.by == 'v';
+}
+
+static void on_document(struct query_run *run, const PGresult *result) {
+    if (PQntuples(result) == 0) {
+        query_run_answer_unknown(run);
+        return;
+    }
+    if (run->has_etag) {
+        keep_page(run, result);
+    }
+    if (run->has_owner && !query_run_shows(run, pg_value(result, 0, COLUMN_OWNER))) {
+        if (is_order_for_vendor(run)) {
+            ask_for_lines_of_vendor(run);
+        } else {
+            query_run_answer_unknown(run);
+        }
         return;
     }
     struct str document = pg_value(result, 0, COLUMN_DOCUMENT);
-    if (!run->has_etag) {
-        request_answer_json(request, 200, document);
-        return;
+    if (run->has_etag) {
+        query_run_answer_document(run, pg_value(result, 0, COLUMN_SECOND), document);
+    } else {
+        query_run_answer(run, document);
     }
-    struct str version = pg_value(result, 0, COLUMN_SECOND);
-    int64_t number;
-    if (int64_read(version, &number)) {
-        page_cache_keep(&request->loop->pages, &run->page, number, document);
-    }
-    query_run_answer_document(request, version, document);
 }
 
 /* What stands at an id. */
@@ -62,8 +98,10 @@ struct by_id {
     const struct pg_statement *statement;
     const char *unknown_code;
     bool has_etag;                  /* then it is the document of one stream */
+    bool has_owner;                 /* not everybody who is let in may see each */
     enum log_topic topic;           /* of that stream */
     const struct as_of_thing *past; /* NULL: it cannot be asked how it stood */
+    const char *may_see_past;       /* letters of routes.def: of whom it is asked only */
 };
 
 /* The version that If-None-Match says the client has, when it names one; else 0. */
@@ -78,16 +116,24 @@ static int64_t version_seen(struct request *request) {
 
 static bool answer_from_page(struct query_run *run) {
     struct request *request = run->request;
-    const struct lru_entry *page =
-        page_cache_find(&request->loop->pages, &run->page, &run->position, version_seen(request));
-    if (page != NULL) {
-        query_run_answer_document(request, arena_printf(request_arena(request), "%lld", (long long)page->version),
-                                  page->value);
+    struct page page;
+    if (!page_cache_find(&request->loop->pages, &run->page, &run->position, version_seen(request), &page)) {
+        return false;
     }
-    return page != NULL;
+    if (run->has_owner && !query_run_shows(run, page.owner)) {
+        if (is_order_for_vendor(run)) {
+            return false; /* the database has his lines of it */
+        }
+        query_run_answer_unknown(run);
+        return true;
+    }
+    query_run_answer_document(run, arena_printf(request_arena(request), "%lld", (long long)page.version),
+                              page.document);
+    return true;
 }
 
-static void answer_by_id(struct request *request, const struct by_id *what) {
+/* `without`: the member of the document that who asks is not shown; NULL: none. */
+static void answer_by_id(struct request *request, const struct by_id *what, const char *without) {
     struct query_run *run = query_run_create(request, what->statement);
     struct str stream;
     struct problem problem;
@@ -95,6 +141,8 @@ static void answer_by_id(struct request *request, const struct by_id *what) {
     run->on_rows = on_document;
     run->unknown_code = what->unknown_code;
     run->has_etag = what->has_etag;
+    run->has_owner = what->has_owner;
+    run->without = without;
     if (!query_run_take_id(request, what->parameter, &run->parameters[0], &stream)) {
         return;
     }
@@ -103,6 +151,9 @@ static void answer_by_id(struct request *request, const struct by_id *what) {
         return;
     }
     if (as_of_is_given(&as_of)) {
+        if (!request_is_let_in_for(request, what->may_see_past)) {
+            return;
+        }
         as_of_answer(request, what->past, stream, &as_of);
         return;
     }
@@ -117,6 +168,12 @@ static void write_product(struct buf *out, struct str stream, int64_t version, c
     product_document(out, stream, version, state);
 }
 
+/* Of what it was, nothing is everybody's, whether it was published or not. */
+static struct str owner_of_past_product(struct arena *arena, const void *of) {
+    const struct product_state *state = of;
+    return arena_printf(arena, OWNER_VENDOR "%.*s", STR_ARGS(state->details.vendor));
+}
+
 static const struct as_of_thing past_product = {
     .aggregate = &product_aggregate,
     .views = products_view,
@@ -124,20 +181,31 @@ static const struct as_of_thing past_product = {
     .at_time = &product_at_time,
     .began = &product_began,
     .unknown_code = "unknown_product",
+    .owner = owner_of_past_product,
     .write = write_product,
 };
 
 void query_product(struct request *request) {
-    static const struct by_id product = {"product", products_view, &product_by_id, "unknown_product",
-                                         true,      TOPIC_CATALOG, &past_product};
-    answer_by_id(request, &product);
+    static const struct by_id product = {.parameter = "product",
+                                         .views = products_view,
+                                         .statement = &product_by_id,
+                                         .unknown_code = "unknown_product",
+                                         .has_etag = true,
+                                         .has_owner = true,
+                                         .topic = TOPIC_CATALOG,
+                                         .past = &past_product,
+                                         .may_see_past = "vAU"};
+    answer_by_id(request, &product, NULL);
 }
 
 /* Its availability changes without its product's version: no ETag. */
 void query_variant(struct request *request) {
-    static const struct by_id variant = {"sku",         variant_views, &variant_by_sku, "unknown_sku", false,
-                                         TOPIC_CATALOG, NULL};
-    answer_by_id(request, &variant);
+    static const struct by_id variant = {.parameter = "sku",
+                                         .views = variant_views,
+                                         .statement = &variant_by_sku,
+                                         .unknown_code = "unknown_sku",
+                                         .has_owner = true};
+    answer_by_id(request, &variant, NULL);
 }
 
 /* A barcode is any short text: one that no variant has is just not found. */
@@ -146,6 +214,7 @@ void query_barcode(struct request *request) {
     run->parameters[0] = request_parameter(request, "barcode");
     run->on_rows = on_document;
     run->unknown_code = "unknown_barcode";
+    run->has_owner = true;
     query_run_start(run, variant_views);
 }
 
@@ -163,25 +232,68 @@ static const struct as_of_thing past_stock = {
     .write = write_stock,
 };
 
+static const struct by_id stock_item = {.parameter = "sku",
+                                        .views = stock_view,
+                                        .statement = &stock_by_sku,
+                                        .unknown_code = "unknown_sku",
+                                        .has_etag = true,
+                                        .topic = TOPIC_STOCK,
+                                        .past = &past_stock,
+                                        .may_see_past = "vSAU"};
+
+/* Of others' goods a vendor sees what everybody does; of how they stood, nothing. */
+static void on_stock_owned(struct request *request, bool is_his) {
+    struct problem problem;
+    struct as_of as_of;
+    if (!as_of_read(request->exchange, &as_of, &problem)) {
+        request_problem(request, &problem);
+        return;
+    }
+    if (!is_his && as_of_is_given(&as_of)) {
+        request_refuse(request, 404, stock_item.unknown_code, REQUEST_UNKNOWN_THING);
+        return;
+    }
+    answer_by_id(request, &stock_item, is_his ? NULL : STOCK_NOT_FOR_EVERYBODY);
+}
+
 void query_stock(struct request *request) {
-    static const struct by_id stock = {"sku", stock_view, &stock_by_sku, "unknown_sku", true, TOPIC_STOCK, &past_stock};
-    answer_by_id(request, &stock);
+    if (request->access.by == 'v') {
+        sku_owner_ask(request, on_stock_owned);
+    } else {
+        answer_by_id(request, &stock_item, request->access.by == 'P' ? STOCK_NOT_FOR_EVERYBODY : NULL);
+    }
 }
 
 void query_cart(struct request *request) {
-    static const struct by_id cart = {"cart", carts_view, &cart_by_id, "unknown_cart", true, TOPIC_CARTS, NULL};
-    answer_by_id(request, &cart);
+    static const struct by_id cart = {.parameter = "cart",
+                                      .views = carts_view,
+                                      .statement = &cart_by_id,
+                                      .unknown_code = "unknown_cart",
+                                      .has_etag = true,
+                                      .has_owner = true,
+                                      .topic = TOPIC_CARTS};
+    answer_by_id(request, &cart, NULL);
 }
 
 void query_order(struct request *request) {
-    static const struct by_id order = {"order", orders_view, &order_by_id, "unknown_order", true, TOPIC_ORDERS, NULL};
-    answer_by_id(request, &order);
+    static const struct by_id order = {.parameter = "order",
+                                       .views = orders_view,
+                                       .statement = &order_by_id,
+                                       .unknown_code = "unknown_order",
+                                       .has_etag = true,
+                                       .has_owner = true,
+                                       .topic = TOPIC_ORDERS};
+    answer_by_id(request, &order, NULL);
 }
 
 void query_payment(struct request *request) {
-    static const struct by_id payment = {"payment",      payments_view, &payment_by_id, "unknown_payment", true,
-                                         TOPIC_PAYMENTS, NULL};
-    answer_by_id(request, &payment);
+    static const struct by_id payment = {.parameter = "payment",
+                                         .views = payments_view,
+                                         .statement = &payment_by_id,
+                                         .unknown_code = "unknown_payment",
+                                         .has_etag = true,
+                                         .topic = TOPIC_PAYMENTS};
+    answer_by_id(request, &payment, NULL);
 }
 
 /* ---- history ------------------------------------------------------------------------------------------------------
@@ -238,6 +350,10 @@ static void on_history(struct query_run *run, const PGresult *result) {
     int rows = PQntuples(result);
     if (rows == 0) {
         as_of_refuse(run, &order_began, run->parameters[0], &history->as_of);
+        return;
+    }
+    if (!query_run_shows(run, pg_value(result, 0, COLUMN_HISTORY_OWNER))) {
+        query_run_answer_unknown(run);
         return;
     }
     struct buf body;

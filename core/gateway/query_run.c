@@ -1,5 +1,8 @@
 #include "core/gateway/query_run.h"
 
+#include <assert.h>
+
+#include "core/base/json_cut.h"
 #include "core/base/logger.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/intake.h"
@@ -112,12 +115,34 @@ bool query_run_take_id(struct request *request, const char *name, struct str *re
     return true;
 }
 
-void query_run_answer_document(struct request *request, struct str version, struct str document) {
+bool query_run_shows(const struct query_run *run, struct str owner) {
+    return access_shows(&run->request->access, &run->request->principal, owner);
+}
+
+void query_run_answer_unknown(struct query_run *run) {
+    request_refuse(run->request, 404, run->unknown_code, REQUEST_UNKNOWN_THING);
+}
+
+void query_run_answer(struct query_run *run, struct str document) {
+    if (run->without == NULL) {
+        request_answer_json(run->request, 200, document);
+        return;
+    }
+    struct buf rest;
+    buf_init(&rest, (size_t)document.len + 1);
+    bool is_cut = json_without_member(&rest, document, run->without);
+    assert(is_cut && "a view's document is an object");
+    request_answer_json(run->request, 200, buf_text(&rest));
+    buf_release(&rest);
+}
+
+void query_run_answer_document(struct query_run *run, struct str version, struct str document) {
+    struct request *request = run->request;
     struct str etag = arena_printf(request_arena(request), "\"%.*s\"", STR_ARGS(version));
     http_answer_field(request->exchange, "ETag", etag);
     if (request_knows(request, etag)) {
         request_answer(request, 304, NULL, (struct str){0});
     } else {
-        request_answer_json(request, 200, document);
+        query_run_answer(run, document);
     }
 }

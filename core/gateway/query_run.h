@@ -12,7 +12,7 @@
 #include "core/gateway/request.h"
 #include "core/pg/pool.h"
 
-enum { QUERY_PARAMETERS_MAX = 4, COLUMN_DOCUMENT = 0, COLUMN_SECOND = 1 };
+enum { QUERY_PARAMETERS_MAX = 4, COLUMN_DOCUMENT = 0, COLUMN_SECOND = 1, COLUMN_OWNER = 2 /* by id */ };
 
 struct query_run {
     struct request *request;
@@ -30,7 +30,9 @@ struct query_run {
     /* By id: */
     const char *unknown_code;
     bool has_etag;
+    bool has_owner;            /* the statement says whose it is: COLUMN_OWNER */
     struct page_question page; /* with an ETag */
+    const char *without;       /* the member of the document that who asks is not shown; NULL: all of it */
 };
 
 struct query_run *query_run_create(struct request *request, const struct pg_statement *statement);
@@ -51,5 +53,12 @@ void query_run_write_items(struct buf *body, const PGresult *result, int count);
 MUST_CHECK bool query_run_take_id(struct request *request, const char *name, struct str *ret_id,
                                   struct str *ret_stream);
 
+/* Whether who asks may see what is `owner`'s. */
+bool query_run_shows(const struct query_run *run, struct str owner);
+/* 404, as for what is not there. */
+void query_run_answer_unknown(struct query_run *run);
+
+/* The document, without what is not shown of it. */
+void query_run_answer(struct query_run *run, struct str document);
 /* The document of one stream at a version, which is its ETag; 304 to whom has that. */
-void query_run_answer_document(struct request *request, struct str version, struct str document);
+void query_run_answer_document(struct query_run *run, struct str version, struct str document);

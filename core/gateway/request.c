@@ -262,19 +262,7 @@ static bool is_operator(const struct request *request) {
 }
 
 /* False: it was refused. */
-static bool is_let_in(struct request *request) {
-    const struct gateway *gateway = request->loop->gateway;
-    struct arena *arena = request_arena(request);
-    struct problem problem;
-    if (!principal_read(request->exchange, &gateway->secret, &request->principal, &problem)) {
-        request_problem(request, &problem);
-        return false;
-    }
-    if (!route_may_be_kept(request->match.route)) {
-        http_answer_field(request->exchange, "Cache-Control", STR("no-store"));
-    }
-    request->principal.is_operator = is_operator(request);
-    request->access = access_judge(arena, &gateway->secret, gateway->is_open, &request->match, &request->principal);
+static bool is_granted(struct request *request) {
     switch (request->access.verdict) {
     case ACCESS_GRANTED:
         return true;
@@ -291,6 +279,30 @@ static bool is_let_in(struct request *request) {
     }
     assert(!"one of enum access_verdict");
     return false;
+}
+
+bool request_is_let_in_for(struct request *request, const char *may) {
+    const struct gateway *gateway = request->loop->gateway;
+    request->access = access_judge_for(request_arena(request), &gateway->secret, gateway->is_open, &request->match,
+                                       &request->principal, may);
+    return is_granted(request);
+}
+
+/* False: it was refused. */
+static bool is_let_in(struct request *request) {
+    const struct gateway *gateway = request->loop->gateway;
+    struct arena *arena = request_arena(request);
+    struct problem problem;
+    if (!principal_read(request->exchange, &gateway->secret, &request->principal, &problem)) {
+        request_problem(request, &problem);
+        return false;
+    }
+    if (!route_may_be_kept(request->match.route)) {
+        http_answer_field(request->exchange, "Cache-Control", STR("no-store"));
+    }
+    request->principal.is_operator = is_operator(request);
+    request->access = access_judge(arena, &gateway->secret, gateway->is_open, &request->match, &request->principal);
+    return is_granted(request);
 }
 
 static void route(struct request *request) {

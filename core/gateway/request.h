@@ -50,6 +50,10 @@ static inline struct str request_parameter(const struct request *request, const 
     return route_parameter(&request->match, name);
 }
 
+/* For a part of the answer that fewer may have than the route lets in: judged again, by these letters of routes.def;
+ * `access` is what they grant then. False: it was refused. */
+MUST_CHECK bool request_is_let_in_for(struct request *request, const char *may);
+
 /* Whether If-None-Match names the ETag (weak comparison, RFC 9110, 13.1.2). */
 bool request_knows(struct request *request, struct str etag);
 

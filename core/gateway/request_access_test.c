@@ -89,6 +89,32 @@ static void to_others_it_is_not_there(void **state) {
     assert_string_equal(hidden, absent_for_holder);
 }
 
+/* By the owner that the document comes with: the token was of a cart that is a customer's now. */
+static void what_has_become_a_customers_is_not_there_for_the_token(void **state) {
+    (void)state;
+    char hidden[1024], absent[1024];
+    front.owner = "cus_01ARZ3NDEKTSV4RRFFQ69G5FB0";
+    assert_false(is_followed(FOLLOW(TEST_ORDER), token_field()));
+    copy_problem(hidden, sizeof hidden);
+    assert_false(is_followed(FOLLOW(TEST_OTHER_ORDER), token_field()));
+    copy_problem(absent, sizeof absent);
+    assert_string_equal(hidden, absent);
+    front.owner = "guest";
+    assert_true(is_followed(FOLLOW(TEST_ORDER), token_field()));
+}
+
+static void the_public_sees_no_stock_by_location(void **state) {
+    (void)state;
+    int fd = test_connect_from(&front.server, "127.0.0.1");
+    buf_clear(&reply);
+    test_ask_for(fd, "GET /v1/stock/tea/stream", "");
+    test_read_until(fd, &reply, "data: {\"of\":\"tea\",\"v\":1}\n\n", 1);
+    test_tell("/change?2");
+    test_read_until(fd, &reply, "data: {\"of\":\"tea\",\"v\":2}\n\n", 1);
+    assert_false(test_holds(&reply, "locations"));
+    close(fd);
+}
+
 static void what_is_not_for_everybody_asks_who_one_is(void **state) {
     (void)state;
     test_converse("POST /v1/products", "Content-Length: 0\r\n", &reply);
@@ -151,6 +177,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH(a_purchase_is_its_tokens_holders),
         WITH(to_others_it_is_not_there),
+        WITH(what_has_become_a_customers_is_not_there_for_the_token),
+        WITH(the_public_sees_no_stock_by_location),
         WITH(what_is_not_for_everybody_asks_who_one_is),
         WITH(metrics_are_for_those_who_ask_from_the_right_place),
         WITH(a_proxy_brings_in_nobody_by_its_own_address),

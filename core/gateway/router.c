@@ -159,10 +159,6 @@ struct str route_path(struct arena *arena, const struct route_match *match) {
     return path;
 }
 
-bool route_is_for_everybody(const struct route *route) {
-    return strchr(route->may, 'P') != NULL;
-}
-
 bool route_may_be_kept(const struct route *route) {
-    return route_is_for_everybody(route) && route->method == HTTP_GET_ && route->answer != query_command;
+    return strcmp(route->may, "P") == 0 && route->method == HTTP_GET_ && route->answer != query_command;
 }

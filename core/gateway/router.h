@@ -52,9 +52,8 @@ struct route_match {
 enum route_found router_find(struct arena *arena, enum http_method method, struct str path,
                              struct route_match *ret_match);
 
-/* Whether anybody may take it. */
-bool route_is_for_everybody(const struct route *route);
-/* Whether a cache may keep its answers: they are the same for all who ask. */
+/* Whether a cache may keep its answers: they are the same for all who ask, which they are not where others than
+ * anybody are named as well. */
 bool route_may_be_kept(const struct route *route);
 
 /* The path as a pattern's parameters make it: the same for all spellings (percent-encodings) of one address. */

@@ -1,14 +1,10 @@
-/* test_front.h: for tests: a front's event streams on real connections, over a database in which every document has the
- * same version, and which is answered in the loop's next turn.
- *
- * Besides those of routes.def the front has these paths, answered "done":
- *   /change?N      all documents have version N, and the views tell of it: of TEST_ORDER by name, of stock without
- *                  saying what changed
- *   /wrong?N       the next N statements fail
- *   /hold?N        1: no statement is answered until it is 0
- *   /readers       answered "N readers": those of event streams, opening ones too
- *   /end           the event streams stop; before the server does
- * The document of an order or SKU X is {"of":"X","v":N}; there is none of TEST_OTHER_ORDER.
+/* test_front.h: for tests: a front's event streams on real connections, over a database in which every document has
+ * the same version, and which is answered in the loop's next turn. Besides those of routes.def the front has these
+ * paths, answered "done": /change?N all documents have version N, and the views tell of it: of TEST_ORDER by name, of
+ * stock without saying what changed /wrong?N the next N statements fail /hold?N 1: no statement is answered until it
+ * is 0 /readers answered "N readers": those of event streams, opening ones too /end the event streams stop; before
+ * the server does The document of an order or SKU X is {"of":"X","locations":[],"v":N}, of an order without the last
+ * member; there is none of TEST_OTHER_ORDER.
  * Thread   as test_server.h.
  */
 #pragma once
@@ -44,6 +40,7 @@ static struct test_front {
     size_t statement_count;
     size_t streams_max, streams_per_address;
     int64_t version, failures_left;
+    const char *owner;     /* of all documents */
     int64_t changed_at_us; /* boot time of the last /change */
     bool is_begun, holds;
 } front;
@@ -72,6 +69,7 @@ static void test_add_row(PGresult *result, const char *first, int64_t second) {
     snprintf(number, sizeof number, "%lld", (long long)second);
     PQsetvalue(result, row, 0, (char *)first, (int)strlen(first));
     PQsetvalue(result, row, 1, number, (int)strlen(number));
+    PQsetvalue(result, row, 2, (char *)front.owner, (int)strlen(front.owner));
 }
 
 static void test_answer(struct test_statement *asked) {
@@ -83,8 +81,8 @@ static void test_answer(struct test_statement *asked) {
         return;
     }
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    PGresAttDesc columns[] = {{.name = "first"}, {.name = "second"}};
-    PQsetResultAttrs(result, 2, columns);
+    PGresAttDesc columns[] = {{.name = "first"}, {.name = "second"}, {.name = "owner"}};
+    PQsetResultAttrs(result, 3, columns);
     char document[128], *rest;
     if (asked->statement == &view_reached) {
         char *hash = strtok_r(asked->parameter, "{,}", &rest);
@@ -92,8 +90,9 @@ static void test_answer(struct test_statement *asked) {
             test_add_row(result, hash, front.version);
         }
     } else if (strcmp(asked->parameter, TEST_OTHER_ORDER) != 0) {
-        snprintf(document, sizeof document, "{\"of\":\"%.64s\",\"v\":%lld}", asked->parameter,
-                 (long long)front.version);
+        bool is_order = strncmp(asked->parameter, "ord_", 4) == 0;
+        snprintf(document, sizeof document, "{\"of\":\"%.64s\",%s\"v\":%lld}", asked->parameter,
+                 is_order ? "" : "\"locations\":[],", (long long)front.version);
         test_add_row(result, document, front.version);
     }
     asked->on_result(asked->context, result, NULL);
@@ -206,8 +205,8 @@ static void test_front_lost(void *context, struct http_exchange *exchange) {
 
 /* The documents have version 1. */
 static inline void test_front_start(size_t streams_max, size_t connections_max) {
-    front =
-        (struct test_front){.gateway = {.secret = {{7}}, .is_open = true}, .streams_max = streams_max, .version = 1};
+    front = (struct test_front){
+        .gateway = {.secret = {{7}}, .is_open = true}, .streams_max = streams_max, .version = 1, .owner = "guest"};
     test_server_start(&front.server, (struct http_server_options){.on_request = test_front_request,
                                                                   .on_lost = test_front_lost,
                                                                   .connections_max = connections_max});

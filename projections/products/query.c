@@ -2,9 +2,13 @@
 
 #include "projections/runtime/standing.h"
 
+/* Of a row `p` of products: everybody's when it is `shown`, else its vendor's. */
+#define PRODUCT_OWNER(shown) "CASE WHEN " shown " THEN '' ELSE concat('vendor:', p.vendor) END"
+
 const struct pg_statement product_by_id = {
     .name = "product_by_id",
-    .sql = "SELECT document, version FROM products.products WHERE id = $1::text",
+    .sql = "SELECT document, version, " PRODUCT_OWNER(
+        "p.status = 'published'") " FROM products.products AS p WHERE id = $1::text",
     .parameter_count = 1,
 };
 
@@ -22,7 +26,9 @@ const struct pg_statement product_at_time = {
 
 const struct pg_statement product_began = {
     .name = "product_began",
-    .sql = STANDING_BEGAN("products.history"),
+    .sql = "SELECT " HISTORY_TIME
+           ", (SELECT " PRODUCT_OWNER("false") " FROM products.products AS p WHERE p.id = $1::text)"
+                                               " FROM products.history WHERE stream = $1::text AND version = 1",
     .parameter_count = 1,
 };
 
@@ -31,8 +37,9 @@ const struct pg_statement product_began = {
     "SELECT json_strip_nulls(json_build_object('sku', v.sku, 'product', v.product, 'title', v.title,"                  \
     " 'barcode', v.barcode, 'status', CASE WHEN v.on_sale THEN 'on_sale' ELSE 'not_on_sale' END,"                      \
     " 'price', json_build_object('amount', v.price_minor, 'currency', v.currency), 'attributes', v.attributes,"        \
-    " 'available', coalesce(s.available, 0), 'version', v.version)) AS document, v.version"                            \
-    " FROM products.variants AS v LEFT JOIN stock.stock AS s ON s.sku = v.sku"
+    " 'available', coalesce(s.available, 0), 'version', v.version)) AS document, v.version, " PRODUCT_OWNER(           \
+        "v.on_sale") " FROM products.variants AS v LEFT JOIN products.products AS p ON p.id = v.product LEFT JOIN "    \
+                     "stock.stock AS s ON s.sku = v.sku"
 
 const struct pg_statement variant_by_sku = {
     .name = "variant_by_sku",
@@ -43,6 +50,13 @@ const struct pg_statement variant_by_sku = {
 const struct pg_statement variant_by_barcode = {
     .name = "variant_by_barcode",
     .sql = VARIANT_DOCUMENT " WHERE v.barcode = $1::text ORDER BY v.on_sale DESC, v.sku, v.product LIMIT 1",
+    .parameter_count = 1,
+};
+
+const struct pg_statement vendor_of_sku = {
+    .name = "vendor_of_sku",
+    .sql = "SELECT p.vendor FROM products.variants AS v JOIN products.products AS p ON p.id = v.product"
+           " WHERE v.sku = $1::text ORDER BY v.on_sale DESC, v.product LIMIT 1",
     .parameter_count = 1,
 };
 
