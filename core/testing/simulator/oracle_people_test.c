@@ -127,6 +127,52 @@ static void a_sound_life_is_sound(void **state) {
     scene_end();
 }
 
+/* ---- whose carts and orders are ---------------------------------------------------------------------------------- */
+
+static const char *forged_actor;
+
+/* The checkout is a customer's, and what follows it. */
+static void by_a_customer(struct event *event) {
+    if (event->type == EVENT_CART_CHECKED_OUT) {
+        event->as.cart_checked_out.has_customer = true;
+        event->as.cart_checked_out.customer = ADA;
+    } else if (event->type == EVENT_ORDER_PLACED) {
+        event->as.order_placed.has_customer = true;
+        event->as.order_placed.customer = ADA;
+    } else if (event->type == EVENT_CART_REOPENED || event->type == EVENT_CART_UPDATED) {
+        event->meta.actor = str_of_cstr(forged_actor);
+    }
+}
+
+static size_t found_when_her_cart_is_touched_by(const char *actor) {
+    forged_actor = actor;
+    play_tampered(by_a_customer);
+    struct event touched = {.type = EVENT_CART_REOPENED};
+    touched.as.cart_reopened.order = SCENE_ORDER;
+    scene_event(SCENE_CART, scene_id("cmd"), touched);
+    struct oracle_options options = scene_options();
+    struct oracle *oracle = oracle_judge(&options);
+    size_t found = oracle_violations_of(oracle, "person.owner");
+    oracle_free(oracle);
+    scene_end();
+    return found;
+}
+
+static void who_touches_what_is_anothers_is_found(void **state) {
+    (void)state;
+    static const char *const others[] = {"customer:cus_01ARZ3NDEKTSV4RRFFQ69G5FA2", "guest:2", "anonymous",
+                                         "guest:2:cus_01ARZ3NDEKTSV4RRFFQ69G5FA2",
+                                         "vendor:cus_01ARZ3NDEKTSV4RRFFQ69G5FA1:V"};
+    static const char *const hers[] = {"customer:cus_01ARZ3NDEKTSV4RRFFQ69G5FA1",
+                                       "guest:2:cus_01ARZ3NDEKTSV4RRFFQ69G5FA1", "admin:key_1", "system"};
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+        assert_int_equal(found_when_her_cart_is_touched_by(others[i]), 1);
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(hers); i++) {
+        assert_int_equal(found_when_her_cart_is_touched_by(hers[i]), 0);
+    }
+}
+
 static void two_who_have_one_address_are_found(void **state) {
     (void)state;
     play_people();
@@ -383,6 +429,7 @@ static void a_key_that_is_used_after_its_end_is_found(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sound_life_is_sound),
+        cmocka_unit_test(who_touches_what_is_anothers_is_found),
         cmocka_unit_test(two_who_have_one_address_are_found),
         cmocka_unit_test(who_is_verified_without_the_address_is_found),
         cmocka_unit_test(who_is_verified_without_a_claim_is_found),
