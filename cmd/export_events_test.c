@@ -311,14 +311,14 @@ static void what_cannot_be_read_is_left_out_and_counted(void **state) {
 }
 
 /* The datums of the only container file of a type, read by avro-c, which tells each version. */
-static void assert_avro(const char *type, const int64_t *versions, int count) {
+static void assert_avro(const char *type, int schema_version, const int64_t *versions, int count) {
     char path[256];
-    snprintf(path, sizeof path, "%s/events/%s/v1-0001-0000000000000000000.avro", fixture.root, type);
+    snprintf(path, sizeof path, "%s/events/%s/v%d-0001-0000000000000000000.avro", fixture.root, type, schema_version);
     avro_file_reader_t reader;
     assert_int_equal(avro_file_reader(path, &reader), 0);
     avro_schema_t schema = avro_file_reader_get_writer_schema(reader);
     avro_value_iface_t *iface = avro_generic_class_from_schema(schema);
-    avro_value_t value, meta, field;
+    avro_value_t value = {0}, meta = {0}, field = {0};
     assert_int_equal(avro_generic_value_new(iface, &value), 0);
     int found = 0;
     while (avro_file_reader_read_value(reader, &value) == 0) {
@@ -344,9 +344,9 @@ static void container_files_have_the_bytes_of_the_log_by_schema(void **state) {
     walk(SIZE_MAX);
     finish();
     end();
-    assert_avro("carts/CartOpened", (int64_t[]){1, 3, 7, 9}, 4);
-    assert_avro("carts/CartReopened", (int64_t[]){2, 4, 6, 8}, 4);
-    assert_avro("orders/OrderCancelled", (int64_t[]){5, 10}, 2);
+    assert_avro("carts/CartOpened", 2, (int64_t[]){1, 3, 7, 9}, 4);
+    assert_avro("carts/CartReopened", 1, (int64_t[]){2, 4, 6, 8}, 4);
+    assert_avro("orders/OrderCancelled", 1, (int64_t[]){5, 10}, 2);
 }
 
 int main(void) {

@@ -226,7 +226,7 @@ static inline int64_t stands_at(const char *schema) {
     return sim_postgres_position(schema, scene.topics.names[TOPIC_CARTS], 0);
 }
 
-enum { CARTS_ID = 0, CARTS_TOTAL = 5, CARTS_CURRENCY = 6 };
+enum { CARTS_ID = 0, CARTS_TOTAL = 6, CARTS_CURRENCY = 7 };
 
 /* How many rows of a cart bear that mark. */
 static inline size_t marked(const char *schema, const char *mark) {
