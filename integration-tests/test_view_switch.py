@@ -109,7 +109,7 @@ def test_a_program_follows_the_tables_of_its_format_and_a_comparison_names_what_
         log.carts(100, 10)
         wait_until(lambda: "was made for another format" in process.log(), "the projector to leave them alone")
         assert position(installed, "carts") == 500
-        assert "carts      has format 0, this version makes 1: left as it is" in installed.run("migrate")
+        assert "carts      has format 0, this version makes 2: left as it is" in installed.run("migrate")
         installed.run("projection", "rebuild", "carts")
         log.carts(110, 10)
         wait_until(lambda: position(installed, "carts_rebuild") == 600, "the projector to follow the new ones")
