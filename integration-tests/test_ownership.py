@@ -54,7 +54,8 @@ class Commands:
     def outcome(self, command_id):
         records = self.daybook.kafka.records(self.daybook.topic("outcomes"))
         told = (decode(record.value())[1] for record in records if record.value())
-        return next((outcome for outcome in told if outcome["command_id"] == command_id), None)
+        ends = (outcome for outcome in told if outcome["status"] != "pending")
+        return next((outcome for outcome in ends if outcome["command_id"] == command_id), None)
 
 
 def euros(amount):

@@ -120,7 +120,7 @@ def test_a_program_follows_the_tables_of_its_format_and_a_comparison_names_what_
         log.carts(120, 10)
         wait_until(lambda: position(installed, "carts") == 650, "the projector to follow what is live")
         lines = {line.split()[0]: line.split()[1:] for line in installed.run("projection", "list").splitlines()}
-        assert lines["carts"][3] == "1" and lines["carts_old"][3] == "0"
+        assert lines["carts"][3] == "2" and lines["carts_old"][3] == "0"
     assert_as_the_log_says(installed, "carts")
 
 
