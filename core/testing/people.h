@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdlib.h>
+
 #include "core/testing/given.h"
 
 #define PEOPLE_KEY "01J00000000000000000000001"
@@ -111,6 +113,29 @@ static inline struct command people_end_totp(bool proved, int32_t number, int64_
     return (struct command){
         .type = COMMAND_END_TOTP,
         .as.end_totp = {.password_number = PASSWORD_NUMBER, .proved = proved, .totp_number = number, .step = step}};
+}
+
+/* For cmocka: a customer of the test's own, registered or verified, whose history is checked in the end. */
+
+static inline int registered_setup(void **state) {
+    struct given *customer = malloc(sizeof *customer);
+    given_registered(customer);
+    *state = customer;
+    return 0;
+}
+
+static inline int verified_setup(void **state) {
+    struct given *customer = malloc(sizeof *customer);
+    given_verified(customer);
+    *state = customer;
+    return 0;
+}
+
+static inline int customer_teardown(void **state) {
+    given_check_history(*state);
+    given_end(*state);
+    free(*state);
+    return 0;
 }
 
 /* An authenticator is asked for, whose code of this step was shown. */

@@ -10,20 +10,6 @@
 
 #include "core/testing/people.h"
 
-static int begin(void **state) {
-    struct given *customer = malloc(sizeof *customer);
-    given_verified(customer);
-    *state = customer;
-    return 0;
-}
-
-static int end(void **state) {
-    given_check_history(*state);
-    given_end(*state);
-    free(*state);
-    return 0;
-}
-
 static struct command refresh(int32_t number) {
     return (struct command){.type = COMMAND_REFRESH_SESSION,
                             .as.refresh_session = {.session = number, .generation = 1}};
@@ -358,7 +344,7 @@ static void who_guesses_codes_is_not_let_off_for_proving_the_password(void **sta
     assert_int_equal(customer_of(customer)->proof_failures, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, verified_setup, customer_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -10,27 +10,6 @@
 
 #include "core/testing/people.h"
 
-static int registered(void **state) {
-    struct given *customer = malloc(sizeof *customer);
-    given_registered(customer);
-    *state = customer;
-    return 0;
-}
-
-static int verified(void **state) {
-    struct given *customer = malloc(sizeof *customer);
-    given_verified(customer);
-    *state = customer;
-    return 0;
-}
-
-static int end(void **state) {
-    given_check_history(*state);
-    given_end(*state);
-    free(*state);
-    return 0;
-}
-
 /* ---- registering ------------------------------------------------------------------------------------------------- */
 
 static void a_registration_is_answered_at_once_and_mails_a_token(void **state) {
@@ -425,37 +404,37 @@ static void what_the_house_does_is_for_the_house_alone(void **state) {
     }
 }
 
-#define TEST(name, begin) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name, begin) cmocka_unit_test_setup_teardown(name, begin, customer_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(a_registration_is_answered_at_once_and_mails_a_token, registered),
-        TEST(nobody_registers_twice_under_one_id, registered),
+        TEST(a_registration_is_answered_at_once_and_mails_a_token, registered_setup),
+        TEST(nobody_registers_twice_under_one_id, registered_setup),
         cmocka_unit_test(whom_the_operator_vouches_for_claims_his_address_at_once),
         cmocka_unit_test(who_registered_one_whose_address_is_taken_is_not_answered_twice),
         cmocka_unit_test(roles_from_the_beginning_must_be_roles),
-        TEST(token_and_password_together_claim_the_address, registered),
-        TEST(a_token_that_is_none_is_refused, registered),
-        TEST(a_token_is_good_for_a_day, registered),
-        TEST(a_token_verifies_once, verified),
-        TEST(the_token_again_while_the_claim_is_on_its_way_claims_nothing_more, registered),
-        TEST(the_token_without_the_registrations_password_is_a_failed_proof, registered),
-        TEST(a_password_of_before_proves_nothing, registered),
+        TEST(token_and_password_together_claim_the_address, registered_setup),
+        TEST(a_token_that_is_none_is_refused, registered_setup),
+        TEST(a_token_is_good_for_a_day, registered_setup),
+        TEST(a_token_verifies_once, verified_setup),
+        TEST(the_token_again_while_the_claim_is_on_its_way_claims_nothing_more, registered_setup),
+        TEST(the_token_without_the_registrations_password_is_a_failed_proof, registered_setup),
+        TEST(a_password_of_before_proves_nothing, registered_setup),
         cmocka_unit_test(a_password_for_once_proves_nothing_when_its_time_is_over),
-        TEST(an_address_that_another_has_is_taken, registered),
-        TEST(an_answer_that_comes_twice_changes_nothing, verified),
-        TEST(a_grant_that_nobody_waits_for_is_given_back, verified),
-        TEST(the_tenth_failure_locks_and_tells, registered),
-        TEST(each_further_failure_locks_for_twice_as_long_up_to_an_hour, registered),
-        TEST(a_name_is_changed, verified),
-        TEST(addresses_are_kept_changed_and_removed, verified),
-        TEST(a_customer_keeps_20_addresses, verified),
-        TEST(consents_are_given_and_taken_back, verified),
-        TEST(who_has_not_proved_his_mailbox_changes_nothing, registered),
+        TEST(an_address_that_another_has_is_taken, registered_setup),
+        TEST(an_answer_that_comes_twice_changes_nothing, verified_setup),
+        TEST(a_grant_that_nobody_waits_for_is_given_back, verified_setup),
+        TEST(the_tenth_failure_locks_and_tells, registered_setup),
+        TEST(each_further_failure_locks_for_twice_as_long_up_to_an_hour, registered_setup),
+        TEST(a_name_is_changed, verified_setup),
+        TEST(addresses_are_kept_changed_and_removed, verified_setup),
+        TEST(a_customer_keeps_20_addresses, verified_setup),
+        TEST(consents_are_given_and_taken_back, verified_setup),
+        TEST(who_has_not_proved_his_mailbox_changes_nothing, registered_setup),
         cmocka_unit_test(of_a_customer_who_is_none_nothing_is_told),
-        TEST(a_customer_sees_no_other_one, verified),
-        TEST(who_is_nobody_asks_for_nothing, verified),
-        TEST(what_the_house_does_is_for_the_house_alone, verified),
+        TEST(a_customer_sees_no_other_one, verified_setup),
+        TEST(who_is_nobody_asks_for_nothing, verified_setup),
+        TEST(what_the_house_does_is_for_the_house_alone, verified_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,16 +1,13 @@
 /* evolve.c: what each event changes of a customer, and of a session. */
-#include "core/base/timestamp.h"
 #include "core/domain/customer/claiming.h"
 #include "core/domain/customer/parts.h"
-
-#define DAY_US (INT64_C(24) * 3600 * MICROS_PER_SECOND)
 
 /* ---- parts ------------------------------------------------------------------------------------------------------- */
 
 /* Of mails that somebody asked for. What the house tells somebody for his safety does not count, or whoever robs him
  * would first have him mailed until he is told nothing. */
 static void note_mail(struct customer_state *state, const struct event *event) {
-    if (event->meta.occurred_at - state->mails_since >= DAY_US) {
+    if (customer_mails_begin_anew(state, event->meta.occurred_at)) {
         state->mails_since = event->meta.occurred_at;
         state->mails = 0;
     }

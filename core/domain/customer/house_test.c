@@ -11,27 +11,6 @@
 #include "core/testing/people.h"
 #include "gen/codec.h"
 
-static int registered(void **state) {
-    struct given *customer = malloc(sizeof *customer);
-    given_registered(customer);
-    *state = customer;
-    return 0;
-}
-
-static int verified(void **state) {
-    struct given *customer = malloc(sizeof *customer);
-    given_verified(customer);
-    *state = customer;
-    return 0;
-}
-
-static int end(void **state) {
-    given_check_history(*state);
-    given_end(*state);
-    free(*state);
-    return 0;
-}
-
 /* ---- roles ------------------------------------------------------------------------------------------------------- */
 
 static struct role_grant admin_and_support[] = {{.role = {"admin", 5}}, {.role = {"support", 7}}};
@@ -345,26 +324,26 @@ static void of_what_a_mail_server_says_three_digits_are_written_down(void **stat
     THEN(customer, EVENT_CUSTOMER_MAILED);
 }
 
-#define TEST(name, begin) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name, begin) cmocka_unit_test_setup_teardown(name, begin, customer_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(other_roles_end_the_sessions, verified),
-        TEST(nobody_takes_the_admin_from_himself, verified),
-        TEST(the_house_unlocks, verified),
-        TEST(who_asks_to_be_erased_is_and_told_when_it_is_done, verified),
-        TEST(nobody_is_erased_by_who_does_not_know_his_password, verified),
-        TEST(the_house_erases_without_a_password, verified),
-        TEST(who_never_proved_his_mailbox_takes_his_own_key_alone_with_him, registered),
-        TEST(a_claim_that_is_granted_after_the_erasure_is_given_back, registered),
-        TEST(a_copy_of_his_claim_does_not_keep_the_address_for_the_erased, verified),
-        TEST(also_when_all_is_over, registered),
-        TEST(a_registration_that_nobody_proves_ends_after_a_week, registered),
-        TEST(one_that_was_proved_does_not, verified),
-        TEST(nothing_is_done_with_who_is_being_erased, verified),
-        TEST(nor_with_who_was, verified),
-        TEST(what_became_of_a_mail_is_written_down_until_the_person_is_erased, registered),
-        TEST(of_what_a_mail_server_says_three_digits_are_written_down, registered),
+        TEST(other_roles_end_the_sessions, verified_setup),
+        TEST(nobody_takes_the_admin_from_himself, verified_setup),
+        TEST(the_house_unlocks, verified_setup),
+        TEST(who_asks_to_be_erased_is_and_told_when_it_is_done, verified_setup),
+        TEST(nobody_is_erased_by_who_does_not_know_his_password, verified_setup),
+        TEST(the_house_erases_without_a_password, verified_setup),
+        TEST(who_never_proved_his_mailbox_takes_his_own_key_alone_with_him, registered_setup),
+        TEST(a_claim_that_is_granted_after_the_erasure_is_given_back, registered_setup),
+        TEST(a_copy_of_his_claim_does_not_keep_the_address_for_the_erased, verified_setup),
+        TEST(also_when_all_is_over, registered_setup),
+        TEST(a_registration_that_nobody_proves_ends_after_a_week, registered_setup),
+        TEST(one_that_was_proved_does_not, verified_setup),
+        TEST(nothing_is_done_with_who_is_being_erased, verified_setup),
+        TEST(nor_with_who_was, verified_setup),
+        TEST(what_became_of_a_mail_is_written_down_until_the_person_is_erased, registered_setup),
+        TEST(of_what_a_mail_server_says_three_digits_are_written_down, registered_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,20 +10,6 @@
 
 #include "core/testing/people.h"
 
-static int begin(void **state) {
-    struct given *customer = malloc(sizeof *customer);
-    given_verified(customer);
-    *state = customer;
-    return 0;
-}
-
-static int end(void **state) {
-    given_check_history(*state);
-    given_end(*state);
-    free(*state);
-    return 0;
-}
-
 static void an_address_is_changed_once_its_mailbox_is_proved(void **state) {
     struct given *customer = *state;
     struct command command = people_change_email(NEW_IDN, "new@example.org", true);
@@ -229,7 +215,7 @@ static void beyond_a_days_mails_he_is_still_told_what_concerns_his_safety(void *
     assert_int_equal(customer_of(customer)->mails, CUSTOMER_MAILS_A_DAY); /* neither counts */
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, verified_setup, customer_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -41,6 +41,11 @@ bool customer_code_is_recovery(const struct code *code);
 /* Each is good once, and those of another authenticator are not. */
 bool customer_code_is_good(const struct customer_state *state, const struct code *code);
 
+/* A span of customer.h in microseconds. */
+int64_t customer_seconds_us(int64_t seconds);
+
+/* Whether the day of which the mails are counted is over. */
+bool customer_mails_begin_anew(const struct customer_state *state, int64_t now_us);
 /* Whether fewer than `most` mails were asked for today. */
 bool customer_may_be_mailed(const struct customer_state *state, int32_t most, int64_t now_us);
 /* Whether one of a kind was asked for so long ago that another may be. */

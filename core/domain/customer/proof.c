@@ -1,9 +1,9 @@
 #include "core/base/timestamp.h"
 #include "core/domain/customer/parts.h"
 
-#define DAY_US (INT64_C(24) * 3600 * MICROS_PER_SECOND)
+enum { MAILS_COUNTED_S = 24 * 3600 };
 
-static int64_t seconds_us(int64_t seconds) {
+int64_t customer_seconds_us(int64_t seconds) {
     return seconds * MICROS_PER_SECOND;
 }
 
@@ -24,16 +24,20 @@ enum rejection customer_is_active(const struct customer_state *state) {
 
 /* ---- mails ------------------------------------------------------------------------------------------------------- */
 
+bool customer_mails_begin_anew(const struct customer_state *state, int64_t now_us) {
+    return now_us - state->mails_since >= customer_seconds_us(MAILS_COUNTED_S);
+}
+
 bool customer_may_be_mailed(const struct customer_state *state, int32_t most, int64_t now_us) {
-    return now_us - state->mails_since >= DAY_US || state->mails < most;
+    return customer_mails_begin_anew(state, now_us) || state->mails < most;
 }
 
 bool customer_mail_is_apart(int64_t asked_at_us, int64_t now_us) {
-    return now_us - asked_at_us >= seconds_us(CUSTOMER_MAIL_APART_S);
+    return now_us - asked_at_us >= customer_seconds_us(CUSTOMER_MAIL_APART_S);
 }
 
 bool customer_token_is_good(int32_t number, int32_t newest, int64_t sent_at_us, int64_t lasts_s, int64_t now_us) {
-    return number > 0 && number == newest && now_us - sent_at_us <= seconds_us(lasts_s);
+    return number > 0 && number == newest && now_us - sent_at_us <= customer_seconds_us(lasts_s);
 }
 
 /* ---- proofs ------------------------------------------------------------------------------------------------------ */
@@ -47,7 +51,7 @@ static int64_t lock_us(int32_t failures) {
     for (int32_t i = CUSTOMER_LOCK_AFTER; i < failures && lock_s < CUSTOMER_LOCK_MOST_S; i++) {
         lock_s *= 2;
     }
-    return seconds_us(lock_s < CUSTOMER_LOCK_MOST_S ? lock_s : CUSTOMER_LOCK_MOST_S);
+    return customer_seconds_us(lock_s < CUSTOMER_LOCK_MOST_S ? lock_s : CUSTOMER_LOCK_MOST_S);
 }
 
 void customer_fail_proof(const struct customer_state *state, bool within, struct str why, const struct sealed *client,

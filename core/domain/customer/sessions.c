@@ -1,10 +1,5 @@
 /* sessions.c: logging in, the next tokens of a session, and logging out. */
-#include "core/base/timestamp.h"
 #include "core/domain/customer/parts.h"
-
-static int64_t seconds_us(int64_t seconds) {
-    return seconds * MICROS_PER_SECOND;
-}
 
 /* ---- logging in -------------------------------------------------------------------------------------------------- */
 
@@ -43,7 +38,7 @@ static void open_session(const struct customer_state *state, const struct open_s
     }
     decision_event(decision, EVENT_SESSION_OPENED)->as.session_opened = (struct session_opened){
         .session = state->sessions_opened + 1,
-        .expires_at = decision->now_us + seconds_us(CUSTOMER_SESSION_IDLE_S),
+        .expires_at = decision->now_us + customer_seconds_us(CUSTOMER_SESSION_IDLE_S),
         .method = is_recovery ? STR("recovery")
                   : has_code  ? STR("totp")
                               : STR("password"),
@@ -109,8 +104,8 @@ enum rejection customer_refresh_session(const struct customer_state *state, cons
         ended->to = state->email;
         return ACCEPTED;
     }
-    int64_t idle_us = decision->now_us + seconds_us(CUSTOMER_SESSION_IDLE_S);
-    int64_t most_us = session->opened_at + seconds_us(CUSTOMER_SESSION_MAX_S);
+    int64_t idle_us = decision->now_us + customer_seconds_us(CUSTOMER_SESSION_IDLE_S);
+    int64_t most_us = session->opened_at + customer_seconds_us(CUSTOMER_SESSION_MAX_S);
     decision_event(decision, EVENT_SESSION_REFRESHED)->as.session_refreshed = (struct session_refreshed){
         .session = ask->session,
         .generation = session->generation + 1,

@@ -13,20 +13,6 @@
 
 #define DAY_S (24 * 3600)
 
-static int begin(void **state) {
-    struct given *customer = malloc(sizeof *customer);
-    given_verified(customer);
-    *state = customer;
-    return 0;
-}
-
-static int end(void **state) {
-    given_check_history(*state);
-    given_end(*state);
-    free(*state);
-    return 0;
-}
-
 static const struct session_state *session(struct given *customer, const char *number) {
     return given_part_state(customer, str_of_cstr(number));
 }
@@ -401,7 +387,7 @@ static void a_session_that_was_ended_with_all_others_is_not_brought_back_by_bein
     THEN_NOTHING(customer);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, verified_setup, customer_teardown)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
