@@ -1,10 +1,15 @@
 /* test_front.h: for tests: a front's event streams on real connections, over a database in which every document has
- * the same version, and which is answered in the loop's next turn. Besides those of routes.def the front has these
- * paths, answered "done": /change?N all documents have version N, and the views tell of it: of TEST_ORDER by name, of
- * stock without saying what changed /wrong?N the next N statements fail /hold?N 1: no statement is answered until it
- * is 0 /readers answered "N readers": those of event streams, opening ones too /end the event streams stop; before
- * the server does The document of an order or SKU X is {"of":"X","locations":[],"v":N}, of an order without the last
- * member; there is none of TEST_OTHER_ORDER.
+ * the same version, and which is answered in the loop's next turn.
+ *
+ * Paths    besides those of routes.def, answered "done":
+ *          /change?N  all documents have version N, and the views tell of it: of TEST_ORDER by name, of stock without
+ *                     saying what changed
+ *          /wrong?N   the next N statements fail
+ *          /hold?N    1: no statement is answered until it is 0
+ *          /readers   answered "N readers": those of event streams, opening ones too
+ *          /end       the event streams stop; before the server does
+ * Document of an order or SKU X: {"of":"X","locations":[],"v":N}, of an order without the second member; there is none
+ *          of TEST_OTHER_ORDER.
  * Thread   as test_server.h.
  */
 #pragma once
