@@ -1,9 +1,15 @@
 #include "cmd/load_schedule.h"
 
-enum { BACKOFF_FIRST_MS = 25, BACKOFF_MOST_MS = 2000, RETRY_AFTER_MOST_S = 10 };
+enum { BACKOFF_FIRST_MS = 25, BACKOFF_MOST_MS = 2000, RETRY_AFTER_MOST_S = 10, LATE_MOST_US = 20 * 1000 };
 
 bool load_schedule_is_over(const struct load_schedule *schedule, int64_t now_us) {
-    return schedule->started >= schedule->items_max || now_us >= schedule->end_us;
+    if (schedule->started >= schedule->items_max) {
+        return true;
+    }
+    if (now_us < schedule->end_us) {
+        return false;
+    }
+    return now_us - schedule->end_us >= LATE_MOST_US || load_schedule_next_us(schedule, now_us) >= schedule->end_us;
 }
 
 int64_t load_schedule_next_us(const struct load_schedule *schedule, int64_t now_us) {

@@ -14,12 +14,13 @@
 struct load_schedule {
     double rate_per_s; /* 0: closed loop, an item is due when there is room for it */
     int64_t start_us;
-    int64_t end_us;     /* nothing starts from then on; INT64_MAX: no such time */
+    int64_t end_us;     /* nothing is due from then on; INT64_MAX: no such time */
     uint64_t items_max; /* UINT64_MAX: no such number */
     uint64_t started;
 };
 
-/* Whether no further item will ever start. */
+/* Whether no further item will ever start. What was due before the end still starts up to 20 ms after it, for a loop
+ * that wakes a moment late would otherwise be told as a server that is behind. */
 bool load_schedule_is_over(const struct load_schedule *schedule, int64_t now_us);
 
 /* When the next item is due; `now_us` in a closed loop. */

@@ -66,6 +66,18 @@ static void what_an_open_loop_could_not_start_is_counted(void **state) {
     assert_int_equal(load_schedule_behind(&schedule, 60ll * SECOND), 0);
 }
 
+static void what_was_due_before_the_end_starts_though_the_loop_wakes_late(void **state) {
+    (void)state;
+    struct load_schedule schedule = {
+        .rate_per_s = 2000, .start_us = 0, .end_us = SECOND, .items_max = UINT64_MAX, .started = 1998};
+    assert_false(load_schedule_is_over(&schedule, SECOND + 1500));
+    schedule.started = 2000; /* the next is due at the end itself */
+    assert_true(load_schedule_is_over(&schedule, SECOND + 1500));
+    assert_false(load_schedule_is_over(&schedule, SECOND - 1));
+    schedule.started = 1998; /* a server that is behind is not waited for */
+    assert_true(load_schedule_is_over(&schedule, SECOND + 20000));
+}
+
 static void waits_double_are_scattered_and_believe_the_server_within_reason(void **state) {
     (void)state;
     for (uint32_t random = 0; random < 1000; random += 7) {
@@ -637,6 +649,7 @@ int main(void) {
         cmocka_unit_test(a_stall_is_charged_to_all_who_would_have_come),
         cmocka_unit_test(a_closed_loop_starts_when_there_is_room),
         cmocka_unit_test(what_an_open_loop_could_not_start_is_counted),
+        cmocka_unit_test(what_was_due_before_the_end_starts_though_the_loop_wakes_late),
         cmocka_unit_test(waits_double_are_scattered_and_believe_the_server_within_reason),
         cmocka_unit_test(options_have_defaults_and_ranges),
         cmocka_unit_test(lines_come_one_by_one_and_empty_ones_are_left_out),
