@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def stack():
-    """Kafka and PostgreSQL. Tests that stop them or kill them take `own_stack`."""
+    """Kafka and PostgreSQL. Tests that stop them or kill them take `mortal_stack`."""
     servers = Stack()
     try:
         servers.up()
@@ -40,9 +40,24 @@ def stack():
         servers.discard()
 
 
+@pytest.fixture(scope="session")
+def stack_of_outages():
+    servers = Stack()
+    try:
+        yield servers
+    finally:
+        servers.discard()
+
+
+@pytest.fixture
+def mortal_stack(stack_of_outages):
+    """Servers that a test may stop and kill. They run again for the next one that takes them."""
+    return stack_of_outages.up()
+
+
 @pytest.fixture
 def own_stack():
-    """Servers for one test alone, which may stop and kill them."""
+    """Servers for one test alone, which may do what no later start would mend."""
     servers = Stack()
     try:
         servers.up()

@@ -497,8 +497,8 @@ def test_shards_move_from_process_to_process_while_orders_flow(installation):
 
 
 @pytest.mark.slow
-def test_a_broker_killed_in_mid_transaction_costs_nothing(own_stack):
-    installation = Installation(own_stack)
+def test_a_broker_killed_in_mid_transaction_costs_nothing(mortal_stack):
+    installation = Installation(mortal_stack)
     try:
         rng = random.Random(3)
         handler = started(installation.handler())
@@ -506,8 +506,8 @@ def test_a_broker_killed_in_mid_transaction_costs_nothing(own_stack):
         wait_until(
             lambda: installation.kafka.end_offsets(installation.topic("orders")) != [0] * SHARDS, "the first orders"
         )
-        own_stack.kill_kafka()
-        own_stack.start_kafka()
+        mortal_stack.kill_kafka()
+        mortal_stack.start_kafka()
         more_orders, more_ids = send_orders(installation, 100, rng)
         orders, ids = orders + more_orders, ids + more_ids
         installation.acknowledged()

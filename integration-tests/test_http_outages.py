@@ -12,8 +12,8 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture
-def installation(own_stack):
-    made = Daybook(own_stack, name="outage", command_wait_ms=3000)
+def installation(mortal_stack):
+    made = Daybook(mortal_stack, name="outage", command_wait_ms=3000)
     try:
         yield made.install().start()
     finally:
@@ -25,11 +25,11 @@ def ready(installation):
     return answer.status_code, answer.json()
 
 
-def test_without_the_database_queries_are_refused_and_stock_is_still_taken_in(installation, own_stack):
+def test_without_the_database_queries_are_refused_and_stock_is_still_taken_in(installation, mortal_stack):
     with installation.client() as client:
         shop = Shop(client)
         shop.sells("A", 100, 10)
-        own_stack.stop_postgres()
+        mortal_stack.stop_postgres()
         wait_until(lambda: ready(installation)[0] == 503, "readiness to notice")
         assert "database" in ready(installation)[1]["waiting_for"]
         refused = client.http.get("/v1/orders")
@@ -42,7 +42,7 @@ def test_without_the_database_queries_are_refused_and_stock_is_still_taken_in(in
         key = str(uuid.uuid4())
         body = {"currency": "EUR", "lines": [{"sku": "NEVER-SEEN", "quantity": 1}]}
         assert client.post("/v1/carts", body, key=key).json()["code"] == "database_unavailable"
-        own_stack.start_postgres()
+        mortal_stack.start_postgres()
         wait_until(lambda: ready(installation)[0] == 200, "readiness", 60)
         assert client.post("/v1/carts", body, key=key).json()["code"] == "sku_not_on_sale"
         wait_until(lambda: shop.available("A") == 15, "the view to catch up", 60)
@@ -50,12 +50,12 @@ def test_without_the_database_queries_are_refused_and_stock_is_still_taken_in(in
     assert installation.service.is_running()
 
 
-def test_without_the_log_commands_are_refused_and_queries_answered(installation, own_stack):
+def test_without_the_log_commands_are_refused_and_queries_answered(installation, mortal_stack):
     with installation.client() as client:
         shop = Shop(client)
         shop.sells("A", 100, 10)
         assert shop.available("A") == 10
-        own_stack.stop_kafka()
+        mortal_stack.stop_kafka()
         wait_until(lambda: ready(installation)[0] == 503, "readiness to notice", 60)
         key = str(uuid.uuid4())
         body = {"location": "main", "quantity": 5}
@@ -67,18 +67,18 @@ def test_without_the_log_commands_are_refused_and_queries_answered(installation,
         answer = wait_until(refused, "an honest refusal", 60)
         assert int(answer.headers["Retry-After"]) > 0
         assert client.http.get("/v1/stock/A").json()["available"] == 10
-        own_stack.start_kafka()
+        mortal_stack.start_kafka()
         wait_until(lambda: ready(installation)[0] == 200, "readiness", 90)
         wait_until(lambda: client.post("/v1/stock/A/receipts", body, key=key).status_code == 200, "the retry", 60)
         wait_until(lambda: shop.available("A") == 15, "the one receipt", 60)
     assert installation.service.is_running()
 
 
-def test_servers_that_are_absent_at_start_are_waited_for(own_stack):
-    made = Daybook(own_stack, name="absent")
+def test_servers_that_are_absent_at_start_are_waited_for(mortal_stack):
+    made = Daybook(mortal_stack, name="absent")
     try:
         made.install()
-        own_stack.down()
+        mortal_stack.down()
         made.service.start()
         wait_until(lambda: ready(made)[0] == 503, "the front to answer")
         assert {"log", "database"} <= set(ready(made)[1]["waiting_for"])
@@ -89,13 +89,13 @@ def test_servers_that_are_absent_at_start_are_waited_for(own_stack):
             "the log does not answer; commands are refused until it does",
         ):
             wait_until(lambda: says("gateway", line, level="warn"), f"the line: {line}")
-        own_stack.up()
+        mortal_stack.up()
         wait_until(lambda: ready(made)[0] == 200, "readiness", 90)
         assert says("gateway", "the database answers") and says("gateway", "the log answers")
         with made.client() as client:
             client.expect(201, client.post("/v1/carts", {"currency": "EUR"}))
     finally:
-        own_stack.up()
+        mortal_stack.up()
         made.discard()
 
 

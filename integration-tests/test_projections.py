@@ -190,22 +190,22 @@ def test_migrate_may_be_run_again_and_by_many_at_once(installed):
     assert installed.sql.value("SELECT count(*) FROM carts.about") == 1
 
 
-def test_a_projector_waits_for_its_servers_and_goes_on_when_they_are_back(own_stack):
-    installation = Daybook(own_stack, name="projections")
+def test_a_projector_waits_for_its_servers_and_goes_on_when_they_are_back(mortal_stack):
+    installation = Daybook(mortal_stack, name="projections")
     try:
         log = Log(installation.install())
         log.carts(0, 500)
-        own_stack.kill_postgres()
+        mortal_stack.kill_postgres()
         with projector(installation) as process:
             wait_until(lambda: "a view was interrupted" in process.log(), "the projector to notice")
-            own_stack.start_postgres()
+            mortal_stack.start_postgres()
             wait_caught_up(installation, "carts")
             log.carts(500, 500)
-            own_stack.kill_postgres()
-            own_stack.start_postgres()
+            mortal_stack.kill_postgres()
+            mortal_stack.start_postgres()
             wait_caught_up(installation, "carts")
-            own_stack.kill_kafka()
-            wait_until(lambda: own_stack.start_kafka() or True, "the broker to start again")
+            mortal_stack.kill_kafka()
+            wait_until(lambda: mortal_stack.start_kafka() or True, "the broker to start again")
             log.carts(1000, 500)
             wait_caught_up(installation, "carts")
             assert process.is_running()

@@ -63,34 +63,34 @@ def test_starting_twice_is_harmless_and_a_taken_port_is_refused(stack):
     other.discard()
 
 
-def test_a_restart_keeps_what_was_stored(own_stack):
-    kafka, sql = Kafka(own_stack.brokers), Sql(own_stack.postgres())
-    kafka.create_topic("kept", 2)
-    kafka.produce("kept", [b"one", b"two"], partition=1)
-    sql.run("CREATE TABLE kept AS SELECT 42 AS answer")
-    own_stack.down()
-    own_stack.up()
-    assert [record.value() for record in Kafka(own_stack.brokers).records("kept")] == [b"one", b"two"]
-    assert sql.value("SELECT answer FROM kept") == 42
+def test_a_restart_keeps_what_was_stored(mortal_stack):
+    kafka, sql = Kafka(mortal_stack.brokers), Sql(mortal_stack.postgres())
+    kafka.create_topic("restarted", 2)
+    kafka.produce("restarted", [b"one", b"two"], partition=1)
+    sql.run("CREATE TABLE restarted AS SELECT 42 AS answer")
+    mortal_stack.down()
+    mortal_stack.up()
+    assert [record.value() for record in Kafka(mortal_stack.brokers).records("restarted")] == [b"one", b"two"]
+    assert sql.value("SELECT answer FROM restarted") == 42
 
 
-def test_kill_9_keeps_what_was_acknowledged(own_stack):
-    kafka, sql = Kafka(own_stack.brokers), Sql(own_stack.postgres())
-    kafka.create_topic("kept")
-    kafka.produce("kept", [b"%d" % number for number in range(1000)])
-    sql.run("CREATE TABLE kept AS SELECT 42 AS answer")
-    own_stack.kill()
-    own_stack.up()
-    assert len(Kafka(own_stack.brokers).records("kept")) == 1000
-    assert sql.value("SELECT answer FROM kept") == 42
+def test_kill_9_keeps_what_was_acknowledged(mortal_stack):
+    kafka, sql = Kafka(mortal_stack.brokers), Sql(mortal_stack.postgres())
+    kafka.create_topic("killed")
+    kafka.produce("killed", [b"%d" % number for number in range(1000)])
+    sql.run("CREATE TABLE killed AS SELECT 42 AS answer")
+    mortal_stack.kill()
+    mortal_stack.up()
+    assert len(Kafka(mortal_stack.brokers).records("killed")) == 1000
+    assert sql.value("SELECT answer FROM killed") == 42
 
 
-def test_stopping_leaves_no_process_and_no_port(own_stack):
-    pids = own_stack.kafka_pid(), own_stack.postgres_pid()
-    own_stack.down()
+def test_stopping_leaves_no_process_and_no_port(mortal_stack):
+    pids = mortal_stack.kafka_pid(), mortal_stack.postgres_pid()
+    mortal_stack.down()
     for pid in pids:
         assert not os.path.exists(f"/proc/{pid}") or "Z" in open(f"/proc/{pid}/stat").read().rpartition(")")[2]
-    own_stack.down()  # nothing to stop is no failure
+    mortal_stack.down()  # nothing to stop is no failure
 
 
 def test_a_folder_that_the_database_cannot_reach_is_no_obstacle():

@@ -233,8 +233,8 @@ def test_a_stop_ends_streams_with_a_word_and_they_go_on_at_the_next_start(new_da
 
 
 @pytest.mark.timeout(300)
-def test_a_stream_outlives_the_database(own_stack):
-    daybook = Daybook(own_stack, name="streams_outage")
+def test_a_stream_outlives_the_database(mortal_stack):
+    daybook = Daybook(mortal_stack, name="streams_outage")
     try:
         daybook.install().start()
         with daybook.client() as client:
@@ -242,7 +242,7 @@ def test_a_stream_outlives_the_database(own_stack):
             shop.sells("A", 100, 10)
             with EventStream(daybook.url, "/v1/stock/A/stream") as stream:
                 stream.next()
-                own_stack.stop_postgres()
+                mortal_stack.stop_postgres()
 
                 def refused():
                     with EventStream(daybook.url, "/v1/stock/A/stream") as other:
@@ -250,7 +250,7 @@ def test_a_stream_outlives_the_database(own_stack):
 
                 wait_until(refused, "the front to notice")
                 shop.stock("A", 5)  # needs no view
-                own_stack.start_postgres()
+                mortal_stack.start_postgres()
                 assert stream.until(lambda document: document["available"] == 15)
     finally:
         daybook.discard()
