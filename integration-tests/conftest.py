@@ -1,6 +1,7 @@
 """Fixtures: one stack of servers for all tests, one installation of Daybook for each module that wants one."""
 
 import itertools
+import os
 import signal
 import sys
 from collections import Counter
@@ -16,6 +17,9 @@ from harness.shop import Shop  # noqa: E402
 from harness.stack import Stack  # noqa: E402
 
 _numbers = itertools.count(1)
+
+# A broker of the tests lives for minutes, of which Java's second compiler would take half a processor (docs/performance.md).
+os.environ.setdefault("DAYBOOK_LOCAL_KAFKA_JAVA", "-XX:TieredStopAtLevel=1")
 
 
 def pytest_configure(config):

@@ -6,6 +6,8 @@
 #   DAYBOOK_LOCAL_KAFKA_FLUSH_MESSAGES  messages between two fsyncs of a partition. 1, the default, keeps what was
 #                                       acknowledged through a power cut, as one broker alone must
 #   DAYBOOK_LOCAL_KAFKA_HEAP            the Java heap (768m)
+#   DAYBOOK_LOCAL_KAFKA_JAVA            more options of Java, as words: "-XX:TieredStopAtLevel=1" for a broker that lives
+#                                       for minutes, which the second compiler would only keep busy
 #   DAYBOOK_LOCAL_KAFKA_PROXIED         more ports to listen on, each with the port that clients are told instead, where
 #                                       a proxy of a test stands: "21001=22001 21002=22002"
 #   DAYBOOK_LOCAL_KAFKA_CLUSTER         "ID NODE VOTERS [ROLES]": it is node NODE of the cluster ID (22 letters), whose
@@ -36,6 +38,8 @@ COPIES=1 COPIES_MIN=1
 if [[ $VOTERS != - ]]; then
     COPIES=3 COPIES_MIN=2
 fi
+
+read -ra JAVA_MORE <<<"${DAYBOOK_LOCAL_KAFKA_JAVA:-}"
 
 is_secure() {
     [[ ${DAYBOOK_LOCAL_KAFKA_SECURE:-} == 1 ]]
@@ -189,7 +193,7 @@ PROPERTIES
 java_command() {
     JAVA=(
         java "-Xmx${DAYBOOK_LOCAL_KAFKA_HEAP:-768m}" -Xms128m -XX:+UseG1GC -XX:MaxGCPauseMillis=20
-        -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true
+        -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true "${JAVA_MORE[@]}"
         -cp "$KAFKA_LIBS/*" "-Ddaybook.kafka.log=$DIR/kafka.log"
         "-Dlog4j2.configurationFile=$ROOT/deploy/local/kafka/log4j2.properties"
     )
@@ -233,7 +237,7 @@ answers() {
 
 # For SCRAM the broker keeps its users itself, and what each may do.
 make_users() {
-    java -cp "$KAFKA_LIBS/*" "-Ddaybook.kafka.log=$DIR/users.log" \
+    java "${JAVA_MORE[@]}" -cp "$KAFKA_LIBS/*" "-Ddaybook.kafka.log=$DIR/users.log" \
         "-Dlog4j2.configurationFile=$ROOT/deploy/local/kafka/log4j2.properties" "$ROOT/deploy/local/kafka/Access.java" \
         "127.0.0.1:$(inner_port)" "$DIR/tls.properties" "$ACCESS" "${DAYBOOK_LOCAL_KAFKA_PREFIX:-daybook}" \
         "$DIR/users" >>"$DIR/console.log" 2>&1 || die "cannot make its users; see $DIR/console.log"
