@@ -72,9 +72,11 @@ GEN_SOURCES = $(wildcard $(GEN)/*.c)
 object = $(patsubst %.c,$(BUILD)/%.o,$(1))
 OBJECTS := $(call object,$(LIBRARY))
 TEST_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(TESTS))
-# Ten seconds and more each, most of it waiting: they begin first, so that in the end nobody waits for them alone.
-LONG_TESTS := $(addprefix $(BUILD)/core/,log/txn_test log/client_test testing/simulator/views_switch_test \
-  testing/simulator/views_parking_test http/server_test)
+# What they do is waiting, for ten seconds and more: they run beside the others.
+WAITING_TESTS := $(addprefix $(BUILD)/,core/log/txn_test core/log/client_test core/http/server_test \
+  core/log/client_security_test cmd/load_test core/gateway/event_crowd_test core/handler/group_test)
+# What computes longest begins first, so that in the end nobody waits for it alone.
+LONG_TESTS := $(addprefix $(BUILD)/core/testing/simulator/,views_switch_test views_parking_test)
 FUZZ_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(FUZZERS))
 FUZZ_SECONDS ?= 20
 
@@ -190,10 +192,14 @@ test: ## everything, as CI runs it: deps, lint, build, unit, asan (with ubsan), 
 	$(MAKE) integration ASAN=build/asan/daybook
 	SLOWER=6 $(MAKE) faults ARGS="-m quick"
 
-unit: $(TEST_PROGRAMS) build/codegen ## unit tests
+# The generator is one program, whatever MODE, and its tests have sanitizers of their own: they run once.
+unit: $(if $(filter release,$(MODE)),generator-tests) unit-programs ## unit tests
+.PHONY: generator-tests unit-programs
+generator-tests: build/codegen
 	schemas/codegen/codegen_test.sh
 	schemas/codegen/evolution_test.sh
-	@deploy/local/unit.sh $(LONG_TESTS) $(filter-out $(LONG_TESTS),$(TEST_PROGRAMS))
+unit-programs: $(TEST_PROGRAMS)
+	@deploy/local/unit.sh $(LONG_TESTS) $(filter-out $(LONG_TESTS) $(WAITING_TESTS),$(TEST_PROGRAMS)) -- $(WAITING_TESTS)
 
 # Clients that nobody here wrote, by Daybook's documents: integration-tests/clients/README.md. Their modules are kept in var/.
 CLIENTS := build/clients/go/consumer build/clients/java/classes.stamp \

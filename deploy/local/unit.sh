@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# unit.sh PROGRAM...: runs unit test programs (cmocka), several at once, each with a time limit, from the root of the
-# checkout. Says one line a program, shows what a failing one printed, and ends with `123 passed, 0 failed`. A
-# program that crashes, hangs or runs no test counts as one failure more.
+# unit.sh PROGRAM... [-- PROGRAM...]: runs unit test programs (cmocka), as many at once as there are processors, each with
+# a time limit, from the root of the checkout. Those behind -- mostly wait, so they run beside the others, as many again
+# at once. Says one line a program, shows what a failing one printed, and ends with `123 passed, 0 failed`. A program
+# that crashes, hangs or runs no test counts as one failure more.
 #
 #   DAYBOOK_LOCAL_UNIT_SECONDS   the time limit of one program (180)
 set -euo pipefail
@@ -37,12 +38,29 @@ if [[ ${1:-} == --one ]]; then
 fi
 
 (($# > 0)) || {
-    echo "usage: unit.sh PROGRAM..." >&2
+    echo "usage: unit.sh PROGRAM... [-- PROGRAM...]" >&2
     exit 2
 }
 LOGS=$(mktemp -d)
 trap 'rm -rf "$LOGS"' EXIT
 export LOGS
-printf '%s\n' "$@" | xargs -P "$(nproc)" -n 1 "${BASH_SOURCE[0]}" --one
+
+run_all() {
+    printf '%s\n' "$@" | xargs -r -P "$(nproc)" -n 1 "${BASH_SOURCE[0]}" --one
+}
+
+WORKING=()
+while (($# > 0)) && [[ $1 != -- ]]; do
+    WORKING+=("$1")
+    shift
+done
+# Ctrl-C is for them, too, which a shell keeps from what it runs in the background.
+(
+    trap - INT
+    run_all "${@:2}"
+) &
+waiting=$!
+run_all "${WORKING[@]}"
+wait "$waiting"
 cat "$LOGS"/*.count | awk '{passed += $1; failed += $2}
     END {printf "%d passed, %d failed\n", passed, failed; exit failed > 0}'
