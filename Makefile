@@ -190,7 +190,7 @@ test: ## everything, as CI runs it: deps, lint, build, unit, asan (with ubsan), 
 	$(MAKE) histories
 	$(MAKE) MODE=asan build
 	$(MAKE) integration ASAN=build/asan/daybook
-	SLOWER=6 $(MAKE) faults ARGS="-m quick"
+	SLOWER=6 $(MAKE) faults ARGS="-m quick -n 3 --dist loadfile --no-loadscope-reorder"
 
 # The generator is one program, whatever MODE, and its tests have sanitizers of their own: they run once.
 unit: $(if $(filter release,$(MODE)),generator-tests) unit-programs ## unit tests
