@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# lint.sh: all that `make lint` looks at, each check by its name; all are run, and any that complains fails the whole.
-# CPPFLAGS come from the Makefile.
+# lint.sh [CHECK...]: all that `make lint` looks at, each check by its name, or those that are named; all of them are run,
+# and any that complains fails the whole. CPPFLAGS come from the Makefile.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -74,8 +74,16 @@ tidy() {
     deploy/lint/tidy.sh "${UNTESTED[@]}"
 }
 
+ALL=(format layers house codes documented registry shell python cppcheck_all tidy)
+for check in "$@"; do
+    [[ " ${ALL[*]} " == *" $check "* ]] || {
+        printf 'lint: there is no check %s; there are %s\n' "$check" "${ALL[*]}" >&2
+        exit 2
+    }
+done
+(($# > 0)) || set -- "${ALL[@]}"
 FAILED=()
-for check in format layers house codes documented registry shell python cppcheck_all tidy; do
+for check in "$@"; do
     start=$SECONDS
     result=ok
     "$check" || result=FAILED

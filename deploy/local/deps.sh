@@ -2,6 +2,7 @@
 # deps.sh [PACKAGE...]: installs what Daybook's build, run and tests need on Debian 12, and only what is missing:
 # Debian packages (the named ones too), Apache Kafka from Maven Central, Python packages from PyPI, Redoc from npm. A
 # second run takes a second and needs neither network nor root.
+# deps.sh --debian: the Debian packages alone, which is all that the build needs.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
@@ -159,6 +160,10 @@ install_go() {
 mkdir -p "$ROOT/var"
 exec 9>"$ROOT/var/deps.lock"
 flock 9
+if [[ ${1:-} == --debian ]]; then
+    install_packages
+    exit
+fi
 install_packages "$@"
 install_kafka
 install_python_packages
