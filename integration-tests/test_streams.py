@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import socket
 import time
 
@@ -262,17 +263,17 @@ def test_a_stream_outlives_the_database(mortal_stack):
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("count", (1, 500), ids=("all follow one", "500 documents"))
-def test_five_thousand_clients_hear_of_a_change_within_a_second(new_daybook, count):
-    daybook = new_daybook()
-    with daybook.client() as client:
-        shop = Shop(client)
-        skus = [f"A{number}" for number in range(count)]
-        for first in range(0, count, 50):
-            shop.product(*((sku, 100) for sku in skus[first : first + 50]))
-        for sku in skus:
-            shop.stock(sku, 10)
-        shop.available(skus[-1])
-        seen = follow(daybook, shop, skus, clients=5000, seconds=20, per_second=2 if count == 1 else 20)
-        print(seen)
-        assert seen["lost"] == seen["missed"] == 0
-        assert seen["asked_p99"] < within(1)
+def test_five_thousand_clients_hear_of_a_change_within_a_second(daybook, shop, sku, tmp_path, count):
+    skus = [f"{sku}.{number}" for number in range(count)]
+    for first in range(0, count, 50):
+        shop.product(*((sku, 100) for sku in skus[first : first + 50]))
+    receipts = tmp_path / "stock.jsonl"
+    receipts.write_text("".join(json.dumps({"sku": sku, "location": "main", "quantity": 10}) + "\n" for sku in skus))
+    daybook.run("load", receipts, "--kind", "stock", "--url", daybook.url, "--closed", 64)
+    wait_until(daybook.views_have_seen_all, "the views to see all")
+    # As many as there are places for: nobody of a crowd before may hold one still.
+    wait_until(lambda: open_streams(daybook) == 0, "the end of all streams")
+    seen = follow(daybook, shop, skus, clients=5000, seconds=10, per_second=2 if count == 1 else 20)
+    print(seen)
+    assert seen["lost"] == seen["missed"] == 0
+    assert seen["asked_p99"] < within(1)
