@@ -18,6 +18,31 @@ from harness.stack import Stack  # noqa: E402
 
 _numbers = itertools.count(1)
 
+# About, beside other files: what is not here takes less than half a minute, or half a minute for each test marked `slow`.
+SLOW_TAKES_S = 30
+FILE_TAKES_S = {
+    "test_streams.py": 120,
+    "test_handler.py": 110,
+    "test_retail.py": 100,
+    "test_transport.py": 100,
+    "test_run.py": 80,
+    "test_time_travel.py": 60,
+    "test_http_outages.py": 60,
+    "test_vault.py": 60,
+    "test_view_switch.py": 60,
+    "test_api_clients.py": 50,
+    "test_operation.py": 50,
+    "test_projections.py": 50,
+    "test_view_parking.py": 50,
+    "test_clients.py": 40,
+    "test_stack.py": 40,
+    "test_tls.py": 35,
+    # of make faults
+    "test_end_txn.py": 45,
+    "test_kills.py": 40,
+    "test_takeover.py": 40,
+}
+
 # A broker of the tests lives for minutes, of which Java's second compiler would take half a processor (docs/performance.md).
 os.environ.setdefault("DAYBOOK_LOCAL_KAFKA_JAVA", "-XX:TieredStopAtLevel=1")
 
@@ -28,9 +53,9 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Files with slow tests come first, so that of the processes that share all files none ends long before the other."""
+    """Files that take longest come first, so that of the processes that share all files none ends long before the others."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    items.sort(key=lambda item: -FILE_TAKES_S.get(item.path.name, SLOW_TAKES_S * slow[item.path]))
 
 
 @pytest.fixture(scope="session")

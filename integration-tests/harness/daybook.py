@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,6 +31,16 @@ UNLIMITED = {"limits": "off", "http_connections_per_address": 0, "http_event_str
 VIEWS = ("products", "stock", "carts", "orders", "payments", "customers", "keys")
 
 _numbers = itertools.count(1)
+
+
+@contextmanager
+def _beside(work, *arguments):
+    """What Kafka does, while PostgreSQL is asked for something in the block. It must not start a process that stays:
+    Process's children end with the thread that made them."""
+    with ThreadPoolExecutor(1) as thread:
+        done = thread.submit(work, *arguments)
+        yield
+        done.result()
 
 
 def metrics_of(page, verify=True):
@@ -124,9 +135,9 @@ class Daybook:
 
     def install(self):
         """Topics, the database and its tables."""
-        Sql(self.stack.postgres()).run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.name)))
-        self.run("topics", "create")
-        self.run("migrate")
+        with _beside(self.run, "topics", "create"):
+            Sql(self.stack.postgres()).run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(self.name)))
+            self.run("migrate")
         return self
 
     def start(self):
@@ -227,8 +238,8 @@ class Daybook:
             self.service.stop()
         finally:
             self.provider.stop()
-        self.kafka.delete_topics(f"{self.name}.")
-        wait_until(self._database_is_gone, f"the end of database {self.name}", 120)
+        with _beside(self.kafka.delete_topics, f"{self.name}."):
+            wait_until(self._database_is_gone, f"the end of database {self.name}", 120)
         shutil.rmtree(self.directory)
 
     def _database_is_gone(self):
