@@ -55,7 +55,7 @@ static const char *const paths_at_home[] = {".pgpass", ".pg_service.conf", ".pos
 enum {
     EXTRA_READS_MAX = 64,
     PATHS_MAX = ARRAY_LENGTH(system_paths) + ARRAY_LENGTH(variables_of_paths) + 3 * ARRAY_LENGTH(parts_of_paths) +
-                ARRAY_LENGTH(paths_at_home) + EXTRA_READS_MAX + 7 /* of the configuration */
+                ARRAY_LENGTH(paths_at_home) + EXTRA_READS_MAX + 8 /* of the configuration */
 };
 
 /* The texts are ours. */
@@ -145,6 +145,11 @@ static enum err reach_add_extra(struct reach *reach, const char *list, struct er
     return ERR_NONE;
 }
 
+/* Whoever unseals, seals or destroys what is sealed. */
+static bool has_keys(struct confinement roles) {
+    return roles.has_front || roles.has_connector;
+}
+
 static enum err reach_of(const struct config *config, struct confinement roles, struct reach *reach,
                          struct err_info *info) {
     for (size_t i = 0; i < ARRAY_LENGTH(system_paths); i++) {
@@ -159,12 +164,17 @@ static enum err reach_of(const struct config *config, struct confinement roles, 
     if (roles.keeps_data) {
         reach_add_text(reach, config->data_dir, SANDBOX_WRITE);
     }
-    if (roles.has_front) {
+    if (has_keys(roles)) {
         reach_add_text(reach, config->secret_file, SANDBOX_READ);
         if (*config->master_keys_secret == '\0') {
             reach_add_text(reach, config->master_key_file, SANDBOX_READ);
         }
         reach_add_parts(reach, PQconninfoParse(config_vault_postgres(config), NULL));
+    }
+    if (roles.has_connector) {
+        reach_add_folder(reach, str_of_cstr(config->smtp_ca_file));
+    }
+    if (roles.has_front) {
         reach_add_text(reach, config->docs_dir, SANDBOX_READ);
         reach_add_folder(reach, str_of_cstr(config->tls_certificate));
         reach_add_folder(reach, str_of_cstr(config->tls_key));
@@ -199,13 +209,13 @@ static void make_ready(const struct config *config, struct confinement roles) {
         log_line(LOG_WARN, "serve", "data_dir cannot be made", LOG_CSTR("why", info.text));
     }
     struct secret secret;
-    if (roles.has_front && secret_load(config->secret_file, &secret, &info) != ERR_NONE) {
+    if (has_keys(roles) && secret_load(config->secret_file, &secret, &info) != ERR_NONE) {
         log_line(LOG_WARN, "serve", "the secret cannot be read", LOG_CSTR("why", info.text));
-    } else if (roles.has_front) {
+    } else if (has_keys(roles)) {
         secret_forget(&secret);
     }
     struct master_ring *ring = NULL;
-    if (roles.has_front && master_load(config->master_key_file, config->master_keys_secret, &ring, &info) != ERR_NONE) {
+    if (has_keys(roles) && master_load(config->master_key_file, config->master_keys_secret, &ring, &info) != ERR_NONE) {
         log_line(LOG_WARN, "serve", "the master keys cannot be read", LOG_CSTR("why", info.text));
     }
     master_free(ring);

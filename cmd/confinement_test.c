@@ -72,6 +72,7 @@ static struct config config_of(const struct place *place) {
                            .docs_dir = place->docs,
                            .tls_certificate = "",
                            .tls_key = "",
+                           .smtp_ca_file = "",
                            .sandbox_reads = "",
                            .sandbox = true};
 }
@@ -123,6 +124,24 @@ static int a_front_has_its_secret_and_docs(const struct place *place) {
     EXPECT(test_open_errno(place->master, "", O_WRONLY) == EACCES);
     EXPECT(test_open_errno(place->docs, "/page", O_RDONLY) == 0);
     EXPECT(mkdir(place->data, 0700) == -1 && errno == EACCES);
+    return 0;
+}
+
+/* Its authorities may be exchanged for others, so their folder is open. */
+static int a_connector_has_its_keys_and_authorities(const struct place *place) {
+    struct config config = config_of(place);
+    char authorities[256];
+    (void)snprintf(authorities, sizeof authorities, "%s/file", place->elsewhere);
+    config.smtp_ca_file = authorities;
+    struct err_info info;
+    EXPECT(confinement_enter(&config, (struct confinement){.has_connector = true}, &info) == ERR_NONE);
+    EXPECT(is_confined());
+    EXPECT(test_open_errno(place->secret, "", O_RDONLY) == 0);
+    EXPECT(test_open_errno(place->master, "", O_RDONLY) == 0);
+    EXPECT(test_open_errno(place->master, "", O_WRONLY) == EACCES);
+    EXPECT(test_open_errno(place->elsewhere, "/file", O_RDONLY) == 0);
+    EXPECT(test_open_errno(place->elsewhere, "/file", O_WRONLY) == EACCES);
+    EXPECT(test_open_errno(place->docs, "/page", O_RDONLY) == EACCES);
     return 0;
 }
 
@@ -236,6 +255,11 @@ static void a_front_reads_what_its_vault_names(void **state) {
     as_nobody(a_front_has_a_vault_of_its_own, *state);
 }
 
+static void a_connector_reads_its_keys_and_authorities_and_no_pages(void **state) {
+    skip_without_landlock();
+    as_nobody(a_connector_has_its_keys_and_authorities, *state);
+}
+
 static void a_handler_cannot_read_the_master_keys(void **state) {
     skip_without_landlock();
     as_nobody(a_handler_has_no_keys, *state);
@@ -279,6 +303,7 @@ int main(void) {
         TEST(a_handler_uses_its_data_and_nothing_else),
         TEST(a_front_reads_its_secret_and_pages_and_writes_nothing),
         TEST(a_front_reads_what_its_vault_names),
+        TEST(a_connector_reads_its_keys_and_authorities_and_no_pages),
         TEST(a_handler_cannot_read_the_master_keys),
         TEST(a_front_reads_a_renewed_certificate),
         TEST(certificates_passwords_and_what_is_named_are_read),

@@ -15,6 +15,7 @@
 #include "core/base/macros.h"
 #include "core/base/timestamp.h"
 #include "core/connect/connector.h"
+#include "core/connect/errands.h"
 #include "core/gateway/admin.h"
 #include "core/gateway/gateway.h"
 #include "core/gateway/webhook.h"
@@ -29,7 +30,7 @@ static const struct {
 } role_names[] = {
     {"gateway", ROLE_GATEWAY}, {"handler", ROLE_HANDLER}, {"projector", ROLE_PROJECTOR}, {"connector", ROLE_CONNECTOR}};
 
-enum { PEERS_MAX = 3, CHECK_EVERY_S = 2 };
+enum { PEERS_MAX = 4, CHECK_EVERY_S = 2 };
 
 struct service {
     struct local_replies local_replies;   /* between handler and gateway */
@@ -38,6 +39,7 @@ struct service {
     struct handler *handler;
     struct projector *projector;
     struct connector *connector;
+    struct errands *errands;
     struct gateway *gateway;
     struct admin *admin;
 };
@@ -105,6 +107,12 @@ static void peer_connector_metrics(const void *peer, struct buf *out) {
 static bool peer_connector_ready(const void *peer) {
     return connector_is_ready(peer);
 }
+static void peer_errands_metrics(const void *peer, struct buf *out) {
+    errands_metrics(peer, out);
+}
+static bool peer_errands_ready(const void *peer) {
+    return errands_is_ready(peer);
+}
 
 static void peer_add(struct service *service, struct gateway_peer peer) {
     service->peers[service->peer_count++] = peer;
@@ -128,6 +136,11 @@ static enum err start(const struct config *config, unsigned roles, struct servic
         peer_add(service, (struct gateway_peer){"connector", peer_connector_metrics, peer_connector_ready, NULL,
                                                 service->connector});
     }
+    if (err == ERR_NONE && (roles & ROLE_CONNECTOR)) {
+        err = errands_start(config, &service->errands, info);
+        peer_add(service,
+                 (struct gateway_peer){"errands", peer_errands_metrics, peer_errands_ready, NULL, service->errands});
+    }
     if (err == ERR_NONE && (roles & ROLE_GATEWAY)) {
         err = gateway_start(config, service->peers, service->peer_count, &service->local_replies, &service->gateway,
                             info);
@@ -145,6 +158,9 @@ static void stop(struct service *service) {
     }
     if (service->connector != NULL) {
         connector_stop(service->connector);
+    }
+    if (service->errands != NULL) {
+        errands_stop(service->errands);
     }
     if (service->handler != NULL) {
         handler_stop(service->handler);
@@ -226,7 +242,8 @@ static void prepare_descriptors(const struct config *config, unsigned roles) {
 /* EXIT_DONE, or with what the process ends. */
 static int confine(const struct config *config, unsigned roles) {
     const struct confinement own = {.keeps_data = (roles & (ROLE_HANDLER | ROLE_PROJECTOR)) != 0,
-                                    .has_front = (roles & ROLE_GATEWAY) != 0};
+                                    .has_front = (roles & ROLE_GATEWAY) != 0,
+                                    .has_connector = (roles & ROLE_CONNECTOR) != 0};
     struct err_info info = {0};
     enum err err = confinement_enter(config, own, &info);
     if (err != ERR_NONE) {
@@ -259,7 +276,7 @@ static int run(const struct config *config, int argc, char **argv) {
     if (confined != EXIT_DONE) {
         return confined;
     }
-    struct installation installation = installation_of(config, (roles & ROLE_GATEWAY) != 0);
+    struct installation installation = installation_of(config, (roles & (ROLE_GATEWAY | ROLE_CONNECTOR)) != 0);
     struct err_info told = {0};
     if (!check_installation(&installation, &told)) {
         return EXIT_WRONG_USAGE;
@@ -287,7 +304,7 @@ const struct command_line serve_command = {
         "                gateway    the HTTP front\n"
         "                handler    decides commands and appends events\n"
         "                projector  keeps the PostgreSQL read models up to date\n"
-        "                connector  calls payment providers\n\n"
+        "                connector  calls payment providers, sends mails, destroys keys of who is erased\n\n"
         "A process without the gateway serves /metrics and /health at the setting admin_port.\n"
         "The log and the database may be absent at the start: each role says so and tries again with backoff. When\n"
         "they answer, the setting shards, the secret and the master keys are compared with what they hold, and a\n"

@@ -10,8 +10,8 @@
 #
 #   DAYBOOK_LOCAL_POSTGRES_FSYNC   off: a power cut may cost all, which a test wants to see (on)
 #   DAYBOOK_LOCAL_POSTGRES_SECURE  1: nobody gets in without TLS and a password (scram-sha-256). Besides the owner there
-#                                  are logins for a front (daybook_front), a projector (daybook_projector) and a
-#                                  process with all roles (daybook_serve). Their passwords are made once: DIR/pgpass has
+#                                  are logins for a front (daybook_front), a projector (daybook_projector), a
+#                                  connector (daybook_connector) and a process with all roles (daybook_serve). Their passwords are made once: DIR/pgpass has
 #                                  them for libpq (PGPASSFILE)
 #   DAYBOOK_LOCAL_TLS              with it: the folder of tls.sh (DIR/tls); ca.pem there is what clients trust
 set -euo pipefail
@@ -68,6 +68,7 @@ LOGINS=(
     "daybook_serve daybook_reader, daybook_writer, daybook_keys"
     "daybook_front daybook_reader, daybook_keys"
     "daybook_projector daybook_writer"
+    "daybook_connector daybook_keys"
 )
 
 is_secure() {

@@ -1,0 +1,439 @@
+/* errands.c: the thread, and its reading of the log.
+ *
+ * librdkafka tells through an eventfd that there are messages; they are folded into open errands (open_errands.h), a
+ * partition at a time. A partition is live once it was read to its end: only then is done what is open (errand_work.c).
+ * The vault is asked by a pipelined connection of the loop's own; keys are destroyed beside the loop (erasing.h).
+ */
+#include "core/connect/errands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/base/logger.h"
+#include "core/base/memory.h"
+#include "core/base/thread_name.h"
+#include "core/base/timestamp.h"
+#include "core/connect/errands_parts.h"
+#include "core/log/client.h"
+#include "core/log/record.h"
+
+enum {
+    MAILS_MAX = 20000, /* open ones a shard, some 500 bytes each; further ones wait in the log */
+    ERASURES_MAX = 10000,
+    MESSAGES_A_TURN = 1000, /* then the loop looks at its sockets again */
+    TICK_MS = 200,          /* how often what is due for another try is looked for */
+    COMMIT_INTERVAL_MS = 1000,
+    ARENA_MAX_BYTES = 8 * 1024 * 1024,
+    SESSION_TIMEOUT_MS = 10000,
+    SEEK_TIMEOUT_MS = 1000,
+    COMMANDS_GATHER_MS = 5, /* as the front's commands (docs/performance.md) */
+    COMMANDS_WITHIN_MS = 10000,
+    KEY_QUESTIONS_MAX = 2 * MAILING_MAX,
+};
+
+/* Whose events may need something done. An event is closed by one of its own partition. */
+static const enum log_topic sources[] = {TOPIC_CUSTOMERS};
+
+size_t errands_shard_count(const struct errands *errands) {
+    return ARRAY_LENGTH(sources) * (size_t)errands->config->shards;
+}
+
+/* ---- the log ----------------------------------------------------------------------------------------------------- */
+
+static const char *topic_of(const struct errands *errands, size_t shard) {
+    return errands->topics.names[sources[shard / (size_t)errands->config->shards]];
+}
+
+static int32_t partition_of(const struct errands *errands, size_t shard) {
+    return (int32_t)(shard % (size_t)errands->config->shards);
+}
+
+/* NULL: none of ours. */
+static struct errand_shard *shard_of(struct errands *errands, const char *topic, int32_t partition) {
+    for (size_t i = 0; i < ARRAY_LENGTH(sources); i++) {
+        if (strcmp(topic, errands->topics.names[sources[i]]) == 0 && partition >= 0 &&
+            partition < errands->config->shards) {
+            return &errands->shards[i * (size_t)errands->config->shards + (size_t)partition];
+        }
+    }
+    return NULL;
+}
+
+/* Passed over, what a newer release's event asks for would never be done: nothing of the shard goes on, and its offset
+ * stays before the event, until a process of that release has it. */
+static void stop_shard(struct errand_shard *shard, const rd_kafka_message_t *message, const struct err_info *info) {
+    shard->is_stopped = true;
+    log_line(LOG_ERROR, "errands",
+             "a shard's mails and erasures stand still until a connector of the newer release has them",
+             LOG_CSTR("error", info->text), LOG_INT("partition", message->partition),
+             LOG_INT("offset", message->offset));
+}
+
+static void take_event(struct errands *errands, struct errand_shard *shard, const rd_kafka_message_t *message) {
+    struct event event;
+    struct err_info info = {0};
+    arena_reset(&errands->arena);
+    struct str value = str_of(message->payload, message->len);
+    enum err err = event_record_read(&errands->arena, value, &event, &info);
+    if (err == ERR_NOT_FOUND) {
+        stop_shard(shard, message, &info);
+        return;
+    }
+    if (err != ERR_NONE) {
+        log_line(LOG_ERROR, "errands", "an event could not be read and is passed over", LOG_CSTR("error", info.text),
+                 LOG_INT("partition", message->partition), LOG_INT("offset", message->offset));
+        return;
+    }
+    (void)open_errands_apply(shard->open, message->offset, &event, client_message_header(message, "traceparent"),
+                             errand_on_closed);
+    errands->has_work = true;
+}
+
+static void take_message(struct errands *errands, const rd_kafka_message_t *message) {
+    struct errand_shard *shard =
+        message->rkt == NULL ? NULL : shard_of(errands, rd_kafka_topic_name(message->rkt), message->partition);
+    if (shard == NULL || shard->open == NULL || shard->is_stopped) { /* not open: revoked meanwhile */
+        return;
+    }
+    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        shard->is_live = true;
+        errands->has_work = true;
+    } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        take_event(errands, shard, message);
+    }
+}
+
+static void on_kafka_ready(uv_poll_t *poll, int status, int events) {
+    (void)status, (void)events;
+    struct errands *errands = poll->data;
+    uint64_t ignored;
+    if (read(errands->kafka_event_fd, &ignored, sizeof ignored) < 0) {
+        /* Nothing to read: another turn took it. */
+    }
+    uv_async_send(&errands->more);
+}
+
+static void on_more(uv_async_t *async) {
+    struct errands *errands = async->data;
+    int taken = 0;
+    for (; taken < MESSAGES_A_TURN; taken++) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(errands->consumer, 0);
+        if (message == NULL) {
+            break;
+        }
+        take_message(errands, message);
+        rd_kafka_message_destroy(message);
+    }
+    if (taken == MESSAGES_A_TURN) {
+        uv_async_send(async); /* there may be more */
+    }
+    if (errands->has_work) {
+        errands_begin_due(errands);
+    }
+}
+
+static void commit_offsets(struct errands *errands, bool wait) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    for (size_t i = 0; i < errands_shard_count(errands); i++) {
+        struct errand_shard *shard = &errands->shards[i];
+        /* Before a shard is live its oldest may yet be closed by what follows; nothing is lost by waiting. */
+        if (shard->open == NULL || !shard->is_live) {
+            continue;
+        }
+        int64_t offset = open_errands_resume_offset(shard->open);
+        if (offset > shard->committed_offset) {
+            rd_kafka_topic_partition_list_add(list, topic_of(errands, i), partition_of(errands, i))->offset = offset;
+            shard->committed_offset = offset;
+        }
+    }
+    if (list->cnt > 0) {
+        rd_kafka_commit(errands->consumer, list, wait ? 0 : 1);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void drop_shard(struct errand_shard *shard) {
+    if (shard->open != NULL) {
+        open_errands_free(shard->open, errand_on_revoked);
+    }
+    *shard = (struct errand_shard){0};
+}
+
+static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions,
+                         void *opaque) {
+    struct errands *errands = opaque;
+    bool is_given = err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    if (!is_given) {
+        commit_offsets(errands, true);
+    }
+    for (int i = 0; i < partitions->cnt; i++) {
+        struct errand_shard *shard = shard_of(errands, partitions->elems[i].topic, partitions->elems[i].partition);
+        if (shard != NULL) {
+            drop_shard(shard);
+            shard->open = is_given ? open_errands_create(MAILS_MAX, ERASURES_MAX) : NULL;
+        }
+    }
+    rd_kafka_assign(consumer, is_given ? partitions : NULL);
+    atomic_store(&errands->is_ready, is_given);
+}
+
+/* Reads again from where errands found no room. False: not now. */
+static bool read_again(struct errands *errands, size_t shard, int64_t offset) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *place =
+        rd_kafka_topic_partition_list_add(list, topic_of(errands, shard), partition_of(errands, shard));
+    place->offset = offset;
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(errands->consumer, list, SEEK_TIMEOUT_MS);
+    bool is_done = error == NULL && place->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_error_destroy(error);
+    rd_kafka_topic_partition_list_destroy(list);
+    return is_done;
+}
+
+/* What closes an errand that was passed over is read before it: so nothing more is begun before the end is there once
+ * more. */
+static void rewind_shards(struct errands *errands) {
+    for (size_t i = 0; i < errands_shard_count(errands); i++) {
+        struct errand_shard *shard = &errands->shards[i];
+        int64_t offset;
+        if (shard->open == NULL || !shard->is_live || shard->is_stopped || !open_errands_rewind(shard->open, &offset)) {
+            continue;
+        }
+        if (read_again(errands, i, offset)) {
+            shard->is_live = false;
+        } else {
+            open_errands_rewind_failed(shard->open, offset);
+        }
+    }
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
+
+static void on_tick(uv_timer_t *timer) {
+    struct errands *errands = timer->data;
+    errands_begin_due(errands);
+    errands_count(errands);
+    uv_async_send(&errands->more); /* a quiet log must be polled too, or the group takes us for dead */
+    rewind_shards(errands);
+    errands_vacuum_when_due(errands);
+    int64_t now_us = clock_boot_us();
+    if (now_us >= errands->next_commit_us) {
+        errands->next_commit_us = now_us + COMMIT_INTERVAL_MS * MICROS_PER_MS;
+        commit_offsets(errands, false);
+    }
+}
+
+static void on_stop_request(uv_async_t *async) {
+    struct errands *errands = async->data;
+    if (errands->stopping) {
+        return;
+    }
+    errands->stopping = true;
+    uv_poll_stop(&errands->kafka_ready);
+    uv_close((uv_handle_t *)&errands->kafka_ready, NULL);
+    uv_close((uv_handle_t *)&errands->more, NULL);
+    uv_close((uv_handle_t *)&errands->tick, NULL);
+    uv_close((uv_handle_t *)&errands->stop_request, NULL);
+    pg_pool_close(errands->pg, NULL, NULL);
+    if (errands->calls != NULL) {
+        smtp_calls_close(errands->calls, NULL, NULL);
+    }
+}
+
+static void *run_loop(void *context) {
+    struct errands *errands = context;
+    thread_name("errands");
+    uv_run(&errands->loop, UV_RUN_DEFAULT);
+    commit_offsets(errands, true);
+    for (size_t i = 0; i < errands_shard_count(errands); i++) {
+        drop_shard(&errands->shards[i]);
+    }
+    rd_kafka_consumer_close(errands->consumer);
+    return NULL;
+}
+
+/* ---- starting ---------------------------------------------------------------------------------------------------- */
+
+static enum err open_consumer(struct errands *errands, struct err_info *info) {
+    char group[300];
+    snprintf(group, sizeof group, "%s-errands", errands->config->topic_prefix);
+    /* A group without offsets begins at the start: what is done closes again as it is read. */
+    const struct client_setting settings[] = {
+        CLIENT_TEXT("isolation.level", "read_committed"),
+        CLIENT_TEXT("enable.auto.commit", "false"),
+        CLIENT_TEXT("enable.partition.eof", "true"),
+        CLIENT_TEXT("auto.offset.reset", "earliest"),
+        /* Also how long librdkafka waits for the answer to a join, should that get lost. It is polled every TICK_MS. */
+        CLIENT_NUMBER("max.poll.interval.ms", 60000),
+        CLIENT_NUMBER("session.timeout.ms", SESSION_TIMEOUT_MS),
+        CLIENT_TEXT("partition.assignment.strategy", "range"),
+        CLIENT_NUMBER("queued.max.messages.kbytes", 16384),
+        CLIENT_NUMBER("fetch.wait.max.ms", 50),
+    };
+    rd_kafka_conf_t *conf =
+        client_conf(errands->config->kafka_brokers, "daybook-errands", settings, ARRAY_LENGTH(settings));
+    enum err err = client_conf_set(conf, "group.id", group, info);
+    if (err != ERR_NONE) {
+        rd_kafka_conf_destroy(conf);
+        return err;
+    }
+    rd_kafka_conf_set_opaque(conf, errands);
+    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    err = client_new(RD_KAFKA_CONSUMER, conf, &errands->consumer, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    rd_kafka_poll_set_consumer(errands->consumer);
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(ARRAY_LENGTH(sources));
+    for (size_t i = 0; i < ARRAY_LENGTH(sources); i++) {
+        rd_kafka_topic_partition_list_add(topics, errands->topics.names[sources[i]], RD_KAFKA_PARTITION_UA);
+    }
+    rd_kafka_resp_err_t subscribed = rd_kafka_subscribe(errands->consumer, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return subscribed == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE
+                                                    : client_error(info, subscribed, "subscribing to the customers");
+}
+
+static void open_loop(struct errands *errands) {
+    uv_loop_init(&errands->loop);
+    uv_async_init(&errands->loop, &errands->stop_request, on_stop_request);
+    uv_async_init(&errands->loop, &errands->more, on_more);
+    uv_timer_init(&errands->loop, &errands->tick);
+    errands->stop_request.data = errands->more.data = errands->tick.data = errands;
+    uv_timer_start(&errands->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+static enum err watch_kafka(struct errands *errands, struct err_info *info) {
+    static const uint64_t one = 1; /* what an eventfd wants written */
+    errands->kafka_event_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (errands->kafka_event_fd < 0 ||
+        uv_poll_init(&errands->loop, &errands->kafka_ready, errands->kafka_event_fd) != 0) {
+        return err_set(info, ERR_IO, "cannot make an eventfd for the log's events");
+    }
+    errands->kafka_ready.data = errands;
+    uv_poll_start(&errands->kafka_ready, UV_READABLE, on_kafka_ready);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(errands->consumer);
+    rd_kafka_queue_io_event_enable(queue, errands->kafka_event_fd, &one, sizeof one);
+    rd_kafka_queue_destroy(queue);
+    uv_async_send(&errands->more); /* what came before the watch */
+    return ERR_NONE;
+}
+
+/* The secret, for tokens; the ring and the database, for keys. */
+static enum err open_vault(struct errands *errands, struct err_info *info) {
+    const struct config *config = errands->config;
+    enum err err = secret_load(config->secret_file, &errands->secret, info);
+    if (err == ERR_NONE) {
+        err = master_load(config->master_key_file, config->master_keys_secret, &errands->masters, info);
+    }
+    const struct pg_pool_options options = {.conninfo = config_vault_postgres(config),
+                                            .queries_max = KEY_QUESTIONS_MAX};
+    if (err == ERR_NONE) {
+        err = pg_pool_open(&errands->loop, &options, &errands->pg, info);
+    }
+    if (err == ERR_NONE) {
+        errands->vault = vault_open(errands->pg, errands->masters);
+        errands->erasing = erasing_open(&errands->loop, config_vault_postgres(config));
+    }
+    return err;
+}
+
+static enum err open_mailing(struct errands *errands, struct err_info *info) {
+    const struct config *config = errands->config;
+    if (config->smtp_url[0] == '\0') {
+        return ERR_NONE;
+    }
+    const struct smtp_server server = {.url = config->smtp_url,
+                                       .username = config->smtp_username,
+                                       .password = config->smtp_password,
+                                       .ca_file = config->smtp_ca_file};
+    enum err err = smtp_calls_open(&errands->loop, &server, &errands->calls, info);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    const struct mailing_options options = {.vault = errands->vault,
+                                            .secret = &errands->secret,
+                                            .calls = errands->calls,
+                                            .from = config->mail_from,
+                                            .public_url = config->public_url};
+    return mailing_open(&options, &errands->mailing, info);
+}
+
+enum err errands_start(const struct config *config, struct errands **ret_errands, struct err_info *info) {
+    struct errands *errands = calloc_or_end(1, sizeof *errands);
+    errands->config = config;
+    errands->shards = calloc_or_end(ARRAY_LENGTH(sources) * (size_t)config->shards, sizeof *errands->shards);
+    log_topics_name(&errands->topics, config->topic_prefix);
+    arena_init(&errands->arena, ARENA_MAX_BYTES);
+    open_loop(errands);
+    enum err err = open_vault(errands, info);
+    err = err == ERR_NONE ? open_mailing(errands, info) : err;
+    const struct log_producer_options producer_options = {.brokers = config->kafka_brokers,
+                                                          .client_id = "daybook-errands",
+                                                          .linger_ms = 1,
+                                                          .gather_ms = COMMANDS_GATHER_MS,
+                                                          .delivery_timeout_ms = COMMANDS_WITHIN_MS};
+    err = err == ERR_NONE ? log_producer_open(&producer_options, &errands->producer, info) : err;
+    err = err == ERR_NONE ? open_consumer(errands, info) : err;
+    err = err == ERR_NONE ? watch_kafka(errands, info) : err;
+    if (err == ERR_NONE && pthread_create(&errands->thread, NULL, run_loop, errands) != 0) {
+        err = err_set(info, ERR_IO, "cannot start the thread of errands");
+    }
+    if (err == ERR_NONE) {
+        *ret_errands = errands;
+    }
+    /* On failure the process is about to end (cmd/serve.c); what was opened goes with it. */
+    return err;
+}
+
+void errands_stop(struct errands *errands) {
+    uv_async_send(&errands->stop_request);
+    pthread_join(errands->thread, NULL);
+    uv_loop_close(&errands->loop);
+    rd_kafka_destroy(errands->consumer);
+    close(errands->kafka_event_fd);
+    log_producer_close(errands->producer, 2000);
+    mailing_close(errands->mailing);
+    erasing_close(errands->erasing);
+    vault_close(errands->vault);
+    master_free(errands->masters);
+    secret_forget(&errands->secret);
+    arena_release(&errands->arena);
+    free(errands->shards);
+    free(errands);
+}
+
+bool errands_is_ready(const struct errands *errands) {
+    return atomic_load(&errands->is_ready);
+}
+
+void errands_metrics(const struct errands *errands, struct buf *out) {
+    const struct errand_counts *counts = &errands->counts;
+    const struct {
+        const char *name, *help, *type;
+        uint64_t value;
+    } rows[] = {
+        {"daybook_mails_sent_total", "Mails that the server took.", "counter", atomic_load(&counts->mails_sent)},
+        {"daybook_mails_deferred_total", "Times that the server did not take a mail, which is tried again.", "counter",
+         atomic_load(&counts->mails_deferred)},
+        {"daybook_mails_failed_total", "Mails that were given up: refused, tried too often, or of no use any more.",
+         "counter", atomic_load(&counts->mails_failed)},
+        {"daybook_mails_erased_total", "Mails to people who were erased before they were sent.", "counter",
+         atomic_load(&counts->mails_erased)},
+        {"daybook_mails_waiting", "Mails that are owed.", "gauge", atomic_load(&counts->mails_waiting)},
+        {"daybook_erasures_total", "People whose keys were destroyed.", "counter", atomic_load(&counts->erasures)},
+        {"daybook_erasures_waiting", "People who are to be erased.", "gauge", atomic_load(&counts->erasures_waiting)},
+        {"daybook_errands_shards_full",
+         "Shards with more mails or erasures than are kept at hand: the rest waits in the log.", "gauge",
+         atomic_load(&counts->passed_over)},
+        {"daybook_errands_shards_stopped",
+         "Shards whose mails and erasures stand still at an event of a newer release.", "gauge",
+         atomic_load(&counts->shards_stopped)},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", rows[i].name, rows[i].help, rows[i].name, rows[i].type,
+                   rows[i].name, (unsigned long long)rows[i].value);
+    }
+}

@@ -1,0 +1,532 @@
+/* What is done about open errands, and what the log is told: a test plays vault, mail server and log. */
+#include "core/connect/errands_parts.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "core/base/shard.h"
+#include "core/connect/errand_command.h"
+#include "core/connect/test_people.h"
+#include "core/log/record.h"
+
+enum { SHARDS = 2, COMMANDS_MAX = 64 };
+
+/* ---- the world --------------------------------------------------------------------------------------------------- */
+
+static struct {
+    bool is_full; /* no mail can go */
+    struct errand *mail;
+    mail_done_cb *on_mail_done;
+    int mails;
+
+    bool is_destroying;
+    erasing_done_cb *on_destroyed, *on_vacuumed;
+    size_t keys;
+    int destructions, vacuums, forgotten;
+
+    enum err log_err;
+    struct command commands[COMMANDS_MAX];
+    int command_count;
+} world;
+
+static struct arena commands_arena;
+
+bool mailing_has_room(const struct mailing *mailing) {
+    (void)mailing;
+    return !world.is_full;
+}
+
+void mailing_send(struct mailing *mailing, struct errand *errand, mail_done_cb *on_done) {
+    (void)mailing;
+    world.mail = errand;
+    world.on_mail_done = on_done;
+    world.mails++;
+}
+
+bool erasing_is_busy(const struct erasing *erasing) {
+    (void)erasing;
+    return world.is_destroying;
+}
+
+void erasing_destroy(struct erasing *erasing, const struct str *key_ids, size_t count, erasing_done_cb *on_done,
+                     void *context) {
+    (void)erasing, (void)context;
+    for (size_t i = 0; i < count; i++) {
+        assert_true(str_starts_with(key_ids[i], STR("per_")));
+    }
+    world.is_destroying = true;
+    world.keys += count;
+    world.destructions++;
+    world.on_destroyed = on_done;
+}
+
+void erasing_vacuum(struct erasing *erasing, erasing_done_cb *on_done, void *context) {
+    (void)erasing, (void)context;
+    world.is_destroying = true;
+    world.vacuums++;
+    world.on_vacuumed = on_done;
+}
+
+void vault_forget(struct vault *vault, struct str key_id) {
+    (void)vault;
+    world.forgotten += str_starts_with(key_id, STR("per_"));
+}
+
+enum err log_producer_send(struct log_producer *producer, const char *topic, int32_t partition, struct str key,
+                           struct str value, const struct log_header *headers, size_t header_count,
+                           log_delivered_cb *on_delivered, void *context, struct err_info *info) {
+    (void)producer, (void)headers, (void)on_delivered, (void)context, (void)info;
+    if (world.log_err != ERR_NONE) {
+        return world.log_err;
+    }
+    assert_string_equal(topic, "daybook.commands");
+    assert_int_equal(partition, shard_of_stream(A_CUSTOMER, SHARDS));
+    assert_true(str_equal(key, shard_key(A_CUSTOMER)));
+    assert_int_equal(header_count, 1);
+    assert_true(world.command_count < COMMANDS_MAX);
+    struct err_info why;
+    struct command *command = &world.commands[world.command_count++];
+    assert_int_equal(command_record_read(&commands_arena, arena_str_copy(&commands_arena, value), command, &why),
+                     ERR_NONE);
+    return ERR_NONE;
+}
+
+size_t errands_shard_count(const struct errands *errands) {
+    return (size_t)errands->config->shards;
+}
+
+/* ---- the test's side --------------------------------------------------------------------------------------------- */
+
+static struct config config;
+static struct errand_shard shards[SHARDS];
+static struct errands errands;
+static char a_mailing;
+static int64_t next_offset;
+static struct str keys[] = {STR("per_1"), STR("per_2")};
+
+static void on_more(uv_async_t *async) {
+    (void)async;
+}
+
+static int set_up(void **state) {
+    (void)state;
+    memset(&world, 0, sizeof world);
+    memset(shards, 0, sizeof shards);
+    config = (struct config){.shards = SHARDS, .topic_prefix = "daybook", .vault_vacuum_s = 3600};
+    errands = (struct errands){.config = &config, .shards = shards, .mailing = (struct mailing *)&a_mailing};
+    log_topics_name(&errands.topics, config.topic_prefix);
+    arena_init(&errands.arena, 1 << 20);
+    arena_init(&commands_arena, 1 << 20);
+    uv_loop_init(&errands.loop);
+    uv_async_init(&errands.loop, &errands.more, on_more);
+    for (size_t i = 0; i < SHARDS; i++) {
+        shards[i].open = open_errands_create(100, 100);
+        shards[i].is_live = true;
+    }
+    next_offset = 1;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    for (size_t i = 0; i < SHARDS; i++) {
+        open_errands_free(shards[i].open, errand_on_revoked);
+    }
+    uv_close((uv_handle_t *)&errands.more, NULL);
+    uv_run(&errands.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&errands.loop);
+    arena_release(&errands.arena);
+    arena_release(&commands_arena);
+    return 0;
+}
+
+static struct errand *happened(struct event event) {
+    return open_errands_apply(shards[0].open, next_offset++, &event,
+                              STR("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), errand_on_closed);
+}
+
+static struct errand *a_mail(void) {
+    return happened(verification_requested(STR("evt_1"), 1));
+}
+
+static void answer(enum mail_end end, int code) {
+    world.on_mail_done(world.mail, &(struct mail_result){.end = end, .code = code, .why = "a reason"});
+}
+
+static void destroyed(enum err err) {
+    const struct err_info info = {.code = err, .text = "a reason"};
+    world.is_destroying = false;
+    world.on_destroyed(&errands, err, false, &info);
+}
+
+/* Its time has come. */
+static void make_due(struct errand *errand) {
+    errand->progress.due_at_us = 0;
+    errands_begin_due(&errands);
+}
+
+/* In how many seconds it is due, without what is drawn: a quarter at most. */
+static void expect_due_in(const struct errand *errand, int64_t seconds) {
+    int64_t left_us = errand->progress.due_at_us - clock_boot_us();
+    assert_in_range(left_us, (seconds - 1) * MICROS_PER_SECOND,
+                    seconds * 5 / 4 * MICROS_PER_SECOND + MICROS_PER_SECOND);
+}
+
+static const struct record_mail *told(int count) {
+    assert_int_equal(world.command_count, count);
+    const struct command *command = &world.commands[count - 1];
+    assert_int_equal(command->type, COMMAND_RECORD_MAIL);
+    assert_true(str_equal(command->meta.stream, A_CUSTOMER));
+    assert_true(str_equal(command->meta.causation_id, STR("evt_1")));
+    assert_true(str_equal(command->meta.correlation_id, STR("cmd_1")));
+    assert_true(str_equal(command->meta.actor, STR("system")));
+    assert_int_equal(command->meta.reply_partition, -1);
+    return &command->as.record_mail;
+}
+
+static void a_mail_that_was_sent_is_told_and_open_until_the_log_shows_it(void **state) {
+    (void)state;
+    struct errand *errand = a_mail();
+    errands_begin_due(&errands);
+    errands_begin_due(&errands); /* it is under way */
+    assert_int_equal(world.mails, 1);
+    answer(MAIL_SENT, 250);
+    const struct record_mail *said = told(1);
+    assert_true(str_equal(said->cause, STR("evt_1")));
+    assert_true(str_equal(said->template, STR("verify")));
+    assert_true(str_equal(said->result, STR("sent")));
+    assert_true(str_equal(said->code, STR("250")));
+    assert_int_equal(said->attempt, 1);
+    errands_begin_due(&errands);
+    assert_int_equal(world.mails, 1);
+    expect_due_in(errand, 10);
+    happened(mailed(STR("evt_2"), STR("evt_1")));
+    assert_int_equal(open_errands_count(shards[0].open, ERRAND_MAIL), 0);
+    assert_int_equal(errands.counts.mails_sent, 1);
+}
+
+static void a_command_that_the_log_does_not_show_is_sent_again_and_the_mail_is_not(void **state) {
+    (void)state;
+    struct errand *errand = a_mail();
+    errands_begin_due(&errands);
+    answer(MAIL_SENT, 250);
+    make_due(errand);
+    (void)told(2);
+    assert_int_equal(world.mails, 1);
+    assert_true(str_equal(world.commands[0].meta.command_id, world.commands[1].meta.command_id));
+    expect_due_in(errand, 20);
+}
+
+static void a_command_that_was_set_aside_is_followed_by_another_that_says_the_same(void **state) {
+    (void)state;
+    struct errand *errand = a_mail();
+    errands_begin_due(&errands);
+    answer(MAIL_SENT, 250);
+    for (int i = 1; i < ERRAND_SENDS_OVERDUE; i++) {
+        make_due(errand);
+        assert_true(str_equal(world.commands[0].meta.command_id, world.commands[i].meta.command_id));
+    }
+    make_due(errand);
+    (void)told(ERRAND_SENDS_OVERDUE + 1);
+    const struct command *other = &world.commands[ERRAND_SENDS_OVERDUE];
+    assert_false(str_equal(world.commands[0].meta.command_id, other->meta.command_id));
+    assert_int_equal(other->as.record_mail.attempt, 1);
+    expect_due_in(errand, 320);
+}
+
+static void a_command_that_could_not_be_sent_is_sent_later_and_the_mail_is_not(void **state) {
+    (void)state;
+    world.log_err = ERR_KAFKA;
+    struct errand *errand = a_mail();
+    errands_begin_due(&errands);
+    answer(MAIL_SENT, 250);
+    expect_due_in(errand, 1);
+    world.log_err = ERR_NONE;
+    make_due(errand);
+    (void)told(1);
+    assert_int_equal(world.mails, 1);
+}
+
+static void a_mail_that_is_not_taken_is_tried_twelve_times_ever_more_seldom(void **state) {
+    (void)state;
+    static const int64_t minutes[ERRAND_TRIES - 1] = {1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60};
+    struct errand *errand = a_mail();
+    errands_begin_due(&errands);
+    for (int i = 0; i < ERRAND_TRIES - 1; i++) {
+        answer(MAIL_DEFERRED, 450);
+        assert_int_equal(world.command_count, 0);
+        expect_due_in(errand, minutes[i] * 60);
+        make_due(errand);
+        assert_int_equal(world.mails, i + 2);
+    }
+    answer(MAIL_DEFERRED, 451);
+    const struct record_mail *said = told(1);
+    assert_true(str_equal(said->result, STR("failed")));
+    assert_true(str_equal(said->code, STR("451")));
+    assert_int_equal(said->attempt, ERRAND_TRIES);
+    assert_int_equal(errands.counts.mails_deferred, ERRAND_TRIES - 1);
+    assert_int_equal(errands.counts.mails_failed, 1);
+}
+
+static void what_is_refused_has_failed_at_once(void **state) {
+    (void)state;
+    a_mail();
+    errands_begin_due(&errands);
+    answer(MAIL_REFUSED, 550);
+    const struct record_mail *said = told(1);
+    assert_true(str_equal(said->result, STR("failed")));
+    assert_true(str_equal(said->code, STR("550")));
+}
+
+static void a_mail_to_who_was_erased_is_told_so(void **state) {
+    (void)state;
+    a_mail();
+    errands_begin_due(&errands);
+    answer(MAIL_ERASED, 0);
+    const struct record_mail *said = told(1);
+    assert_true(str_equal(said->result, STR("erased")));
+    assert_true(str_equal(said->code, STR("")));
+    assert_int_equal(errands.counts.mails_erased, 1);
+}
+
+static void reasons_of_our_own_count_as_no_try(void **state) {
+    (void)state;
+    struct errand *errand = a_mail();
+    errands_begin_due(&errands);
+    for (int i = 0; i < 2 * ERRAND_TRIES; i++) {
+        answer(MAIL_NOT_NOW, 0);
+        assert_int_equal(world.command_count, 0);
+        make_due(errand);
+    }
+    answer(MAIL_NOT_NOW, 0);
+    expect_due_in(errand, 60);
+    make_due(errand);
+    answer(MAIL_SENT, 250);
+    assert_int_equal(told(1)->attempt, 1);
+}
+
+static void without_a_server_mails_wait_and_are_counted(void **state) {
+    (void)state;
+    errands.mailing = NULL;
+    a_mail();
+    happened(verification_requested(STR("evt_2"), 2));
+    errands_begin_due(&errands);
+    errands_count(&errands);
+    assert_int_equal(errands.counts.mails_waiting, 2);
+    assert_int_equal(world.mails + world.command_count, 0);
+}
+
+static void a_mail_of_no_use_is_not_sent(void **state) {
+    (void)state;
+    errands.mailing = NULL; /* nor does it wait for ever */
+    struct event event = verification_requested(STR("evt_1"), 1);
+    event.meta.occurred_at -= INT64_C(25) * 3600 * MICROS_PER_SECOND;
+    happened(event);
+    errands_begin_due(&errands);
+    const struct record_mail *said = told(1);
+    assert_true(str_equal(said->result, STR("failed")));
+    assert_true(str_equal(said->code, STR("expired")));
+    assert_int_equal(world.mails, 0);
+}
+
+static void nothing_is_begun_before_the_end_was_read_or_behind_a_newer_release(void **state) {
+    (void)state;
+    a_mail();
+    happened(erasure_requested(STR("evt_2"), keys, 2));
+    shards[0].is_live = false;
+    errands_begin_due(&errands);
+    shards[0].is_live = true;
+    shards[0].is_stopped = true;
+    errands_begin_due(&errands);
+    assert_int_equal(world.mails + world.destructions, 0);
+    errands_count(&errands);
+    assert_int_equal(errands.counts.shards_stopped, 1);
+    shards[0].is_stopped = false;
+    errands_begin_due(&errands);
+    assert_int_equal(world.mails, 1);
+    assert_int_equal(world.destructions, 1);
+    answer(MAIL_SENT, 250);
+    destroyed(ERR_NONE);
+}
+
+static void mails_that_find_no_room_go_later(void **state) {
+    (void)state;
+    a_mail();
+    world.is_full = true;
+    errands_begin_due(&errands);
+    assert_int_equal(world.mails, 0);
+    world.is_full = false;
+    errands_begin_due(&errands);
+    assert_int_equal(world.mails, 1);
+    answer(MAIL_SENT, 250);
+}
+
+static void a_mail_that_the_log_closed_meanwhile_is_told_no_more(void **state) {
+    (void)state;
+    a_mail();
+    errands_begin_due(&errands);
+    happened(of_customer(EVENT_CUSTOMER_ERASED, STR("evt_2")));
+    answer(MAIL_SENT, 250); /* frees it: ASan would say if not */
+    assert_int_equal(world.command_count, 0);
+}
+
+static void the_next_owner_hears_of_a_mail_that_was_sent_meanwhile(void **state) {
+    (void)state;
+    a_mail();
+    errands_begin_due(&errands);
+    open_errands_free(shards[0].open, errand_on_revoked);
+    shards[0].open = open_errands_create(100, 100);
+    answer(MAIL_SENT, 250);
+    (void)told(1);
+}
+
+static void and_hears_nothing_of_one_that_was_not(void **state) {
+    (void)state;
+    a_mail();
+    errands_begin_due(&errands);
+    open_errands_free(shards[0].open, errand_on_revoked);
+    shards[0].open = open_errands_create(100, 100);
+    answer(MAIL_DEFERRED, 0);
+    assert_int_equal(world.command_count, 0);
+}
+
+static void a_stop_says_nothing_of_a_mail(void **state) {
+    (void)state;
+    struct errand *errand = a_mail();
+    errands_begin_due(&errands);
+    errands.stopping = true;
+    answer(MAIL_DEFERRED, 0);
+    assert_int_equal(errand->progress.tries, 0);
+    assert_int_equal(world.command_count, 0);
+}
+
+static void keys_are_destroyed_before_it_is_told(void **state) {
+    (void)state;
+    struct errand *errand = happened(erasure_requested(STR("evt_1"), keys, 2));
+    errands_begin_due(&errands);
+    assert_int_equal(world.keys, 2);
+    assert_int_equal(world.command_count, 0);
+    errands_begin_due(&errands);
+    assert_int_equal(world.destructions, 1);
+    destroyed(ERR_NONE);
+    assert_int_equal(world.command_count, 1);
+    assert_int_equal(world.commands[0].type, COMMAND_RECORD_ERASURE);
+    assert_true(str_equal(world.commands[0].meta.causation_id, STR("evt_1")));
+    assert_int_equal(world.forgotten, 2);
+    assert_int_equal(errands.counts.erasures, 1);
+    make_due(errand); /* the log does not show it: it is told again, and nothing destroyed */
+    assert_int_equal(world.command_count, 2);
+    assert_true(str_equal(world.commands[0].meta.command_id, world.commands[1].meta.command_id));
+    assert_int_equal(world.destructions, 1);
+    happened(of_customer(EVENT_CUSTOMER_ERASED, STR("evt_2")));
+    assert_int_equal(open_errands_count(shards[0].open, ERRAND_ERASURE), 0);
+}
+
+static void a_destruction_that_failed_is_not_told_and_done_again(void **state) {
+    (void)state;
+    struct errand *errand = happened(erasure_requested(STR("evt_1"), keys, 1));
+    errands_begin_due(&errands);
+    destroyed(ERR_POSTGRES);
+    assert_int_equal(world.command_count + world.forgotten, 0);
+    expect_due_in(errand, 1);
+    make_due(errand);
+    assert_int_equal(world.destructions, 2);
+    destroyed(ERR_NONE);
+    assert_int_equal(world.command_count, 1);
+}
+
+static void many_erasures_go_together_and_the_rest_behind_them(void **state) {
+    (void)state;
+    char ids[ERASURES_AT_ONCE + 1][8];
+    for (size_t i = 0; i < ERASURES_AT_ONCE + 1; i++) {
+        snprintf(ids[i], sizeof ids[i], "evt_%zu", i);
+        happened(erasure_requested(str_of_cstr(ids[i]), keys, 1));
+    }
+    errands_begin_due(&errands);
+    assert_int_equal(world.keys, ERASURES_AT_ONCE);
+    destroyed(ERR_NONE);
+    assert_int_equal(world.command_count, ERASURES_AT_ONCE);
+    world.command_count = 0;
+    errands_begin_due(&errands);
+    assert_int_equal(world.keys, ERASURES_AT_ONCE + 1);
+    destroyed(ERR_NONE);
+    assert_int_equal(world.command_count, 1);
+}
+
+static void an_erasure_is_not_lost_when_another_process_has_its_shard(void **state) {
+    (void)state;
+    happened(erasure_requested(STR("evt_1"), keys, 1));
+    errands_begin_due(&errands);
+    open_errands_free(shards[0].open, errand_on_revoked);
+    shards[0].open = open_errands_create(100, 100);
+    destroyed(ERR_NONE); /* that one destroys once more, and tells */
+    assert_int_equal(world.command_count, 0);
+    assert_int_equal(world.forgotten, 1);
+}
+
+static void vacuumed(enum err err) {
+    const struct err_info info = {.code = err, .text = "a reason"};
+    world.is_destroying = false;
+    world.on_vacuumed(&errands, err, err == ERR_NONE, &info);
+}
+
+static void expect_vacuum_in(int64_t seconds) {
+    assert_in_range(errands.next_vacuum_us - clock_boot_us(), (seconds - 1) * MICROS_PER_SECOND,
+                    seconds * MICROS_PER_SECOND);
+}
+
+static void the_table_of_keys_is_written_anew_once_an_hour(void **state) {
+    (void)state;
+    errands_vacuum_when_due(&errands);
+    assert_int_equal(world.vacuums, 0);
+    expect_vacuum_in(3600);
+    errands.next_vacuum_us = 1;
+    world.is_destroying = true; /* one at a time */
+    errands_vacuum_when_due(&errands);
+    assert_int_equal(world.vacuums, 0);
+    world.is_destroying = false;
+    errands_vacuum_when_due(&errands);
+    assert_int_equal(world.vacuums, 1);
+    vacuumed(ERR_NONE);
+    expect_vacuum_in(3600);
+    errands.next_vacuum_us = 1;
+    errands_vacuum_when_due(&errands);
+    vacuumed(ERR_TIMEOUT); /* somebody read the table all that time */
+    expect_vacuum_in(60);
+    errands.next_vacuum_us = 1;
+    errands_vacuum_when_due(&errands);
+    vacuumed(ERR_POSTGRES);
+    expect_vacuum_in(3600);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_mail_that_was_sent_is_told_and_open_until_the_log_shows_it),
+        TEST(a_command_that_the_log_does_not_show_is_sent_again_and_the_mail_is_not),
+        TEST(a_command_that_was_set_aside_is_followed_by_another_that_says_the_same),
+        TEST(a_command_that_could_not_be_sent_is_sent_later_and_the_mail_is_not),
+        TEST(a_mail_that_is_not_taken_is_tried_twelve_times_ever_more_seldom),
+        TEST(what_is_refused_has_failed_at_once),
+        TEST(a_mail_to_who_was_erased_is_told_so),
+        TEST(reasons_of_our_own_count_as_no_try),
+        TEST(without_a_server_mails_wait_and_are_counted),
+        TEST(a_mail_of_no_use_is_not_sent),
+        TEST(nothing_is_begun_before_the_end_was_read_or_behind_a_newer_release),
+        TEST(mails_that_find_no_room_go_later),
+        TEST(a_mail_that_the_log_closed_meanwhile_is_told_no_more),
+        TEST(the_next_owner_hears_of_a_mail_that_was_sent_meanwhile),
+        TEST(and_hears_nothing_of_one_that_was_not),
+        TEST(a_stop_says_nothing_of_a_mail),
+        TEST(keys_are_destroyed_before_it_is_told),
+        TEST(a_destruction_that_failed_is_not_told_and_done_again),
+        TEST(many_erasures_go_together_and_the_rest_behind_them),
+        TEST(an_erasure_is_not_lost_when_another_process_has_its_shard),
+        TEST(the_table_of_keys_is_written_anew_once_an_hour),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,130 @@
+#include "core/connect/mails.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "core/base/timestamp.h"
+#include "core/domain/customer/customer.h"
+#include "core/vault/token.h"
+#include "gen/commands.h"
+
+/* ---- which events ------------------------------------------------------------------------------------------------ */
+
+/* Each fills in to whom it goes, and what a row does not say of it. False: nobody is told of this one. */
+
+static bool verify(const struct event *event, struct mail_due *due) {
+    due->to = event->as.customer_verification_requested.to;
+    due->number = event->as.customer_verification_requested.number;
+    return true;
+}
+
+static bool reset(const struct event *event, struct mail_due *due) {
+    due->to = event->as.customer_password_reset_requested.to;
+    due->number = event->as.customer_password_reset_requested.number;
+    return true;
+}
+
+static bool email_change(const struct event *event, struct mail_due *due) {
+    due->to = event->as.customer_email_change_requested.to;
+    due->number = event->as.customer_email_change_requested.number;
+    return true;
+}
+
+static bool email_changed(const struct event *event, struct mail_due *due) {
+    due->to = event->as.customer_email_changed.before;
+    return event->as.customer_email_changed.has_before;
+}
+
+static bool password_changed(const struct event *event, struct mail_due *due) {
+    due->to = event->as.customer_password_changed.to;
+    return event->as.customer_password_changed.has_to;
+}
+
+static bool locked(const struct event *event, struct mail_due *due) {
+    due->to = event->as.login_failed.to;
+    due->time_us = event->as.login_failed.locked_until;
+    return event->as.login_failed.has_to;
+}
+
+static bool reused(const struct event *event, struct mail_due *due) {
+    due->to = event->as.session_ended.to;
+    return event->as.session_ended.has_to;
+}
+
+static const struct row {
+    uint16_t event;
+    const char *kind;
+    bool (*fill)(const struct event *event, struct mail_due *due);
+    int32_t lasts_s;       /* how long it is of any use */
+    const char *token_use; /* NULL: it has no token */
+    uint16_t told_by;
+} rows[] = {
+    {EVENT_CUSTOMER_VERIFICATION_REQUESTED, "verify", verify, CUSTOMER_VERIFY_S, "verify", COMMAND_RECORD_MAIL},
+    {EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED, "reset", reset, CUSTOMER_RESET_S, "reset", COMMAND_RECORD_MAIL},
+    {EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED, "email_change", email_change, CUSTOMER_VERIFY_S, "email",
+     COMMAND_RECORD_MAIL},
+    {EVENT_CUSTOMER_EMAIL_CHANGED, "email_changed", email_changed, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
+    {EVENT_CUSTOMER_PASSWORD_CHANGED, "password_changed", password_changed, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
+    {EVENT_LOGIN_FAILED, "locked", locked, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
+    {EVENT_SESSION_ENDED, "reused", reused, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
+};
+
+bool mail_due_of(const struct event *event, struct mail_due *ret_due) {
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        if (rows[i].event != event->type) {
+            continue;
+        }
+        int64_t useless_at_us = event->meta.occurred_at + (int64_t)rows[i].lasts_s * MICROS_PER_SECOND;
+        struct mail_due due = {
+            .kind = rows[i].kind,
+            .token_use = rows[i].token_use,
+            .asked_at_us = event->meta.occurred_at,
+            .time_us = rows[i].token_use != NULL ? useless_at_us : event->meta.occurred_at,
+            .useless_at_us = useless_at_us,
+            .told_by = rows[i].told_by,
+        };
+        if (!rows[i].fill(event, &due)) {
+            return false;
+        }
+        *ret_due = due;
+        return true;
+    }
+    return false;
+}
+
+bool mail_told(const struct event *event, struct str *ret_cause) {
+    if (event->type != EVENT_CUSTOMER_MAILED) {
+        return false;
+    }
+    *ret_cause = event->as.customer_mailed.cause;
+    return true;
+}
+
+/* ---- what stands in it ------------------------------------------------------------------------------------------- */
+
+void mail_time_write(int64_t time_us, char ret_text[MAIL_TIME_MAX]) {
+    static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
+                                         "July",    "August",   "September", "October", "November", "December"};
+    time_t second = (time_t)(time_us / MICROS_PER_SECOND);
+    struct tm utc = {0};
+    (void)gmtime_r(&second, &utc);
+    snprintf(ret_text, MAIL_TIME_MAX, "%d %s %d, %02d:%02d UTC", utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900,
+             utc.tm_hour, utc.tm_min);
+}
+
+void mail_values(struct arena *arena, const struct secret *secret, struct str stream, const struct mail_due *due,
+                 struct mail_value ret_values[MAIL_VALUES_MAX]) {
+    char text[MAIL_TIME_MAX];
+    mail_time_write(due->time_us, text);
+    struct str time = arena_str_copy(arena, str_of_cstr(text));
+    struct str token =
+        due->token_use == NULL ? STR("") : mail_token_write(arena, secret, due->token_use, stream, due->number);
+    const struct mail_value values[MAIL_VALUES_MAX] = {
+        {"customer", stream}, {"order", stream}, {"token", token}, {"until", time}, {"when", time}};
+    memcpy(ret_values, values, sizeof values);
+}
+
+struct str mail_message_id(struct arena *arena, struct str cause, struct str from_address) {
+    struct str domain = str_from(from_address, str_find(from_address, '@') + 1);
+    return arena_printf(arena, "<%.*s@%.*s>", STR_ARGS(cause), STR_ARGS(domain));
+}

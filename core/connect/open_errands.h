@@ -1,0 +1,81 @@
+/* open_errands.h: what people are still owed, as the fold of a partition: mails, and the destruction of their keys.
+ *
+ * Purpose  a mail is opened by the event that asks for it (mails.h) and closed by the one that says what came of it; a
+ *          destruction by CustomerErasureRequested and CustomerErased, which also closes all mails of its stream: it
+ *          takes nothing more. errands.c does what is open, and nothing before it has read to the end.
+ * Promise  pure over events. open_errands_resume_offset is the offset before which nothing is open: committing it loses
+ *          nothing, however the process dies.
+ * Bounds   mails_max mails and erasures_max erasures, so that mails that no server takes hold up nobody's erasure. Past
+ *          one of these, further ones of that kind are passed over, while events that close are still taken in; when
+ *          there is room, open_errands_rewind says from where to read again, and what is known by then opens nothing.
+ * Memory   owns what is open. An errand that is closed is given away: errand_free.
+ * Thread   one at a time.          May use: base, mails, generated structs.
+ */
+#pragma once
+
+#include "core/base/macros.h"
+#include "core/connect/mails.h"
+#include "gen/events.h"
+
+enum errand_kind { ERRAND_MAIL, ERRAND_ERASURE };
+enum { ERRAND_KINDS = 2, ERRAND_TRACE_MAX = 64 };
+
+enum errand_state {
+    ERRAND_WAITS,
+    ERRAND_IS_DONE, /* right now: whoever does it holds the errand */
+    ERRAND_IS_TOLD, /* a command says what became of it, and the log does not show that yet */
+};
+
+/* What errands.c is doing about it. */
+struct errand_progress {
+    void *owner;
+    enum errand_state state;
+    bool is_closed, is_revoked; /* it is not among the open ones any more; another process may have it */
+    int tries;                  /* that have failed, and count */
+    int waits;                  /* in a row that do not count */
+    int sends;                  /* of the command */
+    int64_t due_at_us;          /* clock_boot_us */
+    const char *result;         /* of a mail that is told: sent, failed, erased */
+    char code[16];
+};
+
+struct errand {
+    struct errand *next, *previous; /* in the order of their offsets */
+    struct errand *next_in_bucket;
+    int64_t offset;
+    enum errand_kind kind;
+    struct str cause, stream, correlation_id; /* cause: the event's id */
+    struct str traceparent;                   /* of the event's record, W3C; empty for none */
+    struct mail_due mail;
+    struct errand_progress progress;
+    size_t key_count;
+    struct str keys[]; /* that are to be destroyed; then all texts */
+};
+
+struct open_errands;
+
+/* Takes over an errand that is closed. */
+typedef void errand_closed_cb(struct errand *errand);
+
+struct open_errands *open_errands_create(uint32_t mails_max, uint32_t erasures_max);
+/* `on_drop` takes over what is still open; NULL: it is freed. */
+void open_errands_free(struct open_errands *open, errand_closed_cb *on_drop);
+void errand_free(struct errand *errand);
+
+/* One event of the partition. The errand it opens is the answer (NULL when none), what it closes is given to on_closed
+ * (NULL: freed). An event at or before the newest applied offset changes nothing. */
+struct errand *open_errands_apply(struct open_errands *open, int64_t offset, const struct event *event,
+                                  struct str traceparent, errand_closed_cb *on_closed);
+
+/* Whether some were passed over and at most half of their room is taken: then read again from *ret_offset. Asked again
+ * it answers false until some are passed over anew. */
+bool open_errands_rewind(struct open_errands *open, int64_t *ret_offset);
+/* It could not be read again from there: open_errands_rewind says so once more. */
+void open_errands_rewind_failed(struct open_errands *open, int64_t offset);
+
+/* The oldest, or NULL; walk by ->next. */
+struct errand *open_errands_first(const struct open_errands *open);
+uint32_t open_errands_count(const struct open_errands *open, enum errand_kind kind);
+/* Whether there are more than are open: some were passed over. */
+bool open_errands_are_more(const struct open_errands *open);
+int64_t open_errands_resume_offset(const struct open_errands *open);

@@ -1,0 +1,193 @@
+/* Given events of customers, what are people still owed? */
+#include "core/connect/open_errands.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "core/connect/test_people.h"
+
+enum { MAILS = 3, ERASURES = 2 };
+
+static int closed_count;
+static struct str keys[] = {STR("per_1"), STR("per_2")};
+
+static void count_closed(struct errand *errand) {
+    closed_count++;
+    errand_free(errand);
+}
+
+static int set_up(void **state) {
+    *state = open_errands_create(MAILS, ERASURES);
+    closed_count = 0;
+    return 0;
+}
+
+static int tear_down(void **state) {
+    open_errands_free(*state, NULL);
+    return 0;
+}
+
+static struct errand *apply(struct open_errands *open, int64_t offset, struct event event) {
+    return open_errands_apply(open, offset, &event, STR(""), count_closed);
+}
+
+static void an_event_with_a_recipient_opens_a_mail_that_keeps_what_it_needs(void **state) {
+    char id[] = "evt_1", trace[] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    struct event event = verification_requested(str_of_cstr(id), 7);
+    struct errand *errand = open_errands_apply(*state, 5, &event, str_of_cstr(trace), count_closed);
+    memset(id, 'x', sizeof id - 1);
+    memset(trace, 'x', sizeof trace - 1);
+    assert_non_null(errand);
+    assert_int_equal(errand->kind, ERRAND_MAIL);
+    assert_int_equal(errand->offset, 5);
+    assert_true(str_equal(errand->cause, STR("evt_1")));
+    assert_true(str_equal(errand->stream, A_CUSTOMER));
+    assert_true(str_equal(errand->correlation_id, STR("cmd_1")));
+    assert_true(str_equal(errand->traceparent, STR("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")));
+    assert_string_equal(errand->mail.kind, "verify");
+    assert_int_equal(errand->mail.number, 7);
+    assert_true(str_equal(errand->mail.to.key_id, A_KEY));
+    assert_true(str_equal(errand->mail.to.nonce, STR("a nonce")));
+    assert_true(str_equal(errand->mail.to.ciphertext, STR("a ciphertext")));
+    assert_int_equal(errand->progress.state, ERRAND_WAITS);
+}
+
+static void a_trace_that_is_too_long_is_none(void **state) {
+    struct event event = verification_requested(STR("evt_1"), 1);
+    char trace[ERRAND_TRACE_MAX + 1];
+    memset(trace, '0', sizeof trace);
+    assert_int_equal(
+        open_errands_apply(*state, 5, &event, str_of(trace, ERRAND_TRACE_MAX), count_closed)->traceparent.len, 0);
+}
+
+static void an_event_that_is_told_to_nobody_opens_nothing(void **state) {
+    struct event event = of_customer(EVENT_LOGIN_FAILED, STR("evt_1"));
+    assert_null(apply(*state, 1, event));
+    assert_null(apply(*state, 2, of_customer(EVENT_SESSION_OPENED, STR("evt_2"))));
+    assert_int_equal(open_errands_count(*state, ERRAND_MAIL), 0);
+    assert_int_equal(open_errands_resume_offset(*state), 3);
+}
+
+static void each_mail_is_closed_by_its_own_outcome(void **state) {
+    assert_non_null(apply(*state, 1, verification_requested(STR("evt_1"), 1)));
+    assert_non_null(apply(*state, 2, verification_requested(STR("evt_2"), 2)));
+    struct event other = mailed(STR("evt_3"), STR("evt_1"));
+    other.meta.stream = ANOTHER_CUSTOMER;
+    apply(*state, 3, other);
+    assert_int_equal(closed_count, 0);
+    apply(*state, 4, mailed(STR("evt_4"), STR("evt_2")));
+    assert_int_equal(closed_count, 1);
+    assert_true(str_equal(open_errands_first(*state)->cause, STR("evt_1")));
+    assert_int_equal(open_errands_resume_offset(*state), 1);
+    apply(*state, 5, mailed(STR("evt_5"), STR("evt_1")));
+    assert_int_equal(open_errands_resume_offset(*state), 6);
+}
+
+static void an_erasure_names_its_keys_and_is_closed_with_all_mails_of_its_stream(void **state) {
+    apply(*state, 1, verification_requested(STR("evt_1"), 1));
+    struct event other = verification_requested(STR("evt_2"), 1);
+    other.meta.stream = ANOTHER_CUSTOMER;
+    apply(*state, 2, other);
+    struct errand *erasure = apply(*state, 3, erasure_requested(STR("evt_3"), keys, 2));
+    assert_int_equal(erasure->kind, ERRAND_ERASURE);
+    assert_int_equal(erasure->key_count, 2);
+    assert_true(str_equal(erasure->keys[0], STR("per_1")));
+    assert_true(str_equal(erasure->keys[1], STR("per_2")));
+    apply(*state, 4, mailed(STR("evt_4"), STR("evt_3"))); /* says nothing of keys, whoever sent it */
+    assert_int_equal(closed_count, 0);
+    apply(*state, 5, of_customer(EVENT_CUSTOMER_ERASED, STR("evt_5")));
+    assert_int_equal(open_errands_count(*state, ERRAND_ERASURE), 0);
+    assert_int_equal(open_errands_count(*state, ERRAND_MAIL), 1);
+    assert_true(str_equal(open_errands_first(*state)->stream, ANOTHER_CUSTOMER));
+}
+
+static void what_was_read_before_changes_nothing(void **state) {
+    assert_non_null(apply(*state, 4, verification_requested(STR("evt_1"), 1)));
+    assert_null(apply(*state, 4, verification_requested(STR("evt_1"), 1)));
+    assert_null(apply(*state, 3, mailed(STR("evt_2"), STR("evt_1"))));
+    assert_int_equal(open_errands_count(*state, ERRAND_MAIL), 1);
+}
+
+static void fill_with_mails(struct open_errands *open) {
+    static const struct str ids[] = {STR("evt_1"), STR("evt_2"), STR("evt_3"), STR("evt_4"), STR("evt_5")};
+    for (size_t i = 0; i < ARRAY_LENGTH(ids); i++) {
+        struct errand *errand = apply(open, (int64_t)i + 1, verification_requested(ids[i], 1));
+        assert_int_equal(errand != NULL, i < MAILS);
+    }
+}
+
+static void mails_that_wait_hold_up_no_erasure(void **state) {
+    fill_with_mails(*state);
+    assert_non_null(apply(*state, 6, erasure_requested(STR("evt_6"), keys, 1)));
+    assert_true(open_errands_are_more(*state));
+    assert_int_equal(open_errands_resume_offset(*state), 1);
+}
+
+static void what_found_no_room_is_read_again_when_there_is_some(void **state) {
+    int64_t offset = -1;
+    fill_with_mails(*state);
+    apply(*state, 6, erasure_requested(STR("evt_6"), keys, 1));
+    apply(*state, 7, mailed(STR("evt_7"), STR("evt_4"))); /* of one that was passed over */
+    assert_false(open_errands_rewind(*state, &offset));
+    apply(*state, 8, mailed(STR("evt_8"), STR("evt_1")));
+    assert_false(open_errands_rewind(*state, &offset));
+    apply(*state, 9, mailed(STR("evt_9"), STR("evt_2")));
+    assert_true(open_errands_rewind(*state, &offset));
+    assert_int_equal(offset, 4);
+    assert_false(open_errands_rewind(*state, &offset));
+    /* Again from there: the erasure is known, what was closed since closes now. */
+    struct errand *fourth = apply(*state, 4, verification_requested(STR("evt_4"), 1));
+    assert_non_null(fourth);
+    assert_non_null(apply(*state, 5, verification_requested(STR("evt_5"), 1)));
+    assert_null(apply(*state, 6, erasure_requested(STR("evt_6"), keys, 1)));
+    assert_int_equal(open_errands_count(*state, ERRAND_ERASURE), 1);
+    assert_ptr_equal(open_errands_first(*state)->next, fourth); /* in the order of offsets */
+    apply(*state, 7, mailed(STR("evt_7"), STR("evt_4")));
+    assert_int_equal(open_errands_count(*state, ERRAND_MAIL), 2);
+    apply(*state, 10, mailed(STR("evt_10"), STR("evt_3")));
+    assert_int_equal(open_errands_resume_offset(*state), 5);
+}
+
+static void nothing_is_lost_where_it_cannot_be_read_again_yet(void **state) {
+    int64_t offset = -1, again = -1;
+    fill_with_mails(*state);
+    apply(*state, 6, mailed(STR("evt_6"), STR("evt_1")));
+    apply(*state, 7, mailed(STR("evt_7"), STR("evt_2")));
+    apply(*state, 8, mailed(STR("evt_8"), STR("evt_3")));
+    assert_true(open_errands_rewind(*state, &offset));
+    open_errands_rewind_failed(*state, offset);
+    apply(*state, 9, of_customer(EVENT_SESSION_OPENED, STR("evt_9")));
+    assert_int_equal(open_errands_resume_offset(*state), 4);
+    assert_true(open_errands_rewind(*state, &again));
+    assert_int_equal(again, offset);
+}
+
+static void whoever_drops_them_takes_them_over(void **state) {
+    struct open_errands *open = open_errands_create(MAILS, ERASURES);
+    (void)state;
+    apply(open, 1, verification_requested(STR("evt_1"), 1));
+    apply(open, 2, erasure_requested(STR("evt_2"), keys, 2));
+    open_errands_free(open, count_closed);
+    assert_int_equal(closed_count, 2);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(an_event_with_a_recipient_opens_a_mail_that_keeps_what_it_needs, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_trace_that_is_too_long_is_none, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_event_that_is_told_to_nobody_opens_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(each_mail_is_closed_by_its_own_outcome, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_erasure_names_its_keys_and_is_closed_with_all_mails_of_its_stream, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_was_read_before_changes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(mails_that_wait_hold_up_no_erasure, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_found_no_room_is_read_again_when_there_is_some, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(nothing_is_lost_where_it_cannot_be_read_again_yet, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(whoever_drops_them_takes_them_over, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
