@@ -7,6 +7,7 @@
 
 #include "core/testing/simulator/broker.h"
 #include "core/testing/simulator/node.h"
+#include "core/testing/simulator/post.h"
 #include "core/testing/simulator/postgres.h"
 #include "core/testing/simulator/provider.h"
 #include "core/testing/simulator/wire.h"
@@ -348,6 +349,7 @@ void faults_begin(int64_t until_us) {
         .slow_most_us = sim_chance(800 * 1000) ? SECOND_US / 10 : 3 * SECOND_US,
     };
     sim_provider_draw_faults(until_us);
+    sim_post_draw_faults();
     sim_postgres_faults.slow = drawn(20000);
     sim_postgres_faults.slow_most_us = SECOND_US;
     sim_postgres_faults.request_lost = drawn(2000);
@@ -368,6 +370,7 @@ void faults_heal(void) {
     plan.restart_most_us = SECOND_US;
     wire_faults = (struct wire_faults){0};
     sim_provider_heal();
+    sim_post_heal();
     sim_postgres_faults.slow = sim_postgres_faults.request_lost = 0;
     sim_postgres_faults.answer_lost = sim_postgres_faults.late = 0;
     postgres_back(NULL);

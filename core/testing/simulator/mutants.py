@@ -30,6 +30,7 @@ REPLAY = "core/handler/replay.c"
 SKU = "core/domain/sku/sku.c"
 IDENTITY = "core/domain/identity/identity.c"
 SESSIONS = "core/domain/customer/sessions.c"
+ERRANDS = "core/connect/errand_work.c"
 WRITER = "projections/runtime/writer.c"
 RETRY = "projections/runtime/retry.c"
 SCHEMA = "projections/runtime/schema.c"
@@ -149,6 +150,19 @@ MUTANTS = {
             "    case CUSTOMER_STATUS_ACTIVE:\n        return REJECT_UNKNOWN_CUSTOMER; /* nobody asked for it */\n",
             "    case CUSTOMER_STATUS_ACTIVE:\n",
         ),
+    ],
+    "offset-past-what-is-open": [
+        ("core/connect/open_errands.c", "    int64_t offset = open->first != NULL ? open->first->offset : open->applied_offset + 1;\n", "    int64_t offset = open->applied_offset + 1;\n"),
+    ],
+    "erasure-told-before-keys-are-gone": [
+        (ERRANDS, "    } else if (err == ERR_NONE) {\n        tell(errands, errand);\n", "    } else if (err != ERR_CONFIG) {\n        tell(errands, errand);\n"),
+    ],
+    "mail-taken-for-sent-when-put-off": [
+        (ERRANDS, "        try_again(errands, errand, code, result->why);\n        break;\n", '        decide_mail(errands, errand, "sent", code);\n        break;\n'),
+        (ERRANDS, "static void try_again(", "__attribute__((unused)) static void try_again("),
+    ],
+    "another-message-id-on-retry": [
+        ("core/connect/mails.c", 'return arena_printf(arena, "<%.*s@%.*s>", STR_ARGS(cause), STR_ARGS(domain));', 'static int tries;\n    return arena_printf(arena, "<%.*s.%d@%.*s>", STR_ARGS(cause), ++tries, STR_ARGS(domain));'),
     ],
     "release-twice": [
         (

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "core/connect/connector.h"
+#include "core/connect/errands.h"
 #include "core/handler/handler.h"
 #include "core/testing/simulator/files.h"
 #include "projections/runtime/projector.h"
@@ -50,11 +51,14 @@ static void projector_main(struct node *node) {
 static void connector_main(struct node *node) {
     struct err_info info = {0};
     struct connector *connector;
-    if (connector_start(&node->config, &connector, &info) != ERR_NONE) {
+    struct errands *errands;
+    if (connector_start(&node->config, &connector, &info) != ERR_NONE ||
+        errands_start(&node->config, &errands, &info) != ERR_NONE) {
         give_up(node, &info);
     }
     stop_await(node);
     connector_stop(connector);
+    errands_stop(errands);
 }
 
 static void node_main(void *context) {

@@ -47,6 +47,7 @@ struct oracle *oracle_judge(const struct oracle_options *options) {
     oracle_judge_people(oracle);
     oracle_judge_keys(oracle);
     oracle_judge_owners(oracle);
+    oracle_judge_mails(oracle);
     oracle_judge_open_orders(oracle);
     oracle_judge_settled(oracle);
     if (options->compare_views != NULL) {

@@ -46,10 +46,15 @@
  *          person.lockout     failed proofs are counted one by one, logins and those within sessions each for itself,
  *                             lock as long as they must, and nothing is proved meanwhile
  *          person.erased      nothing is written of a customer who is erased, and each erasure comes to its end
+ *          person.destroyed   who is to be erased is, and his keys are destroyed by then
  *          person.owner       what is a customer's stays his, and nobody from outside but he and the house touches it
  *          key.secret         an API key's secrets are numbered 1, 2, 3 ..., and none comes twice
  *          key.use            a use is noted once an hour, and none ahead of its time
  *          key.life           nothing is done with a key before it is made, or after it was revoked
+ *          mail.closed        an event that is told to somebody has an outcome: sent, failed, erased
+ *          mail.asked         no mail without such an event, and each goes to whom the event says
+ *          mail.same          one that is sent again is the same, its Message-ID included
+ *          mail.told          what is said to be sent was taken by the server
  *          settled.undecided  no command in the log is undecided
  *          settled.open       no transaction is left open       settled.late    it took longer than it may
  *          settled.intent     no call that the provider was owed is unanswered
@@ -82,6 +87,12 @@ struct oracle_payment {
     bool is_voided;
 };
 
+/* A mail that the server took. */
+struct oracle_mail {
+    struct str message_id, to;
+    uint32_t changed; /* how often it came as another one */
+};
+
 /* Where the log and the ledger are. Tests bring their own; oracle_world has the simulator's. */
 struct oracle_sources {
     struct broker_partition *(*partition)(const char *topic, int32_t number);
@@ -91,6 +102,9 @@ struct oracle_sources {
     struct oracle_payment (*payment_at)(size_t index);
     bool (*has_lost)(struct str key); /* whether a power cut took records under the key; NULL: there was none */
     uint32_t (*webhooks_open)(void);  /* that the provider has yet to tell; NULL: it tells none */
+    size_t (*mail_count)(void);       /* NULL: there is no mail server, and nobody who destroys keys */
+    struct oracle_mail (*mail_at)(size_t index);
+    bool (*key_is_destroyed)(struct str key_id);
 };
 
 /* The simulator's broker and payment provider. */

@@ -173,6 +173,9 @@ void oracle_judge_money(struct oracle *oracle);
 void oracle_judge_people(struct oracle *oracle);
 void oracle_judge_keys(struct oracle *oracle);
 void oracle_judge_owners(struct oracle *oracle);
+void oracle_judge_mails(struct oracle *oracle);
+/* What people are owed yet: a part of being settled. */
+void oracle_judge_owed(struct oracle *oracle);
 void oracle_judge_settled(struct oracle *oracle);
 void oracle_judge_open_orders(struct oracle *oracle);
 void oracle_cover(struct oracle *oracle);

@@ -59,6 +59,9 @@ void oracle_judge_settled(struct oracle *oracle) {
         }
     }
     judge_intents(oracle);
+    if (options->sources->mail_count != NULL) {
+        oracle_judge_owed(oracle);
+    }
     if (oracle->torn_commands > oracle->dead_letters) {
         oracle_tell(oracle, "settled.torn", "%lld records were sent torn; there are %lld dead letters",
                     (long long)oracle->torn_commands, (long long)oracle->dead_letters);

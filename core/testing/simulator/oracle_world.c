@@ -1,6 +1,7 @@
 /* oracle_world.c: the simulator's own log and ledger, as the oracle reads them. */
 #include "core/testing/simulator/oracle.h"
 
+#include "core/testing/simulator/post.h"
 #include "core/testing/simulator/provider.h"
 
 static int64_t group_offset(const char *group, const char *topic, int32_t partition) {
@@ -21,6 +22,15 @@ static struct oracle_payment payment_at(size_t index) {
     };
 }
 
+static size_t mail_count(void) {
+    return sim_mail_count();
+}
+
+static struct oracle_mail mail_at(size_t index) {
+    const struct sim_mail *mail = sim_mail_at((uint32_t)index);
+    return (struct oracle_mail){.message_id = mail->message_id, .to = mail->to, .changed = mail->changed};
+}
+
 const struct oracle_sources oracle_world = {
     .partition = broker_partition,
     .stable_offset = broker_stable_offset,
@@ -29,4 +39,7 @@ const struct oracle_sources oracle_world = {
     .payment_at = payment_at,
     .has_lost = broker_has_lost,
     .webhooks_open = sim_provider_webhooks_open,
+    .mail_count = mail_count,
+    .mail_at = mail_at,
+    .key_is_destroyed = sim_key_is_destroyed,
 };

@@ -23,6 +23,17 @@
 
 static const char *root; /* where processes have their files */
 
+/* Files of the installation, which all its processes read. */
+static void installation_make(struct config *config) {
+    static char secret_file[PATH_MAX], master_key_file[PATH_MAX];
+    snprintf(secret_file, sizeof secret_file, "%s/secret", root);
+    snprintf(master_key_file, sizeof master_key_file, "%s/master", root);
+    config->secret_file = secret_file;
+    config->master_key_file = master_key_file;
+    config->smtp_url = "smtp://mail.example.com";
+    config->mail_from = "The Shop <shop@example.com>";
+}
+
 static void topics_make(const struct config *config) {
     struct log_topics topics = {0};
     log_topics_name(&topics, config->topic_prefix);
@@ -132,6 +143,7 @@ static void world_make(uint64_t seed, struct config *config) {
     config->shards = sim_between(1, 4);
     config->payment_deadline_s = sim_between(30, 120);
     config->standby_stores = sim_chance(500 * 1000) ? 0 : sim_between(1, config->shards);
+    installation_make(config);
     topics_make(config);
     sim_provider_begin();
     sim_postgres_begin();

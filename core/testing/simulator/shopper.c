@@ -92,7 +92,6 @@ void shoppers_start(const struct config *config, const struct shopper_plan *plan
     for (uint32_t i = 0; i < plan->shoppers; i++) {
         buyer_start(FIRST_BUYER_NUMBER + i);
     }
-    eraser_start(config);
     for (uint32_t i = 0; i < plan->people; i++) {
         person_start(FIRST_BUYER_NUMBER + plan->shoppers + i);
     }

@@ -7,7 +7,6 @@
  * buyer.c        buys.
  * person.c       registers, logs in, is erased.
  * keeper.c       keeps an API key.
- * eraser.c       destroys keys.
  * aftermath.c    asks what became of all that nobody knows the end of.
  * shopper_provider.c  webhooks, and the steps that the provider asks for.
  * shopper.c      starts them, and the scenario's draw.
@@ -19,7 +18,7 @@
 #include "core/testing/simulator/shopper.h"
 #include "core/testing/simulator/world.h"
 
-enum { CLERK_NUMBER = 1, ERASER_NUMBER = 2, FIRST_BUYER_NUMBER = 3 };
+enum { CLERK_NUMBER = 1, FIRST_BUYER_NUMBER = 2 };
 
 #define CLIENTS_MAX_BYTES ((size_t)2 << 30)
 
@@ -124,8 +123,3 @@ void person_start(uint32_t number);
 /* ---- keeper.c ---------------------------------------------------------------------------------------------------- */
 
 void keeper_start(uint32_t number);
-
-/* ---- eraser.c ---------------------------------------------------------------------------------------------------- */
-
-/* Destroys the keys of who is erased, and says so. The configuration outlives the run. */
-void eraser_start(const struct config *config);

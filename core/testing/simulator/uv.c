@@ -26,9 +26,17 @@ struct handle {
     bool is_closing;
 };
 
+/* Work beside a loop. */
+struct work {
+    struct work *next; /* of those that are done */
+    uv_work_t *uv;
+};
+
 /* What is behind a loop (its internal_fields). */
 struct loop {
     struct handle *first;
+    struct work *done; /* and not told yet, the oldest first */
+    int works;         /* that were not told yet */
     uint64_t start_count;
 };
 
@@ -148,6 +156,44 @@ void uv_close(uv_handle_t *uv, uv_close_cb close_cb) {
     handle->is_ready = false;
 }
 
+/* ---- work -------------------------------------------------------------------------------------------------------- */
+
+static void *run_work(void *context) {
+    struct work *work = context;
+    struct loop *loop = loop_of(work->uv->loop);
+    work->uv->work_cb(work->uv);
+    struct work **last = &loop->done;
+    while (*last != NULL) {
+        last = &(*last)->next;
+    }
+    *last = work;
+    sim_wake(loop);
+    return NULL;
+}
+
+int uv_queue_work(uv_loop_t *uv_loop, uv_work_t *uv, uv_work_cb work_cb, uv_after_work_cb after_work_cb) {
+    struct work *work = calloc(1, sizeof *work);
+    assert(work != NULL && work_cb != NULL && after_work_cb != NULL);
+    work->uv = uv;
+    uv->loop = uv_loop;
+    uv->work_cb = work_cb;
+    uv->after_work_cb = after_work_cb;
+    loop_of(uv_loop)->works++;
+    (void)sim_spawn(run_work, work);
+    return 0;
+}
+
+static void tell_done(struct loop *loop) {
+    while (loop->done != NULL) {
+        struct work *work = loop->done;
+        uv_work_t *uv = work->uv;
+        loop->done = work->next;
+        loop->works--;
+        free(work);
+        uv->after_work_cb(uv, 0);
+    }
+}
+
 /* ---- a turn of the loop ------------------------------------------------------------------------------------------ */
 
 /* The timer that is due first, of those that were started before that one; NULL: none. */
@@ -246,10 +292,13 @@ static bool is_needed(const struct loop *loop) {
             return true;
         }
     }
-    return false;
+    return loop->works > 0;
 }
 
 static bool has_work(const struct loop *loop) {
+    if (loop->done != NULL) {
+        return true;
+    }
     for (const struct handle *handle = loop->first; handle != NULL; handle = handle->next) {
         if (handle->is_closing || is_told(handle)) {
             return true;
@@ -284,6 +333,7 @@ int uv_run(uv_loop_t *uv, uv_run_mode mode) {
         wait_for_work(loop);
         run_timers(loop);
         run_ready(loop);
+        tell_done(loop);
         finish_closing(loop);
     }
     return 0;

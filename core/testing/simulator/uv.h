@@ -1,8 +1,8 @@
 /* uv.h: libuv's loop for fibers: what core/connect uses of libuv, in the world's time.
  *
- * Purpose  uv.c defines those functions of <uv.h> itself (loops, asyncs, timers, polls, closing), so that a loop of the
- *          real code runs on a fiber and waits by sim_wait. Whoever links it leaves -luv away: a function that is
- *          missing here is then an error of the linker, and not a real loop that never ends.
+ * Purpose  uv.c defines those functions of <uv.h> itself (loops, asyncs, timers, polls, work, closing), so that a loop
+ *          of the real code runs on a fiber and waits by sim_wait. Whoever links it leaves -luv away: a function that
+ *          is missing here is then an error of the linker, and not a real loop that never ends.
  * Promise  as libuv's manual has it: an async that was sent many times is told once; timers come in the order of their
  *          times; a handle that was closed is told of nothing more, and its memory is free once its close callback was
  *          called; uv_run returns when no handle is active. In one turn, what is ready is called in an order that is

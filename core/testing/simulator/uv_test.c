@@ -189,6 +189,35 @@ static void a_loop_that_keeps_itself_busy_lets_others_run(void **state) {
     assert_in_range(turns, 500, 1100);
 }
 
+/* ---- work -------------------------------------------------------------------------------------------------------- */
+
+static uv_work_t works[2];
+
+static void on_work(uv_work_t *work) {
+    sim_sleep((work == &works[0] ? 30 : 10) * US_PER_MS);
+    tell(work == &works[0] ? "long work" : "short work");
+}
+
+static void after_work(uv_work_t *work, int status) {
+    tell(status == 0 ? work->data : "cancelled");
+}
+
+static void two_works_and_a_timer(void) {
+    works[0].data = "after the long";
+    works[1].data = "after the short";
+    timers[0].data = "tick";
+    uv_timer_init(&loop, &timers[0]);
+    uv_timer_start(&timers[0], on_timer, 20, 0);
+    uv_queue_work(&loop, &works[0], on_work, after_work);
+    uv_queue_work(&loop, &works[1], on_work, after_work);
+}
+
+static void work_goes_on_beside_the_loop_which_ends_behind_it(void **state) {
+    (void)state;
+    run_world(two_works_and_a_timer);
+    assert_string_equal(told, "10:short work 10:after the short 20:tick 30:long work 30:after the long 30:end");
+}
+
 static void kill_looper(void *context) {
     (void)context;
     sim_kill(sim_processes());
@@ -216,6 +245,7 @@ int main(void) {
         cmocka_unit_test(what_was_sent_twice_is_told_once_a_turn),
         cmocka_unit_test(a_poll_is_told_that_its_descriptor_is_ready),
         cmocka_unit_test(a_loop_that_keeps_itself_busy_lets_others_run),
+        cmocka_unit_test(work_goes_on_beside_the_loop_which_ends_behind_it),
         cmocka_unit_test(a_loop_whose_process_was_killed_hears_no_more),
     };
     return cmocka_run_group_tests_name("simulated uv", tests, NULL, NULL);

@@ -1,0 +1,173 @@
+/* The oracle: what is wrong with mails and erasures is found in a run in which just that is wrong. */
+#include "core/testing/simulator/oracle_scene.h"
+
+#define ADA STR("cus_01ARZ3NDEKTSV4RRFFQ69G5FA1")
+#define KEY STR("per_7")
+
+/* ---- the mail server and the vault ------------------------------------------------------------------------------- */
+
+static struct oracle_mail mails[2];
+static size_t mail_count;
+static bool is_destroyed;
+
+static size_t count_mails(void) {
+    return mail_count;
+}
+
+static struct oracle_mail mail_at(size_t index) {
+    return mails[index];
+}
+
+static bool key_is_destroyed(struct str key_id) {
+    return is_destroyed && str_equal(key_id, KEY);
+}
+
+/* Judges the run. `check` NULL: nothing is wrong. */
+static void expect_alone(const char *check) {
+    struct oracle_sources sources = scene_sources;
+    sources.mail_count = count_mails;
+    sources.mail_at = mail_at;
+    sources.key_is_destroyed = key_is_destroyed;
+    struct oracle_options options = scene_options();
+    options.sources = &sources;
+    struct oracle *oracle = oracle_judge(&options);
+    size_t found = check == NULL ? 0 : oracle_violations_of(oracle, check);
+    if (found != (check != NULL) || oracle_violation_count(oracle) != found) {
+        oracle_report(oracle, stderr);
+        fail_msg("%s was to be found alone", check == NULL ? "nothing" : check);
+    }
+    oracle_free(oracle);
+    scene_end();
+}
+
+/* ---- what happens ------------------------------------------------------------------------------------------------ */
+
+static struct str event_ids[16];
+static size_t event_count;
+
+static void keep_id(struct event *event) {
+    if (str_starts_with(event->meta.stream, STR("cus_"))) {
+        event_ids[event_count++] = event->meta.event_id;
+    }
+}
+
+static int begin(void **state) {
+    (void)state;
+    mail_count = 0;
+    is_destroyed = false;
+    event_count = 0;
+    play_tampered(keep_id);
+    scene_event(ADA, STR(""), (struct event){.type = EVENT_CUSTOMER_REGISTERED});
+    struct event event = {.type = EVENT_CUSTOMER_VERIFICATION_REQUESTED};
+    event.as.customer_verification_requested.number = 1;
+    event.as.customer_verification_requested.to = (struct sealed){.key_id = KEY};
+    scene_event(ADA, STR(""), event);
+    return 0;
+}
+
+static void is_told(const char *result) {
+    struct event event = {.type = EVENT_CUSTOMER_MAILED};
+    event.as.customer_mailed = (struct customer_mailed){
+        .cause = event_ids[1], .template = STR("verify"), .result = str_of_cstr(result), .attempt = 1};
+    scene_event(ADA, STR(""), event);
+}
+
+static void is_taken(struct str to) {
+    mails[mail_count++] = (struct oracle_mail){
+        .message_id = arena_printf(&scene.arena, "<%.*s@example.com>", STR_ARGS(event_ids[1])), .to = to};
+}
+
+static void is_to_be_erased(void) {
+    static struct str keys[] = {KEY};
+    struct event event = {.type = EVENT_CUSTOMER_ERASURE_REQUESTED};
+    event.as.customer_erasure_requested.keys = (struct str_array){keys, 1, 1};
+    scene_event(ADA, STR(""), event);
+}
+
+static void is_erased(void) {
+    scene_event(ADA, STR(""), (struct event){.type = EVENT_CUSTOMER_ERASED});
+}
+
+/* ---- the tests --------------------------------------------------------------------------------------------------- */
+
+static void a_mail_that_was_sent_and_told_is_sound(void **state) {
+    (void)state;
+    is_taken(STR("per_7@example.com"));
+    is_told("sent");
+    expect_alone(NULL);
+}
+
+static void a_mail_that_failed_is_sound_and_so_is_one_to_who_was_erased_first(void **state) {
+    (void)state;
+    is_told("failed");
+    is_to_be_erased();
+    is_destroyed = true;
+    is_erased();
+    expect_alone(NULL);
+}
+
+static void a_mail_that_nothing_came_of_is_found(void **state) {
+    (void)state;
+    is_taken(STR("per_7@example.com"));
+    expect_alone("mail.closed");
+}
+
+static void a_mail_that_nobody_asked_for_is_found(void **state) {
+    (void)state;
+    is_told("failed");
+    mails[mail_count++] =
+        (struct oracle_mail){.message_id = STR("<evt_of_nobody@example.com>"), .to = STR("per_7@example.com")};
+    expect_alone("mail.asked");
+}
+
+static void a_mail_to_somebody_else_is_found(void **state) {
+    (void)state;
+    is_taken(STR("per_71@example.com"));
+    is_told("sent");
+    expect_alone("mail.asked");
+}
+
+static void a_mail_that_comes_again_as_another_is_found(void **state) {
+    (void)state;
+    is_taken(STR("per_7@example.com"));
+    mails[0].changed = 1;
+    is_told("sent");
+    expect_alone("mail.same");
+}
+
+static void a_mail_that_no_server_took_is_found(void **state) {
+    (void)state;
+    is_told("sent");
+    expect_alone("mail.told");
+}
+
+static void who_is_not_erased_is_found(void **state) {
+    (void)state;
+    is_told("failed");
+    is_to_be_erased();
+    is_destroyed = true;
+    expect_alone("person.destroyed");
+}
+
+static void a_key_that_is_still_there_is_found(void **state) {
+    (void)state;
+    is_told("failed");
+    is_to_be_erased();
+    is_erased();
+    expect_alone("person.destroyed");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(a_mail_that_was_sent_and_told_is_sound, begin),
+        cmocka_unit_test_setup(a_mail_that_failed_is_sound_and_so_is_one_to_who_was_erased_first, begin),
+        cmocka_unit_test_setup(a_mail_that_nothing_came_of_is_found, begin),
+        cmocka_unit_test_setup(a_mail_that_nobody_asked_for_is_found, begin),
+        cmocka_unit_test_setup(a_mail_to_somebody_else_is_found, begin),
+        cmocka_unit_test_setup(a_mail_that_comes_again_as_another_is_found, begin),
+        cmocka_unit_test_setup(a_mail_that_no_server_took_is_found, begin),
+        cmocka_unit_test_setup(who_is_not_erased_is_found, begin),
+        cmocka_unit_test_setup(a_key_that_is_still_there_is_found, begin),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
