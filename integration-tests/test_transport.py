@@ -52,7 +52,8 @@ def split(secure, installed):
             "handler": secure.kafka_as("handler") | {"postgres": NOWHERE},
             "projector": secure.kafka_as("projector")
             | {"postgres": secure.postgres(database, user="daybook_projector", passwords=passwords)},
-            "connector": secure.kafka_as("connector") | {"postgres": NOWHERE},
+            "connector": secure.kafka_as("connector")
+            | {"postgres": NOWHERE, "vault_postgres": secure.postgres(database, user="daybook_connector")},
         },
     )
     roles.passwords = passwords
@@ -148,6 +149,8 @@ def test_nobody_writes_events_but_the_handler(split, secure, installed, user):
     [
         ("daybook_projector", "SELECT FROM vault.keys"),
         ("daybook_projector", "SELECT FROM vault.installation"),
+        ("daybook_connector", "SELECT FROM orders.orders"),
+        ("daybook_connector", "DELETE FROM vault.keys"),
         ("daybook_projector", "ALTER SCHEMA orders RENAME TO mine"),
         ("daybook_front", "UPDATE orders.orders SET status = 'confirmed'"),
         ("daybook_front", "DELETE FROM vault.keys"),

@@ -7,6 +7,7 @@ RFC 8439's.
 import base64
 import hashlib
 import hmac
+import os
 import struct
 from pathlib import Path
 
@@ -40,12 +41,32 @@ def opened(key, nonce, ciphertext, about):
     return own.decrypt(bytes(4) + nonce[16:], ciphertext, about)
 
 
-def key_id_of_email(secret, email):
-    """By whose key an address is sealed; `secret` is what stands in secret_file."""
-    parts = (b"person", email.lower().encode())
+def closed(key, nonce, plaintext, about):
+    """What `opened` opens."""
+    own = ChaCha20Poly1305(_hchacha20(key, nonce[:16]))
+    return own.encrypt(bytes(4) + nonce[16:], plaintext, about)
+
+
+def ulid(number):
+    """The text of 128 bits."""
+    return "".join(_ULID_DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def keyed_hash(secret, *parts):
+    """Of a label and parts; `secret` is what stands in secret_file."""
     text = b"".join(struct.pack(">L", len(part)) + part for part in parts)
-    number = int.from_bytes(hmac.digest(secret, text, hashlib.sha256)[:16], "big")
-    return "per_" + "".join(_ULID_DIGITS[number >> shift & 31] for shift in range(125, -1, -5))
+    return hmac.digest(secret, text, hashlib.sha256)
+
+
+def key_id_of_email(secret, email):
+    """By whose key an address is sealed."""
+    return "per_" + ulid(int.from_bytes(keyed_hash(secret, b"person", email.lower().encode())[:16], "big"))
+
+
+def mail_token(secret, use, customer, number):
+    """The token that a person is mailed."""
+    found = keyed_hash(secret, b"mail token", use.encode(), customer.encode(), struct.pack(">L", number))[:24]
+    return base64.urlsafe_b64encode(found).decode()
 
 
 def ring(path):
@@ -65,3 +86,16 @@ def unwrapped(masters, row):
 def unsealed(key, sealed):
     """The text of a Sealed record of the log."""
     return opened(key, sealed["nonce"], sealed["ciphertext"], sealed["key_id"].encode()).decode()
+
+
+def wrapped(masters, key_id, key):
+    """A key as vault.keys holds it under the first master key: that one's id, and the bytes."""
+    name, master = next(iter(masters.items()))
+    nonce = os.urandom(24)
+    return name, nonce + closed(master, nonce, key, f"{key_id}|{name}".encode())
+
+
+def sealed(key_id, key, text):
+    """A Sealed record."""
+    nonce = os.urandom(24)
+    return {"key_id": key_id, "nonce": nonce, "ciphertext": closed(key, nonce, text.encode(), key_id.encode())}

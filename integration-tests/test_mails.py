@@ -1,0 +1,230 @@
+"""Mails that events ask for, and the erasure of people: by whoever reads the events, whatever dies meanwhile."""
+
+import re
+import time
+from collections import defaultdict
+
+import pytest
+from harness.authority import Authority
+from harness.daybook import metrics_of
+from harness.mail_sink import MailSink
+from harness.people import People, link_of
+from harness.roles import SplitRoles
+from harness.vault import mail_token
+from harness.waiting import wait_until
+
+SETTINGS = {"mail_from": "The Shop <shop@shop.example>", "public_url": "https://shop.example"}
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def sink(tmp_path):
+    with MailSink(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def installed(new_daybook, sink):
+    """An installation that sends mails, and its people."""
+    daybook = new_daybook(smtp_url=f"smtp://127.0.0.1:{sink.port}", **SETTINGS)
+    return daybook, People(daybook)
+
+
+def figure(daybook, name):
+    return daybook.metrics()[f"daybook_{name}"]
+
+
+def is_in_no_log(daybook, *words):
+    for path in daybook.directory.glob("*.log"):
+        text = path.read_text(errors="replace")
+        for word in words:
+            assert word not in text, (path.name, word)
+
+
+# ---- mails -----------------------------------------------------------------------------------------------------------
+
+
+def test_who_registers_is_sent_a_token_once(installed, sink):
+    daybook, people = installed
+    customer = people.register("ada@example.com")
+    wait_until(lambda: people.mailed(customer), "what became of the mail")
+    (told,) = people.mailed(customer)
+    assert (told["template"], told["result"], told["code"], told["attempt"]) == ("verify", "sent", "250", 1)
+    (mail,) = sink.mails()
+    assert [one.addr_spec for one in mail["To"].addresses] == ["ada@example.com"]
+    assert mail["Message-ID"] == f"<{told['cause']}@shop.example>"
+    page, whose, token = link_of(mail)
+    assert (page, whose) == ("https://shop.example/account/verification", customer)
+    assert token == mail_token(people.secret, "verify", customer, 1)
+    assert (told["meta"]["actor"], told["meta"]["causation_id"]) == ("system", told["cause"])
+    assert figure(daybook, "mails_sent_total") == 1 and figure(daybook, "mails_waiting") == 0
+    daybook.restart()  # what is told is not done again
+    assert len(sink.mails()) == 1
+    is_in_no_log(daybook, "ada@example.com", token)
+
+
+def test_a_server_that_refuses_or_puts_off_is_heard(installed, sink):
+    daybook, people = installed
+    refused, deferred = people.register("refused@example.com"), people.register("deferred@example.com")
+    wait_until(lambda: people.mailed(refused), "what became of the mail")
+    (told,) = people.mailed(refused)
+    assert (told["result"], told["code"]) == ("failed", "550")
+    wait_until(lambda: figure(daybook, "mails_deferred_total") == 1, "the first try of the other")
+    assert people.mailed(deferred) == [] and figure(daybook, "mails_waiting") == 1
+    assert sink.mails() == []
+    is_in_no_log(daybook, "refused@example.com", "deferred@example.com")
+
+
+def test_without_a_server_mails_wait_and_go_when_there_is_one(new_daybook, sink):
+    daybook = new_daybook(**SETTINGS)
+    people = People(daybook)
+    customers = [people.register(f"{number}@example.com") for number in range(20)]
+    wait_until(lambda: figure(daybook, "mails_waiting") == 20, "mails that wait")
+    people.erase(customers[0])
+    wait_until(lambda: people.events("CustomerErased"), "the erasure, which waits for no mail")
+    wait_until(lambda: figure(daybook, "mails_waiting") == 19, "nobody to be told")
+    daybook.stop()
+    daybook.settings["smtp_url"] = f"smtp://127.0.0.1:{sink.port}"
+    daybook.service.environment = daybook.environment()
+    daybook.start()
+    wait_until(lambda: len(people.events("CustomerMailed")) == 19, "all mails")
+    assert {one.addr_spec for mail in sink.mails() for one in mail["To"].addresses} == {f"{n}@example.com" for n in range(1, 20)}
+
+
+def test_settings_that_cannot_work_end_the_process(new_daybook, sink):
+    daybook = new_daybook(**SETTINGS)
+    daybook.stop()
+    for more, expected in (({"mail_from": "The Shop"}, "mail_from"), ({"smtp_url": "http://127.0.0.1"}, "smtp_url")):
+        ended = daybook.ended(["serve"], 60, more={"smtp_url": f"smtp://127.0.0.1:{sink.port}"} | more)
+        assert ended.returncode == 2 and expected in ended.stdout + ended.stderr
+
+
+def test_they_go_by_starttls_and_with_a_password_out_of_the_sandbox(new_daybook, tmp_path):
+    authority = Authority(tmp_path / "authority")
+    with MailSink(tmp_path, authority, login="shop:canary of the mails") as sink:
+        settings = {
+            "smtp_url": f"smtp://localhost:{sink.port}",
+            "smtp_username": "shop",
+            "smtp_password": "canary of the mails",
+            "smtp_ca_file": authority.file,
+        }
+        daybook = new_daybook(**SETTINGS, **settings)
+        people = People(daybook)
+        customer = people.register("ada@example.com")
+        wait_until(lambda: people.mailed(customer), "what became of the mail")
+        assert people.mailed(customer)[0]["result"] == "sent"
+        is_in_no_log(daybook, "canary of the mails", "ada@example.com")
+
+
+def by_message_id(sink):
+    """The bytes of each mail that came, by their Message-ID."""
+    found = defaultdict(list)
+    for path in sink.folder.glob("*.eml"):
+        content = path.read_bytes()
+        (name,) = re.findall(rb"^Message-ID: (\S+)", content, re.MULTILINE)
+        found[name.decode()].append(content)
+    return found
+
+
+@pytest.mark.slow
+def test_a_connector_that_is_killed_sends_each_mail_at_least_once_and_always_the_same(new_daybook, sink):
+    daybook = new_daybook(smtp_url=f"smtp://127.0.0.1:{sink.port}", **SETTINGS)
+    daybook.stop()
+    roles = SplitRoles(daybook)
+    try:
+        roles.start()
+        people = People(daybook)
+        customers = []
+        for kill in range(10):
+            customers += [people.register(f"{kill}.{number}@example.com") for number in range(10)]
+            time.sleep(0.05 * kill)  # at another moment each time
+            roles["connector"].kill()
+            roles["connector"].start_ready()
+        wait_until(lambda: {stream for stream, _ in people.events("CustomerMailed")} == set(customers), "all mails", 120)
+        mails = by_message_id(sink)
+        assert len(mails) == 100
+        for name, contents in mails.items():
+            assert len(set(contents)) == 1, name
+        causes = {event["meta"]["event_id"] for _, event in people.events("CustomerVerificationRequested")}
+        assert mails.keys() == {f"<{cause}@shop.example>" for cause in causes}
+        assert all(event["result"] == "sent" for _, event in people.events("CustomerMailed"))
+        figures = metrics_of(roles["connector"].url)
+        assert figures["daybook_mails_waiting"] == 0
+    finally:
+        roles.stop()
+
+
+# ---- erasure ---------------------------------------------------------------------------------------------------------
+
+
+def is_destroyed(daybook, key_id):
+    (row,) = daybook.sql.rows("SELECT key, wrapped, master, erased_at FROM vault.keys WHERE key_id = %s", [key_id])
+    return row["key"] is None and row["wrapped"] is None and row["erased_at"] is not None
+
+
+def test_who_is_erased_has_no_key_any_more_and_his_mails_are_not_sent(installed, sink):
+    daybook, people = installed
+    gone, kept = people.register("deferred@example.com"), people.register("bob@example.com")
+    wait_until(lambda: figure(daybook, "mails_deferred_total") == 1, "a mail that waits")
+    people.erase(gone)
+    wait_until(lambda: people.events("CustomerErased"), "the erasure")
+    assert [stream for stream, _ in people.events("CustomerErased")] == [gone]
+    assert is_destroyed(daybook, people.key_of(gone)) and not is_destroyed(daybook, people.key_of(kept))
+    wait_until(lambda: figure(daybook, "mails_waiting") == 0, "nobody to be told")
+    assert figure(daybook, "erasures_total") == 1 and figure(daybook, "erasures_waiting") == 0
+    people.erase(gone)  # again: there is nobody
+    daybook.restart()
+    assert len(people.events("CustomerErased")) == 1
+    assert daybook.ended(["verify"], 60).returncode == 0
+
+
+def test_the_table_of_keys_is_written_anew_by_and_by(new_daybook):
+    daybook = new_daybook(vault_vacuum_s=1, **SETTINGS)
+    people = People(daybook)
+    customer = people.register("ada@example.com")
+    wait_until(lambda: people.events("CustomerRegistered"), "the registration")
+    key_id = people.key_of(customer)
+    node = "SELECT pg_relation_filenode('vault.keys')"
+    before = daybook.sql.value(node)
+    people.erase(customer)
+    wait_until(lambda: daybook.sql.value("SELECT bool_and(removed = changes) FROM vault.remains"), "the vacuum")
+    assert is_destroyed(daybook, key_id) and daybook.sql.value(node) != before
+
+
+@pytest.mark.slow
+def test_a_connector_that_is_killed_erases_everybody_once_it_lives(new_daybook):
+    daybook = new_daybook(**SETTINGS)
+    daybook.stop()
+    roles = SplitRoles(daybook)
+    try:
+        roles.start()
+        people = People(daybook)
+        customers = []
+        for kill in range(10):
+            customers.append(people.register(f"{kill}@example.com"))
+            people.erase(customers[-1])
+            time.sleep(0.03 * kill)
+            roles["connector"].kill()
+            roles["connector"].start_ready()
+        wait_until(lambda: len(people.events("CustomerErased")) == 10, "all erasures", 120)
+        assert {stream for stream, _ in people.events("CustomerErased")} == set(customers)
+        assert all(is_destroyed(daybook, people.key_of(customer)) for customer in customers)
+    finally:
+        roles.stop()
+
+
+@pytest.mark.slow
+def test_an_erasure_waits_for_the_vault_and_is_not_told_before(own_stack, new_daybook):
+    daybook = new_daybook(on=own_stack, **SETTINGS)
+    people = People(daybook)
+    customer = people.register("ada@example.com")
+    wait_until(lambda: people.events("CustomerRegistered"), "the registration")
+    own_stack.stop_postgres()
+    people.erase(customer)
+    wait_until(lambda: figure(daybook, "erasures_waiting") == 1, "an erasure that waits")
+    time.sleep(2)
+    assert people.events("CustomerErased") == []
+    own_stack.start_postgres()
+    wait_until(lambda: people.events("CustomerErased"), "the erasure", 90)
+    assert is_destroyed(daybook, people.key_of(customer))
