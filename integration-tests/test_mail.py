@@ -10,7 +10,8 @@ from harness.daybook import BINARY
 from harness.mail_sink import MailSink
 from harness.processes import clean_environment
 
-KINDS = {"verify", "reset", "email_change", "email_changed", "password_changed", "locked", "reused", "order_confirmed"}
+KINDS = {"verify", "reset", "email_change", "email_changed", "password_changed", "locked", "locked_within", "reused"}
+KINDS |= {"totp_enabled", "totp_ended", "order_confirmed"}
 LINKS = {
     "Confirm your e-mail address": "https://shop.example/account/verification#customer=cus_",
     "Choose a new password": "https://shop.example/account/password#customer=cus_",

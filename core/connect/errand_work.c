@@ -91,23 +91,28 @@ static void tell(struct errands *errands, struct errand *errand) {
     }
 }
 
-static void decide_mail(struct errands *errands, struct errand *errand, const char *result, const char *code) {
-    errand->progress.result = result;
-    (void)snprintf(errand->progress.code, sizeof errand->progress.code, "%s", code);
+/* `code`: 0 for none. Whatever a server took for one, what the log is told of it has three digits. */
+static void decide_mail(struct errands *errands, struct errand *errand, const char *result, int code) {
+    struct errand_progress *progress = &errand->progress;
+    progress->result = result;
+    progress->code[0] = '\0';
+    if (code > 0 && code <= 999) {
+        (void)snprintf(progress->code, sizeof progress->code, "%03d", code);
+    }
     tell(errands, errand);
 }
 
 /* ---- mails ------------------------------------------------------------------------------------------------------- */
 
-static void give_up(struct errands *errands, struct errand *errand, const char *code, const char *why) {
+static void give_up(struct errands *errands, struct errand *errand, int code, const char *why) {
     atomic_fetch_add(&errands->counts.mails_failed, 1);
     log_line(LOG_WARN, "errands", "a mail was given up", LOG_STR("event", errand->cause),
-             LOG_STR("stream", errand->stream), LOG_CSTR("mail", errand->mail.kind), LOG_CSTR("code", code),
+             LOG_STR("stream", errand->stream), LOG_CSTR("mail", errand->mail.kind), LOG_INT("code", code),
              LOG_INT("tries", errand->progress.tries + 1), LOG_CSTR("why", why == NULL ? "" : why));
     decide_mail(errands, errand, "failed", code);
 }
 
-static void try_again(struct errands *errands, struct errand *errand, const char *code, const char *why) {
+static void try_again(struct errands *errands, struct errand *errand, int code, const char *why) {
     struct errand_progress *progress = &errand->progress;
     if (progress->tries + 1 >= ERRAND_TRIES) {
         give_up(errands, errand, code, why);
@@ -119,24 +124,20 @@ static void try_again(struct errands *errands, struct errand *errand, const char
 }
 
 static void settle_mail(struct errands *errands, struct errand *errand, const struct mail_result *result) {
-    char code[sizeof errand->progress.code] = "";
-    if (result->code > 0) {
-        (void)snprintf(code, sizeof code, "%d", result->code);
-    }
     switch (result->end) {
     case MAIL_SENT:
         atomic_fetch_add(&errands->counts.mails_sent, 1);
-        decide_mail(errands, errand, "sent", code);
+        decide_mail(errands, errand, "sent", result->code);
         break;
     case MAIL_DEFERRED:
-        try_again(errands, errand, code, result->why);
+        try_again(errands, errand, result->code, result->why);
         break;
     case MAIL_REFUSED:
-        give_up(errands, errand, code, result->why);
+        give_up(errands, errand, result->code, result->why);
         break;
     case MAIL_ERASED:
         atomic_fetch_add(&errands->counts.mails_erased, 1);
-        decide_mail(errands, errand, "erased", code);
+        decide_mail(errands, errand, "erased", 0);
         break;
     case MAIL_NOT_NOW:
         wait_ms(errand, doubled(WAIT_FIRST_MS, ++errand->progress.waits, WAIT_MOST_MS));
@@ -172,7 +173,7 @@ static void on_mail_done(struct errand *errand, const struct mail_result *result
 
 static void begin_mail(struct errands *errands, struct errand *errand) {
     if (clock_wall_us() >= errand->mail.useless_at_us) {
-        give_up(errands, errand, "expired", "it is of no use any more");
+        give_up(errands, errand, 0, "it is of no use any more");
     } else if (errands->mailing != NULL && mailing_has_room(errands->mailing)) {
         errand->progress.state = ERRAND_IS_DONE;
         mailing_send(errands->mailing, errand, on_mail_done);

@@ -281,6 +281,21 @@ static void what_is_refused_has_failed_at_once(void **state) {
     assert_true(str_equal(said->code, STR("550")));
 }
 
+/* The domain would refuse another for good, and it would be told for ever. */
+static void whatever_a_server_answered_three_digits_of_it_are_told_or_none(void **state) {
+    (void)state;
+    static const struct {
+        int code;
+        const char *told;
+    } rows[] = {{0, ""}, {-1, ""}, {7, "007"}, {55, "055"}, {999, "999"}, {1000, ""}, {25055, ""}};
+    a_mail();
+    errands_begin_due(&errands);
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        answer(MAIL_REFUSED, rows[i].code);
+        assert_true(str_equal(told((int)i + 1)->code, str_of_cstr(rows[i].told)));
+    }
+}
+
 static void a_mail_to_who_was_erased_is_told_so(void **state) {
     (void)state;
     a_mail();
@@ -328,7 +343,7 @@ static void a_mail_of_no_use_is_not_sent(void **state) {
     errands_begin_due(&errands);
     const struct record_mail *said = told(1);
     assert_true(str_equal(said->result, STR("failed")));
-    assert_true(str_equal(said->code, STR("expired")));
+    assert_true(str_equal(said->code, STR("")));
     assert_int_equal(world.mails, 0);
 }
 
@@ -371,6 +386,18 @@ static void a_mail_that_the_log_closed_meanwhile_is_told_no_more(void **state) {
     happened(of_customer(EVENT_CUSTOMER_ERASED, STR("evt_2")));
     answer(MAIL_SENT, 250); /* frees it: ASan would say if not */
     assert_int_equal(world.command_count, 0);
+}
+
+/* The domain refuses what is said of the mails of who is erased, so the log never shows it. */
+static void nothing_more_is_told_of_a_mail_to_who_is_erased(void **state) {
+    (void)state;
+    a_mail();
+    errands_begin_due(&errands);
+    answer(MAIL_SENT, 250);
+    (void)told(1);
+    happened(of_customer(EVENT_CUSTOMER_ERASED, STR("evt_2")));
+    assert_null(open_errands_first(shards[0].open));
+    assert_int_equal(open_errands_resume_offset(shards[0].open), next_offset);
 }
 
 static void the_next_owner_hears_of_a_mail_that_was_sent_meanwhile(void **state) {
@@ -512,6 +539,7 @@ int main(void) {
         TEST(a_command_that_could_not_be_sent_is_sent_later_and_the_mail_is_not),
         TEST(a_mail_that_is_not_taken_is_tried_twelve_times_ever_more_seldom),
         TEST(what_is_refused_has_failed_at_once),
+        TEST(whatever_a_server_answered_three_digits_of_it_are_told_or_none),
         TEST(a_mail_to_who_was_erased_is_told_so),
         TEST(reasons_of_our_own_count_as_no_try),
         TEST(without_a_server_mails_wait_and_are_counted),
@@ -519,6 +547,7 @@ int main(void) {
         TEST(nothing_is_begun_before_the_end_was_read_or_behind_a_newer_release),
         TEST(mails_that_find_no_room_go_later),
         TEST(a_mail_that_the_log_closed_meanwhile_is_told_no_more),
+        TEST(nothing_more_is_told_of_a_mail_to_who_is_erased),
         TEST(the_next_owner_hears_of_a_mail_that_was_sent_meanwhile),
         TEST(and_hears_nothing_of_one_that_was_not),
         TEST(a_stop_says_nothing_of_a_mail),

@@ -29,8 +29,11 @@ enum { MAIL_MAX_BYTES = 64 * 1024, MAIL_VALUE_MAX_BYTES = 512, MAIL_NAME_MAX_BYT
     ROW(email_change, "customer token until") /* to the new address: prove that it is yours */                         \
     ROW(email_changed, "when")                /* to the address before */                                              \
     ROW(password_changed, "when")                                                                                      \
-    ROW(locked, "until") /* so many wrong passwords that nobody can log in for a while */                              \
-    ROW(reused, "when")  /* a session's token was used twice: it may have been stolen */                               \
+    ROW(locked, "until")        /* so many wrong passwords or codes that nobody can log in for a while */              \
+    ROW(locked_within, "until") /* the same within a session: whoever has it may not be its owner */                   \
+    ROW(reused, "when")         /* a session's token was used twice: it may have been stolen */                        \
+    ROW(totp_enabled, "when")   /* an authenticator's codes are asked for */                                           \
+    ROW(totp_ended, "when")                                                                                            \
     ROW(order_confirmed, "order")
 
 struct mail_kind {

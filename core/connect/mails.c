@@ -43,12 +43,23 @@ static bool password_changed(const struct event *event, struct mail_due *due) {
 static bool locked(const struct event *event, struct mail_due *due) {
     due->to = event->as.login_failed.to;
     due->time_us = event->as.login_failed.locked_until;
+    due->kind = event->as.login_failed.within ? "locked_within" : due->kind;
     return event->as.login_failed.has_to;
 }
 
 static bool reused(const struct event *event, struct mail_due *due) {
     due->to = event->as.session_ended.to;
     return event->as.session_ended.has_to;
+}
+
+static bool totp_enabled(const struct event *event, struct mail_due *due) {
+    due->to = event->as.customer_totp_enabled.to;
+    return event->as.customer_totp_enabled.has_to;
+}
+
+static bool totp_ended(const struct event *event, struct mail_due *due) {
+    due->to = event->as.customer_totp_ended.to;
+    return event->as.customer_totp_ended.has_to;
 }
 
 static const struct row {
@@ -67,6 +78,8 @@ static const struct row {
     {EVENT_CUSTOMER_PASSWORD_CHANGED, "password_changed", password_changed, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
     {EVENT_LOGIN_FAILED, "locked", locked, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
     {EVENT_SESSION_ENDED, "reused", reused, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
+    {EVENT_CUSTOMER_TOTP_ENABLED, "totp_enabled", totp_enabled, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
+    {EVENT_CUSTOMER_TOTP_ENDED, "totp_ended", totp_ended, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
 };
 
 bool mail_due_of(const struct event *event, struct mail_due *ret_due) {

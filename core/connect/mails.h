@@ -5,11 +5,14 @@
  *      CustomerEmailChangeRequested   email_change       the same, for a day, to the new address
  *      CustomerEmailChanged           email_changed      to the address before
  *      CustomerPasswordChanged        password_changed
- *      LoginFailed                    locked             when it locked the account
+ *      LoginFailed                    locked             when it locked the login
+ *                                     locked_within      when it was within a session, and locked what is done there
  *      SessionEnded                   reused             when a token came back that had been used
+ *      CustomerTotpEnabled            totp_enabled
+ *      CustomerTotpEnded              totp_ended
  *
  * Rule     an event that is told to somebody says to whom (`to`, sealed): whoever sends the mail folds no customer. How
- *          many there may be a day is the domain's (CUSTOMER_MAILS_A_DAY).
+ *          many there may be a day is the domain's (customer.h, Mail).
  * Useless  a link that opens nothing any more is not sent, nor is a notice that is MAIL_NOTICE_S old: so nothing waits
  *          for ever where no server takes mails.
  * Promise  the same event always gives the same mail, byte for byte, with the same Message-ID.

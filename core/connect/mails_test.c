@@ -37,12 +37,21 @@ static struct event now(uint16_t type) {
     return event;
 }
 
+static bool has_template(const char *kind) {
+    size_t i = 0;
+    while (i < mail_kind_count && strcmp(mail_kinds[i].name, kind) != 0) {
+        i++;
+    }
+    return i < mail_kind_count;
+}
+
 static struct mail_due due_of(const struct event *event) {
     struct mail_due due;
     assert_true(mail_due_of(event, &due));
     assert_true(str_equal(due.to.key_id, A_KEY));
     assert_int_equal(due.asked_at_us, NOW_US);
     assert_int_equal(due.told_by, COMMAND_RECORD_MAIL);
+    assert_true(has_template(due.kind));
     return due;
 }
 
@@ -109,6 +118,20 @@ static void what_happened_to_an_account_is_told_when_the_event_says_to_whom(void
     assert_false(mail_due_of(&event, &none));
     event.as.login_failed.has_to = true;
     expect_notice(&event, "locked", NOW_US + SECONDS(60));
+    event.as.login_failed.within = true;
+    expect_notice(&event, "locked_within", NOW_US + SECONDS(60));
+
+    event = now(EVENT_CUSTOMER_TOTP_ENABLED);
+    event.as.customer_totp_enabled.to = sealed_address();
+    assert_false(mail_due_of(&event, &none));
+    event.as.customer_totp_enabled.has_to = true;
+    expect_notice(&event, "totp_enabled", NOW_US);
+
+    event = now(EVENT_CUSTOMER_TOTP_ENDED);
+    event.as.customer_totp_ended.to = sealed_address();
+    assert_false(mail_due_of(&event, &none));
+    event.as.customer_totp_ended.has_to = true;
+    expect_notice(&event, "totp_ended", NOW_US);
 }
 
 static void all_other_events_are_told_to_nobody(void **state) {

@@ -18,7 +18,7 @@
 #include "gen/events.h"
 
 enum errand_kind { ERRAND_MAIL, ERRAND_ERASURE };
-enum { ERRAND_KINDS = 2, ERRAND_TRACE_MAX = 64 };
+enum { ERRAND_KINDS = 2, ERRAND_TRACE_MAX = 64, ERRAND_CODE_SIZE = 4 };
 
 enum errand_state {
     ERRAND_WAITS,
@@ -30,13 +30,13 @@ enum errand_state {
 struct errand_progress {
     void *owner;
     enum errand_state state;
-    bool is_closed, is_revoked; /* it is not among the open ones any more; another process may have it */
-    int tries;                  /* that have failed, and count */
-    int waits;                  /* in a row that do not count */
-    int sends;                  /* of the command */
-    int64_t due_at_us;          /* clock_boot_us */
-    const char *result;         /* of a mail that is told: sent, failed, erased */
-    char code[16];
+    bool is_closed, is_revoked;  /* it is not among the open ones any more; another process may have it */
+    int tries;                   /* that have failed, and count */
+    int waits;                   /* in a row that do not count */
+    int sends;                   /* of the command */
+    int64_t due_at_us;           /* clock_boot_us */
+    const char *result;          /* of a mail that is told: sent, failed, erased */
+    char code[ERRAND_CODE_SIZE]; /* of the server, three digits; empty: none. No other is recorded */
 };
 
 struct errand {

@@ -102,6 +102,7 @@ static void an_erasure_names_its_keys_and_is_closed_with_all_mails_of_its_stream
     assert_int_equal(open_errands_count(*state, ERRAND_ERASURE), 0);
     assert_int_equal(open_errands_count(*state, ERRAND_MAIL), 1);
     assert_true(str_equal(open_errands_first(*state)->stream, ANOTHER_CUSTOMER));
+    assert_int_equal(open_errands_resume_offset(*state), 2);
 }
 
 static void what_was_read_before_changes_nothing(void **state) {

@@ -158,7 +158,7 @@ MUTANTS = {
         (ERRANDS, "    } else if (err == ERR_NONE) {\n        tell(errands, errand);\n", "    } else if (err != ERR_CONFIG) {\n        tell(errands, errand);\n"),
     ],
     "mail-taken-for-sent-when-put-off": [
-        (ERRANDS, "        try_again(errands, errand, code, result->why);\n        break;\n", '        decide_mail(errands, errand, "sent", code);\n        break;\n'),
+        (ERRANDS, "        try_again(errands, errand, result->code, result->why);\n        break;\n", '        decide_mail(errands, errand, "sent", result->code);\n        break;\n'),
         (ERRANDS, "static void try_again(", "__attribute__((unused)) static void try_again("),
     ],
     "another-message-id-on-retry": [
