@@ -18,6 +18,10 @@ static const struct sealed *recipient_of(const struct event *event) {
         return event->as.login_failed.has_to ? &event->as.login_failed.to : NULL;
     case EVENT_SESSION_ENDED:
         return event->as.session_ended.has_to ? &event->as.session_ended.to : NULL;
+    case EVENT_CUSTOMER_TOTP_ENABLED:
+        return event->as.customer_totp_enabled.has_to ? &event->as.customer_totp_enabled.to : NULL;
+    case EVENT_CUSTOMER_TOTP_ENDED:
+        return event->as.customer_totp_ended.has_to ? &event->as.customer_totp_ended.to : NULL;
     default:
         return NULL;
     }
@@ -43,6 +47,7 @@ static bool is_erased(const struct seen_stream *stream) {
     return false;
 }
 
+/* Who is erased is owed nothing: CustomerErased closes all mails of its stream, and nothing is recorded of them. */
 void oracle_judge_owed(struct oracle *oracle) {
     for (uint32_t i = 0; i < oracle->streams.count; i++) {
         const struct seen_stream *stream = oracle->streams.entries[i].value;
