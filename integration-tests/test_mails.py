@@ -13,6 +13,9 @@ from harness.roles import SplitRoles
 from harness.vault import mail_token
 from harness.waiting import wait_until
 
+# Of what happens to an account, the events that the tests bring about.
+ASKS = ("CustomerTotpEnabled", "CustomerTotpEnded", "LoginFailed", "CustomerPasswordResetRequested")
+
 SETTINGS = {"mail_from": "The Shop <shop@shop.example>", "public_url": "https://shop.example"}
 
 pytestmark = pytest.mark.timeout(300)
@@ -62,6 +65,34 @@ def test_who_registers_is_sent_a_token_once(installed, sink):
     daybook.restart()  # what is told is not done again
     assert len(sink.mails()) == 1
     is_in_no_log(daybook, "ada@example.com", token)
+
+
+def test_what_happens_to_an_account_is_told_whoever_did_it(installed, sink):
+    daybook, people = installed
+    customer = people.register("ada@example.com", verified=True)
+    wait_until(lambda: people.events("CustomerVerified"), "the address")
+    people.begin_totp(customer)
+    people.confirm_totp(customer)
+    people.send("RemoveTotp", customer, "system")
+    for _ in range(10):
+        people.begin_totp(customer, proved=False)
+        people.guess(customer)
+    people.send("RequestPasswordReset", customer, email="")
+    wait_until(lambda: len(people.mailed(customer)) == 5, "what became of all mails")
+    told = people.mailed(customer)
+    assert {one["template"] for one in told} == {"totp_enabled", "totp_ended", "locked_within", "locked", "reset"}
+    assert {(one["result"], one["code"]) for one in told} == {("sent", "250")}
+    asked = {event["meta"]["event_id"]: event for name in ASKS for _, event in people.events(name) if event.get("to")}
+    assert asked.keys() == {one["cause"] for one in told}
+    mails = {mail["Message-ID"]: mail for mail in sink.mails()}
+    assert mails.keys() == {f"<{cause}@shop.example>" for cause in asked}
+    for one in told:
+        mail = mails[f"<{one['cause']}@shop.example>"]
+        assert (mail["Subject"] == "Wrong passwords were tried within your account") == (one["template"] == "locked_within")
+        if one["template"] == "reset":
+            token = mail_token(people.secret, "reset", customer, 1)
+            assert link_of(mail) == ("https://shop.example/account/password", customer, token)
+    assert figure(daybook, "mails_waiting") == 0
 
 
 def test_a_server_that_refuses_or_puts_off_is_heard(installed, sink):

@@ -56,8 +56,8 @@ class People:
         self.producer.produce(self.daybook.topic("commands"), value, shard_key(stream))
         assert self.producer.flush(30) == 0
 
-    def register(self, email):
-        """Somebody registers, and is sent a mail."""
+    def register(self, email, verified=False):
+        """Somebody registers, and is sent a mail; unless the operator vouches for his mailbox."""
         customer, key_id = _id("cus"), _id("per")
         key = self._key(key_id)
         self.send(
@@ -70,10 +70,36 @@ class People:
             key_id=key_id,
             email_key=vault.key_id_of_email(self.secret, email),
             roles=[],
-            verified=False,
+            verified=verified,
             once_until=0,
         )
         return customer
+
+    def begin_totp(self, customer, proved=True):
+        """Within a session he asks for an authenticator; where `proved` is false with a wrong password."""
+        self.send("BeginTotp", customer, f"customer:{customer}", password="", password_number=1, proved=proved)
+
+    def confirm_totp(self, customer):
+        """It has the secret, the first one."""
+        self.send("ConfirmTotp", customer, f"customer:{customer}", code="", totp_number=1, step=1)
+
+    def guess(self, customer):
+        """Somebody tries to log in."""
+        self.send(
+            "OpenSession",
+            customer,
+            email="",
+            password="",
+            code=None,
+            cookie=False,
+            password_number=1,
+            proved=False,
+            totp_number=0,
+            totp_step=0,
+            recovery=0,
+            client=None,
+            rehashed=None,
+        )
 
     def erase(self, customer):
         """The house has him erased."""
