@@ -197,6 +197,23 @@ def test_a_projector_whose_password_is_refused_says_so_and_goes_on_when_it_is_ta
     buys(installed, "transport-read-again")
 
 
+def test_a_connector_without_its_rights_says_so_and_is_not_ready(split, secure):
+    connector = split["connector"]
+    connector.stop()
+    right = dict(connector.environment)
+    wrong = secure.kafka_as("projector")  # it may read all topics, and join no group
+    connector.environment |= {f"DAYBOOK_{name.upper()}": str(value) for name, value in wrong.items()}
+    try:
+        connector.start()
+        wait_until(lambda: "the log of customers cannot be read" in connector.log(), "the reason in the log")
+        assert "uthorization" in connector.log() and not connector.is_ready()
+    finally:
+        connector.stop()
+        connector.environment = right
+        connector.start()
+    connector.wait_ready(connector.is_ready, 60)
+
+
 def test_all_roles_in_one_process_have_one_login(split, secure, installed):
     split.stop()
     installed.service.environment = installed.environment({"postgres": secure.postgres(installed.name, user="daybook_serve")})

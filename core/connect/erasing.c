@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "core/base/memory.h"
-#include "core/vault/upkeep.h"
 
 struct erasing {
     uv_work_t work;
@@ -14,11 +13,11 @@ struct erasing {
     erasing_done_cb *on_done;
     void *context;
     /* While it is busy, the working thread's. */
-    struct pg_session *session; /* NULL: none */
-    struct str *key_ids;        /* NULL: it is the vacuum */
+    struct pg_session *session;  /* NULL: none */
+    struct vault_doomed *doomed; /* NULL: it is the vacuum */
     size_t count;
     enum err err;
-    bool was_due;
+    struct erased erased;
     struct err_info info;
 };
 
@@ -50,8 +49,10 @@ static enum err work_off(struct erasing *erasing) {
     if (err != ERR_NONE) {
         return err;
     }
-    return erasing->key_ids != NULL ? vault_destroy(erasing->session, erasing->key_ids, erasing->count, info)
-                                    : vault_vacuum(erasing->session, &erasing->was_due, info);
+    struct erased *erased = &erasing->erased;
+    return erasing->doomed != NULL
+               ? vault_destroy(erasing->session, erasing->doomed, erasing->count, &erased->keys_left, info)
+               : vault_vacuum(erasing->session, &erased->was_due, info);
 }
 
 /* On one of libuv's threads. */
@@ -67,16 +68,16 @@ static void on_work(uv_work_t *work) {
 static void after_work(uv_work_t *work, int status) {
     struct erasing *erasing = work->data;
     assert(status == 0); /* nobody cancels it */
-    free(erasing->key_ids);
-    erasing->key_ids = NULL;
+    free(erasing->doomed);
+    erasing->doomed = NULL;
     erasing->is_busy = false;
-    erasing->on_done(erasing->context, erasing->err, erasing->was_due, &erasing->info);
+    erasing->on_done(erasing->context, erasing->err, &erasing->erased, &erasing->info);
 }
 
 static void begin(struct erasing *erasing, erasing_done_cb *on_done, void *context) {
     assert(!erasing->is_busy);
     erasing->is_busy = true;
-    erasing->was_due = false;
+    erasing->erased = (struct erased){0};
     erasing->info = (struct err_info){0};
     erasing->on_done = on_done;
     erasing->context = context;
@@ -84,12 +85,12 @@ static void begin(struct erasing *erasing, erasing_done_cb *on_done, void *conte
     assert(failed == 0);
 }
 
-void erasing_destroy(struct erasing *erasing, const struct str *key_ids, size_t count, erasing_done_cb *on_done,
+void erasing_destroy(struct erasing *erasing, const struct vault_doomed *doomed, size_t count, erasing_done_cb *on_done,
                      void *context) {
     assert(!erasing->is_busy);
-    erasing->key_ids = calloc_or_end(count + 1, sizeof *key_ids); /* none is not the vacuum */
+    erasing->doomed = calloc_or_end(count + 1, sizeof *doomed); /* none is not the vacuum */
     for (size_t i = 0; i < count; i++) {
-        erasing->key_ids[i] = key_ids[i];
+        erasing->doomed[i] = doomed[i];
     }
     erasing->count = count;
     begin(erasing, on_done, context);

@@ -17,6 +17,7 @@ static struct {
     bool was_due;
     int opened, closed, destroyed, vacuumed;
     size_t keys;
+    int64_t keys_left;
     bool is_on_another_thread;
     pthread_t loop_thread;
 } world;
@@ -39,15 +40,23 @@ void pg_session_close(struct pg_session *session) {
     world.closed += session != NULL;
 }
 
-enum err vault_destroy(struct pg_session *session, const struct str *key_ids, size_t count, struct err_info *info) {
+enum err vault_destroy(struct pg_session *session, const struct vault_doomed *doomed, size_t count, int64_t *ret_left,
+                       struct err_info *info) {
     assert_ptr_equal(session, &a_session);
     world.is_on_another_thread = !pthread_equal(pthread_self(), world.loop_thread);
     world.destroyed++;
     world.keys += count;
     for (size_t i = 0; i < count; i++) {
-        assert_true(str_starts_with(key_ids[i], STR("per_")));
+        assert_true(str_starts_with(doomed[i].key_id, STR("per_")));
+        assert_true(str_equal(doomed[i].cause, STR("evt_1")));
+        assert_int_equal(doomed[i].asked_at_us, 7);
+        assert_int_equal(doomed[i].may_be_anew, i > 0);
     }
-    return world.work_err == ERR_NONE ? ERR_NONE : err_set(info, world.work_err, "the connection was lost");
+    if (world.work_err != ERR_NONE) {
+        return err_set(info, world.work_err, "the connection was lost");
+    }
+    *ret_left = world.keys_left;
+    return ERR_NONE;
 }
 
 enum err vault_vacuum(struct pg_session *session, bool *ret_was_due, struct err_info *info) {
@@ -66,16 +75,16 @@ static uv_loop_t loop;
 static struct erasing *erasing;
 static int told;
 static enum err said;
-static bool said_due;
+static struct erased said_erased;
 static char said_text[256];
 
-static void on_done(void *context, enum err err, bool was_due, const struct err_info *info) {
+static void on_done(void *context, enum err err, const struct erased *erased, const struct err_info *info) {
     assert_ptr_equal(context, &told);
     assert_true(pthread_equal(pthread_self(), world.loop_thread));
     assert_false(erasing_is_busy(erasing));
     told++;
     said = err;
-    said_due = was_due;
+    said_erased = *erased;
     memcpy(said_text, info->text, sizeof said_text);
 }
 
@@ -97,7 +106,10 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static const struct str keys[] = {STR("per_1"), STR("per_2")};
+static const struct vault_doomed keys[] = {
+    {.key_id = STR("per_1"), .cause = STR("evt_1"), .asked_at_us = 7},
+    {.key_id = STR("per_2"), .cause = STR("evt_1"), .asked_at_us = 7, .may_be_anew = true},
+};
 
 static void destroy(void) {
     erasing_destroy(erasing, keys, ARRAY_LENGTH(keys), on_done, &told);
@@ -108,9 +120,11 @@ static void destroy(void) {
 static void keys_are_destroyed_on_another_thread_and_the_connection_is_kept(void **state) {
     (void)state;
     destroy();
+    world.keys_left = 1;
     destroy();
     assert_int_equal(told, 2);
     assert_int_equal(said, ERR_NONE);
+    assert_int_equal(said_erased.keys_left, 1);
     assert_int_equal(world.keys, 4);
     assert_true(world.is_on_another_thread);
     assert_int_equal(world.opened, 1);
@@ -154,13 +168,13 @@ static void the_table_is_written_anew_when_it_is_due(void **state) {
     erasing_vacuum(erasing, on_done, &told);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(said, ERR_NONE);
-    assert_true(said_due);
+    assert_true(said_erased.was_due);
     destroy();
-    assert_false(said_due);
+    assert_false(said_erased.was_due);
     world.was_due = false;
     erasing_vacuum(erasing, on_done, &told);
     uv_run(&loop, UV_RUN_DEFAULT);
-    assert_false(said_due);
+    assert_false(said_erased.was_due);
     assert_int_equal(world.vacuumed, 2);
 }
 

@@ -24,6 +24,7 @@ enum {
     SEEN_WITHIN_MS = 10000, /* a command that the log does not show by then is sent again; doubled with each */
     SEEN_MOST_MS = 600000,
     KEYS_AT_ONCE = 256,
+    VACUUM_FIRST_S = 60,
     VACUUM_AGAIN_S = 60, /* when somebody was in its way */
     WARN_EVERY_S = 10,
 };
@@ -46,12 +47,21 @@ static void wait_ms(struct errand *errand, int64_t delay_ms) {
     due_in(errand, delay_ms);
 }
 
-/* What many errands meet at once is one line, not as many. */
-static void warn(struct errands *errands, const char *text, const char *why) {
+void errands_warn(struct errands *errands, enum errand_warning what, const char *why) {
+    static const struct {
+        enum log_level level;
+        const char *text;
+    } lines[ERRAND_WARNINGS] = {
+        [ERRANDS_CANNOT_READ] = {LOG_ERROR, "the log of customers cannot be read, and mails and erasures stand still"},
+        [ERRANDS_CANNOT_REACH] = {LOG_WARN, "the log of customers cannot be read for now"},
+        [ERRANDS_ARE_DEFERRED] = {LOG_WARN, "mails were not taken and are tried again"},
+        [ERRANDS_WAIT] = {LOG_WARN, "mails wait"},
+        [ERRANDS_KEEP_KEYS] = {LOG_WARN, "keys of people who are to be erased could not be destroyed yet"},
+    };
     int64_t now_us = clock_boot_us();
-    if (now_us >= errands->next_warning_us) {
-        errands->next_warning_us = now_us + (int64_t)WARN_EVERY_S * MICROS_PER_SECOND;
-        log_line(LOG_WARN, "errands", text, LOG_CSTR("why", why == NULL ? "" : why));
+    if (now_us >= errands->next_warning_us[what]) {
+        errands->next_warning_us[what] = now_us + (int64_t)WARN_EVERY_S * MICROS_PER_SECOND;
+        log_line(lines[what].level, "errands", lines[what].text, LOG_CSTR("why", why == NULL ? "" : why));
     }
 }
 
@@ -60,7 +70,9 @@ static void warn(struct errands *errands, const char *text, const char *why) {
 static enum err send_command(struct errands *errands, const struct errand *errand) {
     struct arena *arena = &errands->arena;
     arena_reset(arena);
-    struct command command = errand_command(arena, errand, clock_wall_us());
+    /* The stream's time would follow a clock that is ahead, and never come back. */
+    int64_t now_us = log_clock_now(&errands->clock, clock_wall_us(), clock_boot_us());
+    struct command command = errand_command(arena, errand, now_us);
     struct buf value;
     buf_init(&value, RECORD_MAX_BYTES);
     command_record_write(&value, &command);
@@ -120,7 +132,7 @@ static void try_again(struct errands *errands, struct errand *errand, int code, 
     }
     atomic_fetch_add(&errands->counts.mails_deferred, 1);
     wait_ms(errand, doubled(TRY_FIRST_S, ++progress->tries, TRY_MOST_S) * 1000);
-    warn(errands, "mails were not taken and are tried again", why);
+    errands_warn(errands, ERRANDS_ARE_DEFERRED, why);
 }
 
 static void settle_mail(struct errands *errands, struct errand *errand, const struct mail_result *result) {
@@ -141,7 +153,7 @@ static void settle_mail(struct errands *errands, struct errand *errand, const st
         break;
     case MAIL_NOT_NOW:
         wait_ms(errand, doubled(WAIT_FIRST_MS, ++errand->progress.waits, WAIT_MOST_MS));
-        warn(errands, "mails wait", result->why);
+        errands_warn(errands, ERRANDS_WAIT, result->why);
         break;
     }
 }
@@ -172,11 +184,20 @@ static void on_mail_done(struct errand *errand, const struct mail_result *result
 }
 
 static void begin_mail(struct errands *errands, struct errand *errand) {
-    if (clock_wall_us() >= errand->mail.useless_at_us) {
+    switch (log_clock_is_over(&errands->clock, errand->mail.useless_at_us, clock_wall_us(), clock_boot_us())) {
+    case LOG_CLOCK_OVER:
         give_up(errands, errand, 0, "it is of no use any more");
-    } else if (errands->mailing != NULL && mailing_has_room(errands->mailing)) {
-        errand->progress.state = ERRAND_IS_DONE;
-        mailing_send(errands->mailing, errand, on_mail_done);
+        break;
+    case LOG_CLOCK_UNSURE:
+        wait_ms(errand, WAIT_MOST_MS);
+        errands_warn(errands, ERRANDS_WAIT, "they are too old by this machine's clock; the next event will show");
+        break;
+    case LOG_CLOCK_NOT_YET:
+        if (errands->mailing != NULL && mailing_has_room(errands->mailing)) {
+            errand->progress.state = ERRAND_IS_DONE;
+            mailing_send(errands->mailing, errand, on_mail_done);
+        }
+        break;
     }
 }
 
@@ -198,13 +219,31 @@ static void settle_erasure(struct errands *errands, struct errand *errand, enum 
     }
 }
 
-static void on_destroyed(void *context, enum err err, bool was_due, const struct err_info *info) {
-    (void)was_due;
+/* One of them is at fault, a key's id that no database takes, say: the others need not wait for it. */
+static void set_apart(const struct erasure_batch *batch, const struct err_info *info) {
+    for (size_t i = 0; i < batch->count; i++) {
+        batch->errands[i]->progress.goes_alone = true;
+    }
+    if (batch->count == 1) {
+        const struct errand *errand = batch->errands[0];
+        log_line(LOG_ERROR, "errands", "somebody's keys cannot be destroyed", LOG_STR("event", errand->cause),
+                 LOG_STR("stream", errand->stream), LOG_CSTR("why", info->text));
+    }
+}
+
+static void on_destroyed(void *context, enum err err, const struct erased *erased, const struct err_info *info) {
     struct errands *errands = context;
     struct erasure_batch batch = errands->batch;
     errands->batch.count = 0;
     if (err != ERR_NONE) {
-        warn(errands, "keys of people who are to be erased could not be destroyed yet", info->text);
+        errands_warn(errands, ERRANDS_KEEP_KEYS, info->text);
+    } else if (erased->keys_left > 0) {
+        atomic_fetch_add(&errands->counts.keys_left, (uint64_t)erased->keys_left);
+        log_line(LOG_INFO, "errands", "keys that are somebody else's by now were left alone",
+                 LOG_INT("keys", erased->keys_left));
+    }
+    if (err == ERR_MALFORMED) {
+        set_apart(&batch, info);
     }
     for (size_t i = 0; i < batch.count; i++) {
         settle_erasure(errands, batch.errands[i], err);
@@ -215,6 +254,14 @@ static void on_destroyed(void *context, enum err err, bool was_due, const struct
     }
 }
 
+/* The first is the person's own, the others are of addresses (CustomerErasureRequested). */
+static struct vault_doomed doomed_key(const struct errand *errand, size_t index) {
+    return (struct vault_doomed){.key_id = errand->keys[index],
+                                 .cause = errand->cause,
+                                 .asked_at_us = errand->asked_at_us,
+                                 .may_be_anew = index > 0};
+}
+
 /* The keys of all together, in one statement. */
 static void begin_batch(struct errands *errands) {
     const struct erasure_batch *batch = &errands->batch;
@@ -222,22 +269,24 @@ static void begin_batch(struct errands *errands) {
     for (size_t i = 0; i < batch->count; i++) {
         count += batch->errands[i]->key_count;
     }
-    struct str *keys = calloc_or_end(count + 1, sizeof *keys);
+    struct vault_doomed *doomed = calloc_or_end(count + 1, sizeof *doomed);
     for (size_t i = 0; i < batch->count; i++) {
         struct errand *errand = batch->errands[i];
         errand->progress.state = ERRAND_IS_DONE;
         for (size_t j = 0; j < errand->key_count; j++) {
-            keys[at++] = errand->keys[j];
+            doomed[at++] = doomed_key(errand, j);
         }
     }
-    erasing_destroy(errands->erasing, keys, count, on_destroyed, errands);
-    free(keys);
+    erasing_destroy(errands->erasing, doomed, count, on_destroyed, errands);
+    free(doomed);
 }
 
-/* What finds no room waits for the next batch. An event names two keys; should one name more, it goes alone. */
+/* What finds no room waits for the next batch. An event names two keys; should one name more, it goes alone, and so
+ * does one that failed with others. */
 static void gather(struct errands *errands, struct errand *errand, size_t *keys) {
     struct erasure_batch *batch = &errands->batch;
-    bool fits = batch->count < ERASURES_AT_ONCE && *keys + errand->key_count <= KEYS_AT_ONCE;
+    bool fits = batch->count < ERASURES_AT_ONCE && *keys + errand->key_count <= KEYS_AT_ONCE &&
+                !errand->progress.goes_alone && (batch->count == 0 || !batch->errands[0]->progress.goes_alone);
     if (!erasing_is_busy(errands->erasing) && (fits || batch->count == 0)) {
         batch->errands[batch->count++] = errand;
         *keys += errand->key_count;
@@ -291,7 +340,7 @@ void errand_on_revoked(struct errand *errand) {
 }
 
 void errands_count(struct errands *errands) {
-    uint64_t mails = 0, erasures = 0, passed_over = 0, stopped = 0;
+    uint64_t mails = 0, erasures = 0, passed_over = 0, stopped = 0, live = 0, not_live = 0;
     for (size_t i = 0; i < errands_shard_count(errands); i++) {
         const struct errand_shard *shard = &errands->shards[i];
         if (shard->open != NULL) {
@@ -299,12 +348,16 @@ void errands_count(struct errands *errands) {
             erasures += open_errands_count(shard->open, ERRAND_ERASURE);
             passed_over += open_errands_are_more(shard->open);
             stopped += shard->is_stopped;
+            live += shard->is_live && !shard->is_stopped;
+            not_live += !shard->is_live && !shard->is_stopped;
         }
     }
     atomic_store(&errands->counts.mails_waiting, mails);
     atomic_store(&errands->counts.erasures_waiting, erasures);
     atomic_store(&errands->counts.passed_over, passed_over);
     atomic_store(&errands->counts.shards_stopped, stopped);
+    atomic_store(&errands->counts.shards_live, live);
+    atomic_store(&errands->counts.shards_not_live, not_live);
 }
 
 /* ---- upkeep ------------------------------------------------------------------------------------------------------ */
@@ -313,12 +366,12 @@ static void vacuum_again_in(struct errands *errands, int64_t seconds) {
     errands->next_vacuum_us = clock_boot_us() + seconds * MICROS_PER_SECOND;
 }
 
-static void on_vacuumed(void *context, enum err err, bool was_due, const struct err_info *info) {
+static void on_vacuumed(void *context, enum err err, const struct erased *erased, const struct err_info *info) {
     struct errands *errands = context;
     if (err != ERR_NONE) {
         log_line(LOG_WARN, "errands", "the table of keys was not written anew: what was destroyed lies in its file yet",
                  LOG_CSTR("why", info->text));
-    } else if (was_due) {
+    } else if (erased->was_due) {
         log_line(LOG_INFO, "errands", "the table of keys was written anew");
     }
     int64_t every_s = errands->config->vault_vacuum_s;
@@ -326,9 +379,12 @@ static void on_vacuumed(void *context, enum err err, bool was_due, const struct 
     errands->has_work = true; /* erasures have waited for it */
 }
 
+/* Soon after the start, whatever the interval: a process may never live that long, and what is destroyed would lie in
+ * the file for ever. */
 void errands_vacuum_when_due(struct errands *errands) {
+    int64_t every_s = errands->config->vault_vacuum_s;
     if (errands->next_vacuum_us == 0) {
-        vacuum_again_in(errands, errands->config->vault_vacuum_s);
+        vacuum_again_in(errands, every_s < VACUUM_FIRST_S ? every_s : VACUUM_FIRST_S);
     } else if (clock_boot_us() >= errands->next_vacuum_us && !erasing_is_busy(errands->erasing)) {
         erasing_vacuum(errands->erasing, on_vacuumed, errands);
     }

@@ -1,8 +1,8 @@
-/* errands.c: the thread, and its reading of the log.
+/* errands.c: the thread and its loop, and what it holds.
  *
- * librdkafka tells through an eventfd that there are messages; they are folded into open errands (open_errands.h), a
- * partition at a time. A partition is live once it was read to its end: only then is done what is open (errand_work.c).
- * The vault is asked by a pipelined connection of the loop's own; keys are destroyed beside the loop (erasing.h).
+ * librdkafka tells through an eventfd that there are messages (errand_log.c). A partition is live once it was read to
+ * its end: only then is done what is open (errand_work.c). The vault is asked by a pipelined connection of the loop's
+ * own; keys are destroyed beside the loop (erasing.h).
  */
 #include "core/connect/errands.h"
 
@@ -20,90 +20,16 @@
 #include "core/log/record.h"
 
 enum {
-    MAILS_MAX = 20000, /* open ones a shard, some 500 bytes each; further ones wait in the log */
-    ERASURES_MAX = 10000,
-    MESSAGES_A_TURN = 1000, /* then the loop looks at its sockets again */
-    TICK_MS = 200,          /* how often what is due for another try is looked for */
+    TICK_MS = 200, /* how often what is due for another try is looked for */
     COMMIT_INTERVAL_MS = 1000,
     ARENA_MAX_BYTES = 8 * 1024 * 1024,
     SESSION_TIMEOUT_MS = 10000,
-    SEEK_TIMEOUT_MS = 1000,
     COMMANDS_GATHER_MS = 5, /* as the front's commands (docs/performance.md) */
     COMMANDS_WITHIN_MS = 10000,
     KEY_QUESTIONS_MAX = 2 * MAILING_MAX,
 };
 
-/* Whose events may need something done. An event is closed by one of its own partition. */
-static const enum log_topic sources[] = {TOPIC_CUSTOMERS};
-
-size_t errands_shard_count(const struct errands *errands) {
-    return ARRAY_LENGTH(sources) * (size_t)errands->config->shards;
-}
-
-/* ---- the log ----------------------------------------------------------------------------------------------------- */
-
-static const char *topic_of(const struct errands *errands, size_t shard) {
-    return errands->topics.names[sources[shard / (size_t)errands->config->shards]];
-}
-
-static int32_t partition_of(const struct errands *errands, size_t shard) {
-    return (int32_t)(shard % (size_t)errands->config->shards);
-}
-
-/* NULL: none of ours. */
-static struct errand_shard *shard_of(struct errands *errands, const char *topic, int32_t partition) {
-    for (size_t i = 0; i < ARRAY_LENGTH(sources); i++) {
-        if (strcmp(topic, errands->topics.names[sources[i]]) == 0 && partition >= 0 &&
-            partition < errands->config->shards) {
-            return &errands->shards[i * (size_t)errands->config->shards + (size_t)partition];
-        }
-    }
-    return NULL;
-}
-
-/* Passed over, what a newer release's event asks for would never be done: nothing of the shard goes on, and its offset
- * stays before the event, until a process of that release has it. */
-static void stop_shard(struct errand_shard *shard, const rd_kafka_message_t *message, const struct err_info *info) {
-    shard->is_stopped = true;
-    log_line(LOG_ERROR, "errands",
-             "a shard's mails and erasures stand still until a connector of the newer release has them",
-             LOG_CSTR("error", info->text), LOG_INT("partition", message->partition),
-             LOG_INT("offset", message->offset));
-}
-
-static void take_event(struct errands *errands, struct errand_shard *shard, const rd_kafka_message_t *message) {
-    struct event event;
-    struct err_info info = {0};
-    arena_reset(&errands->arena);
-    struct str value = str_of(message->payload, message->len);
-    enum err err = event_record_read(&errands->arena, value, &event, &info);
-    if (err == ERR_NOT_FOUND) {
-        stop_shard(shard, message, &info);
-        return;
-    }
-    if (err != ERR_NONE) {
-        log_line(LOG_ERROR, "errands", "an event could not be read and is passed over", LOG_CSTR("error", info.text),
-                 LOG_INT("partition", message->partition), LOG_INT("offset", message->offset));
-        return;
-    }
-    (void)open_errands_apply(shard->open, message->offset, &event, client_message_header(message, "traceparent"),
-                             errand_on_closed);
-    errands->has_work = true;
-}
-
-static void take_message(struct errands *errands, const rd_kafka_message_t *message) {
-    struct errand_shard *shard =
-        message->rkt == NULL ? NULL : shard_of(errands, rd_kafka_topic_name(message->rkt), message->partition);
-    if (shard == NULL || shard->open == NULL || shard->is_stopped) { /* not open: revoked meanwhile */
-        return;
-    }
-    if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-        shard->is_live = true;
-        errands->has_work = true;
-    } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        take_event(errands, shard, message);
-    }
-}
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 static void on_kafka_ready(uv_poll_t *poll, int status, int events) {
     (void)status, (void)events;
@@ -117,111 +43,25 @@ static void on_kafka_ready(uv_poll_t *poll, int status, int events) {
 
 static void on_more(uv_async_t *async) {
     struct errands *errands = async->data;
-    int taken = 0;
-    for (; taken < MESSAGES_A_TURN; taken++) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(errands->consumer, 0);
-        if (message == NULL) {
-            break;
-        }
-        take_message(errands, message);
-        rd_kafka_message_destroy(message);
-    }
-    if (taken == MESSAGES_A_TURN) {
-        uv_async_send(async); /* there may be more */
+    if (errands_read(errands)) {
+        uv_async_send(async);
     }
     if (errands->has_work) {
         errands_begin_due(errands);
     }
 }
 
-static void commit_offsets(struct errands *errands, bool wait) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    for (size_t i = 0; i < errands_shard_count(errands); i++) {
-        struct errand_shard *shard = &errands->shards[i];
-        /* Before a shard is live its oldest may yet be closed by what follows; nothing is lost by waiting. */
-        if (shard->open == NULL || !shard->is_live) {
-            continue;
-        }
-        int64_t offset = open_errands_resume_offset(shard->open);
-        if (offset > shard->committed_offset) {
-            rd_kafka_topic_partition_list_add(list, topic_of(errands, i), partition_of(errands, i))->offset = offset;
-            shard->committed_offset = offset;
-        }
-    }
-    if (list->cnt > 0) {
-        rd_kafka_commit(errands->consumer, list, wait ? 0 : 1);
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
-static void drop_shard(struct errand_shard *shard) {
-    if (shard->open != NULL) {
-        open_errands_free(shard->open, errand_on_revoked);
-    }
-    *shard = (struct errand_shard){0};
-}
-
-static void on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions,
-                         void *opaque) {
-    struct errands *errands = opaque;
-    bool is_given = err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
-    if (!is_given) {
-        commit_offsets(errands, true);
-    }
-    for (int i = 0; i < partitions->cnt; i++) {
-        struct errand_shard *shard = shard_of(errands, partitions->elems[i].topic, partitions->elems[i].partition);
-        if (shard != NULL) {
-            drop_shard(shard);
-            shard->open = is_given ? open_errands_create(MAILS_MAX, ERASURES_MAX) : NULL;
-        }
-    }
-    rd_kafka_assign(consumer, is_given ? partitions : NULL);
-    atomic_store(&errands->is_ready, is_given);
-}
-
-/* Reads again from where errands found no room. False: not now. */
-static bool read_again(struct errands *errands, size_t shard, int64_t offset) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_t *place =
-        rd_kafka_topic_partition_list_add(list, topic_of(errands, shard), partition_of(errands, shard));
-    place->offset = offset;
-    rd_kafka_error_t *error = rd_kafka_seek_partitions(errands->consumer, list, SEEK_TIMEOUT_MS);
-    bool is_done = error == NULL && place->err == RD_KAFKA_RESP_ERR_NO_ERROR;
-    rd_kafka_error_destroy(error);
-    rd_kafka_topic_partition_list_destroy(list);
-    return is_done;
-}
-
-/* What closes an errand that was passed over is read before it: so nothing more is begun before the end is there once
- * more. */
-static void rewind_shards(struct errands *errands) {
-    for (size_t i = 0; i < errands_shard_count(errands); i++) {
-        struct errand_shard *shard = &errands->shards[i];
-        int64_t offset;
-        if (shard->open == NULL || !shard->is_live || shard->is_stopped || !open_errands_rewind(shard->open, &offset)) {
-            continue;
-        }
-        if (read_again(errands, i, offset)) {
-            shard->is_live = false;
-        } else {
-            open_errands_rewind_failed(shard->open, offset);
-        }
-    }
-}
-
-/* ---- the loop ---------------------------------------------------------------------------------------------------- */
-
 static void on_tick(uv_timer_t *timer) {
     struct errands *errands = timer->data;
     errands_begin_due(errands);
     errands_count(errands);
     uv_async_send(&errands->more); /* a quiet log must be polled too, or the group takes us for dead */
-    rewind_shards(errands);
+    errands_read_again(errands);
     errands_vacuum_when_due(errands);
     int64_t now_us = clock_boot_us();
     if (now_us >= errands->next_commit_us) {
         errands->next_commit_us = now_us + COMMIT_INTERVAL_MS * MICROS_PER_MS;
-        commit_offsets(errands, false);
+        errands_commit(errands, false);
     }
 }
 
@@ -246,10 +86,8 @@ static void *run_loop(void *context) {
     struct errands *errands = context;
     thread_name("errands");
     uv_run(&errands->loop, UV_RUN_DEFAULT);
-    commit_offsets(errands, true);
-    for (size_t i = 0; i < errands_shard_count(errands); i++) {
-        drop_shard(&errands->shards[i]);
-    }
+    errands_commit(errands, true);
+    errands_drop_shards(errands);
     rd_kafka_consumer_close(errands->consumer);
     return NULL;
 }
@@ -280,20 +118,13 @@ static enum err open_consumer(struct errands *errands, struct err_info *info) {
         return err;
     }
     rd_kafka_conf_set_opaque(conf, errands);
-    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+    rd_kafka_conf_set_rebalance_cb(conf, errands_on_rebalance);
     err = client_new(RD_KAFKA_CONSUMER, conf, &errands->consumer, info);
     if (err != ERR_NONE) {
         return err;
     }
     rd_kafka_poll_set_consumer(errands->consumer);
-    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(ARRAY_LENGTH(sources));
-    for (size_t i = 0; i < ARRAY_LENGTH(sources); i++) {
-        rd_kafka_topic_partition_list_add(topics, errands->topics.names[sources[i]], RD_KAFKA_PARTITION_UA);
-    }
-    rd_kafka_resp_err_t subscribed = rd_kafka_subscribe(errands->consumer, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    return subscribed == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE
-                                                    : client_error(info, subscribed, "subscribing to the customers");
+    return errands_subscribe(errands, info);
 }
 
 static void open_loop(struct errands *errands) {
@@ -364,7 +195,7 @@ static enum err open_mailing(struct errands *errands, struct err_info *info) {
 enum err errands_start(const struct config *config, struct errands **ret_errands, struct err_info *info) {
     struct errands *errands = calloc_or_end(1, sizeof *errands);
     errands->config = config;
-    errands->shards = calloc_or_end(ARRAY_LENGTH(sources) * (size_t)config->shards, sizeof *errands->shards);
+    errands->shards = calloc_or_end(errands_shard_count(errands), sizeof *errands->shards);
     log_topics_name(&errands->topics, config->topic_prefix);
     arena_init(&errands->arena, ARENA_MAX_BYTES);
     open_loop(errands);
@@ -425,6 +256,15 @@ void errands_metrics(const struct errands *errands, struct buf *out) {
         {"daybook_mails_waiting", "Mails that are owed.", "gauge", atomic_load(&counts->mails_waiting)},
         {"daybook_erasures_total", "People whose keys were destroyed.", "counter", atomic_load(&counts->erasures)},
         {"daybook_erasures_waiting", "People who are to be erased.", "gauge", atomic_load(&counts->erasures_waiting)},
+        {"daybook_erasure_keys_left_total",
+         "Keys that were somebody else's by the time that an erasure which names them was carried out.", "counter",
+         atomic_load(&counts->keys_left)},
+        {"daybook_errands_shards_live",
+         "Shards whose mails and erasures are done here: as many as there are shards, over all connectors.", "gauge",
+         atomic_load(&counts->shards_live)},
+        {"daybook_errands_shards_not_live",
+         "Shards that are this process's and were not read to their end yet, or cannot be read.", "gauge",
+         atomic_load(&counts->shards_not_live)},
         {"daybook_errands_shards_full",
          "Shards with more mails or erasures than are kept at hand: the rest waits in the log.", "gauge",
          atomic_load(&counts->passed_over)},

@@ -8,8 +8,11 @@
  *          a mail under the same Message-ID, a destruction without harm. So a mail is sent at least once, and an
  *          acknowledged erasure has happened.
  * Mails    that are not taken are tried again after 1 minute, 2, 4 .. 60, ERRAND_TRIES in all since this process began;
- *          then they have failed. Without smtp_url they wait, as long as they are of use (mails.h).
- * Upkeep   every vault_vacuum_s the keys' table is written anew, when some were destroyed or replaced since.
+ *          then they have failed. Without smtp_url they wait, as long as they are of use (mails.h) by the log's time
+ *          (log_clock.h). One that was told, and that no handler has decided, is sent again after a restart.
+ * Keys     of addresses that somebody else has by now are left alone (vault/upkeep.h).
+ * Upkeep   soon after the start, and every vault_vacuum_s, the keys' table is written anew, when some were destroyed or
+ *          replaced since.
  *          May use: log, domain, vault, pg.
  */
 #pragma once

@@ -7,12 +7,15 @@
 
 #include <cmocka.h>
 
+#include "core/base/logger.h"
 #include "core/base/shard.h"
 #include "core/connect/errand_command.h"
 #include "core/connect/test_people.h"
 #include "core/log/record.h"
 
 enum { SHARDS = 2, COMMANDS_MAX = 64 };
+
+#define HOUR_US (INT64_C(3600) * MICROS_PER_SECOND)
 
 /* ---- the world --------------------------------------------------------------------------------------------------- */
 
@@ -24,8 +27,12 @@ static struct {
 
     bool is_destroying;
     erasing_done_cb *on_destroyed, *on_vacuumed;
-    size_t keys;
+    size_t keys, batch;             /* of all destructions, of the last */
+    struct vault_doomed doomed[16]; /* the first of the last; its texts are the errands' */
     int destructions, vacuums, forgotten;
+
+    int lines; /* of the process's log */
+    char line[128];
 
     enum err log_err;
     struct command commands[COMMANDS_MAX];
@@ -51,14 +58,18 @@ bool erasing_is_busy(const struct erasing *erasing) {
     return world.is_destroying;
 }
 
-void erasing_destroy(struct erasing *erasing, const struct str *key_ids, size_t count, erasing_done_cb *on_done,
+void erasing_destroy(struct erasing *erasing, const struct vault_doomed *doomed, size_t count, erasing_done_cb *on_done,
                      void *context) {
     (void)erasing, (void)context;
     for (size_t i = 0; i < count; i++) {
-        assert_true(str_starts_with(key_ids[i], STR("per_")));
+        assert_true(str_starts_with(doomed[i].key_id, STR("per_")));
+        if (i < ARRAY_LENGTH(world.doomed)) {
+            world.doomed[i] = doomed[i];
+        }
     }
     world.is_destroying = true;
     world.keys += count;
+    world.batch = count;
     world.destructions++;
     world.on_destroyed = on_done;
 }
@@ -98,6 +109,14 @@ size_t errands_shard_count(const struct errands *errands) {
     return (size_t)errands->config->shards;
 }
 
+void log_write(enum log_level level, const char *role, const char *message, const struct log_field *fields) {
+    (void)fields;
+    assert_true(level >= LOG_INFO);
+    assert_string_equal(role, "errands");
+    world.lines++;
+    snprintf(world.line, sizeof world.line, "%s", message);
+}
+
 /* ---- the test's side --------------------------------------------------------------------------------------------- */
 
 static struct config config;
@@ -127,6 +146,7 @@ static int set_up(void **state) {
         shards[i].is_live = true;
     }
     next_offset = 1;
+    log_clock_record(&errands.clock, clock_wall_us(), clock_boot_us(), true);
     return 0;
 }
 
@@ -156,10 +176,15 @@ static void answer(enum mail_end end, int code) {
     world.on_mail_done(world.mail, &(struct mail_result){.end = end, .code = code, .why = "a reason"});
 }
 
-static void destroyed(enum err err) {
+static void destroyed_but(enum err err, int64_t keys_left) {
     const struct err_info info = {.code = err, .text = "a reason"};
+    const struct erased erased = {.keys_left = keys_left};
     world.is_destroying = false;
-    world.on_destroyed(&errands, err, false, &info);
+    world.on_destroyed(&errands, err, &erased, &info);
+}
+
+static void destroyed(enum err err) {
+    destroyed_but(err, 0);
 }
 
 /* Its time has come. */
@@ -338,13 +363,46 @@ static void a_mail_of_no_use_is_not_sent(void **state) {
     (void)state;
     errands.mailing = NULL; /* nor does it wait for ever */
     struct event event = verification_requested(STR("evt_1"), 1);
-    event.meta.occurred_at -= INT64_C(25) * 3600 * MICROS_PER_SECOND;
+    event.meta.occurred_at -= 25 * HOUR_US;
     happened(event);
     errands_begin_due(&errands);
     const struct record_mail *said = told(1);
     assert_true(str_equal(said->result, STR("failed")));
     assert_true(str_equal(said->code, STR("")));
     assert_int_equal(world.mails, 0);
+}
+
+/* That it is 25 hours old is this machine's opinion: in the log it is 23 hours. */
+static void a_mail_is_not_ended_by_the_machine_s_clock(void **state) {
+    (void)state;
+    struct event event = verification_requested(STR("evt_1"), 1);
+    event.meta.occurred_at -= 25 * HOUR_US;
+    log_clock_record(&errands.clock, event.meta.occurred_at + 23 * HOUR_US, clock_boot_us(), true);
+    happened(event);
+    errands_begin_due(&errands);
+    assert_int_equal(world.mails, 1);
+    assert_int_equal(world.command_count, 0);
+    answer(MAIL_SENT, 250);
+    (void)told(1);
+    assert_in_range(world.commands[0].meta.issued_at - event.meta.occurred_at, 23 * HOUR_US,
+                    23 * HOUR_US + 60 * MICROS_PER_SECOND);
+}
+
+/* Who knows, after a start into a quiet log. */
+static void a_mail_that_may_be_of_no_use_waits_for_the_log_to_say_so(void **state) {
+    (void)state;
+    struct event event = verification_requested(STR("evt_1"), 1);
+    event.meta.occurred_at -= 25 * HOUR_US;
+    errands.clock = (struct log_clock){0};
+    log_clock_record(&errands.clock, event.meta.occurred_at, clock_boot_us(), false);
+    struct errand *errand = happened(event);
+    errands_begin_due(&errands);
+    assert_int_equal(world.mails + world.command_count, 0);
+    assert_string_equal(world.line, "mails wait");
+    expect_due_in(errand, 60);
+    log_clock_record(&errands.clock, clock_wall_us(), clock_boot_us(), true);
+    make_due(errand);
+    assert_true(str_equal(told(1)->result, STR("failed")));
 }
 
 static void nothing_is_begun_before_the_end_was_read_or_behind_a_newer_release(void **state) {
@@ -435,6 +493,12 @@ static void keys_are_destroyed_before_it_is_told(void **state) {
     struct errand *errand = happened(erasure_requested(STR("evt_1"), keys, 2));
     errands_begin_due(&errands);
     assert_int_equal(world.keys, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(str_equal(world.doomed[i].key_id, keys[i]));
+        assert_true(str_equal(world.doomed[i].cause, STR("evt_1")));
+        assert_int_equal(world.doomed[i].asked_at_us, errand->asked_at_us);
+        assert_int_equal(world.doomed[i].may_be_anew, i > 0); /* the first is his own */
+    }
     assert_int_equal(world.command_count, 0);
     errands_begin_due(&errands);
     assert_int_equal(world.destructions, 1);
@@ -483,6 +547,70 @@ static void many_erasures_go_together_and_the_rest_behind_them(void **state) {
     assert_int_equal(world.command_count, 1);
 }
 
+static void keys_that_are_somebody_else_s_by_now_are_counted(void **state) {
+    (void)state;
+    happened(erasure_requested(STR("evt_1"), keys, 2));
+    errands_begin_due(&errands);
+    destroyed_but(ERR_NONE, 1);
+    assert_int_equal(errands.counts.keys_left, 1);
+    assert_int_equal(world.command_count, 1);
+}
+
+/* A key's id that no database takes fails the statement for all that it names. */
+static void one_that_cannot_be_erased_holds_up_no_other(void **state) {
+    (void)state;
+    struct errand *bad = happened(erasure_requested(STR("evt_0"), keys, 1));
+    char ids[ERASURES_AT_ONCE - 1][8];
+    for (size_t i = 0; i < ARRAY_LENGTH(ids); i++) {
+        snprintf(ids[i], sizeof ids[i], "evt_%zu", i + 1);
+        happened(erasure_requested(str_of_cstr(ids[i]), keys, 1));
+    }
+    errands_begin_due(&errands);
+    assert_int_equal(world.batch, ERASURES_AT_ONCE);
+    destroyed(ERR_MALFORMED);
+    for (struct errand *errand = bad; errand != NULL; errand = errand->next) {
+        errand->progress.due_at_us = 0;
+    }
+    for (size_t i = 0; i < ERASURES_AT_ONCE; i++) {
+        errands_begin_due(&errands);
+        assert_int_equal(world.batch, 1);
+        destroyed(str_equal(world.doomed[0].cause, STR("evt_0")) ? ERR_MALFORMED : ERR_NONE);
+    }
+    assert_int_equal(world.command_count, ERASURES_AT_ONCE - 1);
+    assert_int_equal(bad->progress.state, ERRAND_WAITS);
+    assert_string_equal(world.line, "somebody's keys cannot be destroyed");
+}
+
+static void one_behind_one_that_goes_alone_waits_for_its_turn(void **state) {
+    (void)state;
+    struct errand *bad = happened(erasure_requested(STR("evt_1"), keys, 1));
+    errands_begin_due(&errands);
+    destroyed(ERR_MALFORMED);
+    assert_string_equal(world.line, "somebody's keys cannot be destroyed");
+    happened(erasure_requested(STR("evt_2"), keys, 1));
+    happened(erasure_requested(STR("evt_3"), keys, 1));
+    make_due(bad);
+    assert_int_equal(world.batch, 1);
+    destroyed(ERR_MALFORMED);
+    errands_begin_due(&errands);
+    assert_int_equal(world.batch, 2);
+    destroyed(ERR_NONE);
+    assert_int_equal(world.command_count, 2);
+}
+
+/* What passes, or is the installation's fault, is nobody's in particular. */
+static void a_database_that_is_away_parts_nobody(void **state) {
+    (void)state;
+    struct errand *first = happened(erasure_requested(STR("evt_1"), keys, 1));
+    struct errand *second = happened(erasure_requested(STR("evt_2"), keys, 1));
+    errands_begin_due(&errands);
+    destroyed(ERR_POSTGRES);
+    first->progress.due_at_us = second->progress.due_at_us = 0;
+    errands_begin_due(&errands);
+    assert_int_equal(world.batch, 2);
+    destroyed(ERR_NONE);
+}
+
 static void an_erasure_is_not_lost_when_another_process_has_its_shard(void **state) {
     (void)state;
     happened(erasure_requested(STR("evt_1"), keys, 1));
@@ -494,10 +622,45 @@ static void an_erasure_is_not_lost_when_another_process_has_its_shard(void **sta
     assert_int_equal(world.forgotten, 1);
 }
 
+/* One kind of trouble must not hide another. */
+static void each_kind_of_warning_is_a_line_by_itself_and_of_each_there_is_one_in_ten_seconds(void **state) {
+    (void)state;
+    a_mail();
+    happened(erasure_requested(STR("evt_2"), keys, 1));
+    errands_begin_due(&errands);
+    answer(MAIL_NOT_NOW, 0);
+    assert_string_equal(world.line, "mails wait");
+    destroyed(ERR_POSTGRES);
+    assert_string_equal(world.line, "keys of people who are to be erased could not be destroyed yet");
+    for (size_t i = 0; i < ERRAND_WARNINGS; i++) {
+        errands_warn(&errands, (enum errand_warning)i, "a reason");
+    }
+    assert_int_equal(world.lines, ERRAND_WARNINGS);
+    assert_in_range(errands.next_warning_us[ERRANDS_WAIT] - clock_boot_us(), 9 * MICROS_PER_SECOND,
+                    10 * MICROS_PER_SECOND);
+    errands.next_warning_us[ERRANDS_WAIT] = 0;
+    errands_warn(&errands, ERRANDS_WAIT, "a reason");
+    assert_int_equal(world.lines, ERRAND_WARNINGS + 1);
+}
+
+static void shards_are_counted_as_they_are(void **state) {
+    (void)state;
+    errands_count(&errands);
+    assert_int_equal(errands.counts.shards_live, 2);
+    assert_int_equal(errands.counts.shards_not_live, 0);
+    shards[0].is_live = false;
+    shards[1].is_stopped = true;
+    errands_count(&errands);
+    assert_int_equal(errands.counts.shards_live, 0);
+    assert_int_equal(errands.counts.shards_not_live, 1);
+    assert_int_equal(errands.counts.shards_stopped, 1);
+}
+
 static void vacuumed(enum err err) {
     const struct err_info info = {.code = err, .text = "a reason"};
+    const struct erased erased = {.was_due = err == ERR_NONE};
     world.is_destroying = false;
-    world.on_vacuumed(&errands, err, err == ERR_NONE, &info);
+    world.on_vacuumed(&errands, err, &erased, &info);
 }
 
 static void expect_vacuum_in(int64_t seconds) {
@@ -505,11 +668,11 @@ static void expect_vacuum_in(int64_t seconds) {
                     seconds * MICROS_PER_SECOND);
 }
 
-static void the_table_of_keys_is_written_anew_once_an_hour(void **state) {
+static void the_table_of_keys_is_written_anew_soon_after_the_start_and_then_once_an_hour(void **state) {
     (void)state;
     errands_vacuum_when_due(&errands);
     assert_int_equal(world.vacuums, 0);
-    expect_vacuum_in(3600);
+    expect_vacuum_in(60);
     errands.next_vacuum_us = 1;
     world.is_destroying = true; /* one at a time */
     errands_vacuum_when_due(&errands);
@@ -527,6 +690,10 @@ static void the_table_of_keys_is_written_anew_once_an_hour(void **state) {
     errands_vacuum_when_due(&errands);
     vacuumed(ERR_POSTGRES);
     expect_vacuum_in(3600);
+    config.vault_vacuum_s = 1;
+    errands.next_vacuum_us = 0;
+    errands_vacuum_when_due(&errands);
+    expect_vacuum_in(1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -544,6 +711,8 @@ int main(void) {
         TEST(reasons_of_our_own_count_as_no_try),
         TEST(without_a_server_mails_wait_and_are_counted),
         TEST(a_mail_of_no_use_is_not_sent),
+        TEST(a_mail_is_not_ended_by_the_machine_s_clock),
+        TEST(a_mail_that_may_be_of_no_use_waits_for_the_log_to_say_so),
         TEST(nothing_is_begun_before_the_end_was_read_or_behind_a_newer_release),
         TEST(mails_that_find_no_room_go_later),
         TEST(a_mail_that_the_log_closed_meanwhile_is_told_no_more),
@@ -555,7 +724,13 @@ int main(void) {
         TEST(a_destruction_that_failed_is_not_told_and_done_again),
         TEST(many_erasures_go_together_and_the_rest_behind_them),
         TEST(an_erasure_is_not_lost_when_another_process_has_its_shard),
-        TEST(the_table_of_keys_is_written_anew_once_an_hour),
+        TEST(keys_that_are_somebody_else_s_by_now_are_counted),
+        TEST(one_that_cannot_be_erased_holds_up_no_other),
+        TEST(one_behind_one_that_goes_alone_waits_for_its_turn),
+        TEST(a_database_that_is_away_parts_nobody),
+        TEST(each_kind_of_warning_is_a_line_by_itself_and_of_each_there_is_one_in_ten_seconds),
+        TEST(shards_are_counted_as_they_are),
+        TEST(the_table_of_keys_is_written_anew_soon_after_the_start_and_then_once_an_hour),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

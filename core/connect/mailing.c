@@ -103,21 +103,37 @@ static void write_and_send(struct letter *letter, struct str to) {
     buf_release(&data);
 }
 
+/* Its key is not there, or opens nothing: so it is when he was erased, and so it is in a vault that has lost keys. */
+static void on_end(void *context, enum vault_end end) {
+    switch (end) {
+    case VAULT_DESTROYED:
+        letter_end(context, MAIL_ERASED, 0, "the key of the address is destroyed");
+        break;
+    case VAULT_NEVER_DESTROYED:
+        letter_end(context, MAIL_NOT_NOW, 0, "the vault lacks the key of an address, and nobody destroyed it");
+        break;
+    case VAULT_END_UNKNOWN:
+        letter_end(context, MAIL_NOT_NOW, 0, "the vault's database does not answer");
+        break;
+    }
+}
+
 static void on_key(void *context, enum vault_found found, const struct vault_key *key) {
     struct letter *letter = context;
     struct mailing *mailing = letter->mailing;
+    const struct sealed *sealed = &letter->errand->mail.to;
     struct str to;
     switch (found) {
     case VAULT_THERE:
         arena_reset(&mailing->arena);
-        if (vault_unseal(key, &mailing->arena, &letter->errand->mail.to, &to)) {
+        if (vault_unseal(key, &mailing->arena, sealed, &to)) {
             write_and_send(letter, to);
-        } else { /* another key has its place: the one that it was sealed with is gone */
-            letter_end(letter, MAIL_ERASED, 0, "the address cannot be unsealed any more");
+            break;
         }
+        vault_end_of(mailing->options.vault, sealed->key_id, on_end, letter); /* another key has its place */
         break;
     case VAULT_NONE:
-        letter_end(letter, MAIL_ERASED, 0, "the key of the address is destroyed");
+        vault_end_of(mailing->options.vault, sealed->key_id, on_end, letter);
         break;
     case VAULT_NO_DATABASE:
         letter_end(letter, MAIL_NOT_NOW, 0, "the vault's database does not answer");

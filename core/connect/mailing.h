@@ -20,7 +20,7 @@ enum mail_end {
     MAIL_DEFERRED, /* the server did not take it, and may later */
     MAIL_REFUSED,  /* it never will */
     MAIL_ERASED,   /* the key is destroyed: nobody can know any more to whom it was to go */
-    MAIL_NOT_NOW,  /* it did not come to the server, for reasons of ours */
+    MAIL_NOT_NOW,  /* it did not come to the server, for reasons of ours; a key that the vault has lost is one */
 };
 
 struct mail_result {

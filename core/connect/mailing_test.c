@@ -13,6 +13,7 @@
 
 static struct {
     enum vault_found found;
+    enum vault_end end;
     const char *address; /* NULL: another key has its place */
     enum err send_err;
     bool send_is_retriable;
@@ -28,6 +29,12 @@ void vault_key_of(struct vault *vault, struct str key_id, enum vault_wish wish, 
     assert_true(str_equal(key_id, A_KEY));
     const struct vault_key key = {.id = key_id};
     on_key(context, world.found, world.found == VAULT_THERE ? &key : NULL);
+}
+
+void vault_end_of(struct vault *vault, struct str key_id, vault_end_cb *on_end, void *context) {
+    (void)vault;
+    assert_true(str_equal(key_id, A_KEY));
+    on_end(context, world.end);
 }
 
 bool vault_unseal(const struct vault_key *key, struct arena *arena, const struct sealed *sealed,
@@ -146,19 +153,29 @@ static void what_the_server_never_takes_is_refused(void **state) {
     expect(MAIL_REFUSED, 550);
 }
 
-static void who_has_no_key_any_more_was_erased(void **state) {
-    (void)state;
-    world.found = VAULT_NONE;
-    mailing_send(mailing, errand, on_done);
-    expect(MAIL_ERASED, 0);
-    assert_int_equal(world.sends, 0);
+/* There is none, or another one, which opens nothing. */
+static void expect_without_key(enum vault_end end, enum mail_end expected) {
+    for (int i = 0; i < 2; i++) {
+        told = 0;
+        world.found = i == 0 ? VAULT_NONE : VAULT_THERE;
+        world.address = NULL;
+        world.end = end;
+        mailing_send(mailing, errand, on_done);
+        expect(expected, 0);
+        assert_int_equal(world.sends, 0);
+    }
 }
 
-static void who_has_another_key_was_erased_as_well(void **state) {
+static void whose_key_was_destroyed_was_erased(void **state) {
     (void)state;
-    world.address = NULL;
-    mailing_send(mailing, errand, on_done);
-    expect(MAIL_ERASED, 0);
+    expect_without_key(VAULT_DESTROYED, MAIL_ERASED);
+}
+
+/* The dump of before yesterday was restored, say. */
+static void a_vault_that_has_lost_a_key_has_erased_nobody(void **state) {
+    (void)state;
+    expect_without_key(VAULT_NEVER_DESTROYED, MAIL_NOT_NOW);
+    expect_without_key(VAULT_END_UNKNOWN, MAIL_NOT_NOW);
 }
 
 static void without_the_vault_it_is_not_the_time_for_mails(void **state) {
@@ -231,8 +248,8 @@ int main(void) {
                                         tear_down),
         cmocka_unit_test_setup_teardown(sent_again_it_is_the_same_mail, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_the_server_never_takes_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(who_has_no_key_any_more_was_erased, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(who_has_another_key_was_erased_as_well, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(whose_key_was_destroyed_was_erased, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_vault_that_has_lost_a_key_has_erased_nobody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(without_the_vault_it_is_not_the_time_for_mails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_no_address_is_refused_without_asking_the_server, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_cannot_be_handed_over_waits_or_is_refused, set_up, tear_down),

@@ -87,6 +87,7 @@ static struct errand *errand_new(const struct event *event, struct str tracepare
     errand->stream = keep(&at, meta->stream);
     errand->correlation_id = keep(&at, meta->correlation_id);
     errand->traceparent = keep(&at, trace);
+    errand->asked_at_us = meta->occurred_at;
     errand->mail = *mail;
     errand->mail.to = (struct sealed){.key_id = keep(&at, mail->to.key_id),
                                       .nonce = keep(&at, mail->to.nonce),
@@ -204,16 +205,6 @@ bool open_errands_rewind(struct open_errands *open, int64_t *ret_offset) {
         }
     }
     return false;
-}
-
-void open_errands_rewind_failed(struct open_errands *open, int64_t offset) {
-    for (size_t i = 0; i < ERRAND_KINDS; i++) {
-        struct room *room = &open->rooms[i];
-        if (room->passed_over < 0 && room->count <= room->max / 2) {
-            room->passed_over = offset;
-            return;
-        }
-    }
 }
 
 struct errand *open_errands_first(const struct open_errands *open) {

@@ -34,6 +34,7 @@ struct errand_progress {
     int tries;                   /* that have failed, and count */
     int waits;                   /* in a row that do not count */
     int sends;                   /* of the command */
+    bool goes_alone;             /* of an erasure: with others it failed, and one of them is at fault */
     int64_t due_at_us;           /* clock_boot_us */
     const char *result;          /* of a mail that is told: sent, failed, erased */
     char code[ERRAND_CODE_SIZE]; /* of the server, three digits; empty: none. No other is recorded */
@@ -47,9 +48,10 @@ struct errand {
     struct str cause, stream, correlation_id; /* cause: the event's id */
     struct str traceparent;                   /* of the event's record, W3C; empty for none */
     struct mail_due mail;
+    int64_t asked_at_us; /* the event's time; whoever knows the broker's, and finds it later, sets that */
     struct errand_progress progress;
     size_t key_count;
-    struct str keys[]; /* that are to be destroyed; then all texts */
+    struct str keys[]; /* that are to be destroyed, the person's own first; then all texts */
 };
 
 struct open_errands;
@@ -67,11 +69,10 @@ void errand_free(struct errand *errand);
 struct errand *open_errands_apply(struct open_errands *open, int64_t offset, const struct event *event,
                                   struct str traceparent, errand_closed_cb *on_closed);
 
-/* Whether some were passed over and at most half of their room is taken: then read again from *ret_offset. Asked again
- * it answers false until some are passed over anew. */
+/* Whether some were passed over and at most half of their room is taken: then all is to be read again from *ret_offset,
+ * before anything that lies behind what was read last, and open_errands_resume_offset tells nothing until it was. Asked
+ * again it answers false until some are passed over anew. */
 bool open_errands_rewind(struct open_errands *open, int64_t *ret_offset);
-/* It could not be read again from there: open_errands_rewind says so once more. */
-void open_errands_rewind_failed(struct open_errands *open, int64_t offset);
 
 /* The oldest, or NULL; walk by ->next. */
 struct errand *open_errands_first(const struct open_errands *open);

@@ -46,6 +46,7 @@ static void an_event_with_a_recipient_opens_a_mail_that_keeps_what_it_needs(void
     assert_true(str_equal(errand->cause, STR("evt_1")));
     assert_true(str_equal(errand->stream, A_CUSTOMER));
     assert_true(str_equal(errand->correlation_id, STR("cmd_1")));
+    assert_int_equal(errand->asked_at_us, event.meta.occurred_at);
     assert_true(str_equal(errand->traceparent, STR("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")));
     assert_string_equal(errand->mail.kind, "verify");
     assert_int_equal(errand->mail.number, 7);
@@ -152,20 +153,6 @@ static void what_found_no_room_is_read_again_when_there_is_some(void **state) {
     assert_int_equal(open_errands_resume_offset(*state), 5);
 }
 
-static void nothing_is_lost_where_it_cannot_be_read_again_yet(void **state) {
-    int64_t offset = -1, again = -1;
-    fill_with_mails(*state);
-    apply(*state, 6, mailed(STR("evt_6"), STR("evt_1")));
-    apply(*state, 7, mailed(STR("evt_7"), STR("evt_2")));
-    apply(*state, 8, mailed(STR("evt_8"), STR("evt_3")));
-    assert_true(open_errands_rewind(*state, &offset));
-    open_errands_rewind_failed(*state, offset);
-    apply(*state, 9, of_customer(EVENT_SESSION_OPENED, STR("evt_9")));
-    assert_int_equal(open_errands_resume_offset(*state), 4);
-    assert_true(open_errands_rewind(*state, &again));
-    assert_int_equal(again, offset);
-}
-
 static void whoever_drops_them_takes_them_over(void **state) {
     struct open_errands *open = open_errands_create(MAILS, ERASURES);
     (void)state;
@@ -187,7 +174,6 @@ int main(void) {
         cmocka_unit_test_setup_teardown(what_was_read_before_changes_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(mails_that_wait_hold_up_no_erasure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_found_no_room_is_read_again_when_there_is_some, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(nothing_is_lost_where_it_cannot_be_read_again_yet, set_up, tear_down),
         cmocka_unit_test_setup_teardown(whoever_drops_them_takes_them_over, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/buf.h"
+#include "core/base/timestamp.h"
 #include "core/pg/array.h"
 #include "core/vault/vault.h"
 
@@ -54,6 +55,10 @@ const char *const vault_sql =
     "      ADD CONSTRAINT keys_form CHECK (CASE WHEN erased_at IS NULL\n"
     "        THEN (key IS NULL) <> (wrapped IS NULL) ELSE key IS NULL AND wrapped IS NULL END\n"
     "        AND (wrapped IS NULL) = (master IS NULL));\n"
+    "  END IF;\n"
+    "  IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'vault.keys'::regclass AND attname = 'erased_for') "
+    "THEN\n"
+    "    ALTER TABLE vault.keys ADD COLUMN erased_for text;\n"
     "  END IF;\n"
     "END $$;\n";
 
@@ -305,22 +310,51 @@ enum err vault_rewrap(struct pg_session *session, const struct master_ring *ring
 
 /* ---- destroying -------------------------------------------------------------------------------------------------- */
 
-enum err vault_destroy(struct pg_session *session, const struct str *key_ids, size_t count, struct err_info *info) {
-    struct pg_array ids;
+/* Of one that is named twice, the later asked for counts; NULL is infinitely late. What a tombstone is there for is
+ * kept up, so that whoever comes again knows his own. */
+static const char destroy_keys[] =
+    "WITH given AS MATERIALIZED (SELECT DISTINCT ON (key_id) key_id, cause, until "
+    "FROM unnest($1::text[], $2::text[], $3::timestamptz[]) AS named (key_id, cause, until) "
+    "ORDER BY key_id, until DESC NULLS FIRST, cause), "
+    "changed AS (UPDATE vault.keys AS k SET key = NULL, wrapped = NULL, master = NULL, "
+    "erased_at = coalesce(k.erased_at, now()), erased_for = given.cause FROM given "
+    "WHERE k.key_id = given.key_id AND CASE WHEN given.until IS NULL THEN k.erased_at IS NULL "
+    "ELSE k.erased_for IS DISTINCT FROM given.cause AND (k.erased_at IS NOT NULL OR k.created_at <= given.until) END "
+    "RETURNING 1), "
+    "added AS (INSERT INTO vault.keys (key_id, erased_at, erased_for) SELECT key_id, now(), cause FROM given "
+    "ON CONFLICT (key_id) DO NOTHING), "
+    "marked AS (" MARK_REMAINS ") "
+    "SELECT count(*) FROM given JOIN vault.keys AS k USING (key_id) WHERE k.erased_at IS NULL AND "
+    "(k.erased_for = given.cause OR k.created_at > given.until) AND given.until IS NOT NULL";
+
+enum err vault_destroy(struct pg_session *session, const struct vault_doomed *doomed, size_t count, int64_t *ret_left,
+                       struct err_info *info) {
+    struct pg_array ids, causes, until;
     pg_array_init(&ids, ARRAY_MAX_BYTES);
+    pg_array_init(&causes, ARRAY_MAX_BYTES);
+    pg_array_init(&until, ARRAY_MAX_BYTES);
     pg_array_begin(&ids, PG_ELEMENT_TEXT);
+    pg_array_begin(&causes, PG_ELEMENT_TEXT);
+    pg_array_begin(&until, PG_ELEMENT_TIMESTAMPTZ);
     for (size_t i = 0; i < count; i++) {
-        pg_array_bytes(&ids, key_ids[i]);
+        pg_array_bytes(&ids, doomed[i].key_id);
+        pg_array_bytes(&causes, doomed[i].cause);
+        if (doomed[i].may_be_anew) {
+            pg_array_timestamp(&until, doomed[i].asked_at_us + (int64_t)VAULT_CLOCKS_DIFFER_S * MICROS_PER_SECOND);
+        } else {
+            pg_array_null(&until);
+        }
     }
-    const struct pg_param param = PG_BINARY(pg_array_end(&ids));
-    enum err err =
-        pg_session_query(session,
-                         "WITH changed AS (INSERT INTO vault.keys AS k (key_id, erased_at) "
-                         "SELECT DISTINCT id, now() FROM unnest($1::text[]) AS id ON CONFLICT (key_id) DO UPDATE "
-                         "SET key = NULL, wrapped = NULL, master = NULL, erased_at = now() WHERE k.erased_at IS NULL "
-                         "RETURNING 1) " MARK_REMAINS,
-                         &param, 1, false, NULL, info);
+    const struct pg_param params[] = {PG_BINARY(pg_array_end(&ids)), PG_BINARY(pg_array_end(&causes)),
+                                      PG_BINARY(pg_array_end(&until))};
+    CLEANUP(pg_result_clear) PGresult *result = NULL;
+    enum err err = pg_session_query(session, destroy_keys, params, 3, true, &result, info);
+    if (err == ERR_NONE && ret_left != NULL) {
+        *ret_left = pg_get_int8(result, 0, 0);
+    }
     pg_array_release(&ids);
+    pg_array_release(&causes);
+    pg_array_release(&until);
     return err;
 }
 

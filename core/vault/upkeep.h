@@ -1,8 +1,9 @@
 /* upkeep.h: the tables of the vault, and what is done to all keys at once: made sure of, wrapped anew, destroyed.
  *
- * Tables   `vault.keys(key_id, key, wrapped, master, created_at, erased_at)`: a row a person's key: `wrapped` under
- *          `master`; or `key`, in the clear, from before there was a ring; or neither and `erased_at`, a tombstone: it
- *          was destroyed. `vault.masters(id, fingerprint)`: the master keys that may wrap, each with a keyed hash of
+ * Tables   `vault.keys(key_id, key, wrapped, master, created_at, erased_at, erased_for)`: a row a person's key:
+ *          `wrapped` under `master`; or `key`, in the clear, from before there was a ring; or neither and `erased_at`,
+ *          a tombstone: it was destroyed. `erased_for` says by which event last, also when another key was made in its
+ *          place since. `vault.masters(id, fingerprint)`: the master keys that may wrap, each with a keyed hash of
  *          itself; a key is wrapped under one of these or not at all. `vault.remains`: old forms of keys lie in the
  *          table's file until it is written anew. `vault.installation`: the fingerprint of the secret.
  * Promise  each of these is done again without harm, goes on where a killed one stopped, and may be done while fronts
@@ -16,7 +17,12 @@
 #include "core/vault/master.h"
 #include "core/vault/secret.h"
 
-enum { VAULT_REWRAP_ROWS = 1000, VAULT_VACUUM_WAIT_MS = 5000, VAULT_MASTERS_MAX = 64 };
+enum {
+    VAULT_REWRAP_ROWS = 1000,
+    VAULT_VACUUM_WAIT_MS = 5000,
+    VAULT_MASTERS_MAX = 64,
+    VAULT_CLOCKS_DIFFER_S = 300, /* how far the database's clock and the log's may be apart */
+};
 
 /* What `daybook migrate` runs; may be run again. The keys that are there stay as they are. */
 extern const char *const vault_sql;
@@ -37,10 +43,21 @@ MUST_CHECK enum err vault_check_ring(struct pg_session *session, const struct ma
 MUST_CHECK enum err vault_rewrap(struct pg_session *session, const struct master_ring *ring, int64_t *ret_done,
                                  struct err_info *info);
 
+/* A key that is to go. */
+struct vault_doomed {
+    struct str key_id;
+    struct str cause;    /* the event that asks for it */
+    int64_t asked_at_us; /* since 1970, by the log's time; of use where others may have a key of this id later */
+    bool may_be_anew;    /* VAULT_MAKE_ANEW may make another one: an address's. A customer's own is never made again */
+};
+
 /* Destroys them, for ever: also one that is not there, so that it is never made. VAULT_MAKE_ANEW alone makes another
- * one under the id. At most 1,000,000 bytes of ids. */
-MUST_CHECK enum err vault_destroy(struct pg_session *session, const struct str *key_ids, size_t count,
-                                  struct err_info *info);
+ * one under the id; which is somebody else's, and is left alone when this comes late or again: of those that may be
+ * anew, one stays that stands there since this very cause destroyed the one before it, or since more than
+ * VAULT_CLOCKS_DIFFER_S after it was asked for. `ret_left` counts these; NULL: nobody wants to know. At most 1,000,000
+ * bytes of ids, and of causes. */
+MUST_CHECK enum err vault_destroy(struct pg_session *session, const struct vault_doomed *doomed, size_t count,
+                                  int64_t *ret_left, struct err_info *info);
 
 /* Writes the table anew without what was replaced or destroyed, if there is any such. Waits VAULT_VACUUM_WAIT_MS for
  * whoever uses the table, fronts wait for it: about a second a million keys. Only its owner may. ERR_TIMEOUT,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/timestamp.h"
 #include "core/pg/migrate.h"
 #include "core/pg/test_server.h"
 #include "core/vault/vault.h"
@@ -117,6 +118,13 @@ static int64_t opened(struct pg_session *session, const struct master_ring *ring
     return count;
 }
 
+/* Of a customer: whoever's it is by now. */
+static void destroy_own(struct pg_session *session, struct str id) {
+    struct err_info info = {0};
+    const struct vault_doomed doomed = {.key_id = id, .cause = STR("evt_1")};
+    must(vault_destroy(session, &doomed, 1, NULL, &info), &info);
+}
+
 /* ---- the tables -------------------------------------------------------------------------------------------------- */
 
 static void tables_of_before_keep_their_keys(void **state) {
@@ -133,6 +141,17 @@ static void tables_of_before_keep_their_keys(void **state) {
     assert_int_equal(look(session).in_the_clear, 4);
     assert_int_equal(rewrap(session, ring_a), 4);
     assert_int_equal(opened(session, ring_a), 4);
+}
+
+/* As it was before it was kept what a key was destroyed for. */
+static void keys_that_were_destroyed_before_are_not_there_after_it_either(void **state) {
+    struct pg_session *session = *state;
+    exec(session, "ALTER TABLE vault.keys DROP COLUMN erased_for");
+    exec(session, "INSERT INTO vault.keys (key_id, erased_at) VALUES ('per_00000000000000000000000001', now())");
+    migrate(session);
+    migrate(session);
+    assert_int_equal(look(session).destroyed, 1);
+    assert_int_equal(test_number(session, "SELECT count(*) FROM vault.keys WHERE erased_for IS NULL"), 1);
 }
 
 static void a_row_of_no_form_is_refused(void **state) {
@@ -301,11 +320,10 @@ static void *rewrap_b(void *context) {
 
 static void what_is_destroyed_meanwhile_stays_destroyed(void **state) {
     struct pg_session *session = *state, *watching = test_session_open();
-    struct err_info info = {0};
     add_clear(session, 3);
     assert_int_equal(rewrap(session, ring_a), 3);
     exec(session, "BEGIN");
-    must(vault_destroy(session, &ID(2), 1, &info), &info);
+    destroy_own(session, ID(2));
     struct checking checking = {.err = ERR_NONE};
     assert_int_equal(pthread_create(&checking.thread, NULL, rewrap_b, &checking), 0);
     await_a_wait(watching);
@@ -325,19 +343,100 @@ static void what_is_destroyed_is_gone_and_is_not_made_again(void **state) {
     struct err_info info = {0};
     add_clear(session, 2);
     exec(session, "INSERT INTO vault.remains (changes, removed) VALUES (5, 5)");
-    const struct str ids[] = {ID(1), ID(9), ID(1)};
-    must(vault_destroy(session, ids, 3, &info), &info);
+    const struct vault_doomed doomed[] = {
+        {.key_id = ID(1), .cause = STR("evt_1")},
+        {.key_id = ID(9), .cause = STR("evt_1")},
+        {.key_id = ID(1), .cause = STR("evt_1")},
+    };
+    int64_t left = -1;
+    must(vault_destroy(session, doomed, 3, &left, &info), &info);
+    assert_int_equal(left, 0);
     assert_int_equal(test_number(session, "SELECT count(*) FROM vault.keys WHERE erased_at IS NOT NULL AND key IS NULL "
-                                          "AND wrapped IS NULL AND master IS NULL"),
+                                          "AND wrapped IS NULL AND master IS NULL AND erased_for = 'evt_1'"),
                      2);
     assert_int_equal(look(session).in_the_clear, 1);
     assert_int_equal(test_number(session, "SELECT changes FROM vault.remains"), 6);
     /* Once more: nothing is changed, also not when it was. */
     exec(session, "UPDATE vault.keys SET erased_at = '2001-01-01' WHERE erased_at IS NOT NULL");
-    must(vault_destroy(session, ids, 3, &info), &info);
+    must(vault_destroy(session, doomed, 3, NULL, &info), &info);
     assert_int_equal(test_number(session, "SELECT count(*) FROM vault.keys WHERE erased_at = '2001-01-01'"), 2);
     assert_int_equal(test_number(session, "SELECT changes FROM vault.remains"), 6);
-    must(vault_destroy(session, ids, 0, &info), &info);
+    must(vault_destroy(session, doomed, 0, NULL, &info), &info);
+}
+
+/* When the database's clock shows noon of the tests. */
+#define NOON_US (INT64_C(1000000000) * MICROS_PER_SECOND)
+
+/* The key of an address, made so long after noon. */
+static void add_at(struct pg_session *session, int seconds) {
+    struct err_info info = {0};
+    exec(session, "DELETE FROM vault.keys");
+    add_clear(session, 1);
+    must(pg_session_execf(session, &info, "UPDATE vault.keys SET created_at = to_timestamp(1000000000 + %d)", seconds),
+         &info);
+}
+
+/* At noon somebody asked for it; `ret_left` 0: it is gone. */
+static int64_t destroy_asked_at_noon(struct pg_session *session, struct str cause, bool may_be_anew) {
+    const struct vault_doomed doomed = {
+        .key_id = ID(1), .cause = cause, .asked_at_us = NOON_US, .may_be_anew = may_be_anew};
+    int64_t left = -1;
+    struct err_info info = {0};
+    must(vault_destroy(session, &doomed, 1, &left, &info), &info);
+    assert_int_equal(look(session).destroyed, left == 0);
+    assert_int_equal(look(session).in_the_clear, left);
+    return left;
+}
+
+/* As VAULT_MAKE_ANEW does it. */
+static void make_anew(struct pg_session *session, int seconds) {
+    struct err_info info = {0};
+    must(pg_session_execf(session, &info,
+                          "UPDATE vault.keys SET erased_at = NULL, created_at = to_timestamp(1000000000 + %d), "
+                          "key = decode(repeat('08', 32), 'hex')",
+                          seconds),
+         &info);
+}
+
+static void an_address_s_key_that_was_made_after_it_was_asked_for_is_left(void **state) {
+    struct pg_session *session = *state;
+    add_at(session, -1);
+    assert_int_equal(destroy_asked_at_noon(session, STR("evt_1"), true), 0);
+    /* Two clocks are never one. */
+    add_at(session, VAULT_CLOCKS_DIFFER_S);
+    assert_int_equal(destroy_asked_at_noon(session, STR("evt_1"), true), 0);
+    add_at(session, VAULT_CLOCKS_DIFFER_S + 1);
+    assert_int_equal(destroy_asked_at_noon(session, STR("evt_1"), true), 1);
+    /* A customer's own is his, whatever clocks say. */
+    assert_int_equal(destroy_asked_at_noon(session, STR("evt_1"), false), 0);
+}
+
+static void what_was_destroyed_once_is_not_destroyed_again_under_somebody_else(void **state) {
+    struct pg_session *session = *state;
+    add_at(session, -1);
+    assert_int_equal(destroy_asked_at_noon(session, STR("evt_1"), true), 0);
+    make_anew(session, 1);
+    assert_int_equal(destroy_asked_at_noon(session, STR("evt_1"), true), 1);
+    assert_int_equal(destroy_asked_at_noon(session, STR("evt_2"), true), 0); /* who has it now is erased, too */
+    /* That a tombstone stood there is as good as having destroyed it. */
+    assert_int_equal(destroy_asked_at_noon(session, STR("evt_3"), true), 0);
+    make_anew(session, 1);
+    assert_int_equal(destroy_asked_at_noon(session, STR("evt_3"), true), 1);
+}
+
+static void of_two_who_ask_for_one_key_at_once_the_later_counts(void **state) {
+    struct pg_session *session = *state;
+    struct err_info info = {0};
+    add_at(session, VAULT_CLOCKS_DIFFER_S + 1);
+    const struct vault_doomed doomed[] = {
+        {.key_id = ID(1), .cause = STR("evt_1"), .asked_at_us = NOON_US, .may_be_anew = true},
+        {.key_id = ID(1), .cause = STR("evt_2"), .asked_at_us = NOON_US + MICROS_PER_SECOND, .may_be_anew = true},
+        {.key_id = ID(1), .cause = STR("evt_3"), .asked_at_us = NOON_US - MICROS_PER_SECOND, .may_be_anew = true},
+    };
+    int64_t left = -1;
+    must(vault_destroy(session, doomed, 3, &left, &info), &info);
+    assert_int_equal(left, 0);
+    assert_int_equal(look(session).destroyed, 1);
 }
 
 static void the_table_is_written_anew_when_something_is_left_in_it(void **state) {
@@ -356,7 +455,7 @@ static void the_table_is_written_anew_when_something_is_left_in_it(void **state)
     assert_int_equal(opened(session, ring_a), 2);
     must(vault_vacuum(session, &was_due, &info), &info);
     assert_false(was_due);
-    must(vault_destroy(session, &ID(1), 1, &info), &info);
+    destroy_own(session, ID(1));
     assert_true(look(session).has_remains);
     must(vault_vacuum(session, NULL, &info), &info);
     assert_int_equal(look(session).destroyed, 1);
@@ -371,6 +470,7 @@ struct front {
     struct vault *vault;
     size_t answers;
     enum vault_found found;
+    enum vault_end end;
     uint8_t bytes[3][VAULT_KEY_BYTES];
     bool is_there[3];
 };
@@ -428,6 +528,18 @@ static enum vault_found find(struct front *front, struct str id, enum vault_wish
     return front->found;
 }
 
+static void on_end(void *context, enum vault_end end) {
+    struct front *front = context;
+    front->answers++;
+    front->end = end;
+}
+
+static enum vault_end end_of(struct front *front, struct str id) {
+    vault_end_of(front->vault, id, on_end, front);
+    await_answer(front);
+    return front->end;
+}
+
 static void a_front_makes_finds_and_misses_keys(void **state) {
     struct pg_session *session = *state;
     struct err_info info = {0};
@@ -443,10 +555,13 @@ static void a_front_makes_finds_and_misses_keys(void **state) {
     assert_int_equal(find(&front, ID(1), VAULT_MAKE_ANEW), VAULT_THERE);
     assert_memory_equal(first, front.bytes[0], sizeof first);
 
-    must(vault_destroy(session, &ID(1), 1, &info), &info);
+    destroy_own(session, ID(1));
     assert_int_equal(find(&front, ID(1), VAULT_FIND), VAULT_NONE);
     assert_int_equal(find(&front, ID(1), VAULT_MAKE), VAULT_NONE);
+    assert_int_equal(end_of(&front, ID(1)), VAULT_DESTROYED);
+    assert_int_equal(end_of(&front, ID(2)), VAULT_NEVER_DESTROYED);
     assert_int_equal(find(&front, ID(1), VAULT_MAKE_ANEW), VAULT_THERE);
+    assert_int_equal(end_of(&front, ID(1)), VAULT_DESTROYED);
     assert_memory_not_equal(first, front.bytes[0], sizeof first);
     assert_int_equal(look(session).destroyed, 0);
     front_close(&front);
@@ -479,6 +594,7 @@ int main(void) {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(tables_of_before_keep_their_keys),
+        TEST(keys_that_were_destroyed_before_are_not_there_after_it_either),
         TEST(a_row_of_no_form_is_refused),
         TEST(the_first_ring_is_the_installation_s),
         TEST(a_master_key_is_dropped_when_nothing_is_under_it),
@@ -489,6 +605,9 @@ int main(void) {
         TEST(a_key_that_cannot_be_opened_holds_up_no_other),
         TEST(what_is_destroyed_meanwhile_stays_destroyed),
         TEST(what_is_destroyed_is_gone_and_is_not_made_again),
+        TEST(an_address_s_key_that_was_made_after_it_was_asked_for_is_left),
+        TEST(what_was_destroyed_once_is_not_destroyed_again_under_somebody_else),
+        TEST(of_two_who_ask_for_one_key_at_once_the_later_counts),
         TEST(the_table_is_written_anew_when_something_is_left_in_it),
         TEST(a_front_makes_finds_and_misses_keys),
         TEST(a_front_opens_keys_in_the_clear_and_under_any_key_of_its_ring),

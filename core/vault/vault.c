@@ -29,6 +29,12 @@ static const struct pg_statement keys_find = {
     .parameter_count = 1,
 };
 
+static const struct pg_statement key_end = {
+    .name = "vault_key_end",
+    .sql = "SELECT FROM vault.keys WHERE key_id = $1::text AND (erased_at IS NOT NULL OR erased_for IS NOT NULL)",
+    .parameter_count = 1,
+};
+
 #define KEY_ADD                                                                                                        \
     "INSERT INTO vault.keys AS k (key_id, wrapped, master) VALUES ($1::text, decode($2::text, 'hex'), $3::text) "      \
     "ON CONFLICT (key_id) DO "
@@ -255,6 +261,31 @@ void vault_key_of(struct vault *vault, struct str key_id, enum vault_wish wish, 
     struct key_request *request = malloc_or_end(sizeof *request);
     *request = now;
     find_key(request);
+}
+
+/* ---- the end of a key -------------------------------------------------------------------------------------------- */
+
+struct end_request {
+    vault_end_cb *on_end;
+    void *context;
+};
+
+static void on_end_found(void *context, const PGresult *result, const struct err_info *error) {
+    struct end_request *request = context;
+    request->on_end(request->context, error != NULL            ? VAULT_END_UNKNOWN
+                                      : PQntuples(result) == 0 ? VAULT_NEVER_DESTROYED
+                                                               : VAULT_DESTROYED);
+    free(request);
+}
+
+void vault_end_of(struct vault *vault, struct str key_id, vault_end_cb *on_end, void *context) {
+    if (!is_key_id(key_id)) {
+        on_end(context, VAULT_NEVER_DESTROYED);
+        return;
+    }
+    struct end_request *request = malloc_or_end(sizeof *request);
+    *request = (struct end_request){.on_end = on_end, .context = context};
+    vault->ports.query(vault->pg, &key_end, &key_id, on_end_found, request);
 }
 
 /* ---- many keys --------------------------------------------------------------------------------------------------- */

@@ -63,6 +63,18 @@ typedef void vault_key_cb(void *context, enum vault_found found, const struct va
 /* May call before it returns. An id that is none of ours is never there. */
 void vault_key_of(struct vault *vault, struct str key_id, enum vault_wish wish, vault_key_cb *on_key, void *context);
 
+enum vault_end {
+    VAULT_NEVER_DESTROYED, /* also one that is not there: it was never made, or this is not the vault that has it */
+    VAULT_DESTROYED,
+    VAULT_END_UNKNOWN, /* the database could not be asked */
+};
+
+typedef void vault_end_cb(void *context, enum vault_end end);
+/* Whether a key of this id was ever destroyed: a tombstone stands there, or another key in its place. For those who
+ * find none, or one that opens nothing, and must not take a loss for an erasure. May call before it returns. An id that
+ * is none of ours never was. */
+void vault_end_of(struct vault *vault, struct str key_id, vault_end_cb *on_end, void *context);
+
 /* `keys` stand in the order of the ids that were asked for, each with its id, or it is not there; they are lent for the
  * call. VAULT_NO_DATABASE: there are none. VAULT_NO_MASTER: one or more could not be opened, and are not there either.
  */

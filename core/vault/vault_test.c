@@ -133,7 +133,7 @@ enum { ROWS_MAX = 8, TEXT_MAX = 9000 };
 
 struct row {
     char id[64], hex[2 * MASTER_WRAPPED_BYTES + 1], master[MASTER_ID_MAX + 1];
-    bool is_erased;
+    bool is_erased, is_anew; /* is_anew: another was destroyed before it */
 };
 
 /* A query that is on its way. */
@@ -189,6 +189,7 @@ static void add(const struct asked *query, bool anew) {
         row_add(query->texts[0], query->texts[1], query->texts[2]);
     } else if (anew && row->is_erased) {
         row->is_erased = false;
+        row->is_anew = true;
         (void)snprintf(row->hex, sizeof row->hex, "%.*s", (int)sizeof row->hex - 1, query->texts[1]);
         (void)snprintf(row->master, sizeof row->master, "%.*s", MASTER_ID_MAX, query->texts[2]);
     }
@@ -205,6 +206,11 @@ static void answer(const struct asked *query) {
     assert_true(PQsetResultAttrs(result, 3, columns));
     if (strcmp(query->name, "vault_key_add") == 0 || strcmp(query->name, "vault_key_add_anew") == 0) {
         add(query, strcmp(query->name, "vault_key_add_anew") == 0);
+    } else if (strcmp(query->name, "vault_key_end") == 0) {
+        const struct row *row = row_of(query->texts[0]);
+        if (row != NULL && (row->is_erased || row->is_anew)) {
+            put_row(result, row);
+        }
     } else {
         bool is_list = strcmp(query->name, "vault_keys_find") == 0;
         assert_true(is_list || strcmp(query->name, "vault_key_find") == 0);
@@ -380,6 +386,33 @@ static void an_address_has_a_new_key_after_the_old_one_was_destroyed(void **stat
     vault_forget(vault, ID(1));
     struct told again = key_of(vault, ID(1), VAULT_MAKE_ANEW);
     assert_memory_equal(new.key.bytes, again.key.bytes, VAULT_KEY_BYTES);
+}
+
+static void on_end(void *context, enum vault_end end) {
+    *(enum vault_end *)context = end;
+}
+
+static enum vault_end end_of(struct vault *vault, struct str id) {
+    enum vault_end end = (enum vault_end) - 1;
+    vault_end_of(vault, id, on_end, &end);
+    return end;
+}
+
+static void what_was_destroyed_is_told_from_what_was_never_there(void **state) {
+    struct vault *vault = *state;
+    assert_int_equal(end_of(vault, ID(1)), VAULT_NEVER_DESTROYED);
+    assert_int_equal(key_of(vault, ID(1), VAULT_MAKE_ANEW).found, VAULT_THERE);
+    assert_int_equal(end_of(vault, ID(1)), VAULT_NEVER_DESTROYED);
+    rows[0].is_erased = true;
+    assert_int_equal(end_of(vault, ID(1)), VAULT_DESTROYED);
+    vault_forget(vault, ID(1));
+    assert_int_equal(key_of(vault, ID(1), VAULT_MAKE_ANEW).found, VAULT_THERE);
+    assert_int_equal(end_of(vault, ID(1)), VAULT_DESTROYED); /* the one before it */
+    size_t before = queries;
+    assert_int_equal(end_of(vault, STR("nobody")), VAULT_NEVER_DESTROYED);
+    assert_int_equal(queries, before);
+    is_down = true;
+    assert_int_equal(end_of(vault, ID(1)), VAULT_END_UNKNOWN);
 }
 
 static void two_fronts_that_make_one_key_at_once_use_the_same(void **state) {
@@ -565,6 +598,7 @@ int main(void) {
         OVER_TABLE(a_key_that_was_destroyed_is_gone_after_that_time),
         OVER_TABLE(who_destroyed_it_himself_forgets_it_at_once),
         OVER_TABLE(an_address_has_a_new_key_after_the_old_one_was_destroyed),
+        OVER_TABLE(what_was_destroyed_is_told_from_what_was_never_there),
         OVER_TABLE(two_fronts_that_make_one_key_at_once_use_the_same),
         OVER_TABLE(a_database_that_goes_away_in_between_makes_no_key),
         OVER_TABLE(a_key_in_the_clear_is_used_as_it_is),

@@ -72,6 +72,14 @@ void vault_key_of(struct vault *vault, struct str key_id, enum vault_wish wish, 
     on_key(context, is_away ? VAULT_NO_DATABASE : is_there ? VAULT_THERE : VAULT_NONE, is_there ? &key : NULL);
 }
 
+void vault_end_of(struct vault *vault, struct str key_id, vault_end_cb *on_end, void *context) {
+    (void)vault;
+    bool is_away = sim_chance(sim_post_faults.vault_away);
+    on_end(context, is_away                        ? VAULT_END_UNKNOWN
+                    : sim_key_is_destroyed(key_id) ? VAULT_DESTROYED
+                                                   : VAULT_NEVER_DESTROYED);
+}
+
 bool vault_unseal(const struct vault_key *key, struct arena *arena, const struct sealed *sealed,
                   struct str *ret_plaintext) {
     assert(str_equal(key->id, sealed->key_id));
@@ -85,7 +93,8 @@ void vault_forget(struct vault *vault, struct str key_id) {
 
 /* ---- upkeep.h ---------------------------------------------------------------------------------------------------- */
 
-enum err vault_destroy(struct pg_session *session, const struct str *key_ids, size_t count, struct err_info *info) {
+enum err vault_destroy(struct pg_session *session, const struct vault_doomed *doomed, size_t count, int64_t *ret_left,
+                       struct err_info *info) {
     sim_point("vault: before destroying");
     sim_sleep(sim_between(1, DESTROYING_MOST_US));
     enum err err = pg_session_check(session, info);
@@ -97,9 +106,10 @@ enum err vault_destroy(struct pg_session *session, const struct str *key_ids, si
         map_init(&destroyed, &destroyed_arena);
     }
     for (size_t i = 0; i < count; i++) {
-        SIM_TRACE("vault: %.*s is destroyed", STR_ARGS(key_ids[i]));
-        *map_at(&destroyed, key_ids[i]) = &destroyed;
+        SIM_TRACE("vault: %.*s is destroyed", STR_ARGS(doomed[i].key_id));
+        *map_at(&destroyed, doomed[i].key_id) = &destroyed;
     }
+    *ret_left = 0; /* nobody makes keys anew */
     sim_point("vault: after destroying");
     return ERR_NONE;
 }
