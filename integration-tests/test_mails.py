@@ -210,6 +210,21 @@ def test_who_is_erased_has_no_key_any_more_and_his_mails_are_not_sent(installed,
     assert daybook.ended(["verify"], 60).returncode == 0
 
 
+def test_the_key_of_an_address_goes_too_unless_it_is_somebody_else_s_by_now(installed):
+    daybook, people = installed
+    addresses = ["before@example.com", "after@example.com"]
+    customers = [people.register(address, verified=True) for address in addresses]
+    shared = [people.check_out(address) for address in addresses]
+    daybook.sql.run("UPDATE vault.keys SET created_at = now() + interval '1 hour' WHERE key_id = %s", [shared[1]])
+    wait_until(lambda: len(people.events("CustomerVerified")) == 2, "the addresses")
+    for customer in customers:
+        people.erase(customer)
+    wait_until(lambda: len(people.events("CustomerErased")) == 2, "both erasures")
+    assert all(is_destroyed(daybook, people.key_of(customer)) for customer in customers)
+    assert is_destroyed(daybook, shared[0]) and not is_destroyed(daybook, shared[1])
+    assert figure(daybook, "erasure_keys_left_total") == 1 and figure(daybook, "errands_shards_not_live") == 0
+
+
 def test_the_table_of_keys_is_written_anew_by_and_by(new_daybook):
     daybook = new_daybook(vault_vacuum_s=1, **SETTINGS)
     people = People(daybook)

@@ -36,6 +36,12 @@ class People:
         )
         return key
 
+    def check_out(self, email):
+        """A guest gives that address: its key, which is made."""
+        key_id = vault.key_id_of_email(self.secret, email)
+        self._key(key_id)
+        return key_id
+
     def send(self, name, stream, actor="anonymous", /, **fields):
         """A command; returns when it stands in the log."""
         command = _id("cmd")
