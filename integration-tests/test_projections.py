@@ -126,7 +126,7 @@ def test_compare_names_the_rows_that_differ_and_a_rebuild_mends_them_under_a_run
         wait_caught_up(installed, "carts", "stock")
         installed.sql.run("UPDATE carts.carts SET total_minor = 1 WHERE id = %s", [f"cart_{7:026d}"])
         installed.sql.run("DELETE FROM stock.movements WHERE sku = 'S-3' AND version = 2")
-        installed.sql.run("INSERT INTO stock.stock VALUES ('ghost', NULL, 1, 0, 1, '{}', 1)")
+        installed.sql.run("INSERT INTO stock.stock VALUES ('ghost', NULL, 1, 0, 1, '{}', 1, 0)")
         said = installed.run("projection", "compare", "carts", expect=3)
         assert f"carts (cart_{7:026d}): differs in total_minor\n" in said
         assert ", 1 differences" in said

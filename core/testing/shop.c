@@ -1,6 +1,7 @@
 #include "core/testing/shop.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/domain/order/order.h"
@@ -161,6 +162,7 @@ static void take_reactions(struct shop *shop, const struct given *given) {
         struct command *follow_up = ARRAY_PUSH(&shop->arena, &shop->queue);
         *follow_up = given->reactions.commands.items[i];
         follow_up->meta.correlation_id = given->decision.events.items[0].meta.correlation_id;
+        follow_up->meta.actor = given->decision.events.items[0].meta.actor;
     }
     for (uint32_t i = 0; i < given->reactions.answers.count; i++) {
         const struct answer *answer = &given->reactions.answers.items[i];
@@ -245,6 +247,35 @@ bool shop_answer(struct shop *shop, const char *command_id, enum rejection *ret_
     }
     *ret_rejection = (enum rejection)((uintptr_t)answer - 1);
     return true;
+}
+
+/* ---- at random --------------------------------------------------------------------------------------------------- */
+
+static void run_seed(const struct shop_chance *chance, uint64_t seed) {
+    struct shop shop;
+    shop_open(&shop, seed);
+    shop.shuffled = chance->shuffled;
+    shop.duplicate_percent = chance->duplicate_percent;
+    for (int round = 0; round < chance->rounds; round++) {
+        chance->act(&shop);
+        for (uint64_t steps = shop_random(&shop, chance->steps_below); steps > 0 && shop_step(&shop); steps--) {
+        }
+        chance->check(&shop, false);
+    }
+    shop_settle(&shop);
+    chance->check(&shop, true);
+    shop_close(&shop);
+}
+
+void shop_at_random(const struct shop_chance *chance) {
+    const char *only = getenv("SEED");
+    uint64_t first = only != NULL ? strtoull(only, NULL, 10) : 1;
+    uint64_t last = only != NULL ? first : SHOP_SEEDS;
+    for (uint64_t seed = first; seed <= last; seed++) {
+        printf("seed %llu%s", (unsigned long long)seed, seed == last ? "\n" : "\r");
+        (void)fflush(stdout);
+        run_seed(chance, seed);
+    }
 }
 
 /* ---- what must hold ---------------------------------------------------------------------------------------------- */

@@ -72,6 +72,21 @@ struct given *shop_stream(struct shop *shop, struct str stream);
 /* What an AT_REST command was answered; false while it waits. */
 bool shop_answer(struct shop *shop, const char *command_id, enum rejection *ret_rejection);
 
+/* What chance does with a shop: things are done, and between them some of what follows is delivered. */
+struct shop_chance {
+    bool shuffled; /* of struct shop, like the next one */
+    int duplicate_percent;
+    int rounds;           /* things that are done */
+    uint64_t steps_below; /* after each, fewer deliveries than this */
+    void (*act)(struct shop *shop);
+    void (*check)(struct shop *shop, bool is_quiet); /* after each round, and in the end, when all is quiet */
+};
+
+enum { SHOP_SEEDS = 300 };
+
+/* SHOP_SEEDS runs, each in a shop of its own. A run's seed is printed; SEED in the environment repeats that one. */
+void shop_at_random(const struct shop_chance *chance);
+
 /* Asserts what must hold whenever the shop is quiet: stock adds up with the orders' holds at every location, the
  * provider's ledger equals the payments' events, and of each order at most one captured payment is kept. */
 void shop_check(struct shop *shop);

@@ -130,6 +130,7 @@ static void put_stock(struct view_batch *batch, struct arena *arena, const struc
                     view_number(available),
                     view_text(arena_str_copy(arena, buf_text(document))),
                     view_number(event->meta.version),
+                    view_number(state->held_since),
                 });
 }
 
@@ -145,7 +146,7 @@ static void project(struct view_batch *batch, struct arena *arena, const struct 
 const struct view stock_view = {
     .name = "stock",
     .sql = stock_sql,
-    .format = 2,
+    .format = 3,
     .families = {"stock"},
     .tables = {[STOCK] = {.name = "stock",
                           .columns = {{"sku", VIEW_TEXT, .key = true},
@@ -154,8 +155,9 @@ const struct view stock_view = {
                                       {"reserved", VIEW_BIGINT},
                                       {"available", VIEW_BIGINT},
                                       {"document", VIEW_JSON},
-                                      {"version", VIEW_BIGINT}},
-                          .column_count = 7},
+                                      {"version", VIEW_BIGINT},
+                                      {"held_since", VIEW_BIGINT}},
+                          .column_count = 8},
                [MOVEMENTS] = {.name = "movements",
                               .columns = {{"sku", VIEW_TEXT, .key = true},
                                           {"version", VIEW_BIGINT, .key = true},

@@ -7,7 +7,9 @@ CREATE TABLE stock (
     reserved bigint NOT NULL,
     available bigint NOT NULL,
     document json COMPRESSION lz4 NOT NULL,
-    version bigint NOT NULL
+    version bigint NOT NULL,
+    -- From which version on its product has it, or had it last: what was before is another's.
+    held_since bigint NOT NULL
 ) WITH (fillfactor = 70);
 
 -- Every change of on_hand or reserved, one row a location: summed over a SKU and location they give what is there.

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "core/domain/actor.h"
 #include "core/domain/checkout/checkout.h"
 #include "core/domain/ids.h"
 #include "core/domain/product/claim.h"
@@ -42,13 +43,32 @@ static struct stock_level *find_level(const struct sku_state *state, struct str 
 
 /* ---- decide: who has the SKU ------------------------------------------------------------------------------------- */
 
+static bool has_units(const struct sku_state *state) {
+    bool has_some = false;
+    for (uint32_t i = 0; i < state->levels.count; i++) {
+        has_some = has_some || state->levels.items[i].on_hand > 0;
+    }
+    return has_some;
+}
+
+/* The product for which the SKU, which no product has, is kept: goods of the one that had it last are still there, and
+ * a vendor would take them with the SKU. Whose that one is, a SKU does not know: the house may give them to any. Empty:
+ * it is free. */
+static struct str kept_for(const struct sku_state *state, const struct command *command) {
+    bool is_vendor = actor_of(command->meta.actor).kind == ACTOR_VENDOR;
+    return is_vendor && has_units(state) ? state->last_product : STR("");
+}
+
 /* Its own product asking again is told again: the first answer may have crossed a release on its way. */
-static enum rejection claim_sku(const struct sku_state *state, const struct claim_sku *ask, struct decision *decision) {
-    if (str_is_empty(state->product) || str_equal(state->product, ask->product)) {
-        decision_event(decision, EVENT_SKU_CLAIMED)->as.sku_claimed = (struct sku_claimed){.product = ask->product};
+static enum rejection claim_sku(const struct sku_state *state, const struct command *command,
+                                struct decision *decision) {
+    struct str asks = command->as.claim_sku.product;
+    struct str holder = str_is_empty(state->product) ? kept_for(state, command) : state->product;
+    if (str_is_empty(holder) || str_equal(holder, asks)) {
+        decision_event(decision, EVENT_SKU_CLAIMED)->as.sku_claimed = (struct sku_claimed){.product = asks};
     } else {
         decision_event(decision, EVENT_SKU_CLAIM_REFUSED)->as.sku_claim_refused =
-            (struct sku_claim_refused){.product = ask->product, .holder = state->product};
+            (struct sku_claim_refused){.product = asks, .holder = holder};
     }
     return ACCEPTED;
 }
@@ -304,7 +324,7 @@ enum rejection sku_decide(const struct sku_state *state, const struct reservatio
     }
     switch ((enum stock_command)command->type) {
     case COMMAND_CLAIM_SKU:
-        return claim_sku(state, &command->as.claim_sku, decision);
+        return claim_sku(state, command, decision);
     case COMMAND_RELEASE_SKU:
         return release_sku(state, &command->as.release_sku, decision);
     case COMMAND_RECEIVE_STOCK:
@@ -324,6 +344,15 @@ enum rejection sku_decide(const struct sku_state *state, const struct reservatio
 }
 
 /* ---- evolve ------------------------------------------------------------------------------------------------------ */
+
+/* What a product claims that has it, or had it last, has not come from another. */
+static void evolve_claimed(struct sku_state *state, const struct event *event) {
+    struct str product = event->as.sku_claimed.product;
+    struct str before = str_is_empty(state->product) ? state->last_product : state->product;
+    state->held_since = str_equal(before, product) ? state->held_since : event->meta.version;
+    state->product = product;
+    state->last_product = STR("");
+}
 
 static void set_on_hand(struct sku_state *state, struct str location, int64_t on_hand, struct arena *arena) {
     struct stock_level *level = find_level(state, location);
@@ -359,11 +388,12 @@ void sku_evolve(struct sku_state *state, struct reservation_state *reservation, 
                 struct arena *arena) {
     switch ((enum stock_event)event->type) {
     case EVENT_SKU_CLAIMED:
-        state->product = event->as.sku_claimed.product;
+        evolve_claimed(state, event);
         break;
     case EVENT_SKU_CLAIM_REFUSED:
         break;
     case EVENT_SKU_RELEASED:
+        state->last_product = state->product;
         state->product = STR("");
         break;
     case EVENT_STOCK_RECEIVED:

@@ -12,6 +12,8 @@
  * Promise  on_hand - reserved >= 0 at every location after every event. A reservation has no clock of its own; it ends
  *          when its owner says so. A release that overtakes its reservation leaves a tombstone, so the reservation
  *          that comes late holds nothing.
+ * Whose    a product has it at a time. One that was given back goes to whichever asks first; but with units left of it,
+ *          of those that ask for a vendor only to the one that had it last, so that no vendor takes another's goods.
  * Bounds   SKU_MAX_LOCATIONS locations of SKU_MAX_UNITS units.
  * Memory   events and states live in the arena handed over.
  * Thread   pure; any.            May use: base, generated structs, other parts of the domain.

@@ -134,6 +134,60 @@ static void only_the_product_that_has_it_can_give_it_back(void **state) {
     THEN(sku, EVENT_SKU_CLAIMED);
 }
 
+static struct command by_vendor(struct command command) {
+    command.meta.actor = STR("vendor:cus_01J0000000000000000000000A:Leaf");
+    return command;
+}
+
+static struct command by_house(struct command command) {
+    command.meta.actor = STR("admin:key_1");
+    return command;
+}
+
+static void while_goods_are_left_no_vendor_takes_them_with_the_sku(void **state) {
+    struct given *sku = *state; /* prod_1's */
+    when(sku, release_claim("prod_1"));
+    when(sku, by_vendor(claim("prod_2")));
+    THEN(sku, EVENT_SKU_CLAIM_REFUSED);
+    const struct record_sku_claim *told = &SENT(sku, 0, COMMAND_RECORD_SKU_CLAIM, "prod_2")->as.record_sku_claim;
+    assert_false(told->granted);
+    assert_str(told->holder, "prod_1"); /* else prod_2 would take it for released, and ask again */
+    when(sku, by_vendor(claim("prod_1")));
+    THEN(sku, EVENT_SKU_CLAIMED); /* its own goods */
+    when(sku, release_claim("prod_1"));
+    when(sku, adjust("berlin", -5));
+    when(sku, by_vendor(claim("prod_2")));
+    THEN(sku, EVENT_SKU_CLAIM_REFUSED);
+    when(sku, adjust("paris", -8));
+    when(sku, by_vendor(claim("prod_2")));
+    THEN(sku, EVENT_SKU_CLAIMED);
+}
+
+static void the_house_may_give_goods_that_are_left_to_another_product(void **state) {
+    struct given *sku = *state;
+    when(sku, release_claim("prod_1"));
+    when(sku, by_house(claim("prod_2")));
+    THEN(sku, EVENT_SKU_CLAIMED);
+    assert_int_equal(sku_available(now(sku)), 13);
+}
+
+static void since_when_a_product_has_it_is_told_by_the_claim_that_brought_it(void **state) {
+    struct given *sku = *state;
+    when(sku, claim("prod_1"));
+    assert_int_equal(now(sku)->held_since, 1);
+    when(sku, claim("prod_1")); /* told twice */
+    assert_int_equal(now(sku)->held_since, 1);
+    when(sku, release_claim("prod_1"));
+    assert_str(now(sku)->product, "");
+    assert_str(now(sku)->last_product, "prod_1");
+    when(sku, claim("prod_1")); /* a release that came too late */
+    assert_int_equal(now(sku)->held_since, 1);
+    when(sku, release_claim("prod_1"));
+    when(sku, claim("prod_2"));
+    assert_int_equal(now(sku)->held_since, sku->version);
+    assert_str(now(sku)->last_product, "");
+}
+
 /* ---- what lies where --------------------------------------------------------------------------------------------- */
 
 static void stock_is_received_only_for_a_product(void **state) {
@@ -475,6 +529,9 @@ int main(void) {
         TEST(a_free_sku_is_granted_to_the_first_product_that_asks),
         TEST(the_product_that_has_it_is_answered_again_when_it_asks_again),
         TEST(only_the_product_that_has_it_can_give_it_back),
+        STOCKED(while_goods_are_left_no_vendor_takes_them_with_the_sku),
+        STOCKED(the_house_may_give_goods_that_are_left_to_another_product),
+        TEST(since_when_a_product_has_it_is_told_by_the_claim_that_brought_it),
         TEST(stock_is_received_only_for_a_product),
         STOCKED(a_count_can_be_corrected_down_to_what_is_held),
         STOCKED(only_free_units_move),
