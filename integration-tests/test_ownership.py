@@ -79,10 +79,14 @@ def shops(stack):
             pot = client.expect(201, client.post("/v1/products", product("pot", "Kiln")))["id"]
             client.expect(200, client.post(f"/v1/products/{pot}/publish"))
             draft = client.expect(201, client.post("/v1/products", product("secret", "Leaf", barcode="4006381333931")))["id"]
+            client.expect(201, client.post("/v1/products", product("also", "Kiln", barcode="4006381333931")))
             for sku in ("tea", "pot", "secret"):
                 shop.stock(sku, 10)
             mixed = shop.buy(("tea", 2), ("pot", 1))["id"]
-        yield daybook, {"tea": tea, "pot": pot, "draft": draft, "mixed": mixed}
+            cart = shop.cart(("tea", 1))
+            guests = client.expect(201, shop.check_out(cart["id"]))["id"]
+        ids = {"tea": tea, "pot": pot, "draft": draft, "mixed": mixed, "guests": guests, "token": cart["token"]}
+        yield daybook, ids
     finally:
         daybook.discard()
 
@@ -166,6 +170,42 @@ def test_a_vendor_touches_goods_of_his_own_name(shops):
         assert client.expect(200, client.get(f"/v1/products/{ids['tea']}"))["vendor"] == "Leaf"
 
 
+def movements(daybook, sku, vendor):
+    rows = rows_of(daybook, "projections/stock/query.c", "stock_movements_of_vendor", sku, "10", None, vendor)
+    return [json.loads(document) if isinstance(document, str) else document for document, _ in rows]
+
+
+def test_a_sku_takes_neither_goods_nor_past_along_to_another_vendor(shops):
+    daybook, ids = shops
+    commands = Commands(daybook)
+    commands.sent = 2000
+    none = {name: None for name in ("barcode", "title", "weight_g", "tax_class")}
+    loose = {"sku": "loose", "price": euros(500), "attributes": [], **none}
+    with daybook.client() as client:
+        shop = Shop(client)
+        both = client.expect(201, client.post("/v1/products", product("kept", "Leaf")))["id"]
+        assert commands.send("AddVariant", both, LEAF, **loose) == ""
+        shop.stock("loose", 5)
+        client.expect(200, client.delete(f"/v1/products/{both}/variants/loose"))
+        assert commands.send("AddVariant", ids["pot"], KILN, **loose) == "sku_taken"
+        count = {"location": "main", "delta": -5, "reason": "sold up"}
+        client.expect(200, client.post("/v1/stock/loose/adjustments", count))
+        assert commands.send("AddVariant", ids["pot"], KILN, **loose) == ""
+        shop.stock("loose", 7)
+        seen = wait_until(lambda: movements(daybook, "loose", "Kiln"), "the ledger since it is Kiln's")
+        assert [movement["on_hand_delta"] for movement in seen] == [7]
+        assert {"actor", "owner", "command_id", "causation_id"}.isdisjoint(seen[0])
+        assert movements(daybook, "loose", "Leaf") == []
+        version = client.expect(200, client.get("/v1/stock/loose"))["version"]
+    at = "SELECT occurred_at::text FROM stock.history WHERE stream = 'sku_loose' AND version = %s"
+    for vendor, as_of, is_there in (("Kiln", version, True), ("Kiln", 2, False), ("Leaf", version, False)):
+        for name, value in (("version", str(as_of)), ("time", daybook.sql.value(at, (as_of,)))):
+            rows = rows_of(daybook, "projections/stock/query.c", f"stock_of_vendor_at_{name}", "sku_loose", value, vendor)
+            assert (rows != []) == is_there
+    assert len(rows_of(daybook, "projections/stock/query.c", "stock_of_vendor_began", "sku_loose", "Kiln")) == 1
+    assert rows_of(daybook, "projections/stock/query.c", "stock_of_vendor_began", "sku_loose", "Leaf") == []
+
+
 # ---- what a closed front shows ---------------------------------------------------------------------------------------
 
 
@@ -191,6 +231,9 @@ def test_what_is_not_published_is_not_there(closed):
         assert code_of(client, "/v1/variants/secret") == (404, "unknown_sku")
         assert code_of(client, "/v1/barcodes/4006381333931") == (404, "unknown_barcode")
         assert code_of(client, f"/v1/products/{ids['draft']}") == (404, "unknown_product")  # from memory
+        for _ in range(2):  # from the database, and from memory
+            assert code_of(client, "/v1/stock/secret") == (404, "unknown_sku")
+        assert code_of(client, "/v1/stock/secret/stream") == (404, "unknown_sku")
         shown = client.get(f"/v1/products/{ids['tea']}")
         assert client.expect(200, shown)["vendor"] == "Leaf"
         assert shown.headers["Cache-Control"] == "no-store"
@@ -225,6 +268,21 @@ def test_a_customers_purchase_is_nobodys_who_is_not_known(closed, hers):
         assert code_of(client, f"/v1/orders/{order}/stream") == (404, "unknown_order")
 
 
+def test_a_guest_is_not_told_who_of_the_house_helped_him(closed, hers):
+    daybook, ids = closed
+    commands, _, _ = hers
+    assert commands.send("CancelOrder", ids["guests"], f"support:{BEA}", reason="he called") == ""
+    status = "SELECT status FROM orders.orders WHERE id = %s"
+    wait_until(lambda: daybook.sql.value(status, (ids["guests"],)) == "cancelled", "it")
+    with daybook.client() as client:
+        told = client.get(f"/v1/orders/{ids['guests']}/history", headers={"Daybook-Cart-Token": ids["token"]})
+        actors = [event["actor"] for event in client.expect(200, told)["items"]]
+    assert "support" in actors and all(":" not in actor for actor in actors)
+    assert BEA not in told.text
+    rows = rows_of(daybook, "projections/orders/query.c", "order_history", ids["guests"], None, None, "true")
+    assert f'"actor":"support:{BEA}"' in "".join(row[0] for row in rows)
+
+
 # ---- statements that only vendors' requests send ---------------------------------------------------------------------
 
 
@@ -239,7 +297,7 @@ def text_of(source, name):
 
 
 def rows_of(daybook, source, name, *parameters):
-    quoted = ", ".join("'" + parameter.replace("'", "''") + "'" for parameter in parameters)
+    quoted = ", ".join("NULL" if parameter is None else "'" + parameter.replace("'", "''") + "'" for parameter in parameters)
     with psycopg.connect(daybook.sql.connection_string) as connection:
         connection.execute(f"PREPARE asked AS {text_of(source, name)}")
         return connection.execute(f"EXECUTE asked ({quoted})").fetchall()
@@ -262,3 +320,18 @@ def test_whose_goods_a_sku_is_is_told_by_the_catalogue(shops):
     daybook, _ = shops
     for sku, vendor in (("tea", [("Leaf",)]), ("pot", [("Kiln",)]), ("secret", [("Leaf",)]), ("none", [])):
         assert rows_of(daybook, "projections/products/query.c", "vendor_of_sku", sku) == vendor
+
+
+def test_a_barcode_finds_a_vendors_own_first(shops):
+    daybook, _ = shops
+    for vendor, sku in (("Leaf", "secret"), ("Kiln", "also")):
+        ((document, _, owner),) = rows_of(daybook, "projections/products/query.c", "variant_by_barcode", "4006381333931", vendor)
+        assert document["sku"] == sku and owner == f"vendor:{vendor}"
+
+
+def test_whose_stock_it_is_is_told_with_it(shops):
+    daybook, _ = shops
+    for sku, everybodys, vendor in (("tea", "", "vendor:Leaf"), ("secret", "vendor:Leaf", "vendor:Leaf")):
+        for name, owner in (("stock_by_sku", everybodys), ("stock_with_vendor", vendor)):
+            ((_, _, told),) = rows_of(daybook, "projections/stock/query.c", name, sku)
+            assert told == owner

@@ -50,6 +50,7 @@ struct access access_judge_for(struct arena *arena, const struct secret *secret,
 /* Whose something is, as a row or a state says it. */
 #define OWNER_GUEST STR("guest")
 #define OWNER_VENDOR "vendor:" /* and his name: goods that are not for everybody. Else cus_...; empty: everybody's */
+#define OWNER_NOBODY STR(OWNER_VENDOR) /* without a name: for staff alone */
 
 /* Whether who was let in sees what is this owner's. Else it is not there for him. */
 bool access_shows(const struct access *access, const struct principal *principal, struct str owner);

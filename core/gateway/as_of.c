@@ -51,7 +51,8 @@ void as_of_write(struct buf *body, int64_t version, struct str occurred_at) {
 static void on_began(struct query_run *run, const PGresult *result) {
     struct request *request = run->request;
     bool has_owner = PQnfields(result) > COLUMN_BEGAN_OWNER;
-    if (PQntuples(result) == 0 || (has_owner && !query_run_shows(run, pg_value(result, 0, COLUMN_BEGAN_OWNER)))) {
+    if (PQntuples(result) == 0 ||
+        (has_owner && !query_run_shows(run, query_row_owner(result, 0, COLUMN_BEGAN_OWNER)))) {
         query_run_answer_unknown(run);
         return;
     }
@@ -69,6 +70,7 @@ void as_of_refuse(struct query_run *run, const struct pg_statement *began, struc
     }
     run->statement = began;
     run->parameters[0] = id;
+    run->parameters[1] = run->request->principal.vendor;
     run->on_rows = on_began;
     query_run_send(run);
 }
@@ -122,6 +124,7 @@ void as_of_answer(struct request *request, const struct as_of_thing *thing, stru
     asked->as_of = *as_of;
     asked->run.parameters[0] = stream;
     asked->run.parameters[1] = is_version ? as_of->version : as_of->time;
+    asked->run.parameters[2] = request->principal.vendor;
     asked->run.on_rows = on_past;
     asked->run.unknown_code = thing->unknown_code;
     query_run_start(&asked->run, thing->views);

@@ -24,7 +24,8 @@ static inline bool as_of_is_given(const struct as_of *as_of) {
 /* The parameter, or neither when it is absent. False with a 400 problem. */
 MUST_CHECK bool as_of_read(struct http_exchange *exchange, struct as_of *ret_as_of, struct problem *ret_problem);
 
-/* What can be asked how it stood, by its past in a view (projections/runtime/standing.h). */
+/* What can be asked how it stood, by its past in a view (projections/runtime/standing.h). Behind the parameters said
+ * there a statement is given for which vendor it is asked: those of a vendor's own ask for it. */
 struct as_of_thing {
     const struct aggregate *aggregate;
     const char *const *views; /* that the statements read */
@@ -42,6 +43,6 @@ void as_of_answer(struct request *request, const struct as_of_thing *thing, stru
 /* The member "as_of":{...}. */
 void as_of_write(struct buf *body, int64_t version, struct str occurred_at);
 
-/* No rows, inside on_rows: was it before the beginning, or is there no such thing? `began` asks, $1 is `id`, and says
- * whose it is besides when not all may know. */
+/* No rows, inside on_rows: was it before the beginning, or is there no such thing? `began` asks, $1 is `id` and $2 the
+ * vendor, and says whose it is besides when not all may know. */
 void as_of_refuse(struct query_run *run, const struct pg_statement *began, struct str id, const struct as_of *as_of);

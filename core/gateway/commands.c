@@ -430,6 +430,13 @@ static bool collect_sealed(void *context, struct sealed *sealed) {
     return true;
 }
 
+/* Whether what is given with the command is his who sends it, and known: what he buys himself, which is his then. Staff
+ * give what is somebody else's, as like as not. */
+static bool seals_as_customer(const struct command_request *cr) {
+    const struct access *access = &cr->request->access;
+    return !str_is_empty(access->customer) && (access_is_own(access) || access->by == 'p');
+}
+
 static void on_key(void *context, enum vault_found found, const struct vault_key *key) {
     struct command_request *cr = context;
     if (is_abandoned(cr)) {
@@ -437,6 +444,10 @@ static void on_key(void *context, enum vault_found found, const struct vault_key
     }
     if (found == VAULT_NO_DATABASE) {
         request_no_database(cr->request);
+        return;
+    }
+    if (found == VAULT_NONE && seals_as_customer(cr)) { /* his key ended, and with it what he said */
+        request_refuse(cr->request, 409, "customer_erased", "You were erased: nothing personal is taken of you.");
         return;
     }
     if (found != VAULT_THERE) { /* the ring cannot open it; or it was destroyed between being made and being read */
@@ -448,14 +459,21 @@ static void on_key(void *context, enum vault_found found, const struct vault_key
 }
 
 /* Last, so that nothing is kept of a request that is refused before; a second try finds its texts sealed. They are
- * addresses, whose keys belong to whoever has the address: after he was erased, the next who gives it has a new one. */
+ * addresses. A customer's is sealed with his own key, so that it ends with him; that key is never made here. Others'
+ * keys belong to whoever has the address: after he was erased, the next who gives it has a new one. */
 static void seal_next(struct command_request *cr) {
     if (cr->sealed_next == cr->sealed_count) {
         send_command(cr);
         return;
     }
-    struct str key_id = vault_key_id_of_email(request_arena(cr->request), &loop_of(cr)->gateway->secret,
-                                              cr->sealed[cr->sealed_next]->plaintext);
+    struct arena *arena = request_arena(cr->request);
+    const struct secret *secret = &loop_of(cr)->gateway->secret;
+    if (seals_as_customer(cr)) {
+        struct str key_id = vault_key_id_of_customer(arena, secret, cr->request->access.customer);
+        vault_key_of(loop_of(cr)->vault, key_id, VAULT_FIND, on_key, cr);
+        return;
+    }
+    struct str key_id = vault_key_id_of_email(arena, secret, cr->sealed[cr->sealed_next]->plaintext);
     vault_key_of(loop_of(cr)->vault, key_id, VAULT_MAKE_ANEW, on_key, cr);
 }
 

@@ -18,12 +18,18 @@ struct event_query {
 
 static const char *const orders_view[] = {"orders", NULL};
 static const char *const stock_view[] = {"stock", NULL};
+static const char *const stock_and_products_views[] = {"stock", "products", NULL};
 
 static const struct event_source order_source = {
     .view = "orders", .topic = TOPIC_ORDERS, .by_id = &order_by_id, .has_owner = true};
 static const struct event_source stock_source = {.view = "stock", .topic = TOPIC_STOCK, .by_id = &stock_by_sku};
-static const struct event_source public_stock_source = {
-    .view = "stock", .topic = TOPIC_STOCK, .by_id = &stock_by_sku, .without = STOCK_NOT_FOR_EVERYBODY};
+static const struct event_source vendor_stock_source = {
+    .view = "stock", .topic = TOPIC_STOCK, .by_id = &stock_with_vendor, .has_owner = true};
+static const struct event_source public_stock_source = {.view = "stock",
+                                                        .topic = TOPIC_STOCK,
+                                                        .by_id = &stock_by_sku,
+                                                        .has_owner = true,
+                                                        .without = STOCK_NOT_FOR_EVERYBODY};
 
 /* Neither caches nor proxies may hold it back. */
 static bool open_stream(struct request *request, struct http_stream *stream) {
@@ -115,14 +121,17 @@ void query_order_stream(struct request *request) {
     follow(request, &order_source, "order", orders_view, "unknown_order");
 }
 
-static void follow_stock(struct request *request, bool sees_all) {
-    follow(request, sees_all ? &stock_source : &public_stock_source, "sku", stock_view, "unknown_sku");
+static void follow_stock_of_catalogue(struct request *request, bool is_his) {
+    follow(request, is_his ? &vendor_stock_source : &public_stock_source, "sku", stock_and_products_views,
+           "unknown_sku");
 }
 
 void query_stock_stream(struct request *request) {
     if (request->access.by == 'v') {
-        sku_owner_ask(request, follow_stock);
+        sku_owner_ask(request, follow_stock_of_catalogue);
+    } else if (request->access.by == 'P') {
+        follow_stock_of_catalogue(request, false);
     } else {
-        follow_stock(request, request->access.by != 'P');
+        follow(request, &stock_source, "sku", stock_view, "unknown_sku");
     }
 }

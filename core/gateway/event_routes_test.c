@@ -162,6 +162,25 @@ static void past_the_bound_it_is_refused_until_one_leaves(void **state) {
     }
 }
 
+/* Where access is closed, and nobody is known. */
+static void what_is_not_on_sale_has_no_stock_to_follow(void **state) {
+    (void)state;
+    front.gateway.is_open = false;
+    front.owner = "vendor:Leaf";
+    test_converse("GET /v1/stock/tea/stream", "", &reply);
+    assert_holds("HTTP/1.1 404 Not Found\r\n");
+    assert_holds("\"code\":\"unknown_sku\"");
+    front.owner = "";
+    int fd = listen_to("/v1/stock/tea/stream", "");
+    test_read_until(fd, &reply, "id: 1\ndata: {\"of\":\"tea\",\"v\":1}\n\n", 1);
+    front.owner = "vendor:Leaf"; /* it is not on sale any more */
+    test_tell("/change?2");
+    test_read_to_end(fd, &reply);
+    assert_holds(": this is not whose it was, come again\n");
+    assert_false(test_holds(&reply, "id: 2"));
+    close(fd);
+}
+
 static void a_client_that_leaves_before_its_stream_is_open_is_forgotten(void **state) {
     (void)state;
     struct linger reset = {.l_onoff = 1, .l_linger = 0};
@@ -214,6 +233,7 @@ int main(void) {
         TEST(without_a_database_it_is_refused_and_an_open_one_goes_on_later),
         TEST(it_begins_when_the_view_has_seen_what_the_client_wrote),
         TEST(past_the_bound_it_is_refused_until_one_leaves),
+        TEST(what_is_not_on_sale_has_no_stock_to_follow),
         TEST(a_client_that_leaves_before_its_stream_is_open_is_forgotten),
         TEST(head_opens_nothing),
         cmocka_unit_test_setup(a_front_that_stops_ends_its_streams_with_a_word, start),

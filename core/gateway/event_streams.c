@@ -10,13 +10,12 @@
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/event_text.h"
+#include "core/gateway/query_run.h"
 #include "projections/runtime/view.h"
 
+/* Of a source's statement the columns are those of any by id (query_run.h). */
 enum {
-    COLUMN_DOCUMENT, /* of a source's statement */
-    COLUMN_DOCUMENT_VERSION,
-    COLUMN_OWNER,
-    COLUMN_HASH = 0, /* of view_reached */
+    COLUMN_HASH, /* of view_reached */
     COLUMN_REACHED,
     /* A signed number of 64 bits and what stands between two of them. */
     HASH_TEXT_MAX = 21,
@@ -35,6 +34,7 @@ struct event_delivery {
     int64_t version;
     struct buf text; /* the event */
     struct buf owner;
+    uint64_t owner_number; /* of the subject */
 };
 
 /* After the end nobody is left to be told anything. */
@@ -69,6 +69,7 @@ static struct event_subject *subject_create(struct event_streams *streams, const
                                       .stream = str_of(texts, wish->stream.len),
                                       .parameter = str_of(texts + wish->stream.len, wish->parameter.len),
                                       .hash = hash};
+    buf_init(&subject->owner, OWNER_MAX_BYTES);
     struct event_subject **slot = slot_of(streams, hash);
     subject->next_in_slot = *slot;
     *slot = subject;
@@ -105,6 +106,7 @@ static void subject_free_if_idle(struct event_subject *subject) {
         link = &(*link)->next_in_slot;
     }
     *link = subject->next_in_slot;
+    buf_release(&subject->owner);
     free(subject);
 }
 
@@ -237,6 +239,7 @@ static void open_reader(struct event_delivery *delivery, struct event_reader *re
         return;
     }
     reader->answer = NULL;
+    reader->owner_number = delivery->owner_number;
     streams->stats.open++;
     struct buf *text = &streams->scratch;
     buf_clear(text);
@@ -249,11 +252,24 @@ static void open_reader(struct event_delivery *delivery, struct event_reader *re
     send_text(reader, buf_text(text));
 }
 
+/* An open one's, with a last word when there is room for it. */
+static void end_stream(struct event_reader *reader, struct str word) {
+    if (http_stream_has_room(&reader->stream)) {
+        http_stream_send(&reader->stream, word);
+        http_stream_end(&reader->stream);
+    } else {
+        http_stream_cut(&reader->stream);
+    }
+    reader_free(reader);
+}
+
 static void serve(struct event_delivery *delivery, struct event_reader *reader) {
     if (!is_open(reader)) {
         if (reader->reading <= delivery->reading) {
             open_reader(delivery, reader);
         }
+    } else if (reader->owner_number != delivery->owner_number) {
+        end_stream(reader, STR(": this is not whose it was, come again\n\n"));
     } else if (delivery->version > reader->version && http_stream_has_room(&reader->stream)) {
         reader->version = delivery->version;
         reader->subject->streams->stats.sent_total++;
@@ -325,18 +341,28 @@ static void write_event(struct event_delivery *delivery, struct str document) {
     buf_release(&rest);
 }
 
+static void take_owner(struct event_delivery *delivery, struct str owner) {
+    struct event_subject *subject = delivery->subject;
+    buf_str(&delivery->owner, owner);
+    if (subject->owner_number == 0 || !str_equal(buf_text(&subject->owner), owner)) {
+        buf_clear(&subject->owner);
+        buf_str(&subject->owner, owner);
+        subject->owner_number++;
+    }
+    delivery->owner_number = subject->owner_number;
+}
+
 static void take_document(struct event_delivery *delivery, const PGresult *result) {
     struct event_subject *subject = delivery->subject;
     subject->has_failed = false;
-    bool is_there =
-        PQntuples(result) > 0 && int64_read(pg_value(result, 0, COLUMN_DOCUMENT_VERSION), &delivery->version);
+    bool is_there = PQntuples(result) > 0 && int64_read(pg_value(result, 0, COLUMN_SECOND), &delivery->version);
     if (!is_there) {
         delivery->found = EVENT_UNKNOWN;
         return;
     }
     write_event(delivery, pg_value(result, 0, COLUMN_DOCUMENT));
     if (subject->source->has_owner) {
-        buf_str(&delivery->owner, pg_value(result, 0, COLUMN_OWNER));
+        take_owner(delivery, query_row_owner(result, 0, COLUMN_OWNER));
     }
     if (!buf_ok(&delivery->text) || !buf_ok(&delivery->owner)) {
         log_line(LOG_ERROR, "gateway", "a document is too large to be followed", LOG_STR("stream", subject->stream));
@@ -367,6 +393,7 @@ static void on_document(void *context, const PGresult *result, const struct err_
     struct event_delivery *delivery = calloc_or_end(1, sizeof *delivery);
     delivery->subject = subject;
     delivery->reading = subject->readings;
+    delivery->owner_number = subject->owner_number;
     buf_init(&delivery->text, EVENT_MAX_BYTES);
     buf_init(&delivery->owner, OWNER_MAX_BYTES);
     subject->is_reading = false;
@@ -543,14 +570,11 @@ void event_streams_init(struct event_streams *streams, const struct event_stream
 }
 
 static void end_reader(struct event_reader *reader) {
-    if (!is_open(reader)) {
-        (void)reader->answer(reader->context, &(struct event_opening){.found = EVENT_STOPPING}, NULL);
-    } else if (http_stream_has_room(&reader->stream)) {
-        http_stream_send(&reader->stream, STR(": this front stops, come again\n\n"));
-        http_stream_end(&reader->stream);
-    } else {
-        http_stream_cut(&reader->stream);
+    if (is_open(reader)) {
+        end_stream(reader, STR(": this front stops, come again\n\n"));
+        return;
     }
+    (void)reader->answer(reader->context, &(struct event_opening){.found = EVENT_STOPPING}, NULL);
     reader_free(reader);
 }
 
@@ -572,6 +596,7 @@ void event_streams_release(struct event_streams *streams) {
         while (streams->slots[slot] != NULL) {
             struct event_subject *subject = streams->slots[slot];
             streams->slots[slot] = subject->next_in_slot;
+            buf_release(&subject->owner);
             free(subject);
         }
     }

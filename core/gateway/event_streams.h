@@ -9,15 +9,17 @@
  *          A lost notice, a lost connection of the database and a failed reading are made good by the sweep, which
  *          asks for the versions of all subjects.
  * Whose    a document that not all may follow says its owner with each reading; who opens a stream is judged by that
- *          one. It is not asked again: what has an owner keeps him.
+ *          one. What was read of another owner since is sent to nobody who was judged before: his stream ends, and when
+ *          he comes again he is judged anew.
  * Opening  answered by a reading that began after the request came, so that what its Daybook-Position waited for is in
  *          it. All that wait for one subject share it.
  * Bounds   streams_max readers, streams_per_address of one address; EVENT_DOCUMENTS_MAX documents read or delivered at
  *          a time, EVENT_MAX_BYTES each; EVENT_SLICE readers are served in a turn of the loop and EVENT_RATE_MAX in a
  *          second, so that others have most of the loop however much changes: versions that come meanwhile are passed
  *          over. What a reader may leave unread is one event (core/http/stream.h).
- * Memory   a reader costs 128 bytes beside its connection (1 KiB), a subject 120 and its names; no document is kept.
+ * Memory   a reader costs 136 bytes beside its connection (1 KiB), a subject 160 and its names; no document is kept.
  *          A subject without readers is there only while its document is read or delivered: their number is bounded.
+ * Size     event_streams.c is long because readers, readings, deliveries and the sweep end one subject's life together.
  * Thread   the loop's. What others call only notes what is to be done; event_streams_work does it.
  *          May use: http, pg, projections' contracts.
  */
@@ -93,6 +95,7 @@ struct event_reader {
     struct deadline heartbeat;            /* set as long as it lives */
     int64_t version;                      /* it has */
     uint64_t reading;                     /* by which it is answered, or a later one */
+    uint64_t owner_number;                /* of whose it was when it opened */
     event_answer *answer;                 /* NULL once it is open */
     void *context;
 };
@@ -106,6 +109,8 @@ struct event_subject {
     uint64_t hash;
     struct event_reader *readers; /* newest first */
     int64_t version;              /* the newest that was read */
+    struct buf owner;             /* whose it was then, where the source says it */
+    uint64_t owner_number;        /* counts the owners that were read */
     uint64_t readings;            /* begun so far */
     bool is_due;                  /* to be read, for readers that it has */
     bool is_reading;              /* a statement is on its way */

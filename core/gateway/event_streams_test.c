@@ -26,6 +26,7 @@ struct client {
     bool answered, is_open, ended, cut, stops_reading, hangs_up;
     enum event_found found;
     enum err failure;
+    char owner[TEXT_MAX];  /* of what it opened */
     char text[TEXT_MAX];   /* all that it was sent since the test looked last */
     struct client *behind; /* stands behind this one on its connection */
 };
@@ -49,6 +50,9 @@ static int64_t now_us;
 
 static const struct event_source orders = {.view = "orders", .topic = TOPIC_ORDERS, .by_id = &order_by_id};
 static const struct event_source stock = {.view = "stock", .topic = TOPIC_STOCK, .by_id = &stock_by_sku};
+static const struct event_source goods = {
+    .view = "stock", .topic = TOPIC_STOCK, .by_id = &stock_with_vendor, .has_owner = true};
+static const char *owner; /* of what is read; NULL: the row does not say it */
 
 static void fake_ask(struct pg_pool *pg, const struct pg_statement *statement, const struct str *parameters,
                      pg_result_cb *on_result, void *context) {
@@ -106,6 +110,7 @@ static bool on_answer(void *context, const struct event_opening *opening, struct
     client->answered = true;
     client->found = opening->found;
     client->failure = opening->failure;
+    snprintf(client->owner, sizeof client->owner, "%.*s", STR_ARGS(opening->owner));
     client->stream = stream;
     client->is_open = opening->found == EVENT_THERE && !client->hangs_up;
     if (client->behind != NULL) {
@@ -151,13 +156,14 @@ static struct question take_question(void) {
     return question;
 }
 
-static PGresult *two_columns(const char *first, const char *second) {
+static PGresult *row_of(const char *first, const char *second) {
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    PGresAttDesc columns[] = {{.name = "first"}, {.name = "second"}};
-    PQsetResultAttrs(result, 2, columns);
+    PGresAttDesc columns[] = {{.name = "first"}, {.name = "second"}, {.name = "owner"}};
+    PQsetResultAttrs(result, 3, columns);
     if (first != NULL) {
         PQsetvalue(result, 0, 0, (char *)first, (int)strlen(first));
         PQsetvalue(result, 0, 1, (char *)second, (int)strlen(second));
+        PQsetvalue(result, 0, 2, (char *)owner, owner != NULL ? (int)strlen(owner) : -1);
     }
     return result;
 }
@@ -165,7 +171,7 @@ static PGresult *two_columns(const char *first, const char *second) {
 static void answer_with(struct question question, const char *first, int64_t second) {
     char number[32];
     snprintf(number, sizeof number, "%lld", (long long)second);
-    PGresult *result = two_columns(first, number);
+    PGresult *result = row_of(first, number);
     question.on_result(question.context, result, NULL);
     PQclear(result);
 }
@@ -252,6 +258,7 @@ static int set_up(void **state) {
     clients = calloc(CLIENTS_MAX, sizeof *clients);
     client_count = question_count = 0;
     database_is_away = is_awake = false;
+    owner = NULL;
     now_us = 1000 * MICROS_PER_SECOND;
     const struct event_streams_options options = {.ask = fake_ask, .streams_max = STREAMS_MAX, .wake = fake_wake};
     event_streams_init(&streams, &options, now_us);
@@ -768,6 +775,77 @@ static void at_the_end_all_are_told_and_who_does_not_read_is_cut(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- whose it is ------------------------------------------------------------------------------------------------- */
+
+static struct client *open_goods(void) {
+    struct client *client = join(&goods, "sku_A", 0);
+    turns();
+    read_as(1);
+    assert_true(client->is_open);
+    assert_sent(client, EVENT(1));
+    return client;
+}
+
+static void goods_moved(int64_t version) {
+    moved("stock", "sku_A", TOPIC_STOCK);
+    turns();
+    read_as(version);
+}
+
+#define PASSED_ON ": this is not whose it was, come again\n\n"
+
+/* Whoever was judged by the one before is told nothing of it any more. */
+static void a_stream_ends_when_what_it_follows_has_passed_on(void **state) {
+    (void)state;
+    owner = "vendor:Leaf";
+    struct client *client = open_goods();
+    assert_string_equal(client->owner, "vendor:Leaf");
+    goods_moved(2);
+    assert_sent(client, EVENT(2));
+    owner = "vendor:Kiln";
+    goods_moved(3);
+    assert_sent(client, PASSED_ON);
+    assert_true(client->ended);
+    assert_int_equal(streams.reader_count, 0);
+    assert_int_equal(streams.stats.open, 0);
+}
+
+/* He comes by the reading that finds it with another: he is judged by that one, the others end. */
+static void who_comes_then_is_judged_by_whose_it_is(void **state) {
+    (void)state;
+    owner = "vendor:Leaf";
+    struct client *client = open_goods(), *slow = open_goods();
+    slow->stops_reading = true;
+    goods_moved(2);
+    owner = NULL; /* nobody says whose */
+    struct client *late = join(&goods, "sku_A", 0);
+    turns();
+    read_as(3);
+    assert_string_equal(late->owner, "vendor:");
+    assert_sent(late, EVENT(3));
+    assert_sent(client, EVENT(2) PASSED_ON);
+    assert_true(client->ended);
+    assert_sent(slow, EVENT(2)); /* which he has not taken */
+    assert_true(slow->cut);
+    assert_int_equal(streams.reader_count, 1);
+    goods_moved(4);
+    assert_sent(late, EVENT(4));
+}
+
+/* A reading that fails, or finds nothing, says nothing of the owner. */
+static void a_reading_that_fails_parts_nobody_from_his_stream(void **state) {
+    (void)state;
+    owner = "vendor:Leaf";
+    struct client *client = open_goods();
+    moved("stock", "sku_A", TOPIC_STOCK);
+    turns();
+    fail_reading(ERR_TIMEOUT);
+    goods_moved(0);
+    goods_moved(2);
+    assert_sent(client, EVENT(2));
+    assert_false(client->ended);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(who_comes_is_sent_the_document_as_it_is),
@@ -795,6 +873,9 @@ int main(void) {
         TEST(so_many_documents_are_read_at_a_time_and_no_more),
         TEST(who_is_told_nothing_for_long_is_told_that_the_connection_lives),
         TEST(at_the_end_all_are_told_and_who_does_not_read_is_cut),
+        TEST(a_stream_ends_when_what_it_follows_has_passed_on),
+        TEST(who_comes_then_is_judged_by_whose_it_is),
+        TEST(a_reading_that_fails_parts_nobody_from_his_stream),
     };
     return cmocka_run_group_tests_name("event_streams", tests, NULL, NULL);
 }

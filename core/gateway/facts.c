@@ -197,8 +197,8 @@ static void on_vendor_row(void *context, const PGresult *result, const struct er
     request->on_vendor(request->context, error == NULL, vendor);
 }
 
-void facts_vendor_of_sku(struct vendor_request *request, struct str sku) {
-    const struct cached_vendor *known = recall_vendor(request->cache, sku);
+void facts_vendor_of_sku(struct vendor_request *request, struct str sku, bool is_fresh) {
+    const struct cached_vendor *known = is_fresh ? NULL : recall_vendor(request->cache, sku);
     request->sku = sku;
     request->generation = request->cache->generation;
     if (known != NULL) {

@@ -63,5 +63,5 @@ struct vendor_request {
     uint64_t generation;
 };
 
-/* By whose goods the SKU is. `request` and `sku` must live until on_vendor, which may be called before this returns. */
-void facts_vendor_of_sku(struct vendor_request *request, struct str sku);
+/* Whose goods the SKU is. `request` and `sku` must live until on_vendor, which may be called before this returns. */
+void facts_vendor_of_sku(struct vendor_request *request, struct str sku, bool is_fresh);

@@ -26,6 +26,7 @@ struct list_run {
 static const char *const products_views[] = {"products", NULL};
 static const char *const products_and_stock_views[] = {"products", "stock", NULL};
 static const char *const stock_view[] = {"stock", NULL};
+static const char *const stock_and_products_views[] = {"stock", "products", NULL};
 static const char *const orders_view[] = {"orders", NULL};
 static const char *const orders_and_products_views[] = {"orders", "products", NULL};
 
@@ -213,8 +214,10 @@ static void list_movements(struct request *request) {
     }
     parameters[1] = rows_wanted(list);
     parameters[2] = list->page.cursor;
-    list->run.statement = &stock_movements;
-    query_run_start(&list->run, stock_view);
+    parameters[3] = request->principal.vendor;
+    bool is_vendor = request->access.by == 'v';
+    list->run.statement = is_vendor ? &stock_movements_of_vendor : &stock_movements;
+    query_run_start(&list->run, is_vendor ? stock_and_products_views : stock_view);
 }
 
 static void on_movements_owned(struct request *request, bool is_his) {

@@ -1,6 +1,7 @@
 #include "core/gateway/outcome_query.h"
 
 #include "core/base/timestamp.h"
+#include "core/domain/ids.h"
 #include "core/domain/rejection.h"
 #include "core/gateway/answers.h"
 #include "core/gateway/commands.h"
@@ -9,6 +10,7 @@
 #include "core/gateway/loop.h"
 #include "core/gateway/path_id.h"
 #include "core/gateway/request.h"
+#include "core/gateway/sku_owner.h"
 #include "core/gateway/submit.h"
 #include "core/gateway/trace.h"
 #include "core/log/record.h"
@@ -21,6 +23,7 @@ struct outcome_query {
     struct str public_id, command_id;
     int32_t shard;
     enum { ASKED_FIRST, ASKED_SECOND_TRY, ASKED_AGAIN } asked;
+    enum { OWNER_NOT_ASKED, OWNER_IS_ANOTHER, OWNER_IS_HE } owner; /* of stock, of a vendor */
 };
 
 static void answer_query_undecided(struct outcome_query *query) {
@@ -67,6 +70,24 @@ static bool is_shown(struct request *request, const struct outcome *outcome) {
                                 answer_owner(arena, outcome));
 }
 
+static void on_stock_owned(struct request *request, bool is_his) {
+    struct outcome_query *query = request->waiting;
+    query->owner = is_his ? OWNER_IS_HE : OWNER_IS_ANOTHER;
+    ask_outcome(query, query->waiter.command_id); /* it was not kept; mostly it is remembered */
+}
+
+/* Whose goods a SKU is its outcome does not say: the catalogue is asked, for vendors alone. False: there is nothing to
+ * ask. */
+static bool asks_for_owner(struct outcome_query *query, const struct outcome *outcome) {
+    struct request *request = query->request;
+    bool is_vendor = (request->principal.capacities >> CAPACITY_VENDOR & 1) != 0;
+    if (!is_vendor || query->owner != OWNER_NOT_ASKED || !str_starts_with(outcome->stream, STR("sku_"))) {
+        return false;
+    }
+    sku_owner_ask_of(request, arena_str_copy(request_arena(request), sku_of_stream(outcome->stream)), on_stock_owned);
+    return true;
+}
+
 static bool on_queried_outcome(struct outcome_waiter *waiter, const struct outcome *outcome) {
     struct outcome_query *query = waiter->context;
     struct request *request = query->request;
@@ -81,8 +102,10 @@ static bool on_queried_outcome(struct outcome_waiter *waiter, const struct outco
                        "No such command was decided within the time for which answers are kept.");
     } else if (outcome->status == OUTCOME_STATUS_PENDING) {
         answer_query_undecided(query);
-    } else if (!is_shown(request, outcome)) {
-        answer_decided(query);
+    } else if (query->owner != OWNER_IS_HE && !is_shown(request, outcome)) {
+        if (!asks_for_owner(query, outcome)) {
+            answer_decided(query);
+        }
     } else {
         struct outcome_answer answer = answer_of_outcome(request_arena(request), outcome, 200);
         struct position seen;

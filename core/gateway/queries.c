@@ -30,8 +30,10 @@ enum { HISTORY_BODY_MAX_BYTES = 32 * 1024 * 1024, COLUMN_OCCURRED_AT = 2, COLUMN
 static const char *const products_view[] = {"products", NULL};
 static const char *const variant_views[] = {"products", "stock", NULL};
 static const char *const stock_view[] = {"stock", NULL};
+static const char *const stock_and_products_views[] = {"stock", "products", NULL};
 static const char *const carts_view[] = {"carts", NULL};
 static const char *const orders_view[] = {"orders", NULL};
+static const char *const orders_and_products_views[] = {"orders", "products", NULL};
 static const char *const payments_view[] = {"payments", NULL};
 
 /* ---- by id --------------------------------------------------------------------------------------------------------
@@ -40,7 +42,7 @@ static const char *const payments_view[] = {"payments", NULL};
 static void keep_page(struct query_run *run, const PGresult *result) {
     struct page page = {.document = pg_value(result, 0, COLUMN_DOCUMENT)};
     if (run->has_owner) {
-        page.owner = pg_value(result, 0, COLUMN_OWNER);
+        page.owner = query_row_owner(result, 0, COLUMN_OWNER);
     }
     if (int64_read(pg_value(result, 0, COLUMN_SECOND), &page.version)) {
         page_cache_keep(&run->request->loop->pages, &run->page, &page);
@@ -75,7 +77,7 @@ static void on_document(struct query_run *run, const PGresult *result) {
     if (run->has_etag) {
         keep_page(run, result);
     }
-    if (run->has_owner && !query_run_shows(run, pg_value(result, 0, COLUMN_OWNER))) {
+    if (run->has_owner && !query_run_shows(run, query_row_owner(result, 0, COLUMN_OWNER))) {
         if (is_order_for_vendor(run)) {
             ask_for_lines_of_vendor(run);
         } else {
@@ -99,6 +101,7 @@ struct by_id {
     const char *unknown_code;
     bool has_etag;                  /* then it is the document of one stream */
     bool has_owner;                 /* not everybody who is let in may see each */
+    bool is_of_catalogue;           /* whose it is, the catalogue says */
     enum log_topic topic;           /* of that stream */
     const struct as_of_thing *past; /* NULL: it cannot be asked how it stood */
     const char *may_see_past;       /* letters of routes.def: of whom it is asked only */
@@ -117,6 +120,9 @@ static int64_t version_seen(struct request *request) {
 static bool answer_from_page(struct query_run *run) {
     struct request *request = run->request;
     struct page page;
+    if (run->is_of_catalogue && position_names(&run->position, TOPIC_CATALOG)) {
+        return false; /* it may have passed to another, which its own stream does not tell */
+    }
     if (!page_cache_find(&request->loop->pages, &run->page, &run->position, version_seen(request), &page)) {
         return false;
     }
@@ -142,6 +148,7 @@ static void answer_by_id(struct request *request, const struct by_id *what, cons
     run->unknown_code = what->unknown_code;
     run->has_etag = what->has_etag;
     run->has_owner = what->has_owner;
+    run->is_of_catalogue = what->is_of_catalogue;
     run->without = without;
     if (!query_run_take_id(request, what->parameter, &run->parameters[0], &stream)) {
         return;
@@ -212,6 +219,7 @@ void query_variant(struct request *request) {
 void query_barcode(struct request *request) {
     struct query_run *run = query_run_create(request, &variant_by_barcode);
     run->parameters[0] = request_parameter(request, "barcode");
+    run->parameters[1] = request->access.by == 'v' ? request->principal.vendor : (struct str){0};
     run->on_rows = on_document;
     run->unknown_code = "unknown_barcode";
     run->has_owner = true;
@@ -232,32 +240,48 @@ static const struct as_of_thing past_stock = {
     .write = write_stock,
 };
 
+/* Of his own goods, and since they are his. */
+static const struct as_of_thing past_stock_of_vendor = {
+    .aggregate = &sku_aggregate,
+    .views = stock_and_products_views,
+    .at_version = &stock_of_vendor_at_version,
+    .at_time = &stock_of_vendor_at_time,
+    .began = &stock_of_vendor_began,
+    .unknown_code = "unknown_sku",
+    .write = write_stock,
+};
+
+/* What is not on sale is there for its vendor and for the house alone. */
 static const struct by_id stock_item = {.parameter = "sku",
-                                        .views = stock_view,
+                                        .views = stock_and_products_views,
                                         .statement = &stock_by_sku,
                                         .unknown_code = "unknown_sku",
                                         .has_etag = true,
-                                        .topic = TOPIC_STOCK,
-                                        .past = &past_stock,
-                                        .may_see_past = "vSAU"};
+                                        .has_owner = true,
+                                        .is_of_catalogue = true,
+                                        .topic = TOPIC_STOCK};
 
-/* Of others' goods a vendor sees what everybody does; of how they stood, nothing. */
+/* Of others' goods a vendor sees what everybody does. */
 static void on_stock_owned(struct request *request, bool is_his) {
+    answer_by_id(request, &stock_item, is_his ? NULL : STOCK_NOT_FOR_EVERYBODY);
+}
+
+/* Judged again, since fewer may: a person may be let in as another than he was. */
+static void query_past_stock(struct request *request, const struct as_of *as_of) {
+    struct str sku, stream;
+    if (request_is_let_in_for(request, "vSAU") && query_run_take_id(request, "sku", &sku, &stream)) {
+        as_of_answer(request, request->access.by == 'v' ? &past_stock_of_vendor : &past_stock, stream, as_of);
+    }
+}
+
+void query_stock(struct request *request) {
     struct problem problem;
     struct as_of as_of;
     if (!as_of_read(request->exchange, &as_of, &problem)) {
         request_problem(request, &problem);
-        return;
-    }
-    if (!is_his && as_of_is_given(&as_of)) {
-        request_refuse(request, 404, stock_item.unknown_code, REQUEST_UNKNOWN_THING);
-        return;
-    }
-    answer_by_id(request, &stock_item, is_his ? NULL : STOCK_NOT_FOR_EVERYBODY);
-}
-
-void query_stock(struct request *request) {
-    if (request->access.by == 'v') {
+    } else if (as_of_is_given(&as_of)) {
+        query_past_stock(request, &as_of);
+    } else if (request->access.by == 'v') {
         sku_owner_ask(request, on_stock_owned);
     } else {
         answer_by_id(request, &stock_item, request->access.by == 'P' ? STOCK_NOT_FOR_EVERYBODY : NULL);
@@ -283,7 +307,11 @@ void query_order(struct request *request) {
                                        .has_etag = true,
                                        .has_owner = true,
                                        .topic = TOPIC_ORDERS};
-    answer_by_id(request, &order, NULL);
+    struct by_id as_seen = order;
+    if (request->access.by == 'v') { /* whose goods its lines are, the catalogue says */
+        as_seen.views = orders_and_products_views;
+    }
+    answer_by_id(request, &as_seen, NULL);
 }
 
 void query_payment(struct request *request) {
@@ -352,7 +380,7 @@ static void on_history(struct query_run *run, const PGresult *result) {
         as_of_refuse(run, &order_began, run->parameters[0], &history->as_of);
         return;
     }
-    if (!query_run_shows(run, pg_value(result, 0, COLUMN_HISTORY_OWNER))) {
+    if (!query_run_shows(run, query_row_owner(result, 0, COLUMN_HISTORY_OWNER))) {
         query_run_answer_unknown(run);
         return;
     }
@@ -381,6 +409,11 @@ static void on_history(struct query_run *run, const PGresult *result) {
     buf_release(&body);
 }
 
+/* Whoever bought is not told who of the house did something. */
+static bool is_for_house(const struct access *access) {
+    return access->by != 'p' && access->by != 'c';
+}
+
 void query_order_history(struct request *request) {
     struct history_run *history = arena_alloc(request_arena(request), sizeof *history);
     struct query_run *run = &history->run;
@@ -395,6 +428,7 @@ void query_order_history(struct request *request) {
     }
     run->parameters[1] = history->as_of.version;
     run->parameters[2] = history->as_of.time;
+    run->parameters[3] = is_for_house(&request->access) ? STR("true") : STR("false");
     run->unknown_code = "unknown_order";
     run->on_rows = on_history;
     query_run_start(run, orders_view);

@@ -1,12 +1,11 @@
-/* queries_test.c: an order's history, of rows as the view may hold them. The database is this file's: what pool.h
- * declares is defined here.
- */
+/* queries_test.c: an order's history, of rows as the view may hold them. */
 #include "core/gateway/queries.h"
 
 #include "core/base/json_write.h"
 #include "core/gateway/loop.h"
 #include "core/gateway/query_run.h"
 #include "core/gateway/request.h"
+#include "core/gateway/test_pool.h"
 #include "core/http/test_server.h"
 #include "gen/codec.h"
 #include "gen/json.h"
@@ -20,28 +19,6 @@ static struct gateway gateway;
 static struct gateway_loop loop;
 
 /* ---- the database ------------------------------------------------------------------------------------------------ */
-
-enum err pg_pool_open(uv_loop_t *uv, const struct pg_pool_options *options, struct pg_pool **ret_pool,
-                      struct err_info *info) {
-    (void)uv;
-    (void)options;
-    (void)ret_pool;
-    return err_set(info, ERR_POSTGRES, "there is none");
-}
-
-void pg_pool_close(struct pg_pool *pool, void (*on_closed)(void *context), void *context) {
-    (void)pool;
-    on_closed(context);
-}
-
-bool pg_pool_is_up(const struct pg_pool *pool) {
-    (void)pool;
-    return true;
-}
-
-struct str pg_value(const PGresult *result, int row, int column) {
-    return str_of(PQgetvalue(result, row, column), (size_t)PQgetlength(result, row, column));
-}
 
 static void put(PGresult *result, int column, struct str value) {
     PQsetvalue(result, PQntuples(result) - (column > 0 ? 1 : 0), column, (char *)value.data, (int)value.len);
@@ -66,9 +43,7 @@ void pg_pool_query(struct pg_pool *pool, const struct pg_statement *statement, c
     (void)pool;
     (void)parameters;
     assert_ptr_equal(statement, &order_history);
-    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-    PGresAttDesc columns[] = {{.name = "document"}, {.name = "version"}, {.name = "occurred_at"}};
-    PQsetResultAttrs(result, ARRAY_LENGTH(columns), columns);
+    PGresult *result = test_rows(4);
     struct event placed = {.type = EVENT_ORDER_PLACED}, confirmed = {.type = EVENT_ORDER_CONFIRMED};
     placed.as.order_placed.total.currency = STR("EUR");
     add_row(result, "1", &placed);

@@ -31,6 +31,7 @@ struct query_run {
     const char *unknown_code;
     bool has_etag;
     bool has_owner;            /* the statement says whose it is: COLUMN_OWNER */
+    bool is_of_catalogue;      /* that is not told by the document's own stream, but by the catalogue */
     struct page_question page; /* with an ETag */
     const char *without;       /* the member of the document that who asks is not shown; NULL: all of it */
 };
@@ -53,6 +54,10 @@ void query_run_write_items(struct buf *body, const PGresult *result, int count);
 MUST_CHECK bool query_run_take_id(struct request *request, const char *name, struct str *ret_id,
                                   struct str *ret_stream);
 
+/* Whose a row is, as this column of it says (access.h). One that says nothing is nobody's, and not everybody's. */
+static inline struct str query_row_owner(const PGresult *result, int row, int column) {
+    return PQgetisnull(result, row, column) != 0 ? OWNER_NOBODY : pg_value(result, row, column);
+}
 /* Whether who asks may see what is `owner`'s. */
 bool query_run_shows(const struct query_run *run, struct str owner);
 /* 404, as for what is not there. */

@@ -26,6 +26,6 @@ enum { ORDERS_ORDERS_OF_VENDOR = 2 };
 /* `rows`: at most so many, a whole number. */
 void orders_list(struct pg_select *select, struct arena *arena, const struct orders_filter *filter, struct str rows);
 /* The same of a vendor (of_vendor.h), by status, sku, from and to: of the filter's other members none is looked at. A
- * `sku` is one of his. */
+ * `sku` is one of his. What it costs grows with his products and the page, not with the orders of all. */
 void orders_list_of_vendor(struct pg_select *select, struct arena *arena, const struct orders_filter *filter,
                            struct str vendor, struct str rows);

@@ -46,6 +46,7 @@ static void put_lines(struct view_batch *batch, const struct event *event) {
                         view_number(line->unit_price.amount),
                         view_number(line->total.amount),
                         view_text(line->total.currency),
+                        view_number(event->meta.occurred_at),
                     });
     }
 }
@@ -84,7 +85,7 @@ static void project(struct view_batch *batch, struct arena *arena, const struct 
 const struct view orders_view = {
     .name = "orders",
     .sql = orders_sql,
-    .format = 3,
+    .format = 4,
     .families = {"orders"},
     .tables = {[ORDERS] = {.name = "orders",
                            .columns = {{"id", VIEW_TEXT, .key = true},
@@ -108,8 +109,9 @@ const struct view orders_view = {
                                             {"quantity", VIEW_BIGINT},
                                             {"unit_price_minor", VIEW_BIGINT},
                                             {"total_minor", VIEW_BIGINT},
-                                            {"currency", VIEW_TEXT}},
-                                .column_count = 9,
+                                            {"currency", VIEW_TEXT},
+                                            {"placed_at", VIEW_TIMESTAMP}},
+                                .column_count = 10,
                                 .append_only = true},
                [ORDER_HISTORY] = {.name = "order_history",
                                   .columns = {{"order_id", VIEW_TEXT, .key = true},

@@ -4,6 +4,9 @@
 #include "projections/runtime/standing.h"
 
 #define ORDER_OWNER(order) "coalesce(" order ".customer, 'guest')"
+/* Of the order $1, beside its events: nobody's who could ask when there is no row to say it. */
+#define OWNER_OF_ORDER                                                                                                 \
+    "coalesce((SELECT " ORDER_OWNER("o") " FROM orders.orders AS o WHERE o.id = $1::text), 'vendor:')"
 
 const struct pg_statement order_by_id = {
     .name = "order_by_id",
@@ -22,24 +25,21 @@ const struct pg_statement order_of_vendor = {
 const struct pg_statement order_history = {
     .name = "order_history",
     /* Not json_build_object, which writes spaces around its colons: a history is as compact as what it holds. */
-    .sql =
-        "SELECT concat('{\"stream\":', to_json(order_id), ',\"version\":', version, ',\"occurred_at\":\"',"
-        " to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
-        " '\",\"type\":', to_json(type), ',\"actor\":', to_json(actor), ',\"command_id\":', to_json(command_id),"
-        " ',\"causation_id\":', to_json(causation_id),"
-        " ',\"hash\":\"', translate(encode(hash, 'base64'), '+/=', '-_'), '\",\"event\":', event, '}') AS document,"
-        " version, " HISTORY_TIME ", (SELECT " ORDER_OWNER("o") " FROM orders.orders AS o WHERE o.id = $1::text)"
-                                                                " FROM orders.order_history WHERE order_id = $1::text"
-                                                                " AND ($2::bigint IS NULL OR version <= $2)"
-                                                                " AND ($3::timestamptz IS NULL OR occurred_at <= $3)"
-                                                                " ORDER BY version",
-    .parameter_count = 3,
+    .sql = "SELECT concat('{\"stream\":', to_json(order_id), ',\"version\":', version, ',\"occurred_at\":\"',"
+           " to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+           " '\",\"type\":', to_json(type), ',\"actor\":', to_json(CASE WHEN $4::boolean THEN actor ELSE"
+           " split_part(actor, ':', 1) END), ',\"command_id\":', to_json(command_id),"
+           " ',\"causation_id\":', to_json(causation_id),"
+           " ',\"hash\":\"', translate(encode(hash, 'base64'), '+/=', '-_'), '\",\"event\":', event, '}') AS document,"
+           " version, " HISTORY_TIME ", " OWNER_OF_ORDER " FROM orders.order_history WHERE order_id = $1::text"
+           " AND ($2::bigint IS NULL OR version <= $2) AND ($3::timestamptz IS NULL OR occurred_at <= $3)"
+           " ORDER BY version",
+    .parameter_count = 4,
 };
 
 const struct pg_statement order_began = {
     .name = "order_began",
-    .sql = "SELECT " HISTORY_TIME
-           ", (SELECT " ORDER_OWNER("o") " FROM orders.orders AS o WHERE o.id = $1::text)"
-                                         " FROM orders.order_history WHERE order_id = $1::text AND version = 1",
+    .sql = "SELECT " HISTORY_TIME ", " OWNER_OF_ORDER " FROM orders.order_history WHERE order_id = $1::text"
+           " AND version = 1",
     .parameter_count = 1,
 };

@@ -14,7 +14,8 @@ extern const struct pg_statement order_by_id;
 extern const struct pg_statement order_of_vendor;
 
 /* The order's events, oldest first: document ({stream, version, occurred_at, type, actor, command_id, causation_id,
- * hash, event}), version, time, owner. $1 id, $2 up to this version, $3 up to this time (RFC 3339) */
+ * hash, event}), version, time, owner. $1 id, $2 up to this version, $3 up to this time (RFC 3339), $4 whether actors
+ * are shown whole: else only in which capacity somebody acted, and not who he is. */
 extern const struct pg_statement order_history;
 
 /* $1 id: the time of its first event, RFC 3339; owner. */

@@ -30,11 +30,12 @@ CREATE TABLE order_lines (
     unit_price_minor bigint NOT NULL,
     total_minor bigint NOT NULL,
     currency text NOT NULL,
+    placed_at timestamptz NOT NULL, -- the order's
     PRIMARY KEY (order_id, line)
 );
 CREATE INDEX order_lines_sku ON order_lines (sku, order_id);
--- A vendor's orders are those with lines of his products.
-CREATE INDEX order_lines_product ON order_lines (product, order_id);
+-- A vendor's orders are those with lines of his products: each product's newest are read, and no other order.
+CREATE INDEX order_lines_product ON order_lines (product, placed_at, order_id);
 
 -- The order's events. hash is BLAKE2b-256 of the record's value, which the next event names as its prev_hash.
 CREATE TABLE order_history (

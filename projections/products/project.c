@@ -172,7 +172,7 @@ static void project(struct view_batch *batch, struct arena *arena, const struct 
 const struct view products_view = {
     .name = "products",
     .sql = products_sql,
-    .format = 4,
+    .format = 5,
     .families = {"catalog"},
     .tables =
         {[PRODUCTS] = {.name = "products",

@@ -26,9 +26,10 @@ const struct pg_statement product_at_time = {
 
 const struct pg_statement product_began = {
     .name = "product_began",
-    .sql = "SELECT " HISTORY_TIME
-           ", (SELECT " PRODUCT_OWNER("false") " FROM products.products AS p WHERE p.id = $1::text)"
-                                               " FROM products.history WHERE stream = $1::text AND version = 1",
+    .sql =
+        "SELECT " HISTORY_TIME
+        ", coalesce((SELECT " PRODUCT_OWNER("false") " FROM products.products AS p WHERE p.id = $1::text), 'vendor:')"
+                                                     " FROM products.history WHERE stream = $1::text AND version = 1",
     .parameter_count = 1,
 };
 
@@ -49,8 +50,9 @@ const struct pg_statement variant_by_sku = {
 
 const struct pg_statement variant_by_barcode = {
     .name = "variant_by_barcode",
-    .sql = VARIANT_DOCUMENT " WHERE v.barcode = $1::text ORDER BY v.on_sale DESC, v.sku, v.product LIMIT 1",
-    .parameter_count = 1,
+    .sql = VARIANT_DOCUMENT " WHERE v.barcode = $1::text ORDER BY coalesce(p.vendor = $2::text, false) DESC,"
+                            " v.on_sale DESC, v.sku, v.product LIMIT 1",
+    .parameter_count = 2,
 };
 
 const struct pg_statement vendor_of_sku = {

@@ -28,6 +28,8 @@ CREATE INDEX products_newest ON products (created_at, id) WHERE status = 'publis
 CREATE INDEX products_title ON products (lower(title), id) WHERE status = 'published';
 CREATE INDEX products_price ON products (price_least, id) WHERE status = 'published';
 CREATE INDEX products_vendor ON products (vendor, created_at, id) WHERE status = 'published';
+-- A vendor's own, whatever their status: his orders are found by them.
+CREATE INDEX products_of_vendor ON products (vendor) WHERE vendor IS NOT NULL;
 -- For any of these filters together. A short pending list (KiB): each search reads all of it.
 CREATE INDEX products_found ON products USING gin (search, categories, tags)
     WITH (gin_pending_list_limit = 1024) WHERE status = 'published';

@@ -15,19 +15,23 @@
 /* How a stream stood: $1 stream, $2 version (bigint) or time (timestamptz). The rows that standing_fold makes it of,
  * none when the stream did not exist, or not yet. What is later than the newest event is answered with that one.
  * `table` is the history with its schema, as text. */
-#define STANDING_AT_VERSION(table)                                                                                     \
-    "WITH wanted AS (SELECT version FROM " table " WHERE stream = $1::text AND version <= $2::bigint"                  \
+#define STANDING_AT_VERSION(table) STANDING_AT_VERSION_IF(table, "")
+#define STANDING_AT_TIME(table) STANDING_AT_TIME_IF(table, "")
+
+/* The same, where the wanted row meets a condition besides: text that begins with AND. */
+#define STANDING_AT_VERSION_IF(table, condition)                                                                       \
+    "WITH wanted AS (SELECT version FROM " table " WHERE stream = $1::text AND version <= $2::bigint" condition        \
     " ORDER BY version DESC LIMIT 1)" STANDING_ROWS(table)
 
 /* It stands between the last mark that is not later and the next one, two neighbours in the index of marks. */
-#define STANDING_AT_TIME(table)                                                                                        \
+#define STANDING_AT_TIME_IF(table, condition)                                                                          \
     "WITH mark AS (SELECT version FROM " table " WHERE stream = $1::text AND version % " HISTORY_STEP_TEXT " = 0"      \
     " AND occurred_at <= $2::timestamptz ORDER BY occurred_at DESC, version DESC LIMIT 1),"                            \
     " next AS (SELECT version FROM " table " WHERE stream = $1::text AND version % " HISTORY_STEP_TEXT " = 0"          \
     " AND occurred_at > $2::timestamptz ORDER BY occurred_at, version LIMIT 1),"                                       \
     " wanted AS (SELECT version FROM " table " WHERE stream = $1::text AND occurred_at <= $2::timestamptz"             \
     " AND version >= coalesce((SELECT version FROM mark), 1)"                                                          \
-    " AND version < coalesce((SELECT version FROM next), 9223372036854775807)"                                         \
+    " AND version < coalesce((SELECT version FROM next), 9223372036854775807)" condition                               \
     " ORDER BY version DESC LIMIT 1)" STANDING_ROWS(table)
 
 /* From the last state that is not later than the wanted version, or from the first event, to that version. */

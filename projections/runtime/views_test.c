@@ -18,7 +18,7 @@ static const struct kept {
     int format;
     uint32_t state_schema_id;
 } kept[] = {
-    {"products", 4, 19}, {"stock", 3, 165},     {"carts", 2, 159}, {"orders", 3, 163},
+    {"products", 5, 19}, {"stock", 3, 165},     {"carts", 2, 159}, {"orders", 4, 163},
     {"payments", 1, 55}, {"customers", 1, 108}, {"keys", 1, 151},
 };
 
