@@ -185,8 +185,8 @@ void verify_customer(struct verify *verify, const struct event *event) {
             person->locked_until_us = event->as.login_failed.locked_until;
         }
         break;
-    case EVENT_CUSTOMER_PASSWORD_CHANGED: /* by a token that was mailed; whoever changes it proves less */
-        if (str_equal(event->as.customer_password_changed.how, STR("reset"))) {
+    case EVENT_CUSTOMER_PASSWORD_CHANGED: /* by a token that was mailed, or by the house; who changes it proves less */
+        if (!str_equal(event->as.customer_password_changed.how, STR("changed"))) {
             person->locked_until_us = 0;
         }
         break;

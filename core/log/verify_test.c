@@ -672,7 +672,9 @@ static void person_event(struct world *world, uint16_t type, int32_t number, int
         event.as.login_failed =
             (struct login_failed){.locked_until = event.meta.occurred_at + number, .within = other > 0};
     } else if (type == EVENT_CUSTOMER_PASSWORD_CHANGED) {
-        event.as.customer_password_changed.how = number > 0 ? STR("reset") : STR("changed");
+        event.as.customer_password_changed.how = number == 0   ? STR("changed")
+                                                 : number == 1 ? STR("reset")
+                                                               : STR("issued");
     }
     append(world, &event);
 }
@@ -732,9 +734,10 @@ static void a_session_that_is_opened_while_locked_is_found(void **state) {
         int32_t number;
         bool is_sound;
     } rows[] = {
-        {EVENT_CUSTOMER_UNLOCKED, 0, true},          {EVENT_CUSTOMER_VERIFIED, 0, true},
-        {EVENT_CUSTOMER_TOTP_ENDED, 0, true},        {EVENT_CUSTOMER_PASSWORD_CHANGED, 1, true},
-        {EVENT_CUSTOMER_PASSWORD_CHANGED, 0, false}, {EVENT_CUSTOMER_MAILED, 0, false},
+        {EVENT_CUSTOMER_UNLOCKED, 0, true},         {EVENT_CUSTOMER_VERIFIED, 0, true},
+        {EVENT_CUSTOMER_TOTP_ENDED, 0, true},       {EVENT_CUSTOMER_PASSWORD_CHANGED, 1, true},
+        {EVENT_CUSTOMER_PASSWORD_CHANGED, 2, true}, {EVENT_CUSTOMER_PASSWORD_CHANGED, 0, false},
+        {EVENT_CUSTOMER_MAILED, 0, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         void *world;

@@ -156,7 +156,7 @@ static void project(struct view_batch *batch, struct arena *arena, const struct 
 const struct view customers_view = {
     .name = "customers",
     .sql = customers_sql,
-    .format = 1,
+    .format = 2,
     .families = {"customers"},
     .tables = {[CUSTOMERS] = {.name = "customers",
                               .columns = {{"id", VIEW_TEXT, .key = true},

@@ -1,4 +1,5 @@
 /* credentials.c: other passwords, and authenticators. */
+#include "core/domain/actor.h"
 #include "core/domain/customer/parts.h"
 
 /* ---- passwords --------------------------------------------------------------------------------------------------- */
@@ -21,9 +22,8 @@ enum rejection customer_request_reset(const struct customer_state *state, struct
 
 /* Sessions first: the event that answers is the last. */
 static void set_password(const struct customer_state *state, const struct sealed *password, struct str how,
-                         int32_t kept_session, struct decision *decision) {
-    bool is_reset = str_equal(how, CUSTOMER_BY_RESET);
-    struct str reason = is_reset ? STR("password_reset") : STR("password_changed");
+                         int32_t kept_session, int64_t once_until, struct decision *decision) {
+    struct str reason = str_equal(how, CUSTOMER_BY_CHANGE) ? STR("password_changed") : STR("password_reset");
     int32_t kept = customer_end_sessions(state, kept_session, reason, decision);
     decision_event(decision, EVENT_CUSTOMER_PASSWORD_CHANGED)->as.customer_password_changed =
         (struct customer_password_changed){
@@ -33,6 +33,7 @@ static void set_password(const struct customer_state *state, const struct sealed
             .kept_session = kept,
             .has_to = state->has_email,
             .to = state->email,
+            .once_until = once_until,
         };
 }
 
@@ -44,7 +45,7 @@ enum rejection customer_reset_password(const struct customer_state *state, const
     if (!is_good) {
         return decision_reject(decision, REJECT_TOKEN_USED, STR("/token"));
     }
-    set_password(state, &ask->password, CUSTOMER_BY_RESET, 0, decision);
+    set_password(state, &ask->password, CUSTOMER_BY_RESET, 0, 0, decision);
     return ACCEPTED;
 }
 
@@ -53,9 +54,25 @@ enum rejection customer_change_password(const struct customer_state *state, cons
     const struct proof proof = {.within = true, .proved = ask->proved, .password_number = ask->password_number};
     enum rejection refusal = customer_is_active(state);
     if (refusal == ACCEPTED && customer_proves(state, &proof, decision, &refusal)) {
-        set_password(state, &ask->password, CUSTOMER_BY_CHANGE, ask->session, decision);
+        set_password(state, &ask->password, CUSTOMER_BY_CHANGE, ask->session, 0, decision);
     }
     return refusal;
+}
+
+/* The house gives one, to whoever cannot be sent a mail. No route does: only who may write the log himself. A password
+ * that is not good for one change alone is nobody's to give. */
+enum rejection customer_issue_password(const struct customer_state *state, const struct command *command,
+                                       struct decision *decision) {
+    const struct issue_password *ask = &command->as.issue_password;
+    enum rejection refusal = customer_is_active(state);
+    if (refusal != ACCEPTED) {
+        return refusal;
+    }
+    if (actor_of(command->meta.actor).kind != ACTOR_SYSTEM || ask->once_until <= decision->now_us) {
+        return REJECT_MALFORMED_COMMAND;
+    }
+    set_password(state, &ask->password, CUSTOMER_BY_ISSUE, 0, ask->once_until, decision);
+    return ACCEPTED;
 }
 
 /* ---- authenticators ---------------------------------------------------------------------------------------------- */

@@ -68,6 +68,69 @@ static void a_password_for_once_is_ones_own_when_it_was_changed(void **state) {
     given_end(&customer);
 }
 
+/* ---- issuing ----------------------------------------------------------------------------------------------------- */
+
+static struct command issue(const struct given *customer, const char *actor, int64_t lasts_s) {
+    return (struct command){.type = COMMAND_ISSUE_PASSWORD,
+                            .meta.actor = str_of_cstr(actor),
+                            .as.issue_password = {.password = sealed_text("verifier 2"),
+                                                  .once_until = customer->now_us + lasts_s * INT64_C(1000000)}};
+}
+
+static struct command log_in_with(int32_t password_number) {
+    struct command command = people_log_in(true);
+    command.as.open_session.password_number = password_number;
+    return command;
+}
+
+static void a_password_that_was_issued_is_good_for_one_change_until_its_time_is_over(void **state) {
+    struct given *customer = *state;
+    when(customer, people_log_in(true));
+    for (int i = 0; i < CUSTOMER_LOCK_AFTER; i++) {
+        when(customer, people_log_in(false));
+    }
+    when(customer, issue(customer, "system", 60));
+    THEN(customer, EVENT_SESSIONS_ENDED, EVENT_CUSTOMER_PASSWORD_CHANGED);
+    assert_int_equal(customer_of(customer)->failures, 0);
+    const struct customer_password_changed *changed = &made(customer, 1)->as.customer_password_changed;
+    assert_str(changed->how, "issued");
+    assert_int_equal(changed->once_until, customer->now_us + INT64_C(60000000));
+    assert_int_equal(customer_of(customer)->once_until, changed->once_until);
+    when(customer, refresh(1));
+    THEN_REFUSED(customer, REJECT_SESSION_ENDED, "");
+    when(customer, log_in_with(2));
+    THEN(customer, EVENT_SESSION_OPENED);
+    wait_s(customer, 61);
+    when(customer, log_in_with(2));
+    THEN(customer, EVENT_LOGIN_FAILED);
+    assert_str(made(customer, 0)->as.login_failed.why, "expired");
+    when(customer, issue(customer, "system", 60)); /* and another one */
+    struct command command = people_change_password(true, 0);
+    command.as.change_password.password_number = 3;
+    when(customer, command);
+    assert_int_equal(customer_of(customer)->once_until, 0);
+}
+
+static void nobody_is_issued_a_password_over_http(void **state) {
+    struct given *customer = *state;
+    static const char *const actors[] = {"admin:cus_2", "customer:" CUS, "admin:key_1", "anonymous", "service:key_1"};
+    for (size_t i = 0; i < ARRAY_LENGTH(actors); i++) {
+        when(customer, issue(customer, actors[i], 60));
+        THEN_REFUSED(customer, REJECT_MALFORMED_COMMAND, "");
+    }
+    when(customer, issue(customer, "system", 0)); /* nor one for ever */
+    THEN_REFUSED(customer, REJECT_MALFORMED_COMMAND, "");
+}
+
+static void who_has_not_proved_his_mailbox_is_issued_none(void **state) {
+    (void)state;
+    struct given customer;
+    given_registered(&customer);
+    when(&customer, issue(&customer, "system", 60));
+    THEN_REFUSED(&customer, REJECT_EMAIL_UNVERIFIED, "");
+    given_end(&customer);
+}
+
 /* ---- resetting --------------------------------------------------------------------------------------------------- */
 
 static const struct command ask_reset = {.type = COMMAND_REQUEST_PASSWORD_RESET};
@@ -351,6 +414,9 @@ int main(void) {
         TEST(a_password_is_changed_and_every_session_ends_but_the_one_that_asks),
         TEST(a_password_is_not_changed_without_the_one_before),
         cmocka_unit_test(a_password_for_once_is_ones_own_when_it_was_changed),
+        TEST(a_password_that_was_issued_is_good_for_one_change_until_its_time_is_over),
+        TEST(nobody_is_issued_a_password_over_http),
+        cmocka_unit_test(who_has_not_proved_his_mailbox_is_issued_none),
         TEST(a_reset_unlocks_and_ends_all_sessions),
         TEST(a_token_resets_once_and_within_an_hour),
         TEST(mails_that_anybody_can_ask_for_are_a_minute_apart_and_10_a_day),

@@ -150,6 +150,8 @@ enum rejection customer_decide(const struct customer_state *state, const struct 
         return customer_confirm_totp(state, &command->as.confirm_totp, decision);
     case COMMAND_END_TOTP:
         return customer_end_totp(state, &command->as.end_totp, decision);
+    case COMMAND_ISSUE_PASSWORD:
+        return customer_issue_password(state, command, decision);
     case COMMAND_SET_ROLES:
         return customer_set_roles(state, command, decision);
     case COMMAND_UNLOCK_CUSTOMER:

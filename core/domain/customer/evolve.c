@@ -173,13 +173,13 @@ static void evolve_totp(struct customer_state *state, const struct event *event)
 static void evolve_password_changed(struct customer_state *state, const struct customer_password_changed *changed) {
     state->password = changed->password;
     state->password_number = changed->number;
-    state->once_until = 0;
+    state->once_until = changed->once_until;
     state->reset_asked_at = 0;
     forget_pending(state);
-    if (str_equal(changed->how, CUSTOMER_BY_RESET)) {
-        unlock(state);
-    } else {
+    if (str_equal(changed->how, CUSTOMER_BY_CHANGE)) {
         unlock_within(state);
+    } else {
+        unlock(state);
     }
 }
 

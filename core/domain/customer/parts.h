@@ -86,6 +86,8 @@ enum rejection customer_reset_password(const struct customer_state *state, const
                                        struct decision *decision);
 enum rejection customer_change_password(const struct customer_state *state, const struct change_password *ask,
                                         struct decision *decision);
+enum rejection customer_issue_password(const struct customer_state *state, const struct command *command,
+                                       struct decision *decision);
 enum rejection customer_begin_totp(const struct customer_state *state, const struct begin_totp *ask,
                                    struct decision *decision);
 enum rejection customer_confirm_totp(const struct customer_state *state, const struct confirm_totp *ask,
@@ -98,6 +100,7 @@ enum rejection customer_remove_totp(const struct customer_state *state, struct d
 /* What CustomerPasswordChanged.how says. */
 #define CUSTOMER_BY_RESET STR("reset")
 #define CUSTOMER_BY_CHANGE STR("changed")
+#define CUSTOMER_BY_ISSUE STR("issued")
 
 /* What SessionEnded.reason says of a session whose older token came back. */
 #define SESSION_REUSED STR("reused")

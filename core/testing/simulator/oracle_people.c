@@ -214,7 +214,8 @@ static void apply_proof(struct oracle *oracle, struct person_fold *fold, const s
         clear_all(fold);
         break;
     case EVENT_CUSTOMER_PASSWORD_CHANGED:
-        if (str_equal(event->as.customer_password_changed.how, STR("reset"))) {
+        if (str_equal(event->as.customer_password_changed.how, STR("reset")) ||
+            str_equal(event->as.customer_password_changed.how, STR("issued"))) {
             clear_all(fold);
         } else {
             judge_proof(oracle, &fold->within, seen);

@@ -111,6 +111,9 @@ static void a_sound_life_is_sound(void **state) {
     changes_password("reset");
     fails_within(1, 0);
     fails(1, 0);
+    changes_password("issued"); /* by the house */
+    fails_within(1, 0);
+    fails(1, 0);
     opens(2);
     refreshes(1, 2);
     ends_all(3, 1);
