@@ -1,0 +1,261 @@
+#include "core/gateway/revocations.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/timestamp.h"
+
+#define ADA "cus_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+#define EVE "cus_01ARZ3NDEKTSV4RRFFQ69G5FAW"
+
+static struct revocations revocations;
+static const int64_t now_us = INT64_C(1800000000) * MICROS_PER_SECOND;
+
+static int set_up(void **state) {
+    (void)state;
+    revocations_init(&revocations);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    revocations_release(&revocations);
+    return 0;
+}
+
+static void add(const char *customer, int32_t session, bool is_upto, int32_t kept, int64_t ended_at) {
+    const struct session_end end = {
+        .customer = str_of_cstr(customer), .session = session, .is_upto = is_upto, .kept = kept, .ended_at = ended_at};
+    revocations_add(&revocations, &end);
+}
+
+static bool has(const char *customer, int32_t session) {
+    return revocations_has(&revocations, str_of_cstr(customer), session);
+}
+
+/* ---- the table --------------------------------------------------------------------------------------------------- */
+
+static void what_has_ended_lets_in_nobody_and_all_else_does(void **state) {
+    (void)state;
+    assert_false(has(ADA, 3));
+    add(ADA, 3, false, 0, now_us);
+    assert_true(has(ADA, 3));
+    assert_false(has(ADA, 2));
+    assert_false(has(EVE, 3));
+}
+
+static void all_before_one_end_together_but_the_one_that_is_kept(void **state) {
+    (void)state;
+    add(ADA, 5, true, 2, now_us);
+    assert_true(has(ADA, 1));
+    assert_false(has(ADA, 2));
+    assert_true(has(ADA, 4));
+    assert_false(has(ADA, 5));
+    add(ADA, 6, true, 0, now_us); /* later the kept one ends as well */
+    assert_true(has(ADA, 2));
+}
+
+static void an_end_that_is_told_twice_takes_one_place(void **state) {
+    (void)state;
+    add(ADA, 3, false, 0, now_us);
+    add(ADA, 3, false, 0, now_us + 1);
+    assert_int_equal(revocations_count(&revocations), 1);
+    revocations_forget(&revocations, now_us + 1);
+    assert_true(has(ADA, 3)); /* it ended at the later time */
+}
+
+static void what_no_token_outlives_is_forgotten(void **state) {
+    (void)state;
+    add(ADA, 3, false, 0, now_us);
+    add(EVE, 4, false, 0, now_us + 2);
+    revocations_forget(&revocations, now_us + 1);
+    assert_false(has(ADA, 3));
+    assert_true(has(EVE, 4));
+    assert_int_equal(revocations_count(&revocations), 1);
+}
+
+static void what_is_no_customer_ends_nothing(void **state) {
+    (void)state;
+    add("key_01ARZ3NDEKTSV4RRFFQ69G5FAV", 3, false, 0, now_us);
+    add("", 3, false, 0, now_us);
+    assert_int_equal(revocations_count(&revocations), 0);
+}
+
+static void past_the_bound_the_first_give_way(void **state) {
+    (void)state;
+    for (int32_t i = 1; i <= REVOCATIONS_MAX + 2; i++) {
+        char customer[32];
+        (void)snprintf(customer, sizeof customer, "cus_01ARZ3NDEKTSV4RRFF%08d", i);
+        add(customer, i, false, 0, now_us);
+    }
+    assert_int_equal(revocations_count(&revocations), REVOCATIONS_MAX);
+    assert_int_equal(revocations.lost_total, 2);
+    assert_false(has("cus_01ARZ3NDEKTSV4RRFF00000002", 2));
+    assert_true(has("cus_01ARZ3NDEKTSV4RRFF00000003", 3));
+}
+
+/* ---- reading them ------------------------------------------------------------------------------------------------ */
+
+/* A database that holds ends, in the order of their times. */
+static struct row {
+    const char *customer;
+    int32_t session;
+    int64_t ended_at;
+} rows[REVOCATIONS_PAGE_ROWS + 8];
+static size_t row_count, questions;
+static bool is_away;
+
+static void put(PGresult *result, int row, int column, const char *text) {
+    PQsetvalue(result, row, column, (char *)text, (int)strlen(text));
+}
+
+static void ask(struct pg_pool *pg, const struct pg_statement *statement, const struct str *parameters,
+                pg_result_cb *on_result, void *context) {
+    (void)pg;
+    assert_ptr_equal(statement, &session_ends_since);
+    questions++;
+    if (is_away) {
+        struct err_info error;
+        (void)err_set_retriable(&error, ERR_POSTGRES, "it is away");
+        on_result(context, NULL, &error);
+        return;
+    }
+    int64_t since_us, most;
+    assert_true(timestamp_read(parameters[0], &since_us) && int64_read(parameters[1], &most));
+    PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+    PGresAttDesc columns[] = {
+        {.name = "customer"}, {.name = "session"}, {.name = "upto"}, {.name = "kept"}, {.name = "ended_at"}};
+    assert_true(PQsetResultAttrs(result, 5, columns));
+    for (size_t i = 0; i < row_count && PQntuples(result) < most; i++) {
+        if (rows[i].ended_at < since_us) {
+            continue;
+        }
+        char time[24], number[16];
+        int row = PQntuples(result);
+        (void)snprintf(number, sizeof number, "%d", rows[i].session);
+        put(result, row, 0, rows[i].customer);
+        put(result, row, 1, number);
+        put(result, row, 2, "f");
+        put(result, row, 3, "0");
+        (void)snprintf(time, sizeof time, "%lld", (long long)rows[i].ended_at);
+        put(result, row, 4, time);
+    }
+    on_result(context, result, NULL);
+    PQclear(result);
+}
+
+static void row_is(size_t place, const char *customer, int32_t session, int64_t ended_at) {
+    rows[place] = (struct row){customer, session, ended_at};
+    row_count = place + 1 > row_count ? place + 1 : row_count;
+}
+
+static struct revocation_reader reader_over(size_t first_rows) {
+    struct revocation_reader reader;
+    row_count = first_rows;
+    questions = 0;
+    is_away = false;
+    revocation_reader_init(&reader, &revocations, NULL, ask, INT64_C(600) * MICROS_PER_SECOND);
+    return reader;
+}
+
+static void ends_are_read_at_the_start_and_when_the_view_has_moved(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    row_is(0, ADA, 3, now_us);
+    revocation_reader_tick(&reader, now_us, 1000000);
+    assert_true(has(ADA, 3));
+    row_is(1, EVE, 4, now_us + 1);
+    revocation_reader_tick(&reader, now_us, 1100000);
+    assert_false(has(EVE, 4)); /* nobody told of it */
+    revocation_reader_moved(&reader, 1100000);
+    revocation_reader_tick(&reader, now_us, 1150000);
+    assert_int_equal(questions, 1); /* others may follow at once */
+    revocation_reader_tick(&reader, now_us, 1200000);
+    assert_true(has(EVE, 4));
+    assert_int_equal(questions, 2);
+}
+
+static void a_lost_notification_costs_half_a_minute_at_most(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    revocation_reader_tick(&reader, now_us, 1000000);
+    row_is(0, ADA, 3, now_us - INT64_C(300) * MICROS_PER_SECOND); /* and became visible late */
+    revocation_reader_tick(&reader, now_us, 1000000 + REVOCATIONS_WHOLE_MS * INT64_C(1000));
+    assert_true(has(ADA, 3));
+}
+
+static void what_is_older_than_any_token_is_not_asked_for(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    row_is(0, ADA, 3, now_us - INT64_C(721) * MICROS_PER_SECOND);
+    row_is(1, ADA, 4, now_us - INT64_C(719) * MICROS_PER_SECOND);
+    revocation_reader_tick(&reader, now_us, 1000000);
+    assert_false(has(ADA, 3));
+    assert_true(has(ADA, 4));
+}
+
+static void many_ends_are_read_a_page_at_a_time(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    for (int32_t i = 0; i < REVOCATIONS_PAGE_ROWS + 5; i++) {
+        row_is((size_t)i, ADA, i + 1, now_us + i);
+    }
+    revocation_reader_tick(&reader, now_us, 1000000);
+    assert_int_equal(questions, 2);
+    assert_int_equal(revocations_count(&revocations), REVOCATIONS_PAGE_ROWS + 5);
+}
+
+static void a_page_of_one_moment_does_not_hold_up_the_rest(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    for (int32_t i = 0; i < REVOCATIONS_PAGE_ROWS; i++) {
+        row_is((size_t)i, ADA, i + 1, now_us);
+    }
+    row_is(REVOCATIONS_PAGE_ROWS, EVE, 1, now_us + 1);
+    revocation_reader_tick(&reader, now_us, 1000000);
+    assert_true(has(EVE, 1));
+}
+
+static void without_the_database_the_table_stands_still_and_is_asked_for_whole_afterwards(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    row_is(0, ADA, 3, now_us);
+    revocation_reader_tick(&reader, now_us, 1000000);
+    is_away = true;
+    revocation_reader_moved(&reader, 1000000);
+    revocation_reader_tick(&reader, now_us, 1100000);
+    assert_true(has(ADA, 3));
+    size_t asked = questions;
+    revocation_reader_tick(&reader, now_us, 1200000);
+    assert_int_equal(questions, asked); /* not at each tick */
+    is_away = false;
+    row_is(1, EVE, 4, now_us - INT64_C(60) * MICROS_PER_SECOND);
+    revocation_reader_tick(&reader, now_us, 1100000 + REVOCATIONS_AGAIN_MS * INT64_C(1000));
+    assert_true(has(EVE, 4));
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        WITH(what_has_ended_lets_in_nobody_and_all_else_does),
+        WITH(all_before_one_end_together_but_the_one_that_is_kept),
+        WITH(an_end_that_is_told_twice_takes_one_place),
+        WITH(what_no_token_outlives_is_forgotten),
+        WITH(what_is_no_customer_ends_nothing),
+        WITH(past_the_bound_the_first_give_way),
+        WITH(ends_are_read_at_the_start_and_when_the_view_has_moved),
+        WITH(a_lost_notification_costs_half_a_minute_at_most),
+        WITH(what_is_older_than_any_token_is_not_asked_for),
+        WITH(many_ends_are_read_a_page_at_a_time),
+        WITH(a_page_of_one_moment_does_not_hold_up_the_rest),
+        WITH(without_the_database_the_table_stands_still_and_is_asked_for_whole_afterwards),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
