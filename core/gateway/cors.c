@@ -3,8 +3,8 @@
 #include <string.h>
 
 #define REQUEST_FIELDS                                                                                                 \
-    "Authorization, Content-Type, Daybook-Cart-Token, Daybook-Position, Idempotency-Key, If-Match, If-None-Match, "    \
-    "Last-Event-ID, Prefer, traceparent"
+    "Authorization, Content-Type, Daybook-CSRF, Daybook-Cart-Token, Daybook-Position, Idempotency-Key, If-Match, "     \
+    "If-None-Match, Last-Event-ID, Prefer, traceparent"
 #define ANSWER_FIELDS                                                                                                  \
     "Content-Location, Daybook-Position, ETag, Idempotent-Replayed, Location, Preference-Applied, RateLimit, "         \
     "RateLimit-Policy, Retry-After, traceparent"
@@ -14,7 +14,7 @@ static bool is_lower_or_digit(char byte) {
 }
 
 /* scheme "://" host [ ":" port ], as browsers write it (RFC 6454, 6.2): in lower case, nothing behind it. */
-static bool is_origin(struct str text) {
+bool cors_is_origin(struct str text) {
     if (str_starts_with(text, STR("https://"))) {
         text = str_from(text, 8);
     } else if (str_starts_with(text, STR("http://"))) {
@@ -50,7 +50,7 @@ enum err cors_read(const char *text, struct cors_origins *ret_origins, struct er
         if (str_is_empty(one)) {
             continue;
         }
-        if (one.len > CORS_ORIGIN_MAX_BYTES || !is_origin(one)) {
+        if (one.len > CORS_ORIGIN_MAX_BYTES || !cors_is_origin(one)) {
             return err_set(
                 info, ERR_CONFIG,
                 "cors_origins: \"%.*s\" is no origin; one is https://host or https://host:port, in lower case",

@@ -22,6 +22,9 @@ struct cors_origins {
 /* "https://shop.example https://shop.example:8443", with spaces between. ERR_CONFIG names what is no origin. */
 MUST_CHECK enum err cors_read(const char *text, struct cors_origins *ret_origins, struct err_info *info);
 
+/* scheme "://" host [ ":" port ], in lower case, as browsers write it. */
+bool cors_is_origin(struct str text);
+
 /* What an answer says of it, whatever else it says. */
 void cors_answer(const struct cors_origins *origins, struct http_exchange *exchange);
 

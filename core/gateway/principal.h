@@ -2,8 +2,8 @@
  *
  * Purpose  what a request says of its sender is read once, here; access.h judges by it, and command ids count within
  *          it.
- * Capacity what somebody may be let in as. Nobody can be told by his credentials yet but guests, by their carts'
- *          tokens.
+ * Capacity what somebody may be let in as. Here guests are told by their carts' tokens; who he is whom a token of a
+ *          session or an API key speaks for, authentication.h adds.
  * Memory   texts live in the request's arena.
  * Thread   pure; any.          May use: base, http, vault.
  */
@@ -30,12 +30,18 @@ enum capacity {
         CAPACITY_COUNT
 };
 
+/* By what somebody says who he is. */
+enum principal_by { BY_NOTHING, BY_TOKEN, BY_COOKIE, BY_KEY };
+
 struct principal {
     struct str identity;   /* whose keys count together: an id, "guest:<hash>" or "anonymous" */
     struct str id;         /* of a person (cus_...) or an API key (key_...); empty: nobody who is known */
     struct str vendor;     /* for whom he acts with CAPACITY_VENDOR */
     struct str cart_token; /* as it was sent; empty: none */
     uint32_t capacities;   /* bits of enum capacity */
+    enum principal_by by;  /* BY_NOTHING also with a cart's token alone */
+    int32_t session;       /* of a person; 0: none */
+    bool is_once;          /* his password must be changed before anything else */
     bool is_operator;      /* asks from an address of `metrics_from` */
 };
 
