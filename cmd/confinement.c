@@ -176,6 +176,7 @@ static enum err reach_of(const struct config *config, struct confinement roles, 
     }
     if (roles.has_front) {
         reach_add_text(reach, config->docs_dir, SANDBOX_READ);
+        reach_add_text(reach, config->password_list, SANDBOX_READ);
         reach_add_folder(reach, str_of_cstr(config->tls_certificate));
         reach_add_folder(reach, str_of_cstr(config->tls_key));
     }

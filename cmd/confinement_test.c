@@ -116,6 +116,9 @@ static int a_handler_has_its_data(const struct place *place) {
 static int a_front_has_its_secret_and_docs(const struct place *place) {
     struct config config = config_of(place);
     struct err_info info;
+    char passwords[128];
+    (void)snprintf(passwords, sizeof passwords, "%s/file", place->elsewhere);
+    config.password_list = passwords;
     EXPECT(confinement_enter(&config, (struct confinement){.has_front = true}, &info) == ERR_NONE);
     EXPECT(is_confined());
     EXPECT(test_open_errno(place->secret, "", O_RDONLY) == 0); /* made before, since it cannot be now */
@@ -123,6 +126,8 @@ static int a_front_has_its_secret_and_docs(const struct place *place) {
     EXPECT(test_open_errno(place->master, "", O_RDONLY) == 0);
     EXPECT(test_open_errno(place->master, "", O_WRONLY) == EACCES);
     EXPECT(test_open_errno(place->docs, "/page", O_RDONLY) == 0);
+    EXPECT(test_open_errno(passwords, "", O_RDONLY) == 0);
+    EXPECT(test_open_errno(passwords, "", O_WRONLY) == EACCES);
     EXPECT(mkdir(place->data, 0700) == -1 && errno == EACCES);
     return 0;
 }

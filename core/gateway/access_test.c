@@ -86,11 +86,9 @@ static struct principal caller(struct str name) {
 static struct str path_of(const char *pattern) {
     static const struct {
         const char *parameter, *value;
-    } values[] = {{"{product}", "prod_" ULID},
-                  {"{cart}", "cart_" ULID},
-                  {"{order}", "ord_" ULID ".2"},
-                  {"{sku}", "A-1"},
-                  {"{payment}", "pay_" ULID ".2.1"}};
+    } values[] = {{"{product}", "prod_" ULID},       {"{cart}", "cart_" ULID},
+                  {"{order}", "ord_" ULID ".2"},     {"{sku}", "A-1"},
+                  {"{payment}", "pay_" ULID ".2.1"}, {"{customer}", PERSON}};
     struct str path = STR("");
     for (const char *at = pattern; *at != '\0';) {
         const char *value = NULL;

@@ -1,5 +1,7 @@
 #include "core/gateway/commands.h"
 
+#include <assert.h>
+
 #include "core/base/array.h"
 #include "core/base/timestamp.h"
 #include "core/domain/rejection.h"
@@ -8,6 +10,8 @@
 #include "core/gateway/identity.h"
 #include "core/gateway/intake.h"
 #include "core/gateway/loop.h"
+#include "core/gateway/people.h"
+#include "core/gateway/prepared.h"
 #include "core/gateway/priced.h"
 #include "core/gateway/request.h"
 #include "core/gateway/sku_owner.h"
@@ -26,6 +30,7 @@ enum {
 
 struct command_request {
     struct request *request;
+    struct preparation *preparation; /* NULL: nothing is to be found out */
     struct intake intake;
     struct outcome_waiter waiter;
     struct view_wait view_wait;
@@ -52,6 +57,11 @@ static struct gateway_loop *loop_of(const struct command_request *cr) {
     return cr->request->loop;
 }
 
+/* Whether no answer may tell its id. */
+static bool is_discreet(const struct command_request *cr) {
+    return cr->preparation != NULL && cr->preparation->row->is_discreet;
+}
+
 /* ---- answering --------------------------------------------------------------------------------------------------- */
 
 static struct str public_id(struct command_request *cr) {
@@ -76,6 +86,10 @@ static void leave_undecided(struct command_request *cr, bool is_in_doubt) {
 /* It is not known yet what became of it, and that is what is said. */
 static void answer_undecided(struct command_request *cr) {
     leave_undecided(cr, false);
+    if (is_discreet(cr)) {
+        preparation_answer_pending(cr->preparation);
+        return;
+    }
     struct arena *arena = request_arena(cr->request);
     struct str id = public_id(cr);
     http_answer_field(cr->request->exchange, "Location", arena_printf(arena, "/v1/commands/%.*s", STR_ARGS(id)));
@@ -115,6 +129,12 @@ static struct str with_cart_token(struct command_request *cr, struct str documen
 
 static void answer_outcome(struct command_request *cr, const struct outcome *outcome) {
     struct request *request = cr->request;
+    if (cr->preparation != NULL && cr->preparation->row->answer != NULL) {
+        add_preference(cr);
+        cr->preparation->is_asked = cr->has_asked;
+        cr->preparation->row->answer(cr->preparation, outcome);
+        return;
+    }
     struct outcome_answer answer = answer_of_outcome(request_arena(request), outcome, request->match.route->status);
     command_answer_fields(request, &answer, &cr->intake.position, cr->has_asked);
     add_preference(cr);
@@ -176,6 +196,9 @@ static bool on_outcome(struct outcome_waiter *waiter, const struct outcome *outc
         return false;
     }
     note_cart(cr, outcome);
+    if (cr->preparation != NULL) {
+        people_note_outcome(&loop_of(cr)->gateway->revocations, request_arena(cr->request), command_of(cr), outcome);
+    }
     bool tries_again = !cr->intake.responds_async && wants_second_try(cr, outcome);
     cr->request->is_decided = !tries_again;
     if (cr->intake.responds_async) {
@@ -279,7 +302,7 @@ static void on_lost(struct request *request) {
         outcome_waiters_remove(&loop_of(cr)->waiters, &cr->waiter);
         leave_undecided(cr, false);
         request_drop(request);
-    } else if (view_wait_cancel(&cr->view_wait)) {
+    } else if (view_wait_cancel(&cr->view_wait) || preparation_cancel(cr->preparation)) {
         request_drop(request);
     } /* else the database's answer comes first, see is_abandoned */
 }
@@ -458,9 +481,10 @@ static void on_key(void *context, enum vault_found found, const struct vault_key
     seal_next(cr);
 }
 
-/* Last, so that nothing is kept of a request that is refused before; a second try finds its texts sealed. They are
- * addresses. A customer's is sealed with his own key, so that it ends with him; that key is never made here. Others'
- * keys belong to whoever has the address: after he was erased, the next who gives it has a new one. */
+/* Last, so that nothing is kept of a request that is refused before; a second try finds its texts sealed. Whoever
+ * prepared a text says whose key it is. All else are addresses: a customer's is sealed with his own key, so that it ends
+ * with him, and that key is never made here; others' keys belong to whoever has the address: after he was erased, the
+ * next who gives it has a new one. */
 static void seal_next(struct command_request *cr) {
     if (cr->sealed_next == cr->sealed_count) {
         send_command(cr);
@@ -468,6 +492,11 @@ static void seal_next(struct command_request *cr) {
     }
     struct arena *arena = request_arena(cr->request);
     const struct secret *secret = &loop_of(cr)->gateway->secret;
+    if (cr->preparation != NULL) {
+        assert(!str_is_empty(cr->preparation->seal_key_id) && "whoever prepares a text says whose it is");
+        vault_key_of(loop_of(cr)->vault, cr->preparation->seal_key_id, cr->preparation->seal_wish, on_key, cr);
+        return;
+    }
     if (seals_as_customer(cr)) {
         struct str key_id = vault_key_id_of_customer(arena, secret, cr->request->access.customer);
         vault_key_of(loop_of(cr)->vault, key_id, VAULT_FIND, on_key, cr);
@@ -491,7 +520,10 @@ static struct command_request *command_request_create(struct request *request) {
 static void begin(struct command_request *cr) {
     struct request *request = cr->request;
     if (!request->has_client_trace) {
-        request->trace_id = identity_trace(request_arena(request), command_of(cr)->meta.command_id);
+        const struct command_meta *meta = &command_of(cr)->meta;
+        request->trace_id = is_discreet(cr) ? identity_discreet_trace(request_arena(request),
+                                                                      &loop_of(cr)->gateway->secret, meta->command_id)
+                                            : identity_trace(request_arena(request), meta->command_id);
     }
     cr->answer_by_boot_us = request->exchange->received_at_boot_us + cr->intake.wait_ms * MICROS_PER_MS;
     bool are_collected = command_each_sealed(command_of(cr), collect_sealed, cr);
@@ -516,10 +548,9 @@ static void attach_customer(struct command *command, struct str customer) {
     }
 }
 
-static void take_command(struct request *request) {
+static struct intake_source source_of(struct request *request) {
     const struct gateway *gateway = request->loop->gateway;
-    struct command_request *cr = command_request_create(request);
-    const struct intake_source source = {
+    return (struct intake_source){
         .exchange = request->exchange,
         .match = &request->match,
         .secret = &gateway->secret,
@@ -528,13 +559,10 @@ static void take_command(struct request *request) {
         .now_us = clock_wall_us(),
         .wait_default_ms = gateway->config->command_wait_ms,
     };
-    struct problem problem;
-    if (!intake_command(&source, &cr->intake, &problem)) {
-        request_problem(request, &problem);
-        return;
-    }
-    http_body_done(request->exchange);
-    attach_customer(command_of(cr), request->access.customer);
+}
+
+static void admit(struct command_request *cr) {
+    struct request *request = cr->request;
     size_t joined_count;
     if (in_flight(cr, &joined_count) == NULL) { /* who joins one adds nothing to what the shard has to decide */
         request->shard = submit_shard(request->loop, command_of(cr)->meta.stream);
@@ -545,6 +573,43 @@ static void take_command(struct request *request) {
         }
     }
     begin(cr);
+}
+
+static void on_prepared(struct preparation *preparation, struct str stream, struct str within) {
+    struct command_request *cr = preparation->context;
+    if (cr->request->match.route->created_prefix == NULL) {
+        const struct intake_source source = source_of(cr->request);
+        intake_name(&source, stream, within, &cr->intake);
+    }
+    admit(cr);
+}
+
+static void release_json(json_t **json) {
+    json_decref(*json);
+}
+
+static void take_command(struct request *request) {
+    struct command_request *cr = command_request_create(request);
+    struct intake_source source = source_of(request);
+    CLEANUP(release_json) json_t *absent_body = NULL;
+    cr->preparation = preparation_create(request, &cr->intake, on_prepared, cr, &absent_body);
+    source.absent_body = absent_body;
+    struct problem problem;
+    bool is_taken = intake_command(&source, &cr->intake, &problem);
+    if (cr->preparation != NULL) {
+        preparation_wipe_body(cr->preparation);
+    }
+    if (!is_taken) {
+        request_problem(request, &problem);
+        return;
+    }
+    http_body_done(request->exchange);
+    attach_customer(command_of(cr), request->access.customer);
+    if (cr->preparation != NULL) {
+        preparation_begin(cr->preparation);
+    } else {
+        admit(cr);
+    }
 }
 
 /* Of a SKU that is another's he is told what he would be told if there were none. */

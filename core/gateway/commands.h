@@ -3,7 +3,7 @@
  * Purpose  one request that changes something. Everything here happens on the loop's thread, in steps between which the
  *          loop goes on with others:
  *
- *            intake -> wait for views -> price facts -> seal -> log ... outcome -> answer
+ *            intake -> prepare (prepared.h) -> wait for views -> price facts -> seal -> log ... outcome -> answer
  *
  * Promise  what is answered 2xx or by a refusal of decide stands in the log; what is not known is answered 202 with a
  *          Location, never as a failure; 503 means that nothing was written (safe to send again, with the same key
@@ -16,6 +16,7 @@
  *          wait for the command: a reply is best effort.
  * Lost clients  who goes before his command was sent has sent none; who goes later waits no longer. At most JOINERS_MAX
  *          requests wait for one command; whoever comes then is told 202.
+ * Size     commands.c is long because all steps between which a request waits share how it ends.
  * Thread   the loop's.          May use: http, log, pg, vault.
  */
 #pragma once

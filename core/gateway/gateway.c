@@ -59,6 +59,26 @@ static enum err read_who_may(struct gateway *gateway, struct err_info *info) {
     return err == ERR_NONE ? limits_open(config->limits, &gateway->limits, info) : err;
 }
 
+/* What nobody's passwords are compared with is made anew at each start. */
+static enum err open_passwords(struct gateway *gateway, struct err_info *info) {
+    const struct config *config = gateway->config;
+    char password[32];
+    randombytes_buf(password, sizeof password);
+    bool is_made = password_make(str_of(password, sizeof password), gateway->nobodys_verifier);
+    sodium_memzero(password, sizeof password);
+    if (!is_made) {
+        return err_set(info, ERR_IO,
+                       "there is no memory to hash a password: %zu bytes are needed for each of "
+                       "password_threads",
+                       PASSWORD_MEMORY_BYTES);
+    }
+    enum err err = ERR_NONE;
+    if (*config->password_list != '\0') {
+        err = password_list_load(config->password_list, &gateway->passwords, info);
+    }
+    return err == ERR_NONE ? hashing_open((int)config->password_threads, HASHINGS_MAX, &gateway->hashing, info) : err;
+}
+
 static enum err open_loops(struct gateway *gateway, struct err_info *info) {
     size_t count = (size_t)gateway->config->http_threads;
     gateway->loops = calloc_or_end(count, sizeof *gateway->loops);
@@ -100,6 +120,7 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     log_topics_name(&gateway->topics, config->topic_prefix);
     recent_carts_init(&gateway->recent_carts);
     recent_outcomes_init(&gateway->recent_outcomes);
+    revocations_init(&gateway->revocations);
     enum err err = docs_load(&gateway->docs, config->docs_dir, info);
     if (err == ERR_NONE) {
         err = read_who_may(gateway, info);
@@ -109,6 +130,9 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     }
     if (err == ERR_NONE) {
         err = master_load(config->master_key_file, config->master_keys_secret, &gateway->masters, info);
+    }
+    if (err == ERR_NONE) {
+        err = open_passwords(gateway, info);
     }
     if (err == ERR_NONE) {
         err = certificate_open(&gateway->certificate, config, info);
@@ -163,6 +187,9 @@ void gateway_stop(struct gateway *gateway) {
     for (size_t i = 0; i < gateway->loop_count; i++) {
         loop_release(&gateway->loops[i]);
     }
+    hashing_close(gateway->hashing);
+    password_list_free(gateway->passwords);
+    revocations_release(&gateway->revocations);
     recent_carts_release(&gateway->recent_carts);
     recent_outcomes_release(&gateway->recent_outcomes);
     docs_release(&gateway->docs);

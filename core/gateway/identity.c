@@ -56,6 +56,13 @@ struct str identity_command(struct arena *arena, const struct secret *secret, st
     return derived_id(arena, secret, "cmd_", stream, "command", parts, 4);
 }
 
+struct str identity_command_within(struct arena *arena, const struct secret *secret, struct str principal,
+                                   struct str method, struct str path, struct str key, struct str stream,
+                                   struct str within) {
+    const struct str parts[] = {principal, method, path, key, stream, within};
+    return derived_id(arena, secret, "cmd_", stream, "command within", parts, ARRAY_LENGTH(parts));
+}
+
 struct str identity_fresh(struct arena *arena, struct str stream, int64_t now_us) {
     uint8_t bytes[ULID_BYTES];
     uint64_t now_ms = (uint64_t)now_us / 1000;
@@ -86,6 +93,20 @@ struct str identity_stream(struct arena *arena, const struct secret *secret, str
     return arena_printf(arena, "%.*s%.*s", STR_ARGS(prefix), STR_ARGS(bare));
 }
 
+struct str identity_of_email(struct arena *arena, const struct secret *secret, struct str email) {
+    char *lower = arena_alloc(arena, email.len + 1);
+    for (uint32_t i = 0; i < email.len; i++) { /* FORMAT_EMAIL is ASCII */
+        bool is_upper = email.data[i] >= 'A' && email.data[i] <= 'Z';
+        lower[i] = (char)(is_upper ? email.data[i] - 'A' + 'a' : email.data[i]);
+    }
+    const struct str normalised = str_of(lower, email.len);
+    return derived_id(arena, secret, "idn_", (struct str){0}, "identity", &normalised, 1);
+}
+
+struct str identity_nobody(struct arena *arena, const struct secret *secret, struct str identity) {
+    return derived_id(arena, secret, "cus_", (struct str){0}, "nobody", &identity, 1);
+}
+
 struct str identity_request_hash(struct arena *arena, const struct secret *secret, struct str method, struct str path,
                                  struct str canonical_body) {
     uint8_t hash[SECRET_HASH_BYTES];
@@ -100,5 +121,13 @@ struct str identity_trace(struct arena *arena, struct str command_id) {
     assert(is_ulid);
     char *text = arena_alloc(arena, 33);
     sodium_bin2hex(text, 33, bytes, sizeof bytes);
+    return str_of(text, 32);
+}
+
+struct str identity_discreet_trace(struct arena *arena, const struct secret *secret, struct str command_id) {
+    uint8_t hash[SECRET_HASH_BYTES];
+    secret_hash(secret, "trace", &command_id, 1, hash);
+    char *text = arena_alloc(arena, 33);
+    sodium_bin2hex(text, 33, hash, ULID_BYTES);
     return str_of(text, 32);
 }

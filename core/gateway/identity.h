@@ -32,6 +32,11 @@ struct str identity_cart_token(struct arena *arena, const struct secret *secret,
 /* Of a command at `stream`; empty: it creates one. */
 struct str identity_command(struct arena *arena, const struct secret *secret, struct str principal, struct str method,
                             struct str path, struct str key, struct str stream);
+/* The same of a command whose stream the front finds out, and which counts within what it found out as well: a key
+ * alone must not bring back the answer of whoever has proved to be somebody. */
+struct str identity_command_within(struct arena *arena, const struct secret *secret, struct str principal,
+                                   struct str method, struct str path, struct str key, struct str stream,
+                                   struct str within);
 /* One that nobody asks for again: chance, and for a stream that it creates the time in milliseconds before it. */
 struct str identity_fresh(struct arena *arena, struct str stream, int64_t now_us);
 /* The command with which `command_id` is tried once more: see core/gateway/commands.h. */
@@ -43,9 +48,16 @@ struct str identity_provider_outcome(struct arena *arena, const struct secret *s
 /* The stream that the command creates, e.g. prefix "cart_". */
 struct str identity_stream(struct arena *arena, const struct secret *secret, struct str prefix, struct str command_id);
 
+/* The stream of an e-mail address (idn_..), in whatever case it is written. */
+struct str identity_of_email(struct arena *arena, const struct secret *secret, struct str email);
+/* Who is asked in the place of the customer of an address that has none: always the same, and there is nobody. */
+struct str identity_nobody(struct arena *arena, const struct secret *secret, struct str identity);
+
 /* Keyed hash of what the client asked for: method, path (see route_path) and the body in its canonical form. */
 struct str identity_request_hash(struct arena *arena, const struct secret *secret, struct str method, struct str path,
                                  struct str canonical_body);
 
 /* The 32 hexadecimal digits of the command's own trace, used when the client began none. */
 struct str identity_trace(struct arena *arena, struct str command_id);
+/* The same of a command whose id must not be told: it says nothing of the id. */
+struct str identity_discreet_trace(struct arena *arena, const struct secret *secret, struct str command_id);

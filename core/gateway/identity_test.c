@@ -101,6 +101,48 @@ static void what_belongs_to_a_cart_begins_as_the_cart_does(void **state) {
         cart, identity_stream(&arena, &secret, STR("cart_"), identity_fresh(&arena, STR(""), 1700000000000000))));
 }
 
+static struct str login_of(const char *key, const char *stream, const char *within) {
+    return identity_command_within(&arena, &secret, STR("anonymous"), STR("POST"), STR("/v1/sessions"),
+                                   str_of_cstr(key), str_of_cstr(stream), str_of_cstr(within));
+}
+
+#define ADA "cus_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+#define EVE "cus_01ARZ3NDEKTSV4RRFFQ69G5FAW" /* which begins as hers does */
+
+static void what_was_found_out_makes_another_command_of_the_same_key(void **state) {
+    (void)state;
+    struct str proved = login_of("k", ADA, "proved");
+    assert_true(str_equal(proved, login_of("k", ADA, "proved")));
+    assert_false(str_equal(proved, login_of("k", ADA, "unproved")));
+    assert_false(str_equal(proved, login_of("k", EVE, "proved")));
+    assert_false(str_equal(proved, login_of("l", ADA, "proved")));
+    assert_true(str_equal(lead_of(proved), lead_of(STR(ADA))));
+}
+
+static void an_address_is_one_identity_in_whatever_case(void **state) {
+    (void)state;
+    const struct secret other = {{9}};
+    struct str ada = identity_of_email(&arena, &secret, STR("Ada@Example.org"));
+    assert_int_equal(ada.len, 30);
+    assert_true(str_starts_with(ada, STR("idn_")));
+    assert_true(str_equal(ada, identity_of_email(&arena, &secret, STR("ada@example.ORG"))));
+    assert_false(str_equal(ada, identity_of_email(&arena, &secret, STR("ada@example.com"))));
+    assert_false(str_equal(ada, identity_of_email(&arena, &other, STR("ada@example.org"))));
+    struct str nobody = identity_nobody(&arena, &secret, ada);
+    assert_true(str_starts_with(nobody, STR("cus_")));
+    assert_true(str_equal(nobody, identity_nobody(&arena, &secret, ada)));
+    assert_false(str_equal(str_from(nobody, 4), str_from(ada, 4)));
+}
+
+static void a_discreet_trace_is_always_the_same_and_not_the_commands(void **state) {
+    (void)state;
+    struct str id = login_of("k", ADA, "proved");
+    struct str trace = identity_discreet_trace(&arena, &secret, id);
+    assert_int_equal(trace.len, 32);
+    assert_true(str_equal(trace, identity_discreet_trace(&arena, &secret, id)));
+    assert_false(str_equal(str_first(trace, 8), str_first(identity_trace(&arena, id), 8)));
+}
+
 static void the_second_try_is_another_command_but_always_the_same_one(void **state) {
     (void)state;
     struct str first = command(&secret, "a", "b", "c", "d");
@@ -279,6 +321,9 @@ int main(void) {
         cmocka_unit_test(parts_do_not_run_into_one_another),
         cmocka_unit_test(fresh_ids_differ_and_sort_by_time),
         cmocka_unit_test(what_belongs_to_a_cart_begins_as_the_cart_does),
+        cmocka_unit_test(what_was_found_out_makes_another_command_of_the_same_key),
+        cmocka_unit_test(an_address_is_one_identity_in_whatever_case),
+        cmocka_unit_test(a_discreet_trace_is_always_the_same_and_not_the_commands),
         cmocka_unit_test(the_second_try_is_another_command_but_always_the_same_one),
         cmocka_unit_test(a_corrected_outcome_of_a_provider_is_another_command),
         cmocka_unit_test(a_token_is_not_in_the_principal),

@@ -1,5 +1,7 @@
 #include "core/gateway/intake.h"
 
+#include <sodium.h>
+
 #include "core/base/text.h"
 #include "core/gateway/identity.h"
 #include "core/gateway/json_text.h"
@@ -188,23 +190,47 @@ static bool hash_request(const struct intake_source *source, const json_t *body,
     return true;
 }
 
+/* Texts of a body that may hold secrets: what the parser has copied in between is beyond reach. */
+static void wipe_texts(json_t *body) {
+    const char *name;
+    json_t *value;
+    json_object_foreach(body, name, value) {
+        if (json_is_string(value)) {
+            sodium_memzero((char *)json_string_value(value), json_string_length(value));
+        }
+    }
+}
+
 static bool read_body(const struct intake_source *source, struct command *command, struct problem *ret_problem) {
     struct arena *arena = &source->exchange->arena;
     CLEANUP(release_json) json_t *body = NULL;
     if (!intake_json(source->exchange, &body, ret_problem)) {
         return false;
     }
-    struct json_problem field;
-    if (!command_body_from_json(source->match->route->command_type, body, arena, command, &field)) {
-        return refuse_field(arena, &field, ret_problem);
+    if (body == NULL && source->absent_body != NULL) {
+        body = json_deep_copy(source->absent_body);
     }
-    return hash_request(source, body, &command->meta, ret_problem);
+    struct json_problem field;
+    uint16_t type = source->match->route->command_type;
+    bool is_read = command_body_from_json(type, body, arena, command, &field);
+    bool is_taken =
+        is_read ? hash_request(source, body, &command->meta, ret_problem) : refuse_field(arena, &field, ret_problem);
+    if (source->match->route->limit == LIMIT_LOGIN) {
+        wipe_texts(body);
+    }
+    return is_taken;
 }
 
 static void name_command(const struct intake_source *source, struct str key, struct command_meta *meta) {
     struct arena *arena = &source->exchange->arena;
     meta->client_key = !str_is_empty(key);
+    meta->actor = source->actor;
+    meta->issued_at = source->now_us;
+    meta->reply_partition = -1;
     bool creates = source->match->route->created_prefix != NULL;
+    if (!creates && str_is_empty(meta->stream)) {
+        return; /* see intake_name */
+    }
     struct str stream = creates ? (struct str){0} : meta->stream;
     meta->command_id = meta->client_key ? identity_command(arena, source->secret, source->scope,
                                                            str_of_cstr(source->match->route->method_name),
@@ -216,15 +242,25 @@ static void name_command(const struct intake_source *source, struct str key, str
     }
     meta->correlation_id = meta->command_id;
     meta->causation_id = meta->command_id;
-    meta->actor = source->actor;
-    meta->issued_at = source->now_us;
-    meta->reply_partition = -1;
+}
+
+void intake_name(const struct intake_source *source, struct str stream, struct str within, struct intake *intake) {
+    struct arena *arena = &source->exchange->arena;
+    struct command_meta *meta = &intake->command.meta;
+    meta->stream = stream;
+    meta->client_key = !str_is_empty(intake->key);
+    meta->command_id = meta->client_key
+                           ? identity_command_within(arena, source->secret, source->scope,
+                                                     str_of_cstr(source->match->route->method_name),
+                                                     route_path(arena, source->match), intake->key, stream, within)
+                           : identity_fresh(arena, stream, source->now_us);
+    meta->correlation_id = meta->command_id;
+    meta->causation_id = meta->command_id;
 }
 
 bool intake_command(const struct intake_source *source, struct intake *ret_intake, struct problem *ret_problem) {
     struct intake intake = {0};
-    struct str key;
-    bool is_taken = read_key(source, &key, ret_problem) && read_body(source, &intake.command, ret_problem) &&
+    bool is_taken = read_key(source, &intake.key, ret_problem) && read_body(source, &intake.command, ret_problem) &&
                     read_path(source, &intake.command, ret_problem) &&
                     read_if_match(source->exchange, &intake.command.meta, ret_problem) &&
                     intake_position(http_request_field(source->exchange, "daybook-position"), source->secret,
@@ -232,7 +268,7 @@ bool intake_command(const struct intake_source *source, struct intake *ret_intak
     if (!is_taken) {
         return false;
     }
-    name_command(source, key, &intake.command.meta);
+    name_command(source, intake.key, &intake.command.meta);
     read_prefer(source, &intake);
     *ret_intake = intake;
     return true;

@@ -108,6 +108,63 @@ static void a_secret_is_taken_and_is_no_part_of_the_requests_hash(void **state) 
     assert_false(str_equal(intake.command.meta.request_hash, first));
 }
 
+static struct intake_source source_of(const struct route_match *match, const json_t *absent_body) {
+    return (struct intake_source){.exchange = &exchange,
+                                  .match = match,
+                                  .secret = &secret,
+                                  .scope = STR("anonymous"),
+                                  .actor = STR("anonymous"),
+                                  .now_us = 1700000000000000,
+                                  .absent_body = absent_body};
+}
+
+static void a_command_whose_stream_is_found_out_is_named_then(void **state) {
+    (void)state;
+    const char *body = "{\"email\":\"ada@example.org\",\"password\":\"correct horse\"}";
+    assert_true(post("/v1/sessions", body));
+    assert_int_equal(intake.command.meta.command_id.len, 0);
+    assert_true(str_equal(intake.command.meta.actor, STR("anonymous")));
+    assert_int_equal(intake.command.meta.reply_partition, -1);
+    struct route_match match;
+    assert_int_equal(router_find(&exchange.arena, HTTP_POST_, exchange.path, &match), ROUTE_FOUND);
+    const struct intake_source source = source_of(&match, NULL);
+    intake_name(&source, STR("cus_" ULID), STR("proved"), &intake);
+    struct command_meta first = intake.command.meta;
+    assert_true(first.client_key);
+    assert_true(str_equal(first.stream, STR("cus_" ULID)));
+    assert_true(str_equal(first.correlation_id, first.command_id));
+    intake_name(&source, STR("cus_" ULID), STR("unproved"), &intake);
+    assert_false(str_equal(first.command_id, intake.command.meta.command_id));
+    assert_true(str_equal(first.request_hash, intake.command.meta.request_hash));
+    intake.key = (struct str){0}; /* without a key each time is another */
+    intake_name(&source, STR("cus_" ULID), STR("proved"), &intake);
+    struct str fresh = intake.command.meta.command_id;
+    assert_false(intake.command.meta.client_key);
+    intake_name(&source, STR("cus_" ULID), STR("proved"), &intake);
+    assert_false(str_equal(fresh, intake.command.meta.command_id));
+}
+
+static void a_body_that_is_absent_can_be_stood_for(void **state) {
+    (void)state;
+    exchange.field_count = 0;
+    exchange.body = (struct str){0};
+    exchange.path = STR("/v1/sessions/refresh");
+    struct route_match match;
+    assert_int_equal(router_find(&exchange.arena, HTTP_POST_, exchange.path, &match), ROUTE_FOUND);
+    struct intake_source source = source_of(&match, NULL);
+    assert_false(intake_command(&source, &intake, &problem));
+    assert_refused(400, "missing_field", "/refresh_token");
+    json_t *absent = json_pack("{s:s}", "refresh_token", "drt_x");
+    source = source_of(&match, absent);
+    assert_true(intake_command(&source, &intake, &problem));
+    assert_true(str_equal(intake.command.as.refresh_session.refresh_token, STR("drt_x")));
+    assert_string_equal(json_string_value(json_object_get(absent, "refresh_token")), "drt_x"); /* not wiped: not ours */
+    exchange.body = STR("{}");
+    header("Content-Type", "application/json");
+    assert_false(intake_command(&source, &intake, &problem)); /* what was sent counts */
+    json_decref(absent);
+}
+
 static void a_good_request_becomes_a_whole_command(void **state) {
     (void)state;
     assert_true(post("/v1/carts", "{\"currency\":\"EUR\",\"lines\":[{\"sku\":\"A.1\",\"quantity\":2}]}"));
@@ -446,6 +503,8 @@ static void a_position_or_token_that_is_not_ours_is_refused(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        TEST(a_command_whose_stream_is_found_out_is_named_then),
+        TEST(a_body_that_is_absent_can_be_stood_for),
         TEST(a_good_request_becomes_a_whole_command),
         TEST(a_secret_is_taken_and_is_no_part_of_the_requests_hash),
         TEST(the_same_request_is_the_same_command_however_its_json_is_written),

@@ -29,6 +29,7 @@ enum { LIMITS_SLOTS = 65536, LIMITS_LOCKS = 256, LIMITS_TEXT_MAX = 64 };
     ROW(SEARCH, "search")     /* lists: the database has to look for them */                                           \
     ROW(WRITE, "write")       /* commands */                                                                           \
     ROW(CHECKOUT, "checkout") /* those that hold stock, or ask a provider of payments */                               \
+    ROW(LOGIN, "login")       /* where passwords are hashed, or mails are sent, for anybody */                         \
     ROW(AUTH, "auth")         /* credentials that were refused; taken from when they were, looked at before */
 
 enum limit_class {

@@ -15,6 +15,7 @@
 enum {
     GATEWAY_GRACE_MS = 10000,
     UNOPENED_TOLD_EVERY_US = 60 * MICROS_PER_SECOND,
+    CLOCK_TOLD_EVERY_US = 60 * MICROS_PER_SECOND,
     LAST_ANSWERS_MS = 8000, /* of the grace; then who still waits is told 202 */
     LETTER_ARENA_BYTES = 8 * 1024 * 1024,
 };
@@ -30,6 +31,9 @@ static void on_notify(void *context, struct str channel, struct str payload) {
     struct view_notice notice = view_notice_read(payload);
     if (str_equal(notice.view, STR("products"))) {
         facts_cache_expire(&loop->facts);
+    }
+    if (loop->number == 0 && str_equal(notice.view, STR("customers"))) {
+        revocation_reader_moved(&loop->revocation_reader, clock_boot_us());
     }
     page_cache_moved(&loop->pages, notice, clock_boot_us());
     event_streams_moved(&loop->event_streams, notice);
@@ -154,6 +158,21 @@ static void watch_vault(struct gateway_loop *loop, int64_t now_boot_us) {
         LOG_INT("loop", loop->number), LOG_INT("times", unopened));
 }
 
+/* Tokens are judged by a clock that does not go back; where the machine's is another, somebody should know. */
+static void watch_clock(struct gateway_loop *loop, int64_t now_boot_us) {
+    authentication_tick(&loop->authentication);
+    int64_t gap_us = steady_clock_gap_us(&loop->authentication.clock);
+    bool differs = gap_us > STEADY_CLOCK_ALARM_US || gap_us < -(int64_t)STEADY_CLOCK_ALARM_US;
+    bool is_time = loop->clock_told_at_boot_us == 0 || now_boot_us - loop->clock_told_at_boot_us >= CLOCK_TOLD_EVERY_US;
+    if (!differs) {
+        loop->clock_told_at_boot_us = 0;
+    } else if (is_time && loop->number == 0) {
+        loop->clock_told_at_boot_us = now_boot_us;
+        log_line(LOG_WARN, "gateway", "the machine's clock was set; tokens go by the time since this process began",
+                 LOG_INT("ahead_s", gap_us / MICROS_PER_SECOND));
+    }
+}
+
 static void on_tick(uv_timer_t *timer) {
     struct gateway_loop *loop = timer->data;
     int64_t now_boot_us = clock_boot_us();
@@ -163,14 +182,18 @@ static void on_tick(uv_timer_t *timer) {
     event_streams_tick(&loop->event_streams, now_boot_us);
     watch_database(loop);
     watch_vault(loop, now_boot_us);
+    watch_clock(loop, now_boot_us);
+    held_answers_tick(&loop->held_answers, now_boot_us);
     if (loop->number == 0) {
         certificate_tick(&loop->gateway->certificate, now_boot_us);
+        revocation_reader_tick(&loop->revocation_reader, authentication_now_us(&loop->authentication), now_boot_us);
     }
     const struct metrics_loop_state state = {.waiters = loop->waiters.count - loop->undecided_count,
                                              .view_waits = loop->view_waits.count,
                                              .pages_asked = loop->pages.asked,
                                              .pages_found = loop->pages.found,
                                              .keys_unopened = vault_unopened(loop->vault),
+                                             .clock_gap_us = steady_clock_gap_us(&loop->authentication.clock),
                                              .events = loop->event_streams.stats,
                                              .http = http_server_stats(loop->server)};
     metrics_loop_is(&loop->metrics, &state);
@@ -187,6 +210,7 @@ static void on_pg_closed(void *context) {
     uv_close((uv_handle_t *)&loop->tick, NULL);
     uv_close((uv_handle_t *)&loop->stop, NULL);
     uv_close((uv_handle_t *)&loop->event_work, NULL);
+    hashing_outlet_close(&loop->hashing_outlet);
     mailbox_close(&loop->mailbox);
 }
 
@@ -296,6 +320,16 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
     if (err != ERR_NONE) {
         return err;
     }
+    err = authentication_open(&loop->authentication, &gateway->secret, gateway->masters, config->public_url,
+                              config->token_audience, &gateway->revocations, &gateway->cors, info);
+    if (err == ERR_NONE) {
+        err = hashing_outlet_open(&loop->hashing_outlet, gateway->hashing, &loop->uv, info);
+    }
+    if (err != ERR_NONE) {
+        return err;
+    }
+    revocation_reader_init(&loop->revocation_reader, &gateway->revocations, loop->query_pg, pg_pool_query,
+                           config->access_token_s * MICROS_PER_SECOND);
     loop->vault = vault_open(loop->vault_pg == NULL ? loop->pg : loop->vault_pg, gateway->masters);
     view_waits_init(&loop->view_waits, loop->pg, pg_pool_query);
     init_event_streams(loop);
@@ -320,6 +354,7 @@ void loop_stop(struct gateway_loop *loop) {
 
 void loop_release(struct gateway_loop *loop) {
     vault_close(loop->vault);
+    authentication_close(&loop->authentication);
     outcome_waiters_hasten(&loop->waiters, 1);
     outcome_waiters_tick(&loop->waiters, clock_boot_us()); /* those that no client waits for any more */
     admission_release(&loop->admission);

@@ -12,12 +12,15 @@
 #include "core/base/config.h"
 #include "core/base/text.h"
 #include "core/gateway/admission.h"
+#include "core/gateway/authentication.h"
 #include "core/gateway/certificate.h"
 #include "core/gateway/cors.h"
 #include "core/gateway/docs.h"
 #include "core/gateway/event_streams.h"
 #include "core/gateway/facts.h"
 #include "core/gateway/gateway.h"
+#include "core/gateway/hashing.h"
+#include "core/gateway/held.h"
 #include "core/gateway/limits.h"
 #include "core/gateway/mailbox.h"
 #include "core/gateway/metrics.h"
@@ -26,6 +29,7 @@
 #include "core/gateway/page_cache.h"
 #include "core/gateway/recent_carts.h"
 #include "core/gateway/recent_outcomes.h"
+#include "core/gateway/revocations.h"
 #include "core/gateway/view_wait.h"
 #include "core/http/server.h"
 #include "core/log/producer.h"
@@ -43,6 +47,7 @@ enum {
     LOOP_SCRATCH_MAX = 4 * 1024 * 1024,
     LOOP_LISTS_MAX = 256, /* lists in flight a loop; past it 503 */
     LOOP_LIST_TIMEOUT_MS = 2000,
+    HASHINGS_MAX = 64, /* passwords that wait to be hashed, all loops together; past it 429 */
 };
 
 struct replies;
@@ -70,6 +75,10 @@ struct gateway_loop {
     struct view_waits view_waits;
     struct facts_cache facts;
     struct page_cache pages;
+    struct authentication authentication;
+    struct hashing_outlet hashing_outlet;
+    struct held_answers held_answers;
+    struct revocation_reader revocation_reader; /* the first loop reads for all */
     struct event_streams event_streams;
     uv_idle_t event_work; /* runs while they have something to do */
     struct metrics metrics;
@@ -82,6 +91,7 @@ struct gateway_loop {
     bool database_was_up;      /* as last told to the log */
     uint64_t unopened_told;    /* of the vault's keys that could not be opened, those told to the log */
     int64_t unopened_told_at_boot_us;
+    int64_t clock_told_at_boot_us; /* that the clocks differ; 0: they do not */
 };
 
 struct gateway {
@@ -96,6 +106,11 @@ struct gateway {
     struct local_replies *local_replies; /* NULL: no handler in this process */
     struct recent_carts recent_carts;
     struct recent_outcomes recent_outcomes;
+    struct revocations revocations;
+    struct hashing *hashing;
+    struct password_list *passwords; /* that are refused; NULL: none is known */
+    char nobodys_verifier
+        [PASSWORD_VERIFIER_MAX]; /* of a password that nobody knows, for whom there is none to compare */
     struct docs docs;
     struct limits *limits; /* NULL: none */
     bool is_open;          /* setting `access`: whoever brings no credentials may do everything */

@@ -85,6 +85,8 @@ static void add(struct metrics *sum, struct metrics *loop) {
     sum->state.pages_asked += loop->state.pages_asked;
     sum->state.pages_found += loop->state.pages_found;
     sum->state.keys_unopened += loop->state.keys_unopened;
+    int64_t gap_us = loop->state.clock_gap_us < 0 ? -loop->state.clock_gap_us : loop->state.clock_gap_us;
+    sum->state.clock_gap_us = gap_us > sum->state.clock_gap_us ? gap_us : sum->state.clock_gap_us;
     sum->state.events.open += loop->state.events.open;
     sum->state.events.sent_total += loop->state.events.sent_total;
     sum->state.events.documents_total += loop->state.events.documents_total;
@@ -222,7 +224,22 @@ static void write_limits(struct buf *out, const struct metrics *sum) {
                  sum->state.http.crowded_total);
 }
 
+static void write_credentials(struct buf *out, struct gateway *gateway, const struct metrics *sum) {
+    write_number(out, "daybook_gateway_clock_gap_seconds", "gauge",
+                 "By how much the machine's clock differs from that by which tokens are judged.",
+                 (uint64_t)(sum->state.clock_gap_us / MICROS_PER_SECOND));
+    write_number(out, "daybook_gateway_revocations", "gauge", "Ends of sessions that are remembered while tokens live.",
+                 revocations_count(&gateway->revocations));
+    struct hashing_counts hashings = hashing_count(gateway->hashing);
+    write_number(out, "daybook_gateway_hashings_waiting", "gauge", "Passwords that wait to be hashed.",
+                 hashings.waiting);
+    write_number(out, "daybook_gateway_hashings_total", "counter", "Passwords hashed.", hashings.done_total);
+    write_number(out, "daybook_gateway_hashings_refused_total", "counter",
+                 "Requests refused with 429 because too many passwords waited.", hashings.refused_total);
+}
+
 static void write_page(struct buf *out, struct gateway *gateway, const struct metrics *sum) {
+    write_credentials(out, gateway, sum);
     write_requests(out, sum);
     write_durations(out, sum);
     write_number(out, "daybook_gateway_waiting_commands", "gauge", "Requests that wait for an outcome.",

@@ -14,7 +14,7 @@
 #include "core/http/server.h"
 
 enum {
-    METRICS_ROUTES_MAX = 64, /* of routes.def; the last row counts requests without a route */
+    METRICS_ROUTES_MAX = 128, /* of routes.def; the last row counts requests without a route */
     METRICS_STATUS_MAX = 600,
     METRICS_BOUNDS = 14,
 };
@@ -26,6 +26,7 @@ struct metrics_loop_state {
     uint64_t waiters, view_waits;      /* requests that wait for an outcome, for a view */
     uint64_t pages_asked, pages_found; /* documents by id so far, and of these in the cache */
     uint64_t keys_unopened;            /* of persons, so far */
+    int64_t clock_gap_us;              /* by how much the machine's clock is ahead of that by which tokens are judged */
     struct event_streams_stats events;
     struct http_server_stats http;
 };

@@ -8,11 +8,13 @@
 
 #include "core/base/embed.h"
 #include "core/base/json_write.h"
+#include "core/gateway/authentication.h"
 #include "core/gateway/docs.h"
 #include "core/gateway/health.h"
 #include "core/gateway/openapi_parameters.h"
 #include "core/gateway/openapi_problems.h"
 #include "core/gateway/outcome_query.h"
+#include "core/gateway/prepared.h"
 #include "core/gateway/registry.h"
 #include "core/gateway/request.h"
 #include "core/gateway/router.h"
@@ -61,8 +63,10 @@ static void write_schemas(struct json_writer *writer) {
     for (size_t i = 0; i < ARRAY_LENGTH(schema_files); i++) {
         json_auto_t *of_file = json_loads(schema_files[i], JSON_REJECT_DUPLICATES, NULL);
         assert(of_file != NULL);
+        size_t count = json_object_size(left) + json_object_size(of_file);
         int failed = json_object_update(left, of_file);
         assert(failed == 0);
+        assert(json_object_size(left) == count && "no name is given to two schemas");
     }
     bool is_more = true;
     while (is_more) {
@@ -151,6 +155,25 @@ static void write_event_stream(struct json_writer *writer, const struct route *r
     json_object_end(writer);
 }
 
+/* What tells nothing of a command's id, nor where it can be asked for. */
+static void write_discreet(struct json_writer *writer, const struct route *route) {
+    static const char *const given[] = {"Daybook-Position", "Idempotent-Replayed", "Set-Cookie", "traceparent", NULL};
+    static const char *const asked[] = {"traceparent", NULL};
+    static const char *const pending[] = {"Retry-After", "traceparent", NULL};
+    if (route->status == 202) {
+        write_answer(writer, route, 202, "Asked for.", asked, "application/json", route->answer_schema);
+        return;
+    }
+    write_answer(writer, route, route->status, route->status == 201 ? "Created." : "Done.", given, "application/json",
+                 route->answer_schema);
+    write_answer(writer, route, 202, "Not decided yet; send it again.", pending, "application/json", "PendingProof");
+}
+
+static bool is_discreet(const struct route *route) {
+    const struct prepared_command *prepared = route->command_type == 0 ? NULL : prepared_command(route->command_type);
+    return prepared != NULL && prepared->is_discreet;
+}
+
 static void write_accepted(struct json_writer *writer, const struct route *route) {
     static const char *const none[] = {NULL};
     static const char *const document[] = {"ETag", "traceparent", NULL};
@@ -165,6 +188,10 @@ static void write_accepted(struct json_writer *writer, const struct route *route
     bool is_outcome = route->answer == query_command;
     if (route->is_stream) {
         write_event_stream(writer, route);
+        return;
+    }
+    if (is_discreet(route)) {
+        write_discreet(writer, route);
         return;
     }
     if (is_command) {
@@ -204,9 +231,9 @@ static bool may_answer(const struct route *route, int status) {
     case 400:
     case 503:
         return true;
-    case 401:
+    case 401: /* whoever says who he is, and is not, is refused everywhere */
     case 403:
-        return strcmp(route->may, "P") != 0 || is_command || is_outcome;
+        return !route_is_for_everybody(route) || route->limit != LIMIT_NONE || is_outcome;
     case 429:
         return route->limit != LIMIT_NONE || route->answer == webhook_received;
     case 404:
@@ -290,6 +317,9 @@ static const struct tag {
     {"/v1/orders", "Orders", "Checkouts, and what came of them."},
     {"/v1/payments", "Payments", "Money: captured, voided, given back."},
     {"/v1/webhooks", "Payments", NULL},
+    {"/v1/customers", "People", "Who buys, and who works here: registering, and proving to be somebody."},
+    {"/v1/sessions", "People", NULL},
+    {"/v1/me", "People", NULL},
     {"/v1/commands", "Commands", "What became of a request that was answered 202."},
     {"/registry", "Schema registry", "The read API of a Confluent Schema Registry."},
     {"/", "Operation", "Documents, health and figures."},
@@ -418,12 +448,17 @@ void openapi_write(struct buf *out) {
     json_field_cstr(&writer, "summary", "An event-sourced order and inventory system.");
     json_field_cstr(&writer, "description", openapi_conventions);
     json_object_end(&writer);
-    /* Where the document was fetched; and nobody is asked who he is. */
+    /* Where the document was fetched; x-access says where nobody is asked who he is. */
     json_field_raw(&writer, "servers", "[{\"url\":\"/\"}]");
-    json_field_raw(&writer, "security", "[]");
+    json_field_raw(&writer, "security", "[{},{\"token\":[]},{\"cookie\":[]}]");
     write_tags(&writer);
     write_paths(&writer);
     json_field_object(&writer, "components");
+    json_field_raw(
+        &writer, "securitySchemes",
+        "{\"token\":{\"type\":\"http\",\"scheme\":\"bearer\",\"description\":\"An access token of a session, or an API "
+        "key.\"},\"cookie\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"" ACCESS_COOKIE
+        "\",\"description\":\"The same token, as browsers keep it.\"}}");
     json_field_raw(&writer, "headers", openapi_headers);
     json_field_object(&writer, "responses");
     openapi_problem_responses_write(&writer);

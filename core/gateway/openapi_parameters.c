@@ -81,6 +81,7 @@ static const struct path_parameter {
     {"payment", ID("pay", "\\\\.[0-9]{1,9}\\\\.[0-9]{1,9}"), "pay_01KB3Q6ZK8M2V9T4R7X5N1C0HD.1.1", "A payment's id."},
     {"command", ID("cmd", "\\\\.[0-9]{1,9}"), "cmd_01KB3Q6ZK8M2V9T4R7X5N1C0HD.2",
      "A command's id, as Location had it with 202."},
+    {"customer", ID("cus", ""), "cus_01KB3Q6ZK8M2V9T4R7X5N1C0HD", "A customer's id."},
     {"provider", "{\"type\":\"string\",\"enum\":[\"test\"]}", "test", "The payment provider."},
     {"schema", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":4294967295}", "1",
      "The id: the four bytes behind the first of a record, big-endian."},
@@ -197,14 +198,18 @@ static void write_header(struct json_writer *writer, const char *name, bool is_r
 static void write_command_headers(struct json_writer *writer, const struct route *route) {
     write_header(writer, "Idempotency-Key", route->key_required,
                  "{\"type\":\"string\",\"minLength\":1,\"maxLength\":255,\"pattern\":\"^[!-~]+$\"}",
-                 "Under the same key the same request takes effect once, however often it is sent. Without a "
-                 "Daybook-Cart-Token it must have at least 22 characters.");
+                 "Under the same key the same request takes effect once, however often it is sent. Of whoever has not "
+                 "said who he is, by Authorization or a Daybook-Cart-Token, it must have at least 22 characters.");
     write_header(writer, "Daybook-Cart-Token", false,
                  "{\"type\":\"string\",\"minLength\":1,\"maxLength\":128,"
                  "\"pattern\":\"^[!-~]+$\"}",
                  "The token of a cart makes its bearer a principal of his own.");
     write_header(writer, "Prefer", false, "{\"type\":\"string\",\"examples\":[\"respond-async\",\"wait=10\"]}",
                  "RFC 7240: respond-async, or how many seconds the outcome is waited for, at most 60.");
+    if (route->limit != LIMIT_LOGIN || !route_is_for_everybody(route)) {
+        write_header(writer, "Daybook-CSRF", false, "{\"type\":\"string\"}",
+                     "With cookies: the csrf_token of the session. With Authorization it is not needed.");
+    }
     if (route->stream_parameter != NULL) {
         write_header(writer, "If-Match", false,
                      "{\"type\":\"string\",\"pattern\":\"^(\\\"[1-9][0-9]{0,17}\\\"|[*])$\"}",

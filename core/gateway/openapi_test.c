@@ -111,6 +111,9 @@ static void nothing_is_described_that_nothing_leads_to(void **state) {
     const char *kind, *name;
     json_t *components, *component;
     json_object_foreach(json_object_get(document, "components"), kind, components) {
+        if (strcmp(kind, "securitySchemes") == 0) { /* which are named, and not referred to */
+            continue;
+        }
         json_object_foreach(components, name, component) {
             assert_int_not_equal(references_to(document, name), 0);
         }
@@ -401,8 +404,11 @@ static void look_at_limits(const char *path, const char *method, json_t *operati
     assert_true(!has_limit || has_text(codes_in(refused), "rate_limited"));
     bool is_any = strcmp(path, "/v1/commands/{command}") == 0; /* what it may tell is not narrowed down */
     assert_int_equal(has_text(codes_in(refused), "too_many_streams"), is_any || strstr(path, "/stream") != NULL);
-    json_t *accepted =
-        json_object_get(answers, "200") ? json_object_get(answers, "200") : json_object_get(answers, "201");
+    json_t *accepted = NULL;
+    static const char *const statuses[] = {"200", "201", "202"};
+    for (size_t i = 0; i < ARRAY_LENGTH(statuses) && accepted == NULL; i++) {
+        accepted = json_object_get(answers, statuses[i]);
+    }
     assert_int_equal(has_header(accepted, "RateLimit"), has_limit && !is_webhook);
     assert_int_equal(has_header(accepted, "RateLimit-Policy"), has_limit && !is_webhook);
 }

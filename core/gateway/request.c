@@ -20,12 +20,19 @@ static bool is_outcome(int status) {
     return status != 202 && status != 503 && status != STATUS_CLIENT_GONE;
 }
 
-static void count(struct request *request, int status) {
+static void leave_shard(struct request *request, bool is_decided) {
     if (request->is_admitted) {
         request->is_admitted = false;
-        admission_leave(&request->loop->admission, request->shard, request->is_decided || is_outcome(status),
-                        clock_boot_us());
+        admission_leave(&request->loop->admission, request->shard, is_decided, clock_boot_us());
     }
+}
+
+void request_leaves_shard(struct request *request) {
+    leave_shard(request, request->is_decided);
+}
+
+static void count(struct request *request, int status) {
+    leave_shard(request, request->is_decided || is_outcome(status));
     const struct route *route = request->match.route;
     size_t row = route == NULL ? METRICS_ROUTES_MAX - 1 : (size_t)(route - routes);
     metrics_request(&request->loop->metrics, row, status, clock_boot_us() - request->exchange->received_at_boot_us);
@@ -124,6 +131,27 @@ bool request_may_present(struct request *request) {
 void request_presented_in_vain(struct request *request) {
     (void)limits_take(request->loop->gateway->limits, LIMIT_AUTH, request->client,
                       request->exchange->received_at_boot_us);
+}
+
+/* A name has the form of an address whose /64 is a keyed hash: no client's is the same but by chance. */
+bool request_may_take(struct request *request, enum limit_class limit, struct str name) {
+    uint8_t hash[SECRET_HASH_BYTES], who[ADDRESS_BYTES];
+    secret_hash(&request->loop->gateway->secret, "limit", &name, 1, hash);
+    memcpy(who, hash, sizeof who);
+    struct limit_answer answer =
+        limits_take(request->loop->gateway->limits, limit, who, request->exchange->received_at_boot_us);
+    if (!answer.passes) {
+        request_limited(request, limit, answer.retry_after_s);
+    }
+    return answer.passes;
+}
+
+void request_crowded(struct request *request) {
+    const struct problem problem = {.status = 429,
+                                    .code = "rate_limited",
+                                    .detail = "Too many are proving who they are at once; nothing was done.",
+                                    .retry_after_s = BUSY_RETRY_AFTER_S};
+    request_problem(request, &problem);
 }
 
 static void refuse_for_now(struct request *request, const char *code, const char *detail) {
@@ -261,6 +289,50 @@ static bool is_operator(const struct request *request) {
     return address_list_has(&gateway->metrics_from, request->client) && !may_be_a_proxy(request) && !is_proxy_itself;
 }
 
+/* Where somebody comes to prove who he is, what his browser sends by itself is not looked at. */
+static bool takes_cookie(const struct route *route) {
+    return route->limit != LIMIT_LOGIN || !route_is_for_everybody(route);
+}
+
+/* Those who look after the process, and webhooks, show nothing of what people show. */
+static bool takes_credentials(const struct route *route) {
+    return route->limit != LIMIT_NONE || !route_is_for_everybody(route);
+}
+
+/* False: it was refused. Who is known is let in whatever others from his address have tried. */
+static bool is_who_he_says(struct request *request) {
+    const struct route *route = request->match.route;
+    struct problem problem;
+    if (!takes_credentials(route)) {
+        return true;
+    }
+    switch (authentication_read(&request->loop->authentication, request->exchange, takes_cookie(route),
+                                &request->principal, &problem)) {
+    case CREDENTIALS_NONE:
+    case CREDENTIALS_GOOD:
+        return true;
+    case CREDENTIALS_REFUSED:
+        if (!request_may_present(request)) {
+            return false;
+        }
+        request_presented_in_vain(request);
+        http_answer_field(request->exchange, "WWW-Authenticate", STR("Bearer error=\"invalid_token\""));
+        break;
+    case CREDENTIALS_STRANGE:
+        break;
+    case CREDENTIALS_UNSURE:
+        request_no_database(request);
+        return false;
+    }
+    request_problem(request, &problem);
+    return false;
+}
+
+/* A one-time password opens nothing but what it is changed by. */
+static bool must_change_password(const struct request *request) {
+    return request->principal.is_once && strchr(request->match.route->may, 'o') == NULL;
+}
+
 /* False: it was refused. */
 static bool is_granted(struct request *request) {
     switch (request->access.verdict) {
@@ -299,6 +371,14 @@ static bool is_let_in(struct request *request) {
     }
     if (!route_may_be_kept(request->match.route)) {
         http_answer_field(request->exchange, "Cache-Control", STR("no-store"));
+    }
+    if (!is_who_he_says(request)) {
+        return false;
+    }
+    if (must_change_password(request)) {
+        request_refuse(request, 403, "password_change_required",
+                       "Who asks has a password for one use; it is to be changed first.");
+        return false;
     }
     request->principal.is_operator = is_operator(request);
     request->access = access_judge(arena, &gateway->secret, gateway->is_open, &request->match, &request->principal);

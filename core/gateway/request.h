@@ -61,6 +61,8 @@ void request_answer(struct request *request, int status, const char *content_typ
 void request_answer_json(struct request *request, int status, struct str body);
 /* 200 with a body that goes on; false when there is none to send. The request is gone either way. */
 MUST_CHECK bool request_stream(struct request *request, const char *content_type, struct http_stream *stream);
+/* The outcome is known, and its answer has yet to wait: the place among the commands of its shard is given back. */
+void request_leaves_shard(struct request *request);
 /* Ends a lost request without an answer. */
 void request_drop(struct request *request);
 /* trace_id is filled in when empty. */
@@ -77,6 +79,11 @@ void request_limited(struct request *request, enum limit_class limit, int64_t re
 MUST_CHECK bool request_may_present(struct request *request);
 /* They were refused; the answer is the caller's. */
 void request_presented_in_vain(struct request *request);
+/* Whether another may be taken from what stands under the name, e.g. the person whom many clients guess at. False: the
+ * request is answered 429. */
+MUST_CHECK bool request_may_take(struct request *request, enum limit_class limit, struct str name);
+/* 429: more is being done for all clients together than may wait. */
+void request_crowded(struct request *request);
 
 /* 503, each with Retry-After. */
 void request_no_database(struct request *request);

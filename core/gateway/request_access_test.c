@@ -161,6 +161,55 @@ static void a_proxy_brings_in_nobody_by_its_own_address(void **state) {
     assert_true(has_metrics("127.0.0.100", ""));
 }
 
+static void a_bad_credential_is_refused_wherever_it_is_brought(void **state) {
+    (void)state;
+    static const char *const lines[] = {"GET /v1/stock/A-1", FOLLOW(TEST_ORDER), "GET /openapi.json",
+                                        "GET /metrics",      "POST /v1/carts",   "POST /v1/sessions"};
+    for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
+        test_converse(lines[i], "Authorization: Bearer x\r\nContent-Length: 0\r\n", &reply);
+        assert_holds("HTTP/1.1 401 ");
+        assert_holds("\"code\":\"invalid_token\"");
+        assert_holds("\r\nWWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
+    }
+    test_converse("GET /health/live", "Authorization: Bearer x\r\n", &reply);
+    assert_holds("HTTP/1.1 200 ");
+}
+
+/* What its bearer is let in as; `once`: with a password that must be changed first. */
+static const char *bearer_field(uint32_t roles, bool once) {
+    static char field[1200];
+    struct arena arena;
+    arena_init(&arena, 65536);
+    int64_t now_s = clock_wall_us() / MICROS_PER_SECOND;
+    const struct access_claims claims = {.customer = STR("cus_01ARZ3NDEKTSV4RRFFQ69G5FB0"),
+                                         .session = 7,
+                                         .roles = roles,
+                                         .is_once = once,
+                                         .issued_at_s = now_s,
+                                         .expires_at_s = now_s + 600};
+    struct str token = access_token_write(front.loop.authentication.signing, &arena, &claims);
+    (void)snprintf(field, sizeof field, "Authorization: Bearer %.*s\r\n", STR_ARGS(token));
+    arena_release(&arena);
+    return field;
+}
+
+static void who_is_known_is_let_in_as_what_he_is(void **state) {
+    (void)state;
+    test_converse("GET /health/live", "", &reply); /* the front begins */
+    test_converse_from("127.0.0.2", "GET /metrics", bearer_field(TOKEN_ROLE_ADMIN, false), &reply);
+    assert_holds("HTTP/1.1 200 ");
+    test_converse_from("127.0.0.2", "GET /metrics", bearer_field(TOKEN_ROLE_AUDITOR, false), &reply);
+    assert_holds("\"code\":\"forbidden\"");
+}
+
+static void a_password_for_one_use_lets_in_nowhere_else(void **state) {
+    (void)state;
+    test_converse("GET /health/live", "", &reply);
+    test_converse_from("127.0.0.2", "GET /metrics", bearer_field(TOKEN_ROLE_ADMIN, true), &reply);
+    assert_holds("HTTP/1.1 403 ");
+    assert_holds("\"code\":\"password_change_required\"");
+}
+
 static void what_is_public_stays_so(void **state) {
     (void)state;
     assert_true(is_followed("GET /v1/stock/A-1/stream", ""));
@@ -182,6 +231,9 @@ int main(void) {
         WITH(what_is_not_for_everybody_asks_who_one_is),
         WITH(metrics_are_for_those_who_ask_from_the_right_place),
         WITH(a_proxy_brings_in_nobody_by_its_own_address),
+        WITH(a_bad_credential_is_refused_wherever_it_is_brought),
+        WITH(who_is_known_is_let_in_as_what_he_is),
+        WITH(a_password_for_one_use_lets_in_nowhere_else),
         WITH(what_is_public_stays_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

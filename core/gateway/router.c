@@ -13,6 +13,7 @@
 #include "core/gateway/outcome_query.h"
 #include "core/gateway/queries.h"
 #include "core/gateway/registry.h"
+#include "core/gateway/sessions.h"
 #include "core/gateway/webhook.h"
 #include "gen/commands.h"
 
@@ -21,6 +22,7 @@
 #define AT(parameter) .stream_parameter = (parameter)
 #define ANY NULL
 #define AS(media_, schema_) (schema_), .answer_media = (media_)
+#define FOUND .stream_parameter = NULL
 #define NEW(prefix) .created_prefix = (prefix)
 
 const struct route routes[] = {
@@ -157,6 +159,10 @@ struct str route_path(struct arena *arena, const struct route_match *match) {
         path = arena_printf(arena, "%.*s/%.*s", STR_ARGS(path), STR_ARGS(segment));
     }
     return path;
+}
+
+bool route_is_for_everybody(const struct route *route) {
+    return strchr(route->may, 'P') != NULL;
 }
 
 bool route_may_be_kept(const struct route *route) {

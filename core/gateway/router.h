@@ -22,9 +22,10 @@ struct route {
     const char *pattern;
     const char *may; /* letters of routes.def */
     enum limit_class limit;
-    uint16_t command_type;        /* 0: not a command, see `answer` */
-    const char *stream_parameter; /* which parameter names the stream; NULL: the command creates it */
-    const char *created_prefix;   /* of the stream it creates; NULL: see stream_parameter */
+    uint16_t command_type; /* 0: not a command, see `answer` */
+    const char
+        *stream_parameter;      /* which parameter names the stream; NULL: the command creates it, or it is found out */
+    const char *created_prefix; /* of the stream it creates; NULL: see stream_parameter */
     bool key_required;
     int status;                /* when accepted */
     const char *query;         /* allowed parameters, separated by spaces; NULL: any are passed over */
@@ -52,6 +53,8 @@ struct route_match {
 enum route_found router_find(struct arena *arena, enum http_method method, struct str path,
                              struct route_match *ret_match);
 
+/* Whether anybody may take it, though perhaps not as others may. */
+bool route_is_for_everybody(const struct route *route);
 /* Whether a cache may keep its answers: they are the same for all who ask, which they are not where others than
  * anybody are named as well. */
 bool route_may_be_kept(const struct route *route);

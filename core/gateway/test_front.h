@@ -135,12 +135,34 @@ static void test_on_tick(uv_timer_t *timer) {
     view_waits_tick(&front.loop.view_waits, clock_boot_us());
 }
 
+/* A ring of one key, base64url of 32 bytes; `daybook` is whom its tokens are for. */
+#define TEST_RING "a AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
+
+static void test_open_credentials(void) {
+    struct err_info info = {0};
+    bool is_open =
+        master_load("", TEST_RING, &front.gateway.masters, &info) == ERR_NONE &&
+        hashing_open(1, HASHINGS_MAX, &front.gateway.hashing, &info) == ERR_NONE &&
+        hashing_outlet_open(&front.loop.hashing_outlet, front.gateway.hashing, &front.server.loop, &info) == ERR_NONE &&
+        authentication_open(&front.loop.authentication, &front.gateway.secret, front.gateway.masters,
+                            front.config.public_url, "daybook", &front.gateway.revocations, &front.gateway.cors,
+                            &info) == ERR_NONE;
+    assert(is_open);
+}
+
+static void test_close_credentials(void) {
+    authentication_close(&front.loop.authentication);
+    hashing_outlet_close(&front.loop.hashing_outlet);
+}
+
 static void test_front_begin(void) {
     struct gateway_loop *loop = &front.loop;
     front.is_begun = true;
     front.config.view_wait_ms = 20000;
     front.gateway.config = &front.config;
+    front.config.public_url = "https://shop.example";
     loop->gateway = &front.gateway;
+    test_open_credentials();
     metrics_init(&loop->metrics);
     uv_idle_init(&front.server.loop, &loop->event_work);
     uv_timer_init(&front.server.loop, &loop->tick);
@@ -172,6 +194,7 @@ static void test_front_end(void) {
     test_answer_all();
     event_streams_release(&front.loop.event_streams);
     metrics_release(&front.loop.metrics);
+    test_close_credentials();
     uv_close((uv_handle_t *)&front.loop.event_work, NULL);
     uv_close((uv_handle_t *)&front.loop.tick, NULL);
 }
@@ -212,6 +235,7 @@ static void test_front_lost(void *context, struct http_exchange *exchange) {
 static inline void test_front_start(size_t streams_max, size_t connections_max) {
     front = (struct test_front){
         .gateway = {.secret = {{7}}, .is_open = true}, .streams_max = streams_max, .version = 1, .owner = "guest"};
+    revocations_init(&front.gateway.revocations);
     test_server_start(&front.server, (struct http_server_options){.on_request = test_front_request,
                                                                   .on_lost = test_front_lost,
                                                                   .connections_max = connections_max});
@@ -260,4 +284,9 @@ static inline void test_front_stop(void) {
         test_tell("/end");
     }
     test_server_stop(&front.server);
+    if (front.is_begun) {
+        hashing_close(front.gateway.hashing);
+        master_free(front.gateway.masters);
+    }
+    revocations_release(&front.gateway.revocations);
 }

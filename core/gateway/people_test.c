@@ -1,0 +1,297 @@
+#include "core/gateway/people.h"
+
+#include "core/gateway/held.h"
+#include "core/gateway/test_people.h"
+#include "core/log/record.h"
+
+#define CUSTOMER_PATH "/v1/customers/" TEST_CUSTOMER
+#define STRANGER_PATH "/v1/customers/" TEST_STRANGER
+
+static struct str token(const char *use, int32_t number) {
+    return mail_token_write(&people.arena, &people.gateway.secret, use, STR(TEST_CUSTOMER), number);
+}
+
+static void ask(enum http_method method, const char *path, const char *body) {
+    test_request(method, path);
+    test_prepare(body, false);
+}
+
+static void send_token(enum http_method method, const char *path, struct str of_mail, const char *password) {
+    ask(method, path,
+        arena_printf(&people.arena, "{\"token\":\"%.*s\"%s%s%s}", STR_ARGS(of_mail),
+                     password == NULL ? "" : ",\"password\":\"", password == NULL ? "" : password,
+                     password == NULL ? "" : "\"")
+            .data);
+}
+
+/* ---- registering ------------------------------------------------------------------------------------------------- */
+
+static void registering_makes_a_verifier_and_names_keys_and_address(void **state) {
+    (void)state;
+    ask(HTTP_POST_, "/v1/customers",
+        "{\"email\":\"Ada@Example.org\",\"password\":\"a sentence of mine\",\"name\":\"A\"}");
+    assert_true(people.is_prepared);
+    const struct register_customer *ask = &people.intake.command.as.register_customer;
+    bool is_rehashed;
+    assert_int_equal(password_verify(ask->password.plaintext, STR("a sentence of mine"), &is_rehashed), PASSWORD_RIGHT);
+    assert_true(str_equal(ask->identity, people.state.identity)); /* in whatever case it is written */
+    assert_true(
+        str_equal(ask->email_key, vault_key_id_of_email(&people.arena, &people.gateway.secret, STR(TEST_EMAIL))));
+    struct str stream = people.intake.command.meta.stream;
+    assert_true(str_starts_with(stream, STR("cus_")));
+    assert_true(str_equal(ask->key_id, vault_key_id_of_customer(&people.arena, &people.gateway.secret, stream)));
+    assert_true(str_equal(people.preparation.seal_key_id, ask->key_id));
+    assert_int_equal(people.preparation.seal_wish, VAULT_MAKE);
+    assert_false(ask->verified);
+    assert_int_equal(ask->roles.count, 0);
+    assert_int_equal(people.statements, 0); /* nobody is looked for: nothing can tell that there is one */
+    test_end();
+}
+
+static void a_short_password_and_ones_own_address_are_refused(void **state) {
+    (void)state;
+    static const char *const bodies[] = {
+        "{\"email\":\"ada@example.org\",\"password\":\"short\"}",
+        "{\"email\":\"ada.lovelace@example.org\",\"password\":\"ada.lovelace\"}",
+        "{\"email\":\"ada.lovelace@example.org\",\"password\":\"ada.lovelace@example.org\"}"};
+    for (size_t i = 0; i < ARRAY_LENGTH(bodies); i++) {
+        ask(HTTP_POST_, "/v1/customers", bodies[i]);
+        assert_false(people.is_prepared);
+        assert_int_equal(test_answered(422), i + 1);
+    }
+    assert_int_equal(hashing_count(people.gateway.hashing).done_total, 0);
+}
+
+static void who_is_logged_in_registers_another_as_nobody(void **state) {
+    (void)state;
+    test_request(HTTP_POST_, "/v1/customers");
+    people.request->principal.id = people.request->principal.identity = STR(TEST_CUSTOMER);
+    test_prepare("{\"email\":\"eve@example.org\",\"password\":\"a sentence of mine\"}", false);
+    assert_true(str_equal(people.intake.command.meta.actor, STR("anonymous")));
+    test_end();
+}
+
+/* ---- proving the mailbox ----------------------------------------------------------------------------------------- */
+
+static void token_and_password_prove_the_mailbox(void **state) {
+    (void)state;
+    people.state.status = CUSTOMER_STATUS_UNVERIFIED;
+    send_token(HTTP_POST_, CUSTOMER_PATH "/verification", token("verify", 2), "password");
+    assert_true(people.is_prepared);
+    const struct verify_customer *ask = &people.intake.command.as.verify_customer;
+    assert_int_equal(ask->number, 2);
+    assert_true(ask->proved);
+    assert_int_equal(ask->password_number, 4);
+    assert_int_equal(ask->password.len, 0);
+    assert_string_equal(people.within, "proved");
+    test_end();
+}
+
+/* Whoever got the mail of somebody else's registration has no password of it. */
+static void the_token_alone_proves_nothing(void **state) {
+    (void)state;
+    people.state.status = CUSTOMER_STATUS_UNVERIFIED;
+    send_token(HTTP_POST_, CUSTOMER_PATH "/verification", token("verify", 2), "passwort");
+    assert_true(people.is_prepared); /* the decision counts it */
+    assert_false(people.intake.command.as.verify_customer.proved);
+    assert_int_equal(people.intake.key.len, 0);
+    assert_true(str_equal(people.intake.command.meta.actor, STR("anonymous")));
+    test_end();
+}
+
+static void a_token_of_another_mail_use_or_person_is_none(void **state) {
+    (void)state;
+    const struct str bad[] = {token("verify", 1), token("verify", 3), token("reset", 2), STR("x")};
+    uint64_t refused = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+        send_token(HTTP_POST_, CUSTOMER_PATH "/verification", bad[i], "password");
+        assert_false(people.is_prepared);
+        assert_int_equal(test_answered(401), ++refused);
+    }
+    send_token(HTTP_POST_, STRANGER_PATH "/verification", token("verify", 2), "password");
+    assert_int_equal(test_answered(401), ++refused);
+    send_token(HTTP_PUT_, CUSTOMER_PATH "/password", token("verify", 2), "a sentence of mine");
+    assert_int_equal(test_answered(401), ++refused);
+    people.state.status = CUSTOMER_STATUS_ERASING;
+    send_token(HTTP_PUT_, CUSTOMER_PATH "/password", token("reset", 5), "a sentence of mine");
+    assert_int_equal(test_answered(401), ++refused);
+    assert_int_equal(hashing_count(people.gateway.hashing).done_total, 0);
+}
+
+/* ---- another password -------------------------------------------------------------------------------------------- */
+
+static void a_reset_sets_a_new_verifier_under_the_same_key(void **state) {
+    (void)state;
+    send_token(HTTP_PUT_, CUSTOMER_PATH "/password", token("reset", 5), "another sentence");
+    assert_true(people.is_prepared);
+    const struct reset_password *ask = &people.intake.command.as.reset_password;
+    bool is_rehashed;
+    assert_int_equal(ask->number, 5);
+    assert_int_equal(password_verify(ask->password.plaintext, STR("another sentence"), &is_rehashed), PASSWORD_RIGHT);
+    assert_true(str_equal(people.preparation.seal_key_id, people.key.id));
+    assert_int_equal(people.preparation.seal_wish, VAULT_FIND);
+    test_end();
+}
+
+static void a_new_password_is_judged_like_the_first(void **state) {
+    (void)state;
+    people.state.email = test_sealed("ada.lovelace@example.org");
+    send_token(HTTP_PUT_, CUSTOMER_PATH "/password", token("reset", 5), "ada.lovelace");
+    assert_int_equal(test_answered(422), 1);
+}
+
+static void asking_for_a_reset_goes_the_same_way_for_nobody(void **state) {
+    (void)state;
+    ask(HTTP_POST_, "/v1/customers/password-resets", "{\"email\":\"ADA@example.org\"}");
+    assert_true(people.is_prepared);
+    assert_string_equal(people.stream, TEST_CUSTOMER);
+    assert_int_equal(people.intake.command.as.request_password_reset.email.len, 0);
+    int statements = people.statements;
+    test_end();
+    ask(HTTP_POST_, "/v1/customers/password-resets", "{\"email\":\"eve@example.org\"}");
+    assert_true(people.is_prepared);
+    assert_string_not_equal(people.stream, TEST_CUSTOMER);
+    assert_int_equal(people.statements, statements);
+    test_end();
+}
+
+static void its_answer_says_nothing_and_leaves_at_the_same_time(void **state) {
+    (void)state;
+    ask(HTTP_POST_, "/v1/customers/password-resets", "{\"email\":\"ada@example.org\"}");
+    int64_t received = people.request->exchange->received_at_boot_us;
+    const struct outcome outcome = {.status = OUTCOME_STATUS_ACCEPTED,
+                                    .command_id = STR("cmd_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+                                    .stream = STR(TEST_CUSTOMER),
+                                    .version = 9,
+                                    .position = STR("12345678\x09")};
+    prepared_command(COMMAND_REQUEST_PASSWORD_RESET)->answer(&people.preparation, &outcome);
+    assert_int_equal(people.request->exchange->answer_field_count, 0);
+    held_answers_tick(&people.loop.held_answers, received + RESET_ANSWER_MS * INT64_C(1000) - 1);
+    assert_int_equal(test_answered(202), 0);
+    held_answers_tick(&people.loop.held_answers, received + RESET_ANSWER_MS * INT64_C(1000));
+    assert_int_equal(test_answered(202), 1);
+}
+
+/* ---- another address --------------------------------------------------------------------------------------------- */
+
+/* Of a request by this customer. */
+static void confirm_email(const char *customer, struct str of_mail) {
+    test_request(HTTP_POST_, "/v1/me/email-verification");
+    people.request->principal.id = people.request->principal.identity = str_of_cstr(customer);
+    test_prepare(arena_printf(&people.arena, "{\"token\":\"%.*s\"}", STR_ARGS(of_mail)).data, false);
+}
+
+static void a_token_of_the_new_mailbox_proves_it(void **state) {
+    (void)state;
+    confirm_email(TEST_CUSTOMER, token("email", 6));
+    assert_true(people.is_prepared);
+    assert_int_equal(people.intake.command.as.confirm_email.number, 6);
+    assert_string_equal(people.stream, TEST_CUSTOMER);
+    assert_true(str_equal(people.intake.command.meta.actor, STR("customer:" TEST_CUSTOMER)));
+    test_end();
+    confirm_email(TEST_CUSTOMER, token("email", 5));
+    assert_false(people.is_prepared);
+    assert_int_equal(test_answered(401), 1);
+}
+
+static void whoever_reads_the_mail_gives_it_to_nobody_else(void **state) {
+    (void)state;
+    confirm_email(TEST_STRANGER, token("email", 6));
+    assert_false(people.is_prepared);
+    confirm_email("", token("email", 6)); /* where access is open nobody may be logged in */
+    assert_false(people.is_prepared);
+    assert_int_equal(test_answered(401), 2);
+}
+
+/* ---- tokens that are out ----------------------------------------------------------------------------------------- */
+
+static bool is_revoked(int32_t session) {
+    return revocations_has(&people.gateway.revocations, STR(TEST_CUSTOMER), session);
+}
+
+static void note(const struct command *command, enum outcome_status status, const char *rejection,
+                 const struct customer_state *state) {
+    struct buf resource;
+    buf_init(&resource, 1 << 16);
+    if (state != NULL) {
+        frame_write(&resource, CUSTOMER_STATE_SCHEMA_ID);
+        customer_state_encode(&resource, state);
+    }
+    const struct outcome outcome = {.status = status,
+                                    .rejection = str_of_cstr(rejection),
+                                    .stream = STR(TEST_CUSTOMER),
+                                    .resource = buf_text(&resource)};
+    people_note_outcome(&people.gateway.revocations, &people.arena, command, &outcome);
+    buf_release(&resource);
+}
+
+static void a_logout_counts_at_once(void **state) {
+    (void)state;
+    struct command command = {.type = COMMAND_END_SESSION, .meta.stream = STR(TEST_CUSTOMER)};
+    command.as.end_session.session = 7;
+    note(&command, OUTCOME_STATUS_REJECTED, "customer_erasing", NULL);
+    assert_false(is_revoked(7));
+    note(&command, OUTCOME_STATUS_ACCEPTED, "", NULL);
+    assert_true(is_revoked(7));
+    assert_false(is_revoked(6));
+}
+
+static void a_token_that_comes_back_ends_its_session_at_once(void **state) {
+    (void)state;
+    struct command command = {.type = COMMAND_REFRESH_SESSION, .meta.stream = STR(TEST_CUSTOMER)};
+    command.as.refresh_session.session = 7;
+    note(&command, OUTCOME_STATUS_ACCEPTED, "", NULL);
+    assert_false(is_revoked(7));
+    note(&command, OUTCOME_STATUS_REJECTED, "session_ended", NULL);
+    assert_true(is_revoked(7));
+}
+
+static void another_password_ends_all_others_at_once(void **state) {
+    (void)state;
+    const struct command command = {.type = COMMAND_RESET_PASSWORD, .meta.stream = STR(TEST_CUSTOMER)};
+    struct customer_state customer = people.state;
+    customer.sessions_from = 8;
+    customer.session_kept = 3;
+    note(&command, OUTCOME_STATUS_ACCEPTED, "", &customer);
+    assert_true(is_revoked(7));
+    assert_false(is_revoked(3));
+    assert_false(is_revoked(8));
+    const struct command erase = {.type = COMMAND_ERASE_CUSTOMER, .meta.stream = STR(TEST_CUSTOMER)};
+    customer.status = CUSTOMER_STATUS_ERASING;
+    note(&erase, OUTCOME_STATUS_ACCEPTED, "", &customer);
+    assert_true(is_revoked(3));
+    assert_true(is_revoked(8));
+}
+
+static void what_ends_no_session_revokes_nothing(void **state) {
+    (void)state;
+    const struct command command = {.type = COMMAND_VERIFY_CUSTOMER, .meta.stream = STR(TEST_CUSTOMER)};
+    struct customer_state customer = people.state;
+    customer.sessions_from = 8;
+    note(&command, OUTCOME_STATUS_ACCEPTED, "", &customer);
+    assert_false(is_revoked(7));
+}
+
+#define WITH(test) cmocka_unit_test_setup_teardown(test, test_people_start, test_people_stop)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        WITH(registering_makes_a_verifier_and_names_keys_and_address),
+        WITH(a_short_password_and_ones_own_address_are_refused),
+        WITH(who_is_logged_in_registers_another_as_nobody),
+        WITH(token_and_password_prove_the_mailbox),
+        WITH(the_token_alone_proves_nothing),
+        WITH(a_token_of_another_mail_use_or_person_is_none),
+        WITH(a_reset_sets_a_new_verifier_under_the_same_key),
+        WITH(a_new_password_is_judged_like_the_first),
+        WITH(asking_for_a_reset_goes_the_same_way_for_nobody),
+        WITH(its_answer_says_nothing_and_leaves_at_the_same_time),
+        WITH(a_token_of_the_new_mailbox_proves_it),
+        WITH(whoever_reads_the_mail_gives_it_to_nobody_else),
+        WITH(a_logout_counts_at_once),
+        WITH(a_token_that_comes_back_ends_its_session_at_once),
+        WITH(another_password_ends_all_others_at_once),
+        WITH(what_ends_no_session_revokes_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
