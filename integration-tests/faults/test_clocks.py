@@ -7,6 +7,7 @@ import time
 
 import pytest
 from harness.daybook import Daybook
+from harness.person import Person, bearer
 from harness.preload import Preloaded
 from harness.shop import Shop
 from harness.waiting import wait_until
@@ -93,3 +94,31 @@ def test_begun_with_a_wrong_clock_it_sells_and_no_timer_fires_until_the_clock_is
         wait_until(lambda: shop.order(order)["status"] == "cancelled", "the order being cancelled", DEADLINE_S + 30)
         assert shop.buy(("TEA", 1))["status"] == "confirmed"
     daybook.run("verify")
+
+
+@pytest.mark.parametrize("step", (HOUR, -HOUR), ids=("ahead", "behind"))
+def test_an_access_token_dies_in_its_time_whatever_the_clock_does(stack, tmp_path, step):
+    clock = Preloaded("clock_faults", tmp_path)
+    made = Daybook(stack, name="clocktokens", access_token_s=60)
+    made.service.environment |= clock.environment
+    try:
+        made.install().start()
+        with made.client() as client:
+            begun = time.monotonic()
+            session = Person(made, client).verified().logged_in()
+            clock.number = step
+            assert client.http.get("/v1/products", headers=bearer(session)).status_code == 200
+            while time.monotonic() < begun + 58:
+                assert client.http.get("/v1/products", headers=bearer(session)).status_code == 200
+                time.sleep(1)
+            refused = wait_until(lambda: expired(client, session), "its end", 10)
+            assert refused.json()["code"] == "token_expired"
+            clock.number = 0
+            assert expired(client, session)
+    finally:
+        made.discard()
+
+
+def expired(client, session):
+    answer = client.http.get("/v1/products", headers=bearer(session))
+    return answer if answer.status_code == 401 else None
