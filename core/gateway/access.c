@@ -204,7 +204,8 @@ bool access_shows(const struct access *access, const struct principal *principal
 /* Who may read such things, whosever they are: the capitals of their routes. */
 static const struct {
     const char *prefix, *staff;
-} readers[] = {{"cart_", "HA"}, {"ord_", "HANU"}, {"pay_", "HANU"}, {"prod_", "HANU"}, {"sku_", "SHANU"}, {"", "HA"}};
+} readers[] = {{"cart_", "HA"},   {"ord_", "HANU"}, {"pay_", "HANU"}, {"prod_", "HANU"},
+               {"sku_", "SHANU"}, {"key_", "A"},    {"", "HA"}};
 
 static const char *readers_of(struct str stream) {
     size_t i = 0;

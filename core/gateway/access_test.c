@@ -86,9 +86,9 @@ static struct principal caller(struct str name) {
 static struct str path_of(const char *pattern) {
     static const struct {
         const char *parameter, *value;
-    } values[] = {{"{product}", "prod_" ULID},       {"{cart}", "cart_" ULID},
-                  {"{order}", "ord_" ULID ".2"},     {"{sku}", "A-1"},
-                  {"{payment}", "pay_" ULID ".2.1"}, {"{customer}", PERSON}};
+    } values[] = {
+        {"{product}", "prod_" ULID},       {"{cart}", "cart_" ULID}, {"{order}", "ord_" ULID ".2"}, {"{sku}", "A-1"},
+        {"{payment}", "pay_" ULID ".2.1"}, {"{customer}", PERSON},   {"{key}", "key_" ULID}};
     struct str path = STR("");
     for (const char *at = pattern; *at != '\0';) {
         const char *value = NULL;
@@ -368,6 +368,10 @@ static void what_became_of_a_command_is_told_to_those_whom_it_concerns(void **st
     assert_false(shows(&holder, "prod_" ULID));
     assert_false(shows(&holder, "pay_" ULID ".1.1")); /* it has what a provider said: for staff, as the document is */
     assert_false(shows(&holder, ""));
+    struct principal support = person(CAPACITY_SUPPORT);
+    assert_true(shows(&support, "cus_" ULID));
+    assert_false(shows(&support, "key_" ULID));
+    assert_true(shows(&admin, "key_" ULID));
 }
 
 /* So that its route tells what is wrong with it. */

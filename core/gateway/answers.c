@@ -8,6 +8,8 @@
 #include "core/log/record.h"
 #include "gen/codec.h"
 #include "projections/carts/document.h"
+#include "projections/customers/document.h"
+#include "projections/keys/document.h"
 #include "projections/orders/document.h"
 #include "projections/payments/document.h"
 #include "projections/products/document.h"
@@ -41,6 +43,9 @@ RESOURCE_WRITER(sku_state, stock_document)
 RESOURCE_WRITER(cart_state, cart_document)
 RESOURCE_WRITER(order_state, order_document)
 RESOURCE_WRITER(payment_state, payment_document)
+RESOURCE_WRITER(api_key_state, api_key_document)
+/* Nothing of it is opened here: what is personal is left out. */
+RESOURCE_WRITER(customer_state, customer_document)
 #undef RESOURCE_WRITER
 
 #define RESOURCE_OWNER(state_name, ...)                                                                                \
@@ -60,6 +65,8 @@ static const struct resource resources[] = {
     {"cart_", "/v1/carts/", true, write_cart_state, owner_of_cart_state},
     {"ord_", "/v1/orders/", true, write_order_state, owner_of_order_state},
     {"pay_", "/v1/payments/", true, write_payment_state, NULL},
+    {"cus_", "/v1/customers/", true, write_customer_state, NULL},
+    {"key_", "/v1/api-keys/", true, write_api_key_state, NULL},
 };
 
 static const struct resource *resource_of(struct str stream) {

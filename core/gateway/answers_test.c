@@ -75,6 +75,72 @@ static void an_accepted_command_is_answered_with_its_resource(void **state) {
     json_decref(body);
 }
 
+#define KEY "key_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+#define CUSTOMER "cus_01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+/* The body, and where it is found. */
+static struct str body_of(const char *stream, uint32_t schema_id, const struct buf *avro, const char *location) {
+    struct buf framed;
+    buf_init(&framed, 1 << 20);
+    frame_write(&framed, schema_id);
+    buf_str(&framed, buf_text(avro));
+    const struct outcome outcome = {.command_id = STR(COMMAND),
+                                    .status = OUTCOME_STATUS_ACCEPTED,
+                                    .stream = str_of_cstr(stream),
+                                    .version = 3,
+                                    .resource = buf_text(&framed)};
+    struct outcome_answer answer = answer_of_outcome(&arena, &outcome, 200);
+    assert_int_equal(answer.status, 200);
+    assert_true(str_equal(answer.location, str_of_cstr(location)));
+    buf_release(&framed);
+    return answer.body;
+}
+
+static bool has(struct str text, const char *part) {
+    return memmem(text.data, text.len, part, strlen(part)) != NULL;
+}
+
+static void a_key_s_hash_is_not_shown(void **state) {
+    (void)state;
+    struct role_grant role = {.role = STR("service")};
+    const struct api_key_state key = {.status = API_KEY_STATUS_ACTIVE,
+                                      .name = STR("importer"),
+                                      .roles = {&role, 1, 1},
+                                      .hash = STR("HASHHASHHASHHASHHASHHASHHASHHASH"),
+                                      .generation = 2,
+                                      .previous_hash = STR("HASHHASHHASHHASHHASHHASHHASHHASH"),
+                                      .created_at = 1700000000000000,
+                                      .changed_at = 1700000000000000};
+    struct buf avro;
+    buf_init(&avro, 1 << 16);
+    api_key_state_encode(&avro, &key);
+    struct str body = body_of(KEY, API_KEY_STATE_SCHEMA_ID, &avro, "/v1/api-keys/" KEY);
+    assert_true(has(body, "\"id\":\"" KEY "\""));
+    assert_true(has(body, "\"name\":\"importer\""));
+    assert_false(has(body, "HASH"));
+    buf_release(&avro);
+}
+
+static void of_a_customer_nothing_personal_is_shown(void **state) {
+    (void)state;
+    const struct sealed sealed = {.key_id = STR("per_1"), .nonce = STR("nonce"), .ciphertext = STR("CIPHERTEXT")};
+    const struct customer_state customer = {.status = CUSTOMER_STATUS_ACTIVE,
+                                            .has_email = true,
+                                            .email = sealed,
+                                            .has_password = true,
+                                            .password = sealed,
+                                            .created_at = 1700000000000000,
+                                            .changed_at = 1700000000000000};
+    struct buf avro;
+    buf_init(&avro, 1 << 16);
+    customer_state_encode(&avro, &customer);
+    struct str body = body_of(CUSTOMER, CUSTOMER_STATE_SCHEMA_ID, &avro, "/v1/customers/" CUSTOMER);
+    assert_true(has(body, "\"id\":\"" CUSTOMER "\""));
+    assert_true(has(body, "\"status\":\"active\""));
+    assert_false(has(body, "email") || has(body, "CIPHERTEXT") || has(body, "per_1"));
+    buf_release(&avro);
+}
+
 static void a_replay_has_the_same_bytes(void **state) {
     (void)state;
     struct outcome outcome = accepted_cart();
@@ -196,6 +262,8 @@ static void an_outcome_says_whose_its_resource_is(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_accepted_command_is_answered_with_its_resource),
+        cmocka_unit_test(a_key_s_hash_is_not_shown),
+        cmocka_unit_test(of_a_customer_nothing_personal_is_shown),
         cmocka_unit_test(a_replay_has_the_same_bytes),
         cmocka_unit_test(a_state_left_out_is_not_reported_as_a_failure),
         cmocka_unit_test(every_refusal_has_its_status_code_and_text),

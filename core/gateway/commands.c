@@ -6,6 +6,7 @@
 #include "core/base/timestamp.h"
 #include "core/domain/rejection.h"
 #include "core/gateway/answers.h"
+#include "core/gateway/api_key_commands.h"
 #include "core/gateway/facts.h"
 #include "core/gateway/identity.h"
 #include "core/gateway/intake.h"
@@ -34,6 +35,7 @@ struct command_request {
     struct intake intake;
     struct outcome_waiter waiter;
     struct view_wait view_wait;
+    struct api_key_rotation rotation;
     struct facts_request facts;
     struct sealed *sealed[SEALED_MAX];
     size_t sealed_count, sealed_next;
@@ -146,6 +148,8 @@ static void answer_outcome(struct command_request *cr, const struct outcome *out
         answer.body = str_of_cstr(cr->accepted_body);
     } else if (command_of(cr)->type == COMMAND_OPEN_CART && !command_of(cr)->as.open_cart.has_customer) {
         answer.body = with_cart_token(cr, answer.body);
+    } else if (api_key_is_made_by(command_of(cr))) {
+        answer.body = api_key_shown(request_arena(request), &loop_of(cr)->gateway->secret, outcome, answer.body);
     }
     request_answer_json(request, answer.status, answer.body);
 }
@@ -302,7 +306,8 @@ static void on_lost(struct request *request) {
         outcome_waiters_remove(&loop_of(cr)->waiters, &cr->waiter);
         leave_undecided(cr, false);
         request_drop(request);
-    } else if (view_wait_cancel(&cr->view_wait) || preparation_cancel(cr->preparation)) {
+    } else if (view_wait_cancel(&cr->view_wait) || api_key_rotation_cancel(&cr->rotation) ||
+               preparation_cancel(cr->preparation)) {
         request_drop(request);
     } /* else the database's answer comes first, see is_abandoned */
 }
@@ -517,6 +522,10 @@ static struct command_request *command_request_create(struct request *request) {
     return cr;
 }
 
+static void on_rotation(void *context) {
+    wait_for_catalogue(context);
+}
+
 static void begin(struct command_request *cr) {
     struct request *request = cr->request;
     if (!request->has_client_trace) {
@@ -531,6 +540,11 @@ static void begin(struct command_request *cr) {
         request_refuse(request, 413, "command_too_large", "The request holds too much personal data.");
         return;
     }
+    if (command_of(cr)->type == COMMAND_ROTATE_API_KEY) {
+        api_key_rotation_begin(&cr->rotation, request, command_of(cr), &cr->intake.position, on_rotation, cr);
+        return;
+    }
+    api_key_complete(request_arena(request), &loop_of(cr)->gateway->secret, command_of(cr));
     wait_for_catalogue(cr);
 }
 

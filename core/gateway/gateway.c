@@ -121,6 +121,7 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     recent_carts_init(&gateway->recent_carts);
     recent_outcomes_init(&gateway->recent_outcomes);
     revocations_init(&gateway->revocations);
+    gateway->api_keys = api_keys_open();
     enum err err = docs_load(&gateway->docs, config->docs_dir, info);
     if (err == ERR_NONE) {
         err = read_who_may(gateway, info);
@@ -192,6 +193,7 @@ void gateway_stop(struct gateway *gateway) {
     revocations_release(&gateway->revocations);
     recent_carts_release(&gateway->recent_carts);
     recent_outcomes_release(&gateway->recent_outcomes);
+    api_keys_close(gateway->api_keys);
     docs_release(&gateway->docs);
     limits_close(gateway->limits);
     free(gateway->loops);

@@ -87,6 +87,15 @@ struct str identity_provider_outcome(struct arena *arena, const struct secret *s
     return derived_id(arena, secret, "cmd_", intent, "provider outcome", parts, ARRAY_LENGTH(parts));
 }
 
+struct str identity_key_use(struct arena *arena, const struct secret *secret, struct str key, int64_t hour) {
+    const struct str parts[] = {key, arena_printf(arena, "%lld", (long long)hour)};
+    return derived_id(arena, secret, "cmd_", key, "key use", parts, 2);
+}
+
+struct str identity_first_admin(struct arena *arena, const struct secret *secret) {
+    return derived_id(arena, secret, "cus_", (struct str){0}, "first admin", NULL, 0);
+}
+
 struct str identity_stream(struct arena *arena, const struct secret *secret, struct str prefix, struct str command_id) {
     const struct str parts[] = {prefix, command_id};
     struct str bare = derived_id(arena, secret, "", command_id, "stream", parts, 2);

@@ -45,6 +45,12 @@ struct str identity_second_try(struct arena *arena, const struct secret *secret,
 struct str identity_provider_outcome(struct arena *arena, const struct secret *secret, struct str intent,
                                      struct str result, struct money amount, struct str provider_ref);
 
+/* That an API key (key_...) was used in this hour since 1970: the same from each front. */
+struct str identity_key_use(struct arena *arena, const struct secret *secret, struct str key, int64_t hour);
+
+/* The customer who is an installation's first admin: there is one, by his id. */
+struct str identity_first_admin(struct arena *arena, const struct secret *secret);
+
 /* The stream that the command creates, e.g. prefix "cart_". */
 struct str identity_stream(struct arena *arena, const struct secret *secret, struct str prefix, struct str command_id);
 

@@ -165,6 +165,25 @@ static void a_corrected_outcome_of_a_provider_is_another_command(void **state) {
         str_equal(told, identity_provider_outcome(&arena, &secret, STR("i"), STR("captured"), amount, STR("ch_1"))));
 }
 
+static void the_use_of_a_key_is_one_command_an_hour(void **state) {
+    (void)state;
+    struct str key = STR("key_01ARZ3NDEKTSV4RRFFQ69G5FAV"), other = STR("key_01ARZ3NDEKTSV4RRFFQ69G5FAW");
+    struct str first = identity_key_use(&arena, &secret, key, 495000);
+    assert_int_equal(first.len, COMMAND_ID_LEN);
+    assert_true(str_equal(first, identity_key_use(&arena, &secret, key, 495000)));
+    assert_false(str_equal(first, identity_key_use(&arena, &secret, key, 495001)));
+    assert_false(str_equal(first, identity_key_use(&arena, &secret, other, 495000)));
+    assert_false(str_equal(first, identity_key_use(&arena, &other_secret, key, 495000)));
+}
+
+static void an_installation_has_one_first_admin(void **state) {
+    (void)state;
+    struct str admin = identity_first_admin(&arena, &secret);
+    assert_true(str_starts_with(admin, STR("cus_")));
+    assert_true(str_equal(admin, identity_first_admin(&arena, &secret)));
+    assert_false(str_equal(admin, identity_first_admin(&arena, &other_secret)));
+}
+
 static void a_token_is_not_in_the_principal(void **state) {
     (void)state;
     struct str principal = identity_principal(&arena, &secret, STR("tok_secret"));
@@ -326,6 +345,8 @@ int main(void) {
         cmocka_unit_test(a_discreet_trace_is_always_the_same_and_not_the_commands),
         cmocka_unit_test(the_second_try_is_another_command_but_always_the_same_one),
         cmocka_unit_test(a_corrected_outcome_of_a_provider_is_another_command),
+        cmocka_unit_test(the_use_of_a_key_is_one_command_an_hour),
+        cmocka_unit_test(an_installation_has_one_first_admin),
         cmocka_unit_test(a_token_is_not_in_the_principal),
         cmocka_unit_test(another_body_has_another_hash),
         cmocka_unit_test(a_cursor_of_ours_comes_back_as_it_was),

@@ -161,15 +161,27 @@ bool list_filters_products(struct http_exchange *exchange, const struct list_pag
 
 /* ---- orders ------------------------------------------------------------------------------------------------------ */
 
-static bool take_status(struct http_exchange *exchange, struct str *ret_status, struct problem *ret_problem) {
-    if (!query_string_text(exchange, "status", STATUS_MAX, ret_status, ret_problem)) {
+/* One of the names, which ends in NULL, or absent. */
+static bool take_one_of(struct http_exchange *exchange, const char *name, const char *const *names, const char *must_be,
+                        struct str *ret_value, struct problem *ret_problem) {
+    if (!query_string_text(exchange, name, STATUS_MAX, ret_value, ret_problem)) {
         return false;
     }
-    bool is_known = ret_status->data == NULL;
-    for (enum order_status status = ORDER_STATUS_ABSENT + 1; status <= ORDER_STATUS_CANCELLED && !is_known; status++) {
-        is_known = str_equal(*ret_status, str_of_cstr(order_status_name(status)));
+    bool is_known = ret_value->data == NULL;
+    for (; *names != NULL && !is_known; names++) {
+        is_known = str_equal(*ret_value, str_of_cstr(*names));
     }
-    return is_known || query_string_refuse(exchange, "status", "a status that an order can have", ret_problem);
+    return is_known || query_string_refuse(exchange, name, must_be, ret_problem);
+}
+
+static bool take_status(struct http_exchange *exchange, struct str *ret_status, struct problem *ret_problem) {
+    const char *names[ORDER_STATUS_CANCELLED + 1];
+    size_t count = 0;
+    for (enum order_status status = ORDER_STATUS_ABSENT + 1; status <= ORDER_STATUS_CANCELLED; status++) {
+        names[count++] = order_status_name(status);
+    }
+    names[count] = NULL;
+    return take_one_of(exchange, "status", names, "a status that an order can have", ret_status, ret_problem);
 }
 
 static bool take_customer(struct http_exchange *exchange, struct str *ret_customer, struct problem *ret_problem) {
@@ -224,4 +236,33 @@ bool list_filters_orders_of_vendor(struct http_exchange *exchange, const struct 
     }
     filter->order = &orders_orders[order - may];
     return take_after(exchange, page, &filter->after, ret_problem);
+}
+
+/* ---- API keys and customers -------------------------------------------------------------------------------------- */
+
+static const char *const roles_of_keys[] = {"admin", "support", "analyst", "auditor", "vendor", "service", NULL};
+static const char *const roles_of_people[] = {"admin", "support", "analyst", "auditor", "vendor", NULL};
+
+bool list_filters_api_keys(struct http_exchange *exchange, const struct list_page *page,
+                           struct api_keys_filter *ret_filter, struct problem *ret_problem) {
+    static const char *const statuses[] = {"active", "revoked", NULL};
+    struct api_keys_filter *filter = ret_filter;
+    *filter = (struct api_keys_filter){0};
+    return take_one_of(exchange, "status", statuses, "active or revoked", &filter->status, ret_problem) &&
+           take_one_of(exchange, "role", roles_of_keys, "a role that a key can have", &filter->role, ret_problem) &&
+           take_order(exchange, api_keys_orders, &api_keys_orders[0], &filter->order, ret_problem) &&
+           take_after(exchange, page, &filter->after, ret_problem);
+}
+
+bool list_filters_customers(struct http_exchange *exchange, const struct list_page *page,
+                            struct customers_filter *ret_filter, struct problem *ret_problem) {
+    static const char *const statuses[] = {"unverified", "active", "erasing", "erased", NULL};
+    struct customers_filter *filter = ret_filter;
+    *filter = (struct customers_filter){0};
+    return take_one_of(exchange, "status", statuses, "a status that a customer can have", &filter->status,
+                       ret_problem) &&
+           take_one_of(exchange, "role", roles_of_people, "a role that a person can have", &filter->role,
+                       ret_problem) &&
+           take_order(exchange, customers_orders, &customers_orders[0], &filter->order, ret_problem) &&
+           take_after(exchange, page, &filter->after, ret_problem);
 }

@@ -179,6 +179,39 @@ static void a_vendor_asks_for_his_own_lines_alone(void **state) {
     assert_names("reference");
 }
 
+static void keys_and_customers_are_asked_for_by_what_they_can_be(void **state) {
+    (void)state;
+    struct api_keys_filter keys;
+    struct customers_filter customers;
+#define ASK(list, filter, text)                                                                                        \
+    (exchange.query = str_of_cstr(text), problem = (struct problem){0},                                                \
+     list_page_read(&exchange, &secret, #list, &page, &problem) &&                                                     \
+         list_filters_##list(&exchange, &page, &(filter), &problem))
+    assert_true(ASK(api_keys, keys, ""));
+    assert_null(keys.status.data);
+    assert_null(keys.role.data);
+    assert_string_equal(keys.order->name, "-created_at");
+    assert_true(ASK(api_keys, keys, "status=revoked&role=service&sort=name"));
+    assert_text(keys.status, "revoked");
+    assert_text(keys.role, "service");
+    assert_string_equal(keys.order->name, "name");
+    assert_false(ASK(api_keys, keys, "status=absent"));
+    assert_names("status");
+    assert_false(ASK(api_keys, keys, "role=customer"));
+    assert_names("role");
+    assert_true(ASK(customers, customers, "status=unverified&role=vendor&sort=created_at"));
+    assert_text(customers.status, "unverified");
+    assert_text(customers.role, "vendor");
+    assert_null(customers.identity.data);
+    assert_false(ASK(customers, customers, "status=confirmed"));
+    assert_names("status");
+    assert_false(ASK(customers, customers, "role=service"));
+    assert_names("role");
+    assert_false(ASK(customers, customers, "sort=name"));
+    assert_names("sort");
+#undef ASK
+}
+
 /* The query with the cursor of its own first page behind it. */
 static struct str with_cursor(const char *query, const char *inner) {
     assert_true(ask_products(query));
@@ -345,6 +378,7 @@ int main(void) {
         TEST(what_cannot_be_meant_is_refused_by_its_name),
         TEST(orders_are_asked_for_by_a_status_that_there_is_and_times_that_follow),
         TEST(a_vendor_asks_for_his_own_lines_alone),
+        TEST(keys_and_customers_are_asked_for_by_what_they_can_be),
         TEST(a_cursor_goes_on_with_its_own_query_alone),
         TEST(a_cursor_brings_what_the_words_were_taken_to_mean),
         TEST(a_list_asks_the_database_only_what_it_was_asked),

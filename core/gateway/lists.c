@@ -29,6 +29,7 @@ static const char *const stock_view[] = {"stock", NULL};
 static const char *const stock_and_products_views[] = {"stock", "products", NULL};
 static const char *const orders_view[] = {"orders", NULL};
 static const char *const orders_and_products_views[] = {"orders", "products", NULL};
+static const char *const keys_view[] = {"keys", NULL};
 
 /* ---- pages ------------------------------------------------------------------------------------------------------- */
 
@@ -234,4 +235,18 @@ void query_movements(struct request *request) {
     } else {
         list_movements(request);
     }
+}
+
+void query_api_keys(struct request *request) {
+    struct list_run *list = list_create(request);
+    struct api_keys_filter filter;
+    struct problem problem;
+    if (!take_page(list, "api keys", &problem) ||
+        !list_filters_api_keys(request->exchange, &list->page, &filter, &problem)) {
+        request_problem(request, &problem);
+        return;
+    }
+    api_keys_list(&list->rows, request_arena(request), &filter, rows_wanted(list));
+    use_select(&list->run, &list->rows);
+    query_run_start(&list->run, keys_view);
 }

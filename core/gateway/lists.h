@@ -14,3 +14,4 @@ struct request;
 void query_products(struct request *request);
 void query_orders(struct request *request);
 void query_movements(struct request *request);
+void query_api_keys(struct request *request);

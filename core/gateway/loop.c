@@ -7,6 +7,7 @@
 #include "core/base/logger.h"
 #include "core/base/thread_name.h"
 #include "core/base/timestamp.h"
+#include "core/gateway/api_key_commands.h"
 #include "core/gateway/request.h"
 #include "core/gateway/submit.h"
 #include "core/log/record.h"
@@ -34,6 +35,9 @@ static void on_notify(void *context, struct str channel, struct str payload) {
     }
     if (loop->number == 0 && str_equal(notice.view, STR("customers"))) {
         revocation_reader_moved(&loop->revocation_reader, clock_boot_us());
+    }
+    if (loop->number == 0 && str_equal(notice.view, STR("keys"))) {
+        api_keys_moved(loop->gateway->api_keys, clock_boot_us());
     }
     page_cache_moved(&loop->pages, notice, clock_boot_us());
     event_streams_moved(&loop->event_streams, notice);
@@ -118,6 +122,16 @@ static void init_event_streams(struct gateway_loop *loop) {
     event_streams_init(&loop->event_streams, &options, clock_boot_us());
 }
 
+/* ---- API keys -----------------------------------------------------------------------------------------------------
+ */
+
+/* The first loop reads them, for all. */
+static void begin_api_keys(struct gateway_loop *loop) {
+    const struct api_keys_ports ports = {
+        .pg = loop->query_pg, .ask = pg_pool_query, .note_use = api_key_note_use, .context = loop};
+    api_keys_begin(loop->gateway->api_keys, &ports, clock_boot_us());
+}
+
 /* ---- the tick -----------------------------------------------------------------------------------------------------
  */
 
@@ -134,6 +148,9 @@ static void watch_database(struct gateway_loop *loop) {
     loop->database_was_up = is_up;
     facts_cache_expire(&loop->facts); /* notifications were missed */
     page_cache_expire(&loop->pages, clock_boot_us());
+    if (loop->number == 0) {
+        api_keys_moved(loop->gateway->api_keys, clock_boot_us());
+    }
     if (is_up) {
         log_line(LOG_INFO, "gateway", "the database answers", LOG_INT("loop", loop->number));
     } else {
@@ -187,6 +204,7 @@ static void on_tick(uv_timer_t *timer) {
     if (loop->number == 0) {
         certificate_tick(&loop->gateway->certificate, now_boot_us);
         revocation_reader_tick(&loop->revocation_reader, authentication_now_us(&loop->authentication), now_boot_us);
+        api_keys_tick(loop->gateway->api_keys, now_boot_us);
     }
     const struct metrics_loop_state state = {.waiters = loop->waiters.count - loop->undecided_count,
                                              .view_waits = loop->view_waits.count,
@@ -333,6 +351,9 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
     loop->vault = vault_open(loop->vault_pg == NULL ? loop->pg : loop->vault_pg, gateway->masters);
     view_waits_init(&loop->view_waits, loop->pg, pg_pool_query);
     init_event_streams(loop);
+    if (number == 0) {
+        begin_api_keys(loop);
+    }
     failed = uv_async_init(&loop->uv, &loop->stop, on_stop);
     if (failed != 0) {
         return err_set(info, ERR_IO, "cannot make a wake-up handle: %s", uv_strerror(failed));

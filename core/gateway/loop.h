@@ -12,6 +12,7 @@
 #include "core/base/config.h"
 #include "core/base/text.h"
 #include "core/gateway/admission.h"
+#include "core/gateway/api_keys.h"
 #include "core/gateway/authentication.h"
 #include "core/gateway/certificate.h"
 #include "core/gateway/cors.h"
@@ -112,6 +113,7 @@ struct gateway {
     char nobodys_verifier
         [PASSWORD_VERIFIER_MAX]; /* of a password that nobody knows, for whom there is none to compare */
     struct docs docs;
+    struct api_keys *api_keys; /* the first loop reads them */
     struct limits *limits; /* NULL: none */
     bool is_open;          /* setting `access`: whoever brings no credentials may do everything */
     struct address_list trusted_proxies, metrics_from;

@@ -185,6 +185,18 @@ static void write_loops(struct buf *out, struct gateway *gateway, const struct m
                  replies_unreadable(gateway->replies));
 }
 
+static void write_api_keys(struct buf *out, struct api_keys *keys) {
+    struct api_keys_counts counts = api_keys_counts(keys);
+    write_number(out, "daybook_gateway_api_keys", "gauge", "API keys that let somebody in now.", counts.keys);
+    if (counts.read_at_boot_us != 0) {
+        write_number(out, "daybook_gateway_api_keys_age_seconds", "gauge",
+                     "How long ago they were read: one that was revoked since is not known to be.",
+                     (uint64_t)((clock_boot_us() - counts.read_at_boot_us) / MICROS_PER_SECOND));
+    }
+    write_number(out, "daybook_gateway_api_keys_failures_total", "counter", "How often they could not be read.",
+                 counts.failures_total);
+}
+
 /* Of a front that speaks TLS alone. */
 static void write_certificate(struct buf *out, const struct certificate *certificate) {
     if (certificate->tls == NULL) {
@@ -258,6 +270,7 @@ static void write_page(struct buf *out, struct gateway *gateway, const struct me
                  "Checkouts sent again with the facts that were missing.", sum->second_tries);
     write_number(out, "daybook_gateway_outcome_asks_total", "counter", "Outcomes asked for.", sum->outcome_asks);
     write_loops(out, gateway, sum);
+    write_api_keys(out, gateway->api_keys);
     write_certificate(out, &gateway->certificate);
     peers_metrics_write(gateway->peers, gateway->peer_count, out);
 }

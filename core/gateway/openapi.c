@@ -320,6 +320,7 @@ static const struct tag {
     {"/v1/customers", "People", "Who buys, and who works here: registering, and proving to be somebody."},
     {"/v1/sessions", "People", NULL},
     {"/v1/me", "People", NULL},
+    {"/v1/api-keys", "API keys", "With which services come in."},
     {"/v1/commands", "Commands", "What became of a request that was answered 202."},
     {"/registry", "Schema registry", "The read API of a Confluent Schema Registry."},
     {"/", "Operation", "Documents, health and figures."},

@@ -8,6 +8,7 @@
 
 #define PRODUCTS "/v1/products"
 #define ORDERS "/v1/orders"
+#define API_KEYS "/v1/api-keys"
 
 #define TEXT(max) "{\"type\":\"string\",\"minLength\":1,\"maxLength\":" #max "}"
 #define TIME "{\"type\":\"string\",\"format\":\"date-time\"}"
@@ -17,6 +18,8 @@
 
 #define ULID "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 #define ID(prefix, numbers) "{\"type\":\"string\",\"pattern\":\"^" prefix "_" ULID numbers "$\"}"
+
+#define ONE_OF_ROLES "{\"type\":\"string\",\"enum\":[\"admin\",\"support\",\"analyst\",\"auditor\",\"vendor\""
 
 struct parameter {
     const char *name;
@@ -60,6 +63,10 @@ static const struct parameter parameters[] = {
     {"to", ORDERS, TIME, "Orders placed before this time."},
     {"sort", ORDERS, NULL,
      "-placed_at when absent: the newest first. total is in minor units; not for vendors. A - reverses."},
+    {"status", API_KEYS, "{\"type\":\"string\",\"enum\":[\"active\",\"revoked\"]}", "Keys that stand so."},
+    {"role", API_KEYS, ONE_OF_ROLES ",\"service\"]}", "Keys that have this role, beside whatever others."},
+    {"sort", API_KEYS, "{\"type\":\"string\",\"enum\":[\"-created_at\",\"created_at\",\"name\",\"-name\"]}",
+     "-created_at when absent: the newest first."},
     {"as_of", "/v1/products/{product}", VERSION_OR_TIME,
      "A version or a time: the product as it stood then; `as_of` in the answer says which version that is."},
     {"as_of", "/v1/stock/{sku}", VERSION_OR_TIME,
@@ -82,6 +89,7 @@ static const struct path_parameter {
     {"command", ID("cmd", "\\\\.[0-9]{1,9}"), "cmd_01KB3Q6ZK8M2V9T4R7X5N1C0HD.2",
      "A command's id, as Location had it with 202."},
     {"customer", ID("cus", ""), "cus_01KB3Q6ZK8M2V9T4R7X5N1C0HD", "A customer's id."},
+    {"key", ID("key", ""), "key_01KB3Q6ZK8M2V9T4R7X5N1C0HD", "An API key's id."},
     {"provider", "{\"type\":\"string\",\"enum\":[\"test\"]}", "test", "The payment provider."},
     {"schema", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":4294967295}", "1",
      "The id: the four bytes behind the first of a record, big-endian."},
@@ -218,7 +226,8 @@ static void write_command_headers(struct json_writer *writer, const struct route
 }
 
 bool openapi_has_etag(const struct route *route) {
-    static const char *const documents[] = {"Product", "StockItem", "Cart", "Order", "OrderSeen", "Payment"};
+    static const char *const documents[] = {"Product",   "StockItem", "Cart",     "Order",
+                                            "OrderSeen", "Payment",   "Customer", "ApiKey"};
     for (size_t i = 0; i < ARRAY_LENGTH(documents) && !route->is_stream; i++) {
         if (strcmp(route->answer_schema, documents[i]) == 0) {
             return true;

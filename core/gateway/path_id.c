@@ -12,8 +12,8 @@ struct kind {
 };
 
 static const struct kind kinds[] = {
-    {"product", "prod_", 0}, {"cart", "cart_", 0},   {"order", "ord_", 1},
-    {"payment", "pay_", 2},  {"command", "cmd_", 1}, {"customer", "cus_", 0},
+    {"product", "prod_", 0}, {"cart", "cart_", 0},    {"order", "ord_", 1}, {"payment", "pay_", 2},
+    {"command", "cmd_", 1},  {"customer", "cus_", 0}, {"key", "key_", 0},
 };
 
 static const struct kind *kind_of_parameter(struct str name) {

@@ -1,6 +1,6 @@
 /* path_id.h: the ids in paths, checked by kind: a cart's id is no order's.
  *
- * Form     prod_, cart_ + ULID; ord_ + ULID + .n; pay_ + ULID + .n.m; cmd_ + ULID + .shard; a SKU as it is.
+ * Form     prod_, cart_, cus_, key_ + ULID; ord_ + ULID + .n; pay_ + ULID + .n.m; cmd_ + ULID + .shard; a SKU as it is.
  * Thread   pure; any.            May use: base, http.
  */
 #pragma once
@@ -8,7 +8,8 @@
 #include "core/base/arena.h"
 #include "core/http/problem.h"
 
-/* The stream that the value of the path parameter `name` ("product", "sku", "cart", "order", "payment") means.
+/* The stream that the value of the path parameter `name` ("product", "sku", "cart", "order", "payment", "customer",
+ * "key") means.
  * False with status, code and detail of a problem: 422 wrong_id_kind for an id of another kind, 404 malformed_id for
  * none. */
 MUST_CHECK bool path_id_stream(struct arena *arena, struct str name, struct str value, struct str *ret_stream,

@@ -17,6 +17,7 @@
 #include "core/gateway/request.h"
 #include "core/gateway/sku_owner.h"
 #include "projections/carts/query.h"
+#include "projections/keys/query.h"
 #include "projections/orders/document.h"
 #include "projections/orders/query.h"
 #include "projections/payments/query.h"
@@ -35,6 +36,7 @@ static const char *const carts_view[] = {"carts", NULL};
 static const char *const orders_view[] = {"orders", NULL};
 static const char *const orders_and_products_views[] = {"orders", "products", NULL};
 static const char *const payments_view[] = {"payments", NULL};
+static const char *const keys_view[] = {"keys", NULL};
 
 /* ---- by id --------------------------------------------------------------------------------------------------------
  */
@@ -322,6 +324,16 @@ void query_payment(struct request *request) {
                                          .has_etag = true,
                                          .topic = TOPIC_PAYMENTS};
     answer_by_id(request, &payment, NULL);
+}
+
+void query_api_key(struct request *request) {
+    static const struct by_id key = {.parameter = "key",
+                                     .views = keys_view,
+                                     .statement = &api_key_by_id,
+                                     .unknown_code = "unknown_key",
+                                     .has_etag = true,
+                                     .topic = TOPIC_KEYS};
+    answer_by_id(request, &key, NULL);
 }
 
 /* ---- history ------------------------------------------------------------------------------------------------------

@@ -19,3 +19,4 @@ void query_cart(struct request *request);
 void query_order(struct request *request);
 void query_order_history(struct request *request);
 void query_payment(struct request *request);
+void query_api_key(struct request *request);

@@ -236,6 +236,7 @@ static inline void test_front_start(size_t streams_max, size_t connections_max) 
     front = (struct test_front){
         .gateway = {.secret = {{7}}, .is_open = true}, .streams_max = streams_max, .version = 1, .owner = "guest"};
     revocations_init(&front.gateway.revocations);
+    front.gateway.api_keys = api_keys_open();
     test_server_start(&front.server, (struct http_server_options){.on_request = test_front_request,
                                                                   .on_lost = test_front_lost,
                                                                   .connections_max = connections_max});
@@ -289,4 +290,5 @@ static inline void test_front_stop(void) {
         master_free(front.gateway.masters);
     }
     revocations_release(&front.gateway.revocations);
+    api_keys_close(front.gateway.api_keys);
 }
