@@ -95,6 +95,7 @@ def test_a_key_may_what_its_roles_may_and_no_more(fronts):
             ("GET", "/v1/api-keys"),
             ("GET", "/v1/orders"),
             ("POST", "/v1/products"),
+            ("GET", "/v1/customers"),
         ):
             answer = client.http.request(method, path, json={} if method == "POST" else None)
             assert (answer.status_code, answer.json()["code"]) == (403, "forbidden"), path
@@ -350,3 +351,48 @@ def test_roles_and_lockouts_of_who_is_none_are_refused(empty):
         ("nothing",),
     ):
         assert people(empty, *arguments)[0] == 2, arguments
+
+
+def test_who_helps_reads_customers_and_an_admin_changes_them(empty):
+    admin, support = made_key(empty, "a", "--role", "admin"), made_key(empty, "s", "--role", "support")
+    code, password, said = people(empty, "admin", "Ada@example.org")
+    assert code == 0, said
+    with empty.client() as client:
+        client.http.headers.update(bearer(support))
+        wait_until(lambda: client.get("/v1/customers").status_code == 200, "the front knowing the key")
+        (ada,) = wait_until(lambda: client.get("/v1/customers?role=admin").json()["items"], "the view")
+        assert (ada["email"], ada["status"], ada["roles"]) == ("Ada@example.org", "active", [{"role": "admin"}])
+        path = f"/v1/customers/{ada['id']}"
+        read = client.get(path)
+        assert client.expect(200, read)["email"] == "Ada@example.org"
+        assert client.get(path, headers={"If-None-Match": read.headers["etag"]}).status_code == 304
+        found = client.expect(200, client.http.post("/v1/customers/lookup", json={"email": "ADA@example.org"}))
+        assert [one["id"] for one in found["items"]] == [ada["id"]]
+        none = client.expect(200, client.http.post("/v1/customers/lookup", json={"email": "eve@example.org"}))
+        assert none == {"items": [], "next_cursor": None}
+        for body, code, pointer in (
+            ({}, "missing_field", "/email"),
+            ({"email": "ada"}, "invalid_format", "/email"),
+            ({"email": "a@example.org", "name": "Ada"}, "unknown_field", "/name"),
+        ):
+            answer = client.http.post("/v1/customers/lookup", json=body)
+            assert (answer.status_code, answer.json()["code"], answer.json()["pointer"]) == (400, code, pointer)
+        assert client.put(f"{path}/roles", {"roles": []}).status_code == 403
+        assert client.get(f"/v1/customers/cus_{'0' * 26}").json()["code"] == "unknown_customer"
+    log = empty.service.log()
+    assert '"a customer was read"' in log and ada["id"] in log
+    assert "Ada@example.org" not in log and "ADA@example.org" not in log
+    with empty.client() as client:
+        client.http.headers.update(bearer(admin))
+        wait_until(lambda: client.get("/v1/customers").status_code == 200, "the front knowing the key")
+        changed = client.expect(200, client.put(f"{path}/roles", {"roles": [{"role": "admin"}, {"role": "support"}]}))
+        assert [one["role"] for one in changed["roles"]] == ["admin", "support"]
+        assert "email" not in changed
+        answer = client.put(f"{path}/roles", {"roles": [{"role": "king"}]})
+        assert (answer.status_code, answer.json()["code"]) == (422, "unknown_role")
+        for _ in range(10):
+            assert logged_in(empty, "ada@example.org", "not the password").status_code == 401
+        assert logged_in(empty, "ada@example.org", password.strip()).status_code == 401  # locked out
+        wait_until(lambda: "locked_until" in client.get(path).json(), "the lockout in the view")
+        client.expect(200, client.post(f"{path}/unlock"))
+        assert logged_in(empty, "ada@example.org", password.strip()).status_code == 201

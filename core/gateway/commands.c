@@ -200,9 +200,7 @@ static bool on_outcome(struct outcome_waiter *waiter, const struct outcome *outc
         return false;
     }
     note_cart(cr, outcome);
-    if (cr->preparation != NULL) {
-        people_note_outcome(&loop_of(cr)->gateway->revocations, request_arena(cr->request), command_of(cr), outcome);
-    }
+    people_note_outcome(&loop_of(cr)->gateway->revocations, request_arena(cr->request), command_of(cr), outcome);
     bool tries_again = !cr->intake.responds_async && wants_second_try(cr, outcome);
     cr->request->is_decided = !tries_again;
     if (cr->intake.responds_async) {

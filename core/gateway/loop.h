@@ -114,8 +114,8 @@ struct gateway {
         [PASSWORD_VERIFIER_MAX]; /* of a password that nobody knows, for whom there is none to compare */
     struct docs docs;
     struct api_keys *api_keys; /* the first loop reads them */
-    struct limits *limits; /* NULL: none */
-    bool is_open;          /* setting `access`: whoever brings no credentials may do everything */
+    struct limits *limits;     /* NULL: none */
+    bool is_open;              /* setting `access`: whoever brings no credentials may do everything */
     struct address_list trusted_proxies, metrics_from;
     _Atomic bool has_warned_of_proxy;
     struct cors_origins cors;

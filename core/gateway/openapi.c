@@ -9,6 +9,7 @@
 #include "core/base/embed.h"
 #include "core/base/json_write.h"
 #include "core/gateway/authentication.h"
+#include "core/gateway/customers_admin.h"
 #include "core/gateway/docs.h"
 #include "core/gateway/health.h"
 #include "core/gateway/openapi_parameters.h"
@@ -223,6 +224,10 @@ static bool has_parameter(const struct route *route) {
     return strchr(route->pattern, '{') != NULL;
 }
 
+static bool is_query_with_body(const struct route *route) {
+    return route->answer == webhook_received || route->answer == query_customer_lookup;
+}
+
 /* With what statuses of problem_codes.def and rejection.def a request to the route may be refused. */
 static bool may_answer(const struct route *route, int status) {
     bool is_command = route->command_type != 0;
@@ -239,9 +244,9 @@ static bool may_answer(const struct route *route, int status) {
     case 404:
         return !is_registry(route) && (is_command || has_parameter(route) || route->answer == docs_renderer);
     case 413:
-        return is_command || route->answer == webhook_received;
+        return is_command || is_query_with_body(route);
     case 415:
-        return is_command;
+        return is_command || route->answer == query_customer_lookup;
     case 422:
         return !is_registry(route) && (is_command || (has_parameter(route) && route->query != NULL) || is_outcome);
     default: /* 405 is of paths that have no such route */
@@ -407,6 +412,8 @@ static void write_operation(struct json_writer *writer, const struct route *rout
         write_command_body(writer, route);
     } else if (route->answer == webhook_received) {
         write_body(writer, "PaymentNotice", true, NULL);
+    } else if (route->answer == query_customer_lookup) {
+        write_body(writer, "CustomerLookup", true, "{\"email\":\"you@example.com\"}");
     }
     write_answers(writer, route);
     json_object_end(writer);

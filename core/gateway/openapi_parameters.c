@@ -8,6 +8,7 @@
 
 #define PRODUCTS "/v1/products"
 #define ORDERS "/v1/orders"
+#define CUSTOMERS "/v1/customers"
 #define API_KEYS "/v1/api-keys"
 
 #define TEXT(max) "{\"type\":\"string\",\"minLength\":1,\"maxLength\":" #max "}"
@@ -63,6 +64,11 @@ static const struct parameter parameters[] = {
     {"to", ORDERS, TIME, "Orders placed before this time."},
     {"sort", ORDERS, NULL,
      "-placed_at when absent: the newest first. total is in minor units; not for vendors. A - reverses."},
+    {"status", CUSTOMERS, "{\"type\":\"string\",\"enum\":[\"unverified\",\"active\",\"erasing\",\"erased\"]}",
+     "Customers who stand so."},
+    {"role", CUSTOMERS, ONE_OF_ROLES "]}", "Customers who have this role, beside whatever others."},
+    {"sort", CUSTOMERS, "{\"type\":\"string\",\"enum\":[\"-created_at\",\"created_at\"]}",
+     "-created_at when absent: the newest first."},
     {"status", API_KEYS, "{\"type\":\"string\",\"enum\":[\"active\",\"revoked\"]}", "Keys that stand so."},
     {"role", API_KEYS, ONE_OF_ROLES ",\"service\"]}", "Keys that have this role, beside whatever others."},
     {"sort", API_KEYS, "{\"type\":\"string\",\"enum\":[\"-created_at\",\"created_at\",\"name\",\"-name\"]}",

@@ -4,6 +4,7 @@
 
 #include "core/gateway/asyncapi.h"
 #include "core/gateway/commands.h"
+#include "core/gateway/customers_admin.h"
 #include "core/gateway/docs.h"
 #include "core/gateway/event_routes.h"
 #include "core/gateway/health.h"
