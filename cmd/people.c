@@ -88,6 +88,8 @@ static enum err once_make(struct people *people, const struct vault_key *key, st
     }
     ret_once->verifier = (struct sealed){.plaintext = str_of_cstr(verifier)};
     vault_seal(key, &people->arena, &ret_once->verifier);
+    ret_once->verifier.plaintext = (struct str){0}; /* it ends with this function */
+    explicit_bzero(verifier, sizeof verifier);
     ret_once->until_us = clock_wall_us() + (int64_t)PASSWORD_LASTS_S * MICROS_PER_SECOND;
     return ERR_NONE;
 }

@@ -83,6 +83,12 @@ void arena_reset(struct arena *arena) {
     arena->used_bytes = 0;
 }
 
+void arena_wipe(struct arena *arena) {
+    for (struct arena_block *block = arena->newest; block != NULL; block = block->older) {
+        explicit_bzero(block->bytes, block->used);
+    }
+}
+
 void arena_release(struct arena *arena) {
     blocks_free(arena->newest);
     blocks_free(arena->spare);

@@ -32,6 +32,8 @@ void arena_init(struct arena *arena, size_t max_bytes);
  * new memory would have to be zeroed by the kernel each time. */
 void arena_keep(struct arena *arena, size_t bytes);
 void arena_reset(struct arena *arena);
+/* Overwrites all that was given out with zeros: before a reset or release of what held secrets. */
+void arena_wipe(struct arena *arena);
 void arena_release(struct arena *arena);
 
 /* Zeroed memory, or NULL when `size` more bytes would pass the arena's maximum. */

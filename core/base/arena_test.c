@@ -171,6 +171,22 @@ static void a_removed_item_leaves_the_others_in_their_order(void **state) {
     assert_int_equal(array.items[1].number, 3);
 }
 
+static void what_is_wiped_is_nowhere_in_its_blocks(void **state) {
+    struct arena *arena = *state;
+    char *first = arena_alloc(arena, 16);
+    char *large = arena_alloc(arena, TEST_MAX_BYTES / 2); /* of a block of its own */
+    memset(first, 'x', 16);
+    memset(large, 'y', TEST_MAX_BYTES / 2);
+    arena_wipe(arena);
+    for (size_t i = 0; i < 16; i++) {
+        assert_int_equal(first[i], 0);
+    }
+    for (size_t i = 0; i < TEST_MAX_BYTES / 2; i++) {
+        assert_int_equal(large[i], 0);
+    }
+    assert_true(arena_left(arena) < TEST_MAX_BYTES / 2); /* it is still taken */
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_a_reset_keeps_is_given_again, arena_setup, arena_teardown),
@@ -179,6 +195,7 @@ int main(void) {
                                         arena_teardown),
         cmocka_unit_test_setup_teardown(a_piece_larger_than_a_block_is_given, arena_setup, arena_teardown),
         cmocka_unit_test_setup_teardown(nothing_is_given_past_the_maximum, arena_setup, arena_teardown),
+        cmocka_unit_test_setup_teardown(what_is_wiped_is_nowhere_in_its_blocks, arena_setup, arena_teardown),
         cmocka_unit_test_setup_teardown(a_reset_arena_gives_all_of_it_again, arena_setup, arena_teardown),
         cmocka_unit_test_setup_teardown(reused_memory_is_zeroed_again, arena_setup, arena_teardown),
         cmocka_unit_test_setup_teardown(copies_and_printed_text_hold_what_they_were_made_of, arena_setup,

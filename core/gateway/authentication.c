@@ -194,6 +194,15 @@ struct str cookie_find(const struct http_exchange *exchange, const char *name) {
     return count == 1 ? found : (struct str){0};
 }
 
+struct str cookie_write(struct arena *arena, const char *name, const char *path, struct str value, int64_t life_s) {
+    return arena_printf(arena, "%s=%.*s; Path=%s; Max-Age=%lld; Secure; HttpOnly; SameSite=Strict", name,
+                        STR_ARGS(value), path, (long long)life_s);
+}
+
+void cookie_forget_access(struct http_exchange *exchange) {
+    http_answer_field(exchange, "Set-Cookie", cookie_write(&exchange->arena, ACCESS_COOKIE, "/", STR(""), 0));
+}
+
 static bool is_own_origin(const struct authentication *authentication, struct str origin) {
     bool is_own = str_equal(origin, authentication->own_origin);
     for (size_t i = 0; i < authentication->origins->count && !is_own; i++) {

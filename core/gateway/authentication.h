@@ -82,6 +82,11 @@ enum credentials authentication_read(struct authentication *authentication, stru
 /* The value of the cookie; empty: there is none, or it is there twice. */
 struct str cookie_find(const struct http_exchange *exchange, const char *name);
 
+/* What Set-Cookie says of one of the two, which goes with each request to what begins as `path` does. */
+struct str cookie_write(struct arena *arena, const char *name, const char *path, struct str value, int64_t life_s);
+/* The browser is to forget the access token, which is good for nothing. */
+void cookie_forget_access(struct http_exchange *exchange);
+
 /* Whether the request shows to be from a page of ours, for this session; *ret_problem is 403 `csrf_failed`. */
 MUST_CHECK bool csrf_is_met(const struct authentication *authentication, const struct http_exchange *exchange,
                             struct str customer, int32_t session, struct problem *ret_problem);

@@ -472,6 +472,10 @@ static void on_key(void *context, enum vault_found found, const struct vault_key
         request_no_database(cr->request);
         return;
     }
+    if (found == VAULT_NONE && cr->preparation != NULL) {
+        preparation_refuse_key(cr->preparation);
+        return;
+    }
     if (found == VAULT_NONE && seals_as_customer(cr)) { /* his key ended, and with it what he said */
         request_refuse(cr->request, 409, "customer_erased", "You were erased: nothing personal is taken of you.");
         return;
@@ -528,11 +532,11 @@ static void begin(struct command_request *cr) {
     struct request *request = cr->request;
     if (!request->has_client_trace) {
         const struct command_meta *meta = &command_of(cr)->meta;
-        request->trace_id = is_discreet(cr) ? identity_discreet_trace(request_arena(request),
-                                                                      &loop_of(cr)->gateway->secret, meta->command_id)
+        request->trace_id = is_discreet(cr) ? trace_begin(request_arena(request))
                                             : identity_trace(request_arena(request), meta->command_id);
     }
     cr->answer_by_boot_us = request->exchange->received_at_boot_us + cr->intake.wait_ms * MICROS_PER_MS;
+    assert(preparation_hides_passwords(command_of(cr)) && "what is sealed of a password is its verifier");
     bool are_collected = command_each_sealed(command_of(cr), collect_sealed, cr);
     if (!are_collected) {
         request_refuse(request, 413, "command_too_large", "The request holds too much personal data.");
@@ -566,7 +570,7 @@ static struct intake_source source_of(struct request *request) {
         .exchange = request->exchange,
         .match = &request->match,
         .secret = &gateway->secret,
-        .scope = request->principal.identity,
+        .scope = preparation_scope(request),
         .actor = request->access.actor,
         .now_us = clock_wall_us(),
         .wait_default_ms = gateway->config->command_wait_ms,
@@ -616,6 +620,7 @@ static void take_command(struct request *request) {
         return;
     }
     http_body_done(request->exchange);
+    people_wait_for_end(&cr->intake);
     attach_customer(command_of(cr), request->access.customer);
     if (cr->preparation != NULL) {
         preparation_begin(cr->preparation);

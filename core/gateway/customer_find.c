@@ -19,8 +19,11 @@ static void on_rows(void *context, const PGresult *rows, const struct err_info *
     if (finding->is_there && !customer_row_read(request_arena(request), rows, 0, &finding->customer)) {
         log_line(LOG_ERROR, "gateway", "a customer cannot be read: this front is older than its view",
                  LOG_CSTR("statement", finding->statement->name));
-        request_no_database(request);
-        return;
+        finding->is_there = false;
+        if (!finding->is_discreet) {
+            request_no_database(request);
+            return;
+        }
     }
     if (finding->is_there) {
         finding->customer.id = arena_str_copy(request_arena(request), finding->customer.id);
@@ -38,24 +41,33 @@ static void on_view(void *context, enum view_state state) {
     }
 }
 
-static void find(struct customer_finding *finding, struct request *request, const struct pg_statement *statement,
-                 struct str parameter, const struct position *position,
+/* The statement, its parameter and whether it is discreet are set. */
+static void find(struct customer_finding *finding, struct request *request, const struct position *position,
                  void (*on_found)(struct customer_finding *finding)) {
     struct gateway_loop *loop = request->loop;
-    *finding = (struct customer_finding){
-        .request = request, .statement = statement, .parameter = parameter, .on_found = on_found};
+    finding->request = request;
+    finding->on_found = on_found;
     int64_t until = clock_boot_us() + loop->gateway->config->view_wait_ms * MICROS_PER_MS;
     view_wait_begin(&loop->view_waits, &finding->view_wait, "customers", position, until, on_view, finding);
 }
 
 void customer_find_by_id(struct customer_finding *finding, struct request *request, struct str customer,
                          const struct position *position, void (*on_found)(struct customer_finding *finding)) {
-    find(finding, request, &customer_by_id, customer, position, on_found);
+    *finding = (struct customer_finding){.statement = &customer_by_id, .parameter = customer};
+    find(finding, request, position, on_found);
 }
 
 void customer_find_by_identity(struct customer_finding *finding, struct request *request, struct str identity,
                                const struct position *position, void (*on_found)(struct customer_finding *finding)) {
-    find(finding, request, &customer_by_identity, identity, position, on_found);
+    *finding = (struct customer_finding){.statement = &customer_by_identity, .parameter = identity};
+    find(finding, request, position, on_found);
+}
+
+void customer_find_discreetly(struct customer_finding *finding, struct request *request, struct str identity,
+                              const struct position *position, void (*on_found)(struct customer_finding *finding)) {
+    *finding =
+        (struct customer_finding){.statement = &customer_by_identity, .parameter = identity, .is_discreet = true};
+    find(finding, request, position, on_found);
 }
 
 bool customer_finding_cancel(struct customer_finding *finding) {

@@ -17,6 +17,7 @@ struct customer_finding {
     const struct pg_statement *statement;
     struct str parameter;
     struct view_wait view_wait;
+    bool is_discreet;
     bool is_there;
     struct customer_row customer; /* with is_there */
     void (*on_found)(struct customer_finding *finding);
@@ -27,6 +28,10 @@ void customer_find_by_id(struct customer_finding *finding, struct request *reque
                          const struct position *position, void (*on_found)(struct customer_finding *finding));
 void customer_find_by_identity(struct customer_finding *finding, struct request *request, struct str identity,
                                const struct position *position, void (*on_found)(struct customer_finding *finding));
+/* The same where it must not show whether there is one: of one who cannot be read it is as if there were nobody, which
+ * the process's log is told. */
+void customer_find_discreetly(struct customer_finding *finding, struct request *request, struct str identity,
+                              const struct position *position, void (*on_found)(struct customer_finding *finding));
 
 /* The client is gone: false, when an answer is on its way, which then drops the request. */
 bool customer_finding_cancel(struct customer_finding *finding);

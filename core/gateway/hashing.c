@@ -169,7 +169,7 @@ enum err hashing_outlet_open(struct hashing_outlet *outlet, struct hashing *hash
 }
 
 /* Takes what waits for this outlet out of the queue; the order of the others stays. */
-static void withdraw(struct hashing *hashing, struct hashing_outlet *outlet) {
+static void withdraw_all(struct hashing *hashing, struct hashing_outlet *outlet) {
     struct hashing_job **link = &hashing->first;
     while (*link != NULL) {
         struct hashing_job *job = *link;
@@ -190,7 +190,7 @@ void hashing_outlet_close(struct hashing_outlet *outlet) {
     struct hashing *hashing = outlet->hashing;
     pthread_mutex_lock(&hashing->lock);
     outlet->is_closing = true;
-    withdraw(hashing, outlet);
+    withdraw_all(hashing, outlet);
     while (outlet->being_hashed > 0) {
         pthread_cond_wait(&hashing->has_hashed, &hashing->lock);
     }
@@ -224,6 +224,25 @@ bool hashing_submit(struct hashing_outlet *outlet, struct hashing_job *job) {
     }
     pthread_mutex_unlock(&hashing->lock);
     return is_taken;
+}
+
+bool hashing_withdraw(struct hashing_outlet *outlet, struct hashing_job *job) {
+    struct hashing *hashing = outlet->hashing;
+    pthread_mutex_lock(&hashing->lock);
+    struct hashing_job **link = &hashing->first;
+    while (*link != NULL && *link != job) {
+        link = &(*link)->next;
+    }
+    bool waited = *link != NULL;
+    if (waited) {
+        *link = job->next;
+        hashing->last_next = hashing->last_next == &job->next ? link : hashing->last_next;
+        hashing->counts.waiting--;
+        job->next = NULL;
+        wipe_password(job);
+    }
+    pthread_mutex_unlock(&hashing->lock);
+    return waited;
 }
 
 struct hashing_counts hashing_count(struct hashing *hashing) {

@@ -3,7 +3,7 @@
  *      loop: hashing_submit -> queue -> thread: password_verify, password_make -> outlet -> loop: on_done
  *
  * Promise  a job that was taken is answered exactly once, by on_done on its outlet's loop, also where the outlet is
- *          closed meanwhile. What could not be looked at is told HASHING_NOT_DONE and never HASHING_WRONG: nobody is
+ *          closed meanwhile; save one that was withdrawn while it waited. What could not be looked at is told HASHING_NOT_DONE and never HASHING_WRONG: nobody is
  *          counted as a guesser because there was no room for him.
  * Bounds   `threads` hashings at once, each with PASSWORD_MEMORY_BYTES, and queue_max that wait, for which only their
  *          passwords are kept.
@@ -69,5 +69,9 @@ void hashing_outlet_close(struct hashing_outlet *outlet);
 
 /* On the outlet's loop. False, and nothing was taken or copied: the queue is full, or the outlet is closing. */
 MUST_CHECK bool hashing_submit(struct hashing_outlet *outlet, struct hashing_job *job);
+
+/* On the outlet's loop. True: the job still waited; it is the caller's again, its copy of the password is wiped, and
+ * on_done will not be called. False: it does not wait: it is being hashed, was, or was never taken. */
+MUST_CHECK bool hashing_withdraw(struct hashing_outlet *outlet, struct hashing_job *job);
 
 struct hashing_counts hashing_count(struct hashing *hashing);

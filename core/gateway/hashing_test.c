@@ -128,6 +128,33 @@ static void a_full_queue_refuses(void **state) {
     }
 }
 
+/* From the middle, the end and the front of the queue; what was withdrawn is told nothing, and all others are hashed. */
+static void what_waits_can_be_withdrawn(void **state) {
+    (void)state;
+    begin(1, 8);
+    submit_slow(0);
+    for (int i = 1; i <= 4; i++) {
+        assert_true(submit(i, CHEAP, "password"));
+    }
+    assert_false(hashing_withdraw(&outlet, &jobs[0])); /* it is being hashed */
+    assert_false(hashing_withdraw(&outlet, &jobs[5])); /* it was never taken */
+    assert_true(hashing_withdraw(&outlet, &jobs[2]));
+    assert_null(jobs[2].password);
+    assert_true(hashing_withdraw(&outlet, &jobs[4]));
+    assert_true(hashing_withdraw(&outlet, &jobs[1]));
+    assert_false(hashing_withdraw(&outlet, &jobs[1]));
+    assert_int_equal(hashing_count(hashing).waiting, 1);
+    assert_true(submit(6, CHEAP, "password")); /* behind the last that is left */
+    run_until_told(3);
+    assert_int_equal(jobs[6].result, HASHING_DONE);
+    assert_false(hashing_withdraw(&outlet, &jobs[6]));
+    assert_true(submit(7, CHEAP, "password"));
+    run_until_told(4);
+    assert_int_equal(told[1] + told[2] + told[4], 0);
+    assert_int_equal(hashing_count(hashing).done_total, 4);
+    end();
+}
+
 static void an_outlet_that_closes_answers_all_that_was_taken(void **state) {
     (void)state;
     enum { WAITING = 20 };
@@ -324,6 +351,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_verifier_is_made_and_compared),
         cmocka_unit_test(a_full_queue_refuses),
+        cmocka_unit_test(what_waits_can_be_withdrawn),
         cmocka_unit_test(an_outlet_that_closes_answers_all_that_was_taken),
         cmocka_unit_test(a_closing_outlet_takes_nothing_from_others),
         cmocka_unit_test(whoever_was_told_may_submit_again),

@@ -26,11 +26,16 @@ static void on_lost(struct request *request) {
     request_drop(request);
 }
 
+static int64_t end_of_span(int64_t since_us, int64_t now_us, int64_t span_us) {
+    return since_us + ((now_us - since_us) / span_us + 1) * span_us;
+}
+
 static struct held_answer *hold(struct request *request, int64_t hold_ms) {
     struct held_answers *answers = &request->loop->held_answers;
     struct held_answer *held = arena_alloc(request_arena(request), sizeof *held);
     held->request = request;
-    held->leaves_boot_us = request->exchange->received_at_boot_us + hold_ms * MICROS_PER_MS;
+    held->leaves_boot_us =
+        end_of_span(request->exchange->received_at_boot_us, clock_boot_us(), hold_ms * MICROS_PER_MS);
     held->next = answers->first;
     answers->first = held;
     answers->count++;

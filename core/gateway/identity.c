@@ -132,11 +132,3 @@ struct str identity_trace(struct arena *arena, struct str command_id) {
     sodium_bin2hex(text, 33, bytes, sizeof bytes);
     return str_of(text, 32);
 }
-
-struct str identity_discreet_trace(struct arena *arena, const struct secret *secret, struct str command_id) {
-    uint8_t hash[SECRET_HASH_BYTES];
-    secret_hash(secret, "trace", &command_id, 1, hash);
-    char *text = arena_alloc(arena, 33);
-    sodium_bin2hex(text, 33, hash, ULID_BYTES);
-    return str_of(text, 32);
-}

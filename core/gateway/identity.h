@@ -65,5 +65,3 @@ struct str identity_request_hash(struct arena *arena, const struct secret *secre
 
 /* The 32 hexadecimal digits of the command's own trace, used when the client began none. */
 struct str identity_trace(struct arena *arena, struct str command_id);
-/* The same of a command whose id must not be told: it says nothing of the id. */
-struct str identity_discreet_trace(struct arena *arena, const struct secret *secret, struct str command_id);

@@ -134,15 +134,6 @@ static void an_address_is_one_identity_in_whatever_case(void **state) {
     assert_false(str_equal(str_from(nobody, 4), str_from(ada, 4)));
 }
 
-static void a_discreet_trace_is_always_the_same_and_not_the_commands(void **state) {
-    (void)state;
-    struct str id = login_of("k", ADA, "proved");
-    struct str trace = identity_discreet_trace(&arena, &secret, id);
-    assert_int_equal(trace.len, 32);
-    assert_true(str_equal(trace, identity_discreet_trace(&arena, &secret, id)));
-    assert_false(str_equal(str_first(trace, 8), str_first(identity_trace(&arena, id), 8)));
-}
-
 static void the_second_try_is_another_command_but_always_the_same_one(void **state) {
     (void)state;
     struct str first = command(&secret, "a", "b", "c", "d");
@@ -342,7 +333,6 @@ int main(void) {
         cmocka_unit_test(what_belongs_to_a_cart_begins_as_the_cart_does),
         cmocka_unit_test(what_was_found_out_makes_another_command_of_the_same_key),
         cmocka_unit_test(an_address_is_one_identity_in_whatever_case),
-        cmocka_unit_test(a_discreet_trace_is_always_the_same_and_not_the_commands),
         cmocka_unit_test(the_second_try_is_another_command_but_always_the_same_one),
         cmocka_unit_test(a_corrected_outcome_of_a_provider_is_another_command),
         cmocka_unit_test(the_use_of_a_key_is_one_command_an_hour),

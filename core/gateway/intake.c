@@ -100,7 +100,7 @@ static bool read_key(const struct intake_source *source, struct str *ret_key, st
     }
     if (str_equal(source->scope, STR("anonymous")) && key.len < ANONYMOUS_KEY_MIN) {
         return refuse(ret_problem, 400, "idempotency_key_too_weak",
-                      "Without a Daybook-Cart-Token the Idempotency-Key must have at least 22 characters.");
+                      "Where all callers' keys count together an Idempotency-Key must have at least 22 characters.");
     }
     *ret_key = key;
     return true;

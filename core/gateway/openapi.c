@@ -158,14 +158,16 @@ static void write_event_stream(struct json_writer *writer, const struct route *r
 
 /* What tells nothing of a command's id, nor where it can be asked for. */
 static void write_discreet(struct json_writer *writer, const struct route *route) {
-    static const char *const given[] = {"Daybook-Position", "Idempotent-Replayed", "Set-Cookie", "traceparent", NULL};
+    static const char *const tokens[] = {"Daybook-Position", "Idempotent-Replayed", "Set-Cookie", "traceparent", NULL};
+    static const char *const standing[] = {"Daybook-Position", "ETag", "Idempotent-Replayed", "traceparent", NULL};
     static const char *const asked[] = {"traceparent", NULL};
     static const char *const pending[] = {"Retry-After", "traceparent", NULL};
     if (route->status == 202) {
         write_answer(writer, route, 202, "Asked for.", asked, "application/json", route->answer_schema);
         return;
     }
-    write_answer(writer, route, route->status, route->status == 201 ? "Created." : "Done.", given, "application/json",
+    write_answer(writer, route, route->status, route->status == 201 ? "Created." : "Done.",
+                 route->command_type == COMMAND_VERIFY_CUSTOMER ? standing : tokens, "application/json",
                  route->answer_schema);
     write_answer(writer, route, 202, "Not decided yet; send it again.", pending, "application/json", "PendingProof");
 }

@@ -194,6 +194,7 @@ static void write_headers(struct json_writer *writer, int status) {
     }
     if (status == 401) {
         write_header(writer, "WWW-Authenticate");
+        write_header(writer, "Set-Cookie"); /* by a cookie that is good for nothing */
     }
     if (status != ANY_STATUS) {
         write_header(writer, "Cache-Control");

@@ -40,6 +40,9 @@ static json_t *schema_named(const char *name) {
     return json_object_get(json_object_get(json_object_get(document, "components"), "schemas"), name);
 }
 
+/* A question whose words stand in a body, since an address has no place in a query. */
+#define LOOKUP "/v1/customers/lookup"
+
 static void every_route_is_described(void **state) {
     (void)state;
     for (size_t i = 0; i < route_count; i++) {
@@ -53,7 +56,8 @@ static void every_route_is_described(void **state) {
         json_t *operation = json_object_get(path, method);
         assert_non_null(operation);
         assert_string_equal(json_string_value(json_object_get(operation, "x-access")), routes[i].may);
-        bool has_body = routes[i].command_type != 0 || strstr(routes[i].pattern, "webhooks") != NULL;
+        bool has_body = routes[i].command_type != 0 || strstr(routes[i].pattern, "webhooks") != NULL ||
+                        strcmp(routes[i].pattern, LOOKUP) == 0;
         assert_int_equal(json_object_get(operation, "requestBody") != NULL, has_body);
     }
 }
@@ -303,14 +307,13 @@ static void a_route_tells_the_codes_that_it_can_answer(void **state) {
 }
 
 static void look_at_example(const char *path, const char *method, json_t *operation) {
-    (void)path;
     (void)method;
     json_t *body = json_object_get(operation, "requestBody");
     json_t *content = json_object_get(json_object_get(body, "content"), "application/json");
     const char *name = json_string_value(json_object_get(operation, "operationId"));
     uint16_t type = command_type_by_name(str_of_cstr(name));
     json_t *example = json_object_get(content, "example");
-    assert_int_equal(type != 0, example != NULL);
+    assert_int_equal(type != 0 || strcmp(path, LOOKUP) == 0, example != NULL);
     if (type == 0) {
         return;
     }

@@ -180,8 +180,8 @@ void people_prepare_reset_request(struct preparation *preparation) {
     struct str identity = identity_of_email(request_arena(request), secret_of(preparation), *email);
     preparation_wipe(email);
     if (request_may_take(request, LIMIT_LOGIN, identity)) {
-        customer_find_by_identity(&preparation->finding, request, identity, &preparation->intake->position,
-                                  on_reset_found);
+        customer_find_discreetly(&preparation->finding, request, identity, &preparation->intake->position,
+                                 on_reset_found);
     }
 }
 
@@ -269,7 +269,9 @@ void people_answer_standing(struct preparation *preparation, const struct outcom
     struct request *request = preparation->request;
     struct arena *arena = request_arena(request);
     if (outcome->status == OUTCOME_STATUS_REJECTED) {
-        preparation_answer_fields(preparation, outcome);
+        if (!preparation->row->is_discreet) {
+            preparation_answer_fields(preparation, outcome);
+        }
         preparation_refuse_by(preparation, outcome, 0);
         return;
     }
@@ -290,6 +292,14 @@ static bool ends_sessions(uint16_t command_type) {
     return command_type == COMMAND_RESET_PASSWORD || command_type == COMMAND_CHANGE_PASSWORD ||
            command_type == COMMAND_ISSUE_PASSWORD || command_type == COMMAND_END_SESSIONS ||
            command_type == COMMAND_SET_ROLES || command_type == COMMAND_ERASE_CUSTOMER;
+}
+
+void people_wait_for_end(struct intake *intake) {
+    uint16_t type = intake->command.type;
+    if (type == COMMAND_END_SESSION || (ends_sessions(type) && type != COMMAND_ERASE_CUSTOMER)) {
+        intake->responds_async = false;
+        intake->preference_applied = (struct str){0};
+    }
 }
 
 static bool is_refusal(const struct outcome *outcome, enum rejection rejection) {

@@ -2,7 +2,7 @@
  * address.
  *
  * Promise  registering is answered alike whether the address is somebody's or not, and so is asking for another
- *          password: with the same words, and no sooner than RESET_ANSWER_MS after the request came. A token of a
+ *          password: with the same words, and a whole number of RESET_ANSWER_MS after the request came. A token of a
  *          mail proves nothing but what it was mailed for. What is answered of a customer is his id and where he
  *          stands: whoever sends a request again is told no more than that.
  * Rule     a password is judged (core/vault/password.h) before anything else is done for it.
@@ -12,7 +12,7 @@
 
 #include "core/gateway/prepared.h"
 
-enum { RESET_ANSWER_MS = 250 };
+enum { RESET_ANSWER_MS = DISCREET_ANSWER_MS };
 
 /* For the table of prepared.c. */
 void people_prepare_registration(struct preparation *preparation);
@@ -22,6 +22,10 @@ void people_prepare_reset(struct preparation *preparation);
 void people_prepare_email(struct preparation *preparation);
 void people_answer_standing(struct preparation *preparation, const struct outcome *outcome);
 void people_answer_reset_request(struct preparation *preparation, const struct outcome *outcome);
+
+/* A command that ends sessions is waited for, whoever would rather not: else its outcome would not be noted here. Not
+ * an erasure: its outcome comes when all is erased, long after its sessions have ended. */
+void people_wait_for_end(struct intake *intake);
 
 /* What of the outcome concerns tokens that are out: sessions that it has ended let in nobody any more, at this front
  * from now on, at others when their views tell them. */

@@ -48,6 +48,62 @@ static void registering_makes_a_verifier_and_names_keys_and_address(void **state
     test_end();
 }
 
+/* However a request ends: what it was made of is not left in memory that the next one gets. */
+static void of_a_refused_request_no_password_is_left(void **state) {
+    (void)state;
+    ask(HTTP_POST_, "/v1/customers", "{\"email\":\"ada@example.org\",\"password\":\"short\"}");
+    assert_int_equal(test_answered(422), 1);
+    struct str password = people.intake.command.as.register_customer.password.plaintext;
+    assert_int_equal(password.len, 5);
+    assert_memory_equal(password.data, "\0\0\0\0\0", 5);
+}
+
+static void every_request_that_is_prepared_is_wiped(void **state) {
+    (void)state;
+    json_t *absent_body;
+    test_request(HTTP_POST_, "/v1/customers");
+    assert_false(people.request->exchange->holds_secrets);
+    assert_non_null(preparation_create(people.request, &people.intake, test_on_prepared, NULL, &absent_body));
+    assert_true(people.request->exchange->holds_secrets);
+    test_end();
+    test_request(HTTP_POST_, "/v1/carts");
+    assert_null(preparation_create(people.request, &people.intake, test_on_prepared, NULL, &absent_body));
+    assert_false(people.request->exchange->holds_secrets);
+    test_end();
+}
+
+static void a_password_is_sealed_as_its_verifier_alone(void **state) {
+    (void)state;
+    struct command command = {.type = COMMAND_REGISTER_CUSTOMER};
+    command.as.register_customer.password.plaintext = STR("a sentence of mine");
+    assert_false(preparation_hides_passwords(&command));
+    command.as.register_customer.password.plaintext = STR(TEST_VERIFIER);
+    assert_true(preparation_hides_passwords(&command));
+    command = (struct command){.type = COMMAND_RESET_PASSWORD};
+    command.as.reset_password.password.plaintext = STR("a sentence of mine");
+    assert_false(preparation_hides_passwords(&command));
+    command = (struct command){.type = COMMAND_CHANGE_PASSWORD};
+    command.as.change_password.password.plaintext = STR("a sentence of mine");
+    assert_false(preparation_hides_passwords(&command));
+    command = (struct command){.type = COMMAND_OPEN_SESSION};
+    assert_true(preparation_hides_passwords(&command));
+    command.as.open_session.has_rehashed = true;
+    command.as.open_session.rehashed.plaintext = STR("a sentence of mine");
+    assert_false(preparation_hides_passwords(&command));
+    assert_true(preparation_hides_passwords(&(struct command){.type = COMMAND_OPEN_CART}));
+}
+
+/* Whoever was erased, and sends his registration once more, is not to try for ever. */
+static void a_destroyed_key_is_made_for_no_registration_again(void **state) {
+    (void)state;
+    ask(HTTP_POST_, "/v1/customers", "{\"email\":\"ada@example.org\",\"password\":\"a sentence of mine\"}");
+    preparation_refuse_key(&people.preparation);
+    assert_int_equal(test_answered(409), 1);
+    send_token(HTTP_PUT_, CUSTOMER_PATH "/password", token("reset", 5), "another sentence");
+    preparation_refuse_key(&people.preparation);
+    assert_int_equal(test_answered(503), 1);
+}
+
 static void a_short_password_and_ones_own_address_are_refused(void **state) {
     (void)state;
     static const char *const bodies[] = {
@@ -97,6 +153,23 @@ static void the_token_alone_proves_nothing(void **state) {
     assert_int_equal(people.intake.key.len, 0);
     assert_true(str_equal(people.intake.command.meta.actor, STR("anonymous")));
     test_end();
+}
+
+/* Also while it is locked, when what was proved is refused all the same: not by a trace, and not as a replay. */
+static void a_right_password_that_is_refused_looks_like_a_wrong_one(void **state) {
+    (void)state;
+    people.state.status = CUSTOMER_STATUS_UNVERIFIED;
+    const struct outcome outcome = {.status = OUTCOME_STATUS_REJECTED,
+                                    .rejection = STR("invalid_credentials"),
+                                    .command_id = STR("cmd_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+                                    .stream = STR(TEST_CUSTOMER),
+                                    .version = 9,
+                                    .replayed = true,
+                                    .position = STR("12345678\x09")};
+    send_token(HTTP_POST_, CUSTOMER_PATH "/verification", token("verify", 2), "password");
+    assert_int_equal(preparation_problem(&people.preparation, &outcome).trace_id.len, 0);
+    prepared_command(COMMAND_VERIFY_CUSTOMER)->answer(&people.preparation, &outcome);
+    assert_int_equal(test_answered(401), 1);
 }
 
 static void a_token_of_another_mail_use_or_person_is_none(void **state) {
@@ -155,10 +228,49 @@ static void asking_for_a_reset_goes_the_same_way_for_nobody(void **state) {
     test_end();
 }
 
+/* As is one whom this front cannot read. */
+static void of_who_cannot_be_read_a_reset_is_nobodys(void **state) {
+    (void)state;
+    people.state_schema = 999999;
+    ask(HTTP_POST_, "/v1/customers/password-resets", "{\"email\":\"ada@example.org\"}");
+    assert_true(people.is_prepared);
+    assert_string_not_equal(people.stream, TEST_CUSTOMER);
+    test_end();
+    send_token(HTTP_PUT_, CUSTOMER_PATH "/password", token("reset", 5), "a sentence of mine");
+    assert_int_equal(test_answered(503), 1); /* who has a mail's token is somebody, and may come again */
+}
+
+/* A retry finds its command also when other credentials are brought, or none any more. */
+static void keys_of_who_proves_something_count_together(void **state) {
+    (void)state;
+    static const struct {
+        enum http_method method;
+        const char *path;
+        bool has_one_scope;
+    } rows[] = {
+        {HTTP_POST_, "/v1/customers", true},
+        {HTTP_POST_, CUSTOMER_PATH "/verification", true},
+        {HTTP_POST_, "/v1/customers/password-resets", true},
+        {HTTP_PUT_, CUSTOMER_PATH "/password", true},
+        {HTTP_POST_, "/v1/sessions", true},
+        {HTTP_POST_, "/v1/sessions/refresh", true},
+        {HTTP_POST_, "/v1/me/email-verification", false},
+        {HTTP_DELETE_, "/v1/sessions/current", false},
+        {HTTP_POST_, "/v1/carts", false},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        test_request(rows[i].method, rows[i].path);
+        people.request->principal.identity = STR(TEST_STRANGER);
+        assert_true(str_equal(preparation_scope(people.request),
+                              rows[i].has_one_scope ? STR("anonymous") : STR(TEST_STRANGER)));
+        test_end();
+    }
+}
+
 static void its_answer_says_nothing_and_leaves_at_the_same_time(void **state) {
     (void)state;
     ask(HTTP_POST_, "/v1/customers/password-resets", "{\"email\":\"ada@example.org\"}");
-    int64_t received = people.request->exchange->received_at_boot_us;
+    int64_t received = people.request->exchange->received_at_boot_us = clock_boot_us();
     const struct outcome outcome = {.status = OUTCOME_STATUS_ACCEPTED,
                                     .command_id = STR("cmd_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
                                     .stream = STR(TEST_CUSTOMER),
@@ -169,6 +281,34 @@ static void its_answer_says_nothing_and_leaves_at_the_same_time(void **state) {
     held_answers_tick(&people.loop.held_answers, received + RESET_ANSWER_MS * INT64_C(1000) - 1);
     assert_int_equal(test_answered(202), 0);
     held_answers_tick(&people.loop.held_answers, received + RESET_ANSWER_MS * INT64_C(1000));
+    assert_int_equal(test_answered(202), 1);
+}
+
+/* Nor is "not yet", by which who does not want to wait would be told sooner. */
+static void that_it_is_pending_is_told_no_sooner(void **state) {
+    (void)state;
+    test_request(HTTP_POST_, "/v1/customers/password-resets");
+    test_header("Prefer", STR("wait=0"));
+    test_prepare("{\"email\":\"ada@example.org\"}", false);
+    assert_int_equal(people.intake.wait_ms, people.config.command_wait_ms);
+    int64_t received = people.request->exchange->received_at_boot_us = clock_boot_us();
+    preparation_answer_pending(&people.preparation);
+    held_answers_tick(&people.loop.held_answers, received + DISCREET_ANSWER_MS * INT64_C(1000) - 1);
+    assert_int_equal(test_answered(202), 0);
+    held_answers_tick(&people.loop.held_answers, received + DISCREET_ANSWER_MS * INT64_C(1000));
+    assert_int_equal(test_answered(202), 1);
+}
+
+/* What took longer than one span leaves with the next one. */
+static void what_took_longer_leaves_at_the_end_of_another_span(void **state) {
+    (void)state;
+    ask(HTTP_POST_, "/v1/customers/password-resets", "{\"email\":\"ada@example.org\"}");
+    int64_t span_us = DISCREET_ANSWER_MS * INT64_C(1000);
+    int64_t received = people.request->exchange->received_at_boot_us = clock_boot_us() - span_us - 10000;
+    preparation_answer_pending(&people.preparation);
+    held_answers_tick(&people.loop.held_answers, received + 2 * span_us - 1);
+    assert_int_equal(test_answered(202), 0);
+    held_answers_tick(&people.loop.held_answers, received + 2 * span_us);
     assert_int_equal(test_answered(202), 1);
 }
 
@@ -263,6 +403,23 @@ static void another_password_ends_all_others_at_once(void **state) {
     assert_true(is_revoked(8));
 }
 
+/* Else nobody would be there whom its outcome is told. */
+static void what_ends_sessions_is_waited_for(void **state) {
+    (void)state;
+    static const struct {
+        uint16_t type;
+        bool is_waited_for;
+    } rows[] = {{COMMAND_END_SESSION, true},    {COMMAND_RESET_PASSWORD, true},   {COMMAND_SET_ROLES, true},
+                {COMMAND_ERASE_CUSTOMER, false}, {COMMAND_VERIFY_CUSTOMER, false}, {COMMAND_OPEN_CART, false}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct intake intake = {
+            .command.type = rows[i].type, .responds_async = true, .preference_applied = STR("respond-async")};
+        people_wait_for_end(&intake);
+        assert_int_equal(intake.responds_async, !rows[i].is_waited_for);
+        assert_int_equal(intake.preference_applied.len == 0, rows[i].is_waited_for);
+    }
+}
+
 static void what_ends_no_session_revokes_nothing(void **state) {
     (void)state;
     const struct command command = {.type = COMMAND_VERIFY_CUSTOMER, .meta.stream = STR(TEST_CUSTOMER)};
@@ -277,20 +434,30 @@ static void what_ends_no_session_revokes_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH(registering_makes_a_verifier_and_names_keys_and_address),
+        WITH(of_a_refused_request_no_password_is_left),
+        WITH(every_request_that_is_prepared_is_wiped),
+        WITH(a_password_is_sealed_as_its_verifier_alone),
+        WITH(a_destroyed_key_is_made_for_no_registration_again),
         WITH(a_short_password_and_ones_own_address_are_refused),
         WITH(who_is_logged_in_registers_another_as_nobody),
         WITH(token_and_password_prove_the_mailbox),
         WITH(the_token_alone_proves_nothing),
+        WITH(a_right_password_that_is_refused_looks_like_a_wrong_one),
         WITH(a_token_of_another_mail_use_or_person_is_none),
         WITH(a_reset_sets_a_new_verifier_under_the_same_key),
         WITH(a_new_password_is_judged_like_the_first),
         WITH(asking_for_a_reset_goes_the_same_way_for_nobody),
+        WITH(of_who_cannot_be_read_a_reset_is_nobodys),
+        WITH(keys_of_who_proves_something_count_together),
         WITH(its_answer_says_nothing_and_leaves_at_the_same_time),
+        WITH(that_it_is_pending_is_told_no_sooner),
+        WITH(what_took_longer_leaves_at_the_end_of_another_span),
         WITH(a_token_of_the_new_mailbox_proves_it),
         WITH(whoever_reads_the_mail_gives_it_to_nobody_else),
         WITH(a_logout_counts_at_once),
         WITH(a_token_that_comes_back_ends_its_session_at_once),
         WITH(another_password_ends_all_others_at_once),
+        WITH(what_ends_sessions_is_waited_for),
         WITH(what_ends_no_session_revokes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

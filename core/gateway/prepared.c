@@ -15,15 +15,15 @@
 #include "gen/messages.h"
 
 static const struct prepared_command prepared_commands[] = {
-    /* type                      discreet prepare                   answer                  absent body */
-    {COMMAND_REGISTER_CUSTOMER, false, people_prepare_registration, people_answer_standing, NULL},
-    {COMMAND_VERIFY_CUSTOMER, false, people_prepare_verification, people_answer_standing, NULL},
-    {COMMAND_REQUEST_PASSWORD_RESET, true, people_prepare_reset_request, people_answer_reset_request, NULL},
-    {COMMAND_RESET_PASSWORD, false, people_prepare_reset, people_answer_standing, NULL},
-    {COMMAND_CONFIRM_EMAIL, false, people_prepare_email, people_answer_standing, NULL},
-    {COMMAND_OPEN_SESSION, true, sessions_prepare_login, sessions_answer_login, NULL},
-    {COMMAND_REFRESH_SESSION, true, sessions_prepare_refresh, sessions_answer_refresh, sessions_cookie_as_body},
-    {COMMAND_END_SESSION, false, sessions_prepare_logout, sessions_answer_logout, NULL},
+    /* type             discreet, one scope, prepare, answer, absent body */
+    {COMMAND_REGISTER_CUSTOMER, false, true, people_prepare_registration, people_answer_standing, NULL},
+    {COMMAND_VERIFY_CUSTOMER, true, true, people_prepare_verification, people_answer_standing, NULL},
+    {COMMAND_REQUEST_PASSWORD_RESET, true, true, people_prepare_reset_request, people_answer_reset_request, NULL},
+    {COMMAND_RESET_PASSWORD, false, true, people_prepare_reset, people_answer_standing, NULL},
+    {COMMAND_CONFIRM_EMAIL, false, false, people_prepare_email, people_answer_standing, NULL},
+    {COMMAND_OPEN_SESSION, true, true, sessions_prepare_login, sessions_answer_login, NULL},
+    {COMMAND_REFRESH_SESSION, true, true, sessions_prepare_refresh, sessions_answer_refresh, sessions_cookie_as_body},
+    {COMMAND_END_SESSION, false, false, sessions_prepare_logout, sessions_answer_logout, NULL},
 };
 
 const struct prepared_command *prepared_command(uint16_t type) {
@@ -33,6 +33,11 @@ const struct prepared_command *prepared_command(uint16_t type) {
         }
     }
     return NULL;
+}
+
+struct str preparation_scope(const struct request *request) {
+    const struct prepared_command *row = prepared_command(request->match.route->command_type);
+    return row != NULL && row->has_one_scope ? STR("anonymous") : request->principal.identity;
 }
 
 void preparation_end(struct preparation *preparation, struct str stream, struct str within) {
@@ -48,6 +53,7 @@ struct preparation *preparation_create(struct request *request, struct intake *i
     if (row == NULL) {
         return NULL;
     }
+    request->exchange->holds_secrets = true;
     if (row->absent_body != NULL && request->exchange->body.len == 0) {
         *ret_absent_body = row->absent_body(request);
     }
@@ -70,6 +76,7 @@ void preparation_begin(struct preparation *preparation) {
     struct intake *intake = preparation->intake;
     if (preparation->row->is_discreet) {
         intake->responds_async = false; /* nothing is told of it elsewhere */
+        intake->wait_ms = preparation->request->loop->gateway->config->command_wait_ms;
         intake->preference_applied = (struct str){0};
         intake->command.meta.has_expected_version = false; /* by If-Match one could try whether there is a version */
     }
@@ -77,7 +84,9 @@ void preparation_begin(struct preparation *preparation) {
 }
 
 bool preparation_cancel(struct preparation *preparation) {
-    return preparation != NULL && customer_finding_cancel(&preparation->finding);
+    return preparation != NULL &&
+           (customer_finding_cancel(&preparation->finding) ||
+            hashing_withdraw(&preparation->request->loop->hashing_outlet, &preparation->job));
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
@@ -93,8 +102,10 @@ bool preparation_is_abandoned(struct preparation *preparation) {
 void preparation_unseal(struct preparation *preparation, struct sealed *value,
                         void (*on_done)(struct unsealing *unsealing, enum vault_found found)) {
     struct unsealing *unsealing = &preparation->unsealing;
-    *unsealing =
-        (struct unsealing){.arena = request_arena(preparation->request), .on_done = on_done, .context = preparation};
+    *unsealing = (struct unsealing){.arena = request_arena(preparation->request),
+                                    .is_discreet = preparation->row->is_discreet,
+                                    .on_done = on_done,
+                                    .context = preparation};
     bool fits = unsealing_add(unsealing, value);
     assert(fits);
     unsealing_begin(unsealing, preparation->request->loop->vault);
@@ -115,8 +126,8 @@ bool preparation_was_unsealed(struct preparation *preparation, enum vault_found 
     return true;
 }
 
-void preparation_hash(struct preparation *preparation, struct str *password, bool is_needed_again, struct str verifier,
-                      void (*on_done)(struct hashing_job *job)) {
+bool preparation_try_hash(struct preparation *preparation, const struct str *password, struct str verifier,
+                          void (*on_done)(struct hashing_job *job)) {
     struct hashing_job *job = &preparation->job;
     *job = (struct hashing_job){
         .makes = str_is_empty(verifier),
@@ -128,7 +139,12 @@ void preparation_hash(struct preparation *preparation, struct str *password, boo
     if (!str_is_empty(verifier) && verifier.len < sizeof job->verifier) { /* a longer one is nobody's: it stays empty */
         memcpy(job->verifier, verifier.data, verifier.len);
     }
-    bool is_taken = hashing_submit(&preparation->request->loop->hashing_outlet, job);
+    return hashing_submit(&preparation->request->loop->hashing_outlet, job);
+}
+
+void preparation_hash(struct preparation *preparation, struct str *password, bool is_needed_again, struct str verifier,
+                      void (*on_done)(struct hashing_job *job)) {
+    bool is_taken = preparation_try_hash(preparation, password, verifier, on_done);
     if (!is_needed_again || !is_taken) {
         preparation_wipe(password);
     }
@@ -184,14 +200,27 @@ void preparation_refuse(struct preparation *preparation, enum rejection rejectio
     refuse(preparation, &problem, hold_ms);
 }
 
-void preparation_refuse_by(struct preparation *preparation, const struct outcome *outcome, int64_t hold_ms) {
+void preparation_refuse_key(struct preparation *preparation) {
+    if (preparation->seal_wish == VAULT_MAKE) {
+        preparation_refuse(preparation, REJECT_ALREADY_EXISTS, (struct str){0}, 0);
+    } else {
+        request_no_key(preparation->request);
+    }
+}
+
+/* By the trace of a command one sees whether it is the same one again: where that must not be seen, the request's. */
+struct problem preparation_problem(const struct preparation *preparation, const struct outcome *outcome) {
     struct arena *arena = request_arena(preparation->request);
     struct problem problem = answer_of_outcome(arena, outcome, 0).problem;
     problem.pointer = arena_str_copy(arena, outcome->pointer);
     if (preparation->row->is_discreet) {
-        problem.trace_id =
-            identity_discreet_trace(arena, &preparation->request->loop->gateway->secret, outcome->command_id);
+        problem.trace_id = (struct str){0};
     }
+    return problem;
+}
+
+void preparation_refuse_by(struct preparation *preparation, const struct outcome *outcome, int64_t hold_ms) {
+    const struct problem problem = preparation_problem(preparation, outcome);
     refuse(preparation, &problem, hold_ms);
 }
 
@@ -202,7 +231,7 @@ void preparation_answer_fields(struct preparation *preparation, const struct out
 
 void preparation_answer_pending(struct preparation *preparation) {
     http_answer_field(preparation->request->exchange, "Retry-After", STR("1"));
-    request_answer_json(preparation->request, 202, STR("{\"status\":\"pending\"}"));
+    held_answer_json(preparation->request, 202, STR("{\"status\":\"pending\"}"), DISCREET_ANSWER_MS);
 }
 
 bool preparation_customer(struct preparation *preparation, const struct outcome *outcome,
@@ -212,6 +241,27 @@ bool preparation_customer(struct preparation *preparation, const struct outcome 
     const char *why;
     return frame_read(outcome->resource, &schema_id, &avro) &&
            customer_state_decode_as(request_arena(preparation->request), schema_id, avro, ret_state, &why);
+}
+
+static bool is_verifier(const struct sealed *password) {
+    return str_starts_with(password->plaintext, STR("$argon2id$"));
+}
+
+bool preparation_hides_passwords(const struct command *command) {
+    if (command->type == COMMAND_REGISTER_CUSTOMER) {
+        return is_verifier(&command->as.register_customer.password);
+    }
+    if (command->type == COMMAND_RESET_PASSWORD) {
+        return is_verifier(&command->as.reset_password.password);
+    }
+    if (command->type == COMMAND_CHANGE_PASSWORD) {
+        return is_verifier(&command->as.change_password.password);
+    }
+    if (command->type == COMMAND_ISSUE_PASSWORD) {
+        return is_verifier(&command->as.issue_password.password);
+    }
+    const struct open_session *login = command->type == COMMAND_OPEN_SESSION ? &command->as.open_session : NULL;
+    return login == NULL || !login->has_rehashed || is_verifier(&login->rehashed);
 }
 
 void preparation_wipe(struct str *secret) {

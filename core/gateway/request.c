@@ -317,6 +317,9 @@ static bool is_who_he_says(struct request *request) {
         }
         request_presented_in_vain(request);
         http_answer_field(request->exchange, "WWW-Authenticate", STR("Bearer error=\"invalid_token\""));
+        if (request->principal.by == BY_COOKIE) {
+            cookie_forget_access(request->exchange);
+        }
         break;
     case CREDENTIALS_STRANGE:
         break;

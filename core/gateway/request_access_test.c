@@ -210,6 +210,17 @@ static void a_password_for_one_use_lets_in_nowhere_else(void **state) {
     assert_holds("\"code\":\"password_change_required\"");
 }
 
+/* A browser would go on sending it. One of a session that was ended elsewhere is as bad as one of nobody. */
+static void a_cookie_that_is_none_is_taken_back(void **state) {
+    (void)state;
+    test_converse("GET /openapi.json", "Cookie: __Host-daybook=x\r\n", &reply);
+    assert_holds("HTTP/1.1 401 ");
+    assert_holds("\r\nSet-Cookie: __Host-daybook=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict\r\n");
+    assert_false(test_holds(&reply, "daybook-refresh")); /* by which he goes on */
+    test_converse("GET /openapi.json", "Authorization: Bearer x\r\n", &reply);
+    assert_false(test_holds(&reply, "Set-Cookie"));
+}
+
 static void what_is_public_stays_so(void **state) {
     (void)state;
     assert_true(is_followed("GET /v1/stock/A-1/stream", ""));
@@ -234,6 +245,7 @@ int main(void) {
         WITH(a_bad_credential_is_refused_wherever_it_is_brought),
         WITH(who_is_known_is_let_in_as_what_he_is),
         WITH(a_password_for_one_use_lets_in_nowhere_else),
+        WITH(a_cookie_that_is_none_is_taken_back),
         WITH(what_is_public_stays_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
 #include "core/vault/totp.h"
 #include "gen/messages.h"
 
-enum { SESSION_BODY_MAX_BYTES = 8192, JWKS_MAX_BYTES = 64 * 1024 };
+enum { WITHIN_HASH_BYTES = 16, SESSION_BODY_MAX_BYTES = 8192, JWKS_MAX_BYTES = 64 * 1024 };
 
 static const struct secret *secret_of(const struct preparation *preparation) {
     return &preparation->request->loop->gateway->secret;
@@ -61,6 +61,16 @@ static bool is_wholly_proved(const struct preparation *preparation, const struct
     return ask->proved && (!needs_code || ask->totp_step > 0 || ask->recovery > 0);
 }
 
+/* What was proved, and what else was asked for: another request under the same key is another command. Were it
+ * refused for that, it would show that the first one had the password. */
+static struct str within_proof(struct preparation *preparation) {
+    struct str hash = command_of(preparation)->meta.request_hash;
+    char text[2 * WITHIN_HASH_BYTES + 1];
+    sodium_bin2hex(text, sizeof text, (const uint8_t *)hash.data,
+                   hash.len < WITHIN_HASH_BYTES ? hash.len : WITHIN_HASH_BYTES);
+    return arena_printf(request_arena(preparation->request), "proved %s", text);
+}
+
 static void end_login(struct preparation *preparation) {
     struct open_session *ask = &command_of(preparation)->as.open_session;
     preparation_wipe(&ask->password);
@@ -74,7 +84,7 @@ static void end_login(struct preparation *preparation) {
     if (!is_wholly_proved(preparation, ask)) {
         preparation->intake->key = (struct str){0}; /* a key brings back what somebody has proved, and nothing else */
     }
-    preparation_end(preparation, preparation->stream, STR("proved"));
+    preparation_end(preparation, preparation->stream, within_proof(preparation));
 }
 
 /* ---- logging in: the password ------------------------------------------------------------------------------------ */
@@ -97,7 +107,7 @@ static void on_compared(struct hashing_job *job) {
     struct preparation *preparation = job->context;
     struct open_session *ask = &command_of(preparation)->as.open_session;
     bool is_right = job->result == HASHING_DONE && preparation->is_compared;
-    bool is_made_anew = is_right && job->needs_rehash && !preparation->request->is_lost;
+    bool is_made_anew = is_right && job->needs_rehash;
     if (!is_made_anew) {
         preparation_wipe(&ask->password);
     }
@@ -106,18 +116,28 @@ static void on_compared(struct hashing_job *job) {
     }
     ask->proved = is_right;
     ask->password_number = preparation->finding.is_there ? preparation->finding.customer.state.password_number : 0;
-    if (is_made_anew) {
-        preparation_hash(preparation, &ask->password, false, (struct str){0}, on_rehashed);
-    } else {
-        end_login(preparation);
+    if (!is_made_anew || !preparation_try_hash(preparation, &ask->password, (struct str){0}, on_rehashed)) {
+        end_login(preparation); /* without room for it the old verifier is good for another time */
     }
 }
 
-/* Of nobody, and of whoever cannot be compared with, nobody's verifier: it takes as long. */
+/* Nobody is asked in somebody's place: always the same for an address. */
+static void take_nobody(struct preparation *preparation) {
+    struct arena *arena = request_arena(preparation->request);
+    preparation->finding.is_there = false;
+    preparation->stream = identity_nobody(arena, secret_of(preparation), preparation->finding.parameter);
+}
+
+/* Of nobody, and of whoever cannot be compared with, nobody's verifier: it takes as long. One whose key the ring cannot
+ * open is nobody here, since of a nobody that would not be told; the loop's log tells it (loop.c, watch_vault). */
 static void on_unsealed(struct unsealing *unsealing, enum vault_found found) {
     struct preparation *preparation = unsealing->context;
-    if (!preparation_was_unsealed(preparation, found)) {
+    bool is_closed = found == VAULT_NO_MASTER;
+    if (!preparation_was_unsealed(preparation, is_closed ? VAULT_THERE : found)) {
         return;
+    }
+    if (is_closed) {
+        take_nobody(preparation);
     }
     struct open_session *ask = &command_of(preparation)->as.open_session;
     struct str verifier = unsealing->values[0]->plaintext;
@@ -142,7 +162,7 @@ static void on_customer(struct customer_finding *finding) {
         preparation_unseal(preparation, &finding->customer.state.password, on_unsealed);
         return;
     }
-    preparation->stream = identity_nobody(arena, secret_of(preparation), finding->parameter);
+    take_nobody(preparation);
     preparation->sealed =
         (struct sealed){.key_id = vault_key_id_of_customer(arena, secret_of(preparation), preparation->stream)};
     preparation_unseal(preparation, &preparation->sealed, on_unsealed);
@@ -156,8 +176,8 @@ void sessions_prepare_login(struct preparation *preparation) {
     struct str identity = identity_of_email(request_arena(request), secret_of(preparation), ask->email);
     preparation_wipe(&ask->email);
     if (request_may_present(request) && request_may_take(request, LIMIT_LOGIN, identity)) {
-        customer_find_by_identity(&preparation->finding, request, identity, &preparation->intake->position,
-                                  on_customer);
+        customer_find_discreetly(&preparation->finding, request, identity, &preparation->intake->position,
+                                 on_customer);
     }
 }
 
@@ -179,11 +199,6 @@ static bool take_session(struct str customer, const struct customer_state *state
     ret_ref->generation = (uint32_t)state->touched_generation;
     return state->touched_session > 0 && state->touched_generation > 0 && customer.len == CUSTOMER_ID_LEN &&
            ulid_read(str_from(customer, 4), ret_ref->customer);
-}
-
-static struct str cookie(struct arena *arena, const char *name, const char *path, struct str value, int64_t life_s) {
-    return arena_printf(arena, "%s=%.*s; Path=%s; Max-Age=%lld; Secure; HttpOnly; SameSite=Strict", name,
-                        STR_ARGS(value), path, (long long)life_s);
 }
 
 bool session_answer_write(struct arena *arena, const struct session_terms *terms, struct str customer,
@@ -229,8 +244,8 @@ bool session_answer_write(struct arena *arena, const struct session_terms *terms
     *ret_answer = (struct session_answer){.body = arena_str_copy(arena, buf_text(&body))};
     if (terms->as_cookies) {
         int64_t refresh_s = (state->touched_expires_at - state->touched_at) / MICROS_PER_SECOND;
-        ret_answer->access_cookie = cookie(arena, ACCESS_COOKIE, "/", access, terms->access_token_s);
-        ret_answer->refresh_cookie = cookie(arena, REFRESH_COOKIE, "/v1/sessions", refresh, refresh_s);
+        ret_answer->access_cookie = cookie_write(arena, ACCESS_COOKIE, "/", access, terms->access_token_s);
+        ret_answer->refresh_cookie = cookie_write(arena, REFRESH_COOKIE, "/v1/sessions", refresh, refresh_s);
     }
     sodium_memzero(body.data, body.len);
     buf_release(&body);
@@ -265,8 +280,8 @@ static void answer_session(struct preparation *preparation, const struct outcome
     request_answer_json(request, request->match.route->status, answer.body);
 }
 
-/* A wrong password, and an address that is nobody's, are told alike; that a code is wanted, or the mailbox to be
- * proved, is told to who had the password. */
+/* A wrong password, an address that is nobody's and a mailbox that was not proved are told alike; that a code is wanted is
+ * told to who had the password. */
 void sessions_answer_login(struct preparation *preparation, const struct outcome *outcome) {
     if (outcome->status == OUTCOME_STATUS_REJECTED) {
         preparation_refuse_by(preparation, outcome, LOGIN_ANSWER_MS);
@@ -284,9 +299,9 @@ json_t *sessions_cookie_as_body(struct request *request) {
 }
 
 static void forget_cookies(struct request *request) {
-    struct arena *arena = request_arena(request);
-    http_answer_field(request->exchange, "Set-Cookie", cookie(arena, ACCESS_COOKIE, "/", STR(""), 0));
-    http_answer_field(request->exchange, "Set-Cookie", cookie(arena, REFRESH_COOKIE, "/v1/sessions", STR(""), 0));
+    cookie_forget_access(request->exchange);
+    http_answer_field(request->exchange, "Set-Cookie",
+                      cookie_write(request_arena(request), REFRESH_COOKIE, "/v1/sessions", STR(""), 0));
 }
 
 static void refuse_refresh(struct preparation *preparation) {
@@ -354,12 +369,12 @@ void sessions_prepare_logout(struct preparation *preparation) {
 }
 
 void sessions_answer_logout(struct preparation *preparation, const struct outcome *outcome) {
+    if (preparation->has_cookie) { /* where it is refused the session has ended otherwise */
+        forget_cookies(preparation->request);
+    }
     if (outcome->status == OUTCOME_STATUS_REJECTED) {
         preparation_refuse_by(preparation, outcome, 0);
         return;
-    }
-    if (preparation->has_cookie) {
-        forget_cookies(preparation->request);
     }
     preparation_answer_fields(preparation, outcome);
     request_answer_json(preparation->request, 200, STR("{\"status\":\"ended\"}"));

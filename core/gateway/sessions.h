@@ -5,7 +5,7 @@
  *      DELETE /v1/sessions/current the access token says so -> EndSession
  *
  * Promise  that an address is nobody's is told by nothing: another verifier is compared, the vault and the log are
- *          asked for nobody, the answer is the same and leaves no sooner than LOGIN_ANSWER_MS after the request came.
+ *          asked for nobody, the answer is the same and leaves a whole number of LOGIN_ANSWER_MS after the request came.
  *          What is told of a customer is told to whoever had the right password.
  *          Tokens derive from what was decided: a request that is sent again gets the same bytes. They stand in no
  *          store.
@@ -20,7 +20,7 @@
 
 #include "core/gateway/prepared.h"
 
-enum { LOGIN_ANSWER_MS = 250, CLIENT_AGENT_MAX_BYTES = 256 };
+enum { LOGIN_ANSWER_MS = DISCREET_ANSWER_MS, CLIENT_AGENT_MAX_BYTES = 256 };
 
 /* For the table of prepared.c. */
 void sessions_prepare_login(struct preparation *preparation);

@@ -1,5 +1,7 @@
 #include "core/gateway/sessions.h"
 
+#include <sched.h>
+
 #include "core/gateway/held.h"
 #include "core/gateway/test_people.h"
 #include "core/vault/totp.h"
@@ -50,6 +52,91 @@ static void a_verifier_of_another_cost_is_made_anew(void **state) {
     test_end();
 }
 
+/* Of "password" and of nothing; the second takes most of a second. */
+#define SLOW_VERIFIER                                                                                                  \
+    "$argon2id$v=19$m=65536,t=16,p=1$c29tZXNhbHQAAAAAAAAAAA$TCsNUutWgv3lowstIasFJbdiamKiq8qPUdz2wSvQ4rw"
+
+static void ignore_job(struct hashing_job *job) {
+    (void)job;
+}
+
+/* The thread is at work, and as many wait as may. Ends with the outlet. */
+static void fill_hashing(void) {
+    static struct hashing_job jobs[HASHINGS_MAX + 1];
+    static char password[] = "x";
+    for (size_t i = 0; i < ARRAY_LENGTH(jobs); i++) {
+        jobs[i] = (struct hashing_job){.password = password, .password_len = 1, .on_done = ignore_job};
+        (void)snprintf(jobs[i].verifier, sizeof jobs[i].verifier, "%s", i == 0 ? SLOW_VERIFIER : TEST_VERIFIER);
+        assert_true(hashing_submit(&people.loop.hashing_outlet, &jobs[i]));
+        while (i == 0 && hashing_count(people.gateway.hashing).waiting > 0) {
+            (void)sched_yield();
+        }
+    }
+}
+
+static void start_login(const char *body) {
+    test_request(HTTP_POST_, "/v1/sessions");
+    test_begin(body, false);
+}
+
+/* He is logged in; the verifier is made anew another time. */
+static void without_room_for_a_new_verifier_the_old_one_is_good(void **state) {
+    (void)state;
+    start_login(LOGIN(TEST_EMAIL, "password"));
+    while (hashing_count(people.gateway.hashing).done_total < 1) {
+        (void)sched_yield(); /* it is compared, and the loop has not run since */
+    }
+    fill_hashing();
+    test_run();
+    assert_true(people.is_prepared);
+    assert_true(people.intake.command.as.open_session.proved);
+    assert_false(people.intake.command.as.open_session.has_rehashed);
+    assert_int_equal(people.intake.command.as.open_session.password.len, 0);
+    test_end();
+}
+
+/* Whoever asks and leaves takes nobody's place. */
+static void who_leaves_before_his_turn_is_not_hashed(void **state) {
+    (void)state;
+    static struct hashing_job slow;
+    static char password[] = "x";
+    slow = (struct hashing_job){
+        .verifier = SLOW_VERIFIER, .password = password, .password_len = 1, .on_done = ignore_job};
+    assert_true(hashing_submit(&people.loop.hashing_outlet, &slow));
+    while (hashing_count(people.gateway.hashing).waiting > 0) {
+        (void)sched_yield();
+    }
+    start_login(LOGIN(TEST_EMAIL, "password"));
+    assert_int_equal(hashing_count(people.gateway.hashing).waiting, 1);
+    assert_true(preparation_cancel(&people.preparation));
+    assert_int_equal(hashing_count(people.gateway.hashing).waiting, 0);
+    assert_false(preparation_cancel(&people.preparation));
+    test_end();
+}
+
+/* The answer says whether the key had another request: so the first must not have had the same id. */
+static void what_else_a_login_asks_for_is_part_of_its_id(void **state) {
+    (void)state;
+    static const char *const bodies[] = {
+        LOGIN(TEST_EMAIL, "password"),
+        "{\"email\":\"ada@example.org\",\"password\":\"password\",\"cookie\":true}",
+        "{\"email\":\"ada@example.org\",\"password\":\"password\",\"cookie\":false}",
+    };
+    char within[ARRAY_LENGTH(bodies)][sizeof people.within];
+    for (size_t i = 0; i < ARRAY_LENGTH(bodies); i++) {
+        (void)login(bodies[i]);
+        assert_true(strncmp(people.within, "proved ", 7) == 0);
+        memcpy(within[i], people.within, sizeof people.within);
+        for (size_t k = 0; k < i; k++) {
+            assert_string_not_equal(within[k], within[i]);
+        }
+        test_end();
+    }
+    (void)login(LOGIN("ADA@example.org", "password")); /* no other request: it is the same person */
+    assert_string_equal(people.within, within[0]);
+    test_end();
+}
+
 static void a_wrong_password_is_sent_as_such(void **state) {
     (void)state;
     const struct open_session *ask = login(LOGIN(TEST_EMAIL, "passwort"));
@@ -85,6 +172,39 @@ static void of_an_address_that_is_nobodys_nobody_is_asked(void **state) {
     (void)login(LOGIN("EVE@example.org", "other password"));
     assert_string_equal(people.stream, first); /* the same nobody, and so the same shard */
     test_end();
+}
+
+/* Where the vault is away, that his key is remembered shows nothing. */
+static void without_the_vault_nobody_is_told_who_is_known(void **state) {
+    (void)state;
+    (void)login(LOGIN(TEST_EMAIL, "password"));
+    test_end();
+    people.is_vault_away = true;
+    (void)login(LOGIN(TEST_EMAIL, "password"));
+    (void)login(LOGIN("eve@example.org", "password"));
+    assert_false(people.is_prepared);
+    assert_int_equal(test_answered(503), 2);
+}
+
+/* Whoever is there, and this front cannot read him or open his key, is nobody here: no failure of his is counted. */
+static void who_cannot_be_read_is_nobody(void **state) {
+    (void)state;
+    (void)login(LOGIN("eve@example.org", "password"));
+    int statements = people.statements, key_questions = people.key_questions;
+    test_end();
+    for (int i = 0; i < 2; i++) {
+        people.key_master = i == 0 ? "of another ring" : "";
+        people.state_schema = i == 0 ? CUSTOMER_STATE_SCHEMA_ID : 999999;
+        const struct open_session *ask = login(LOGIN(TEST_EMAIL, "password"));
+        assert_true(people.is_prepared);
+        assert_false(ask->proved);
+        assert_false(ask->has_client);
+        assert_int_equal(people.intake.key.len, 0);
+        assert_string_not_equal(people.stream, TEST_CUSTOMER);
+        assert_int_equal(people.statements, statements);
+        assert_int_equal(people.key_questions, key_questions);
+        test_end();
+    }
 }
 
 /* Whoever guesses nobody's password proves nothing. */
@@ -283,10 +403,28 @@ static void refuse_login(const char *stream) {
     prepared_command(COMMAND_OPEN_SESSION)->answer(&people.preparation, &outcome);
 }
 
+/* By the trace of the command, were it told, one would see that a password was right that is refused while too many
+ * were wrong before: only such a login has the same id again. */
+static void a_refusal_has_a_trace_of_the_request_and_not_of_the_command(void **state) {
+    (void)state;
+    const struct outcome outcome = {.status = OUTCOME_STATUS_REJECTED,
+                                    .rejection = STR("invalid_credentials"),
+                                    .command_id = STR("cmd_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+                                    .stream = STR(TEST_CUSTOMER)};
+    (void)login(LOGIN(TEST_EMAIL, "password"));
+    assert_int_equal(preparation_problem(&people.preparation, &outcome).trace_id.len, 0);
+    test_end();
+    test_request(HTTP_DELETE_, "/v1/sessions/current");
+    people.preparation = (struct preparation){.row = prepared_command(COMMAND_END_SESSION), .request = people.request};
+    struct problem problem = preparation_problem(&people.preparation, &outcome);
+    assert_true(str_equal(problem.trace_id, identity_trace(&people.arena, outcome.command_id)));
+    test_end();
+}
+
 static void a_refusal_leaves_when_neither_could_be_done_yet(void **state) {
     (void)state;
     (void)login(LOGIN(TEST_EMAIL, "passwort"));
-    int64_t received = people.request->exchange->received_at_boot_us;
+    int64_t received = people.request->exchange->received_at_boot_us = clock_boot_us();
     refuse_login(TEST_CUSTOMER);
     for (size_t i = 0; i < people.request->exchange->answer_field_count; i++) {
         assert_false(http_name_equal(people.request->exchange->answer_fields[i].name, "daybook-position"));
@@ -402,8 +540,13 @@ int main(void) {
         WITH(who_has_the_password_has_proved_it),
         WITH(from_where_is_sealed_with_his_key),
         WITH(a_verifier_of_another_cost_is_made_anew),
+        WITH(without_room_for_a_new_verifier_the_old_one_is_good),
+        WITH(who_leaves_before_his_turn_is_not_hashed),
+        WITH(what_else_a_login_asks_for_is_part_of_its_id),
         WITH(a_wrong_password_is_sent_as_such),
         WITH(of_an_address_that_is_nobodys_nobody_is_asked),
+        WITH(without_the_vault_nobody_is_told_who_is_known),
+        WITH(who_cannot_be_read_is_nobody),
         WITH(a_customer_without_a_password_proves_nothing),
         WITH(neither_a_version_nor_a_place_to_ask_is_taken),
         WITH(what_was_sent_is_wiped),
@@ -415,6 +558,7 @@ int main(void) {
         WITH(a_password_for_one_use_says_so),
         WITH(with_cookies_the_body_has_no_token_but_that_which_goes_with_them),
         WITH(a_customer_without_a_session_gets_no_tokens),
+        WITH(a_refusal_has_a_trace_of_the_request_and_not_of_the_command),
         WITH(a_refusal_leaves_when_neither_could_be_done_yet),
         WITH(who_leaves_while_he_is_refused_is_forgotten),
         WITH(a_refresh_token_says_whose_session_and_which_token_of_it),

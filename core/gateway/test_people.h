@@ -41,14 +41,17 @@ static struct test_people {
     struct http_field fields[16];
     struct customer_state state; /* as the view has him */
     struct vault_key key;        /* of the customer */
-    bool is_away;                /* the database */
+    const char *key_master;      /* by which it is wrapped; "": it stands in the clear */
+    uint32_t state_schema;       /* of the state in the view */
+    bool is_away, is_vault_away; /* the databases */
     int statements, key_questions;
     char asked[64]; /* of the view, last */
     /* The request under way: */
     struct request *request;
     struct intake intake;
     struct preparation preparation;
-    bool is_prepared; /* and what with: */
+    size_t living_count; /* of requests, with it */
+    bool is_prepared;    /* and what with: */
     char stream[64], within[64];
 } people;
 
@@ -66,7 +69,7 @@ static void test_put_customer(PGresult *result) {
     customer_state_encode(&state, &people.state);
     hex_write(&hex, buf_text(&state));
     buf_byte(&hex, '\0');
-    (void)snprintf(number, sizeof number, "%d", CUSTOMER_STATE_SCHEMA_ID);
+    (void)snprintf(number, sizeof number, "%u", people.state_schema);
     test_put(result, CUSTOMER_COLUMN_ID, TEST_CUSTOMER);
     test_put(result, CUSTOMER_COLUMN_VERSION, "3");
     test_put(result, CUSTOMER_COLUMN_SCHEMA, number);
@@ -105,6 +108,12 @@ static void test_ask_vault(struct pg_pool *pg, const struct pg_statement *statem
     (void)pg;
     (void)statement;
     people.key_questions++;
+    if (people.is_vault_away) {
+        struct err_info error;
+        (void)err_set_retriable(&error, ERR_POSTGRES, "it is away");
+        on_result(context, NULL, &error);
+        return;
+    }
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     PGresAttDesc columns[] = {{.name = "id"}, {.name = "bytes"}, {.name = "master"}};
     assert_true(PQsetResultAttrs(result, 3, columns));
@@ -115,7 +124,7 @@ static void test_ask_vault(struct pg_pool *pg, const struct pg_statement *statem
         sodium_bin2hex(hex, sizeof hex, people.key.bytes, VAULT_KEY_BYTES);
         test_put(result, 0, id);
         test_put(result, 1, hex);
-        test_put(result, 2, ""); /* in the clear, as before there were rings */
+        test_put(result, 2, people.key_master);
     }
     on_result(context, result, NULL);
     PQclear(result);
@@ -152,7 +161,10 @@ static inline int test_people_start(void **state) {
     (void)state;
     struct err_info info = {0};
     static const struct vault_ports ports = {.query = test_ask_vault, .now_boot_us = clock_boot_us};
-    people = (struct test_people){.gateway = {.secret = {{7}}}, .server.pool = {.bodies_max_bytes = 1 << 20}};
+    people = (struct test_people){.gateway = {.secret = {{7}}},
+                                  .server.pool = {.bodies_max_bytes = 1 << 20},
+                                  .key_master = "",
+                                  .state_schema = CUSTOMER_STATE_SCHEMA_ID};
     people.config.view_wait_ms = 1000;
     people.config.access_token_s = 600;
     people.config.command_wait_ms = 5000;
@@ -226,28 +238,42 @@ static inline void test_header(const char *name, struct str value) {
     people.fields[exchange->field_count++] = (struct http_field){str_of_cstr(name), value};
 }
 
-/* The command that the request's body makes is prepared: until it is, or the request was answered. */
-static inline void test_prepare(const char *body, bool has_cookie) {
+/* The command that the request's body makes begins to be prepared. */
+static inline void test_begin(const char *body, bool has_cookie) {
     struct http_exchange *exchange = people.request->exchange;
+    exchange->application = people.request;
+    exchange->holds_secrets = true;
     test_header("Content-Type", STR("application/json"));
     exchange->body = arena_str_copy(&exchange->arena, str_of_cstr(body));
     const struct intake_source source = {.exchange = exchange,
                                          .match = &people.request->match,
                                          .secret = &people.gateway.secret,
-                                         .scope = people.request->principal.identity,
+                                         .scope = preparation_scope(people.request),
                                          .actor = people.request->principal.identity,
                                          .now_us = clock_wall_us()};
     struct problem problem;
     if (!intake_command(&source, &people.intake, &problem)) {
         fail_msg("%s: %.*s", problem.code, STR_ARGS(problem.pointer));
     }
-    people.preparation = (struct preparation){
-        .request = people.request, .intake = &people.intake, .has_cookie = has_cookie, .on_prepared = test_on_prepared};
-    size_t living = people.server.pool.living_count;
+    people.preparation = (struct preparation){.row = prepared_command(people.request->match.route->command_type),
+                                              .request = people.request,
+                                              .intake = &people.intake,
+                                              .has_cookie = has_cookie,
+                                              .on_prepared = test_on_prepared};
+    people.living_count = people.server.pool.living_count;
     preparation_begin(&people.preparation);
-    while (!people.is_prepared && people.server.pool.living_count == living) {
+}
+
+/* Until it is prepared, or the request was answered. */
+static inline void test_run(void) {
+    while (!people.is_prepared && people.server.pool.living_count == people.living_count) {
         (void)uv_run(&people.loop.uv, UV_RUN_ONCE);
     }
+}
+
+static inline void test_prepare(const char *body, bool has_cookie) {
+    test_begin(body, has_cookie);
+    test_run();
 }
 
 static inline uint64_t test_answered(int status) {

@@ -29,7 +29,11 @@ void unsealing_begin(struct unsealing *unsealing, struct vault *vault) {
         unsealing->on_done(unsealing, VAULT_THERE);
         return;
     }
-    vault_keys_of(vault, unsealing->key_ids, unsealing->count, on_keys, unsealing);
+    if (unsealing->is_discreet) {
+        vault_keys_of_store(vault, unsealing->key_ids, unsealing->count, on_keys, unsealing);
+    } else {
+        vault_keys_of(vault, unsealing->key_ids, unsealing->count, on_keys, unsealing);
+    }
 }
 
 void unsealing_wipe(struct str plaintext) {

@@ -17,7 +17,7 @@ static struct arena arena;
 static struct vault *vault;
 static struct vault_key keys[2];
 static size_t key_count;
-static bool is_away;
+static bool is_away, is_discreet;
 static int questions;
 
 static void ask(struct pg_pool *pg, const struct pg_statement *statement, const struct str *parameters,
@@ -58,7 +58,7 @@ static int set_up(void **state) {
     keys[0] = (struct vault_key){.id = STR("per_01ARZ3NDEKTSV4RRFFQ69G5FAV"), .bytes = {1}};
     keys[1] = (struct vault_key){.id = STR("per_01ARZ3NDEKTSV4RRFFQ69G5FAW"), .bytes = {2}};
     key_count = 2;
-    is_away = false;
+    is_away = is_discreet = false;
     questions = 0;
     return 0;
 }
@@ -87,7 +87,7 @@ static void on_done(struct unsealing *unsealing, enum vault_found found) {
 }
 
 static void open_all(struct sealed *values, size_t count) {
-    struct unsealing unsealing = {.arena = &arena, .on_done = on_done};
+    struct unsealing unsealing = {.arena = &arena, .on_done = on_done, .is_discreet = is_discreet};
     told_count = 0;
     for (size_t i = 0; i < count; i++) {
         assert_true(unsealing_add(&unsealing, &values[i]));
@@ -135,6 +135,25 @@ static void without_the_database_that_is_told(void **state) {
     assert_int_equal(values[0].plaintext.len, 0);
 }
 
+/* Else whose key was used of late would be told while the store is away. */
+static void a_remembered_key_opens_what_is_opened_discreetly_only_while_its_store_is_there(void **state) {
+    (void)state;
+    struct sealed values[] = {sealed(0, "ada")};
+    open_all(values, 1);
+    is_away = true;
+    open_all(values, 1);
+    assert_int_equal(told, VAULT_THERE);
+    assert_int_equal(questions, 1);
+    is_discreet = true;
+    open_all(values, 1);
+    assert_int_equal(told, VAULT_NO_DATABASE);
+    assert_int_equal(values[0].plaintext.len, 0);
+    is_away = false;
+    open_all(values, 1);
+    assert_true(str_equal(values[0].plaintext, STR("ada")));
+    assert_int_equal(questions, 3);
+}
+
 static void nothing_to_open_is_done_at_once(void **state) {
     (void)state;
     open_all(NULL, 0);
@@ -160,6 +179,7 @@ int main(void) {
         WITH(of_the_erased_nothing_is_opened_and_the_others_are),
         WITH(what_was_changed_is_not_opened),
         WITH(without_the_database_that_is_told),
+        WITH(a_remembered_key_opens_what_is_opened_discreetly_only_while_its_store_is_there),
         WITH(nothing_to_open_is_done_at_once),
         WITH(there_is_a_bound),
     };

@@ -45,10 +45,19 @@ void exchange_charge(struct exchange *exchange, size_t bytes) {
     exchange->charged_bytes = bytes;
 }
 
+static void wipe(struct buf *buf) {
+    if (buf->data != NULL) {
+        explicit_bzero(buf->data, buf->len);
+    }
+}
+
 /* What the application made of a small body is left out: that is bounded by how many requests it takes. */
 void http_body_done(struct http_exchange *public) {
     struct exchange *exchange = exchange_of(public);
     public->body = (struct str){0};
+    if (public->holds_secrets) {
+        wipe(&exchange->body);
+    }
     buf_release(&exchange->body);
     exchange_charge(exchange, public->arena.used_bytes > EXCHANGE_KEPT_BYTES ? public->arena.used_bytes : 0);
 }
@@ -58,6 +67,11 @@ void exchange_free(struct exchange *exchange) {
     assert(pool->living_count > 0);
     pool->living_count--;
     exchange_charge(exchange, 0);
+    if (exchange->public.holds_secrets) {
+        arena_wipe(&exchange->public.arena);
+        wipe(&exchange->body);
+        wipe(&exchange->answer);
+    }
     if (pool->kept_count == EXCHANGES_KEPT_MAX || exchange->public.arena.used_bytes > EXCHANGE_KEPT_BYTES) {
         exchange_release(exchange);
         return;

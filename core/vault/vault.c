@@ -326,8 +326,8 @@ static void on_keys_found(void *context, const PGresult *result, const struct er
     end_keys(request, found);
 }
 
-void vault_keys_of(struct vault *vault, const struct str *key_ids, size_t count, vault_keys_cb *on_keys,
-                   void *context) {
+static void keys_of(struct vault *vault, const struct str *key_ids, size_t count, bool is_cached,
+                    vault_keys_cb *on_keys, void *context) {
     assert(count <= VAULT_BATCH_MAX);
     struct keys_request *request = calloc_or_end(1, sizeof *request + count * sizeof *request->keys);
     *request =
@@ -335,7 +335,7 @@ void vault_keys_of(struct vault *vault, const struct str *key_ids, size_t count,
     char list[2 + VAULT_BATCH_MAX * (KEY_ID_LEN + 1)] = "{"; /* nothing in an id is to be quoted */
     size_t len = 1;
     for (size_t i = 0; i < count; i++) {
-        const struct cached_key *place = is_key_id(key_ids[i]) ? remembered(vault, key_ids[i]) : NULL;
+        const struct cached_key *place = is_cached && is_key_id(key_ids[i]) ? remembered(vault, key_ids[i]) : NULL;
         if (place != NULL) {
             request->keys[i].id = key_ids[i];
             memcpy(request->keys[i].bytes, place->bytes, VAULT_KEY_BYTES);
@@ -353,6 +353,16 @@ void vault_keys_of(struct vault *vault, const struct str *key_ids, size_t count,
     list[len++] = '}';
     const struct str parameter = str_of(list, len);
     vault->ports.query(vault->pg, &keys_find, &parameter, on_keys_found, request);
+}
+
+void vault_keys_of(struct vault *vault, const struct str *key_ids, size_t count, vault_keys_cb *on_keys,
+                   void *context) {
+    keys_of(vault, key_ids, count, true, on_keys, context);
+}
+
+void vault_keys_of_store(struct vault *vault, const struct str *key_ids, size_t count, vault_keys_cb *on_keys,
+                         void *context) {
+    keys_of(vault, key_ids, count, false, on_keys, context);
 }
 
 /* ---- sealing ----------------------------------------------------------------------------------------------------- */

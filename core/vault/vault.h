@@ -81,6 +81,9 @@ void vault_end_of(struct vault *vault, struct str key_id, vault_end_cb *on_end, 
 typedef void vault_keys_cb(void *context, enum vault_found found, const struct vault_key *keys, size_t count);
 /* Up to VAULT_BATCH_MAX at once, in one question. The ids must live until the answer. May call before it returns. */
 void vault_keys_of(struct vault *vault, const struct str *key_ids, size_t count, vault_keys_cb *on_keys, void *context);
+/* The same; the store is asked also for those that are remembered: where it must not show that they were. */
+void vault_keys_of_store(struct vault *vault, const struct str *key_ids, size_t count, vault_keys_cb *on_keys,
+                         void *context);
 
 /* This process has destroyed it: it is not used for the rest of its time. */
 void vault_forget(struct vault *vault, struct str key_id);
