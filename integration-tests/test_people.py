@@ -122,6 +122,31 @@ def test_asking_for_a_reset_is_told_alike(front, client, person):
     assert "Daybook-Position" not in answers[0].headers
 
 
+def test_who_does_not_want_to_wait_is_told_no_sooner(front, client, person):
+    for email in (person.email, "nobody@example.org"):
+        body = {"email": email, "password": "another sentence"}
+        for path in ("/v1/sessions", "/v1/customers/password-resets"):
+            sent = body if path == "/v1/sessions" else {"email": email}
+            answer = client.post(path, sent, headers={"Prefer": "wait=0, respond-async"})
+            assert answer.status_code in (401, 202)
+            assert answer.elapsed.total_seconds() >= 0.25
+            assert "Location" not in answer.headers and "Preference-Applied" not in answer.headers
+
+
+def test_while_it_is_locked_a_right_password_looks_like_a_wrong_one(front, client, person):
+    for number in range(10):
+        assert_problem(person.log_in(password=f"guess {number} of mine"), 401, "invalid_credentials")
+    key = str(uuid.uuid4())
+    right = [person.log_in(key=key), person.log_in(key=key), person.log_in(key=key, cookie=True), person.log_in(key=key, cookie=False)]
+    wrong = [person.log_in(key=key, password="another sentence") for _ in range(2)]
+    for answer in right + wrong:
+        assert_problem(answer, 401, "invalid_credentials")
+        assert sorted(answer.headers) == sorted(wrong[0].headers)
+        assert "Idempotent-Replayed" not in answer.headers
+    for told in ([one.json()["trace_id"] for one in right + wrong], [one.headers["traceparent"][3:35] for one in right + wrong]):
+        assert len(set(told)) == len(told)
+
+
 # ---- another password -----------------------------------------------------------------------------------------------
 
 
@@ -205,7 +230,8 @@ def test_cookies_change_nothing_without_the_sessions_own_token(front, client, pe
         ended = browser.delete("/v1/sessions/current", headers=proof)
         assert ended.status_code == 200, ended.text
         assert all("Max-Age=0" in cookie for cookie in ended.headers.get_list("Set-Cookie"))
-        assert_problem(browser.get("/v1/products", headers=sent), 401, "invalid_token")
+        refused = assert_problem(browser.get("/v1/products", headers=sent), 401, "invalid_token")
+        assert "Max-Age=0" in refused.headers["Set-Cookie"]
 
 
 def test_others_can_check_a_token(client, person):

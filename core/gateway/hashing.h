@@ -3,8 +3,8 @@
  *      loop: hashing_submit -> queue -> thread: password_verify, password_make -> outlet -> loop: on_done
  *
  * Promise  a job that was taken is answered exactly once, by on_done on its outlet's loop, also where the outlet is
- *          closed meanwhile; save one that was withdrawn while it waited. What could not be looked at is told HASHING_NOT_DONE and never HASHING_WRONG: nobody is
- *          counted as a guesser because there was no room for him.
+ *          closed meanwhile; save one that was withdrawn while it waited. What could not be looked at is told
+ *          HASHING_NOT_DONE and never HASHING_WRONG: nobody is counted as a guesser because there was no room for him.
  * Bounds   `threads` hashings at once, each with PASSWORD_MEMORY_BYTES, and queue_max that wait, for which only their
  *          passwords are kept.
  * Memory   a job is the caller's until on_done. The password is copied when it is submitted, and wiped when it was

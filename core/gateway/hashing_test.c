@@ -128,7 +128,7 @@ static void a_full_queue_refuses(void **state) {
     }
 }
 
-/* From the middle, the end and the front of the queue; what was withdrawn is told nothing, and all others are hashed. */
+/* From the middle, the end and the front of the queue; all others are hashed. */
 static void what_waits_can_be_withdrawn(void **state) {
     (void)state;
     begin(1, 8);

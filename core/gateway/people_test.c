@@ -409,7 +409,7 @@ static void what_ends_sessions_is_waited_for(void **state) {
     static const struct {
         uint16_t type;
         bool is_waited_for;
-    } rows[] = {{COMMAND_END_SESSION, true},    {COMMAND_RESET_PASSWORD, true},   {COMMAND_SET_ROLES, true},
+    } rows[] = {{COMMAND_END_SESSION, true},     {COMMAND_RESET_PASSWORD, true},   {COMMAND_SET_ROLES, true},
                 {COMMAND_ERASE_CUSTOMER, false}, {COMMAND_VERIFY_CUSTOMER, false}, {COMMAND_OPEN_CART, false}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct intake intake = {

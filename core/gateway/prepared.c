@@ -84,9 +84,8 @@ void preparation_begin(struct preparation *preparation) {
 }
 
 bool preparation_cancel(struct preparation *preparation) {
-    return preparation != NULL &&
-           (customer_finding_cancel(&preparation->finding) ||
-            hashing_withdraw(&preparation->request->loop->hashing_outlet, &preparation->job));
+    return preparation != NULL && (customer_finding_cancel(&preparation->finding) ||
+                                   hashing_withdraw(&preparation->request->loop->hashing_outlet, &preparation->job));
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */

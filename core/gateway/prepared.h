@@ -8,8 +8,9 @@
  *          command (commands.h).
  * Id       what was found out belongs to the command's id (preparation_end, `within`): with an Idempotency-Key alone
  *          nobody is given the answer of whoever has proved something.
- * Scope    whoever proves something with the request itself is nobody before: the keys of all who do so count together,
- *          whatever else they bring, so that a retry finds its command also after other credentials have had their time.
+ * Scope    whoever proves something with the request itself is nobody before: the keys of all who do so count
+ *          together, whatever else they bring, so that a retry finds its command also after other credentials have had
+ *          their time.
  * Discreet a row whose answers must not tell whether there is such a person, or whether a password was right that is
  *          refused for another reason. Then no id of the command is told, not by a Location and not by a trace, since
  *          ids begin as their streams do, and the trace is one of chance; nor a position or that it is a replay, but

@@ -7,9 +7,9 @@
  * Purpose  an access token is good by itself for some minutes (core/vault/token.h). What ended longer ago than that
  *          needs no remembering: its tokens have died.
  * Promise  an end that a command of this front caused counts at once, on all its loops, if the request still waits for
- *          its outcome; any other, one by erasure among them, once the view has it and told so. Where a notification is lost, or an end became visible late, the whole is
- *          read every REVOCATIONS_WHOLE_MS. Without the database the table stands still: a session that ended meanwhile
- *          at another front is let in until its token dies.
+ *          its outcome; any other, one by erasure among them, once the view has it and told so. Where a notification is
+ *          lost, or an end became visible late, the whole is read every REVOCATIONS_WHOLE_MS. Without the database the
+ *          table stands still: a session that ended meanwhile at another front is let in until its token dies.
  * Bounds   REVOCATIONS_MAX ends; past it those that came first give way, and `lost_total` counts them. An end that is
  *          there already takes no second place.
  * Thread   adding and asking: any, one lock, which nobody takes while the table is empty. The reader is its loop's.

@@ -176,8 +176,7 @@ void sessions_prepare_login(struct preparation *preparation) {
     struct str identity = identity_of_email(request_arena(request), secret_of(preparation), ask->email);
     preparation_wipe(&ask->email);
     if (request_may_present(request) && request_may_take(request, LIMIT_LOGIN, identity)) {
-        customer_find_discreetly(&preparation->finding, request, identity, &preparation->intake->position,
-                                 on_customer);
+        customer_find_discreetly(&preparation->finding, request, identity, &preparation->intake->position, on_customer);
     }
 }
 
@@ -280,8 +279,8 @@ static void answer_session(struct preparation *preparation, const struct outcome
     request_answer_json(request, request->match.route->status, answer.body);
 }
 
-/* A wrong password, an address that is nobody's and a mailbox that was not proved are told alike; that a code is wanted is
- * told to who had the password. */
+/* A wrong password, an address that is nobody's and a mailbox that was not proved are told alike; that a code is wanted
+ * is told to who had the password. */
 void sessions_answer_login(struct preparation *preparation, const struct outcome *outcome) {
     if (outcome->status == OUTCOME_STATUS_REJECTED) {
         preparation_refuse_by(preparation, outcome, LOGIN_ANSWER_MS);

@@ -5,7 +5,7 @@
  *      DELETE /v1/sessions/current the access token says so -> EndSession
  *
  * Promise  that an address is nobody's is told by nothing: another verifier is compared, the vault and the log are
- *          asked for nobody, the answer is the same and leaves a whole number of LOGIN_ANSWER_MS after the request came.
+ *          asked for nobody, the answer is the same, and leaves a whole number of LOGIN_ANSWER_MS after the request.
  *          What is told of a customer is told to whoever had the right password.
  *          Tokens derive from what was decided: a request that is sent again gets the same bytes. They stand in no
  *          store.

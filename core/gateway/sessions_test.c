@@ -100,8 +100,8 @@ static void who_leaves_before_his_turn_is_not_hashed(void **state) {
     (void)state;
     static struct hashing_job slow;
     static char password[] = "x";
-    slow = (struct hashing_job){
-        .verifier = SLOW_VERIFIER, .password = password, .password_len = 1, .on_done = ignore_job};
+    slow =
+        (struct hashing_job){.verifier = SLOW_VERIFIER, .password = password, .password_len = 1, .on_done = ignore_job};
     assert_true(hashing_submit(&people.loop.hashing_outlet, &slow));
     while (hashing_count(people.gateway.hashing).waiting > 0) {
         (void)sched_yield();
