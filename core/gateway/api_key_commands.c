@@ -34,21 +34,30 @@ void api_key_complete(struct arena *arena, const struct secret *secret, struct c
     }
 }
 
-struct str api_key_of_outcome(struct arena *arena, const struct secret *secret, const struct outcome *outcome) {
+/* Whether the command's own outcome has this generation. Under a client's key the log keeps outcomes, and that of a
+ * request that was sent before may have another than the view says now. */
+static bool made_generation(const struct command *command, int32_t generation) {
+    int32_t sent =
+        command->type == COMMAND_ROTATE_API_KEY ? command->as.rotate_api_key.generation : (int32_t)FIRST_GENERATION;
+    return command->meta.client_key || generation == sent;
+}
+
+struct str api_key_of_outcome(struct arena *arena, const struct secret *secret, const struct command *command,
+                              const struct outcome *outcome) {
     uint32_t schema_id;
     struct str avro;
     struct api_key_state state;
     const char *why;
     if (!frame_read(outcome->resource, &schema_id, &avro) ||
-        !api_key_state_decode_as(arena, schema_id, avro, &state, &why)) {
+        !api_key_state_decode_as(arena, schema_id, avro, &state, &why) || !made_generation(command, state.generation)) {
         return (struct str){0};
     }
     return api_key_write(arena, secret, outcome->stream, state.generation);
 }
 
-struct str api_key_shown(struct arena *arena, const struct secret *secret, const struct outcome *outcome,
-                         struct str document) {
-    struct str key = api_key_of_outcome(arena, secret, outcome);
+struct str api_key_shown(struct arena *arena, const struct secret *secret, const struct command *command,
+                         const struct outcome *outcome, struct str document) {
+    struct str key = api_key_of_outcome(arena, secret, command, outcome);
     return str_is_empty(key)
                ? document
                : arena_printf(arena, "%.*s,\"secret\":\"%.*s\"}", (int)document.len - 1, document.data, STR_ARGS(key));
