@@ -83,6 +83,7 @@ void cors_answer(const struct cors_origins *origins, struct http_exchange *excha
     struct str origin = allowed_origin(origins, exchange);
     if (!str_is_empty(origin)) {
         http_answer_field(exchange, "Access-Control-Allow-Origin", origin);
+        http_answer_field(exchange, "Access-Control-Allow-Credentials", STR("true"));
         http_answer_field(exchange, "Access-Control-Expose-Headers", STR(ANSWER_FIELDS));
     }
 }
