@@ -22,7 +22,7 @@ PROXY = "127.0.0.100"
 CONNECTIONS, CONNECTIONS_PER_ADDRESS, STREAMS_PER_ADDRESS = 60, 20, 4
 
 # So slow that a test is within its burst on a busy machine, too; what tests do not try is generous.
-LIMITS = "read=100/s:1000 search=20/m:5 write=100/s:1000 checkout=10/m:3 auth=20/m:3"
+LIMITS = "read=100/s:1000 search=20/m:5 write=100/s:1000 checkout=10/m:3 mail=1/h:2 auth=20/m:3"
 SEARCH, SEARCH_BURST = "/v1/orders", 5
 
 PAYMENT = {"payment": {"provider": "test", "method": "approve"}}
@@ -147,6 +147,38 @@ def test_what_was_refused_is_counted_by_class(limited):
     with client_at(limited, "127.0.0.9") as client:
         statuses, _ = passing(client, SEARCH_BURST + 3)
     assert limited.metrics()[name] == before + statuses.count(429) > before
+
+
+# ---- who is known, and about whom one asks -------------------------------------------------------------------------
+
+
+def test_who_is_known_has_no_more_from_many_addresses_than_from_one(limited):
+    key = limited.run("people", "key", "much asked", "--role", "analyst").strip()
+    headers = {"Authorization": f"Bearer {key}"}
+    with client_at(limited, "127.0.0.60") as first, client_at(limited, "127.0.0.61") as second, client_at(limited, "127.0.0.62") as third:
+        wait_until(lambda: first.get("/v1/stock/A", headers=headers).status_code == 200, "the front knowing the key")
+        assert passing(first, SEARCH_BURST - 2, headers)[0] == [200] * (SEARCH_BURST - 2)
+        statuses, last = passing(second, 2, headers)
+        assert statuses == [200] * 2
+        assert last.headers["RateLimit"] in ('"search";r=0;t=15', '"search";r=0;t=14')  # his; of the address's 3 are left
+        refused = third.get(SEARCH, headers=headers)
+        wait_s = assert_limited(refused)
+        assert "credentials" in refused.json()["detail"]
+        assert third.get(SEARCH).headers["RateLimit"].startswith(f'"search";r={SEARCH_BURST - 2};')
+        time.sleep(wait_s)
+        assert third.get(SEARCH, headers=headers).status_code == 200
+
+
+def test_one_address_is_registered_so_often_whoever_asks(limited):
+    def registered(source, email):
+        with client_at(limited, source) as client:
+            return client.post("/v1/customers", json={"email": email, "password": "a sentence of mine"})
+
+    sources = [f"127.0.0.{number}" for number in range(70, 74)]
+    answers = [registered(source, email) for source, email in zip(sources, ("Ada@example.org", "ada@example.org") * 2, strict=True)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429, 429]
+    assert_limited(answers[-1])
+    assert registered(sources[0], "eve@example.org").status_code == 201
 
 
 # ---- proxies --------------------------------------------------------------------------------------------------------

@@ -219,8 +219,11 @@ def test_cookies_change_nothing_without_the_sessions_own_token(front, client, pe
     with httpx.Client(base_url=front.url) as browser:  # which would send no Secure cookie by itself over plain HTTP
         assert browser.get("/v1/products", headers=sent).status_code == 200
         assert_problem(browser.delete("/v1/sessions/current", headers=sent), 403, "csrf_failed")
-        assert_problem(browser.post("/v1/sessions/refresh", headers=sent), 403, "csrf_failed")
-        proof = sent | {CSRF: session["csrf_token"]}
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        assert_problem(browser.post("/v1/sessions/refresh", headers=sent | key), 403, "csrf_failed")
+        proof = sent | key | {CSRF: session["csrf_token"]}
+        unsafe = {name: value for name, value in proof.items() if name not in key}
+        assert_problem(browser.post("/v1/sessions/refresh", headers=unsafe), 400, "idempotency_key_required")
         assert_problem(
             browser.post("/v1/sessions/refresh", headers=proof | {"Sec-Fetch-Site": "cross-site"}), 403, "csrf_failed"
         )

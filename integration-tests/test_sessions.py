@@ -168,6 +168,33 @@ def test_without_postgres_a_session_is_refreshed_and_nobody_logs_in(own_stack):
                 own_stack.start_postgres()
 
 
+def test_a_front_that_starts_without_postgres_believes_no_token_until_it_has_read_which_have_ended(own_stack):
+    with installed_apart(own_stack, "sessions_begun", access="closed") as split:
+        split.start()
+        front, page = split["gateway"], "/openapi.json"
+        with Client(front.url) as client:
+            person = Person(split.daybook, client).verified()
+            session, ended = person.logged_in(), person.logged_in()
+            client.expect(200, client.delete("/v1/sessions/current", headers=bearer(ended)))
+            wait_until(split.daybook.views_have_seen_all, "the views")
+        front.stop()
+        own_stack.stop_postgres()
+        try:
+            front.start()
+            wait_until(lambda: front.get("/health/live").status_code == 200, "the front")
+            for one in (session, ended):
+                answer = httpx.get(f"{front.url}{page}", headers=bearer(one))
+                assert (answer.status_code, code_of(answer)) == (503, "database_unavailable")
+                assert int(answer.headers["Retry-After"]) > 0
+            assert front.get(page).status_code == 200
+            assert not front.is_ready()
+        finally:
+            own_stack.start_postgres()
+        front.wait_ready(front.is_ready, 60)
+        assert httpx.get(f"{front.url}{page}", headers=bearer(session)).status_code == 200
+        assert httpx.get(f"{front.url}{page}", headers=bearer(ended)).status_code == 401
+
+
 # ---- time (slow) ----------------------------------------------------------------------------------------------------
 
 

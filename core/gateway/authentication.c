@@ -56,17 +56,43 @@ void authentication_tick(struct authentication *authentication) {
 
 /* ---- access tokens ----------------------------------------------------------------------------------------------- */
 
+static const struct problem invalid_token = {
+    .status = 401,
+    .code = "invalid_token",
+    .detail = "What was sent to say who asks is none of ours, or was revoked.",
+};
+
 static enum credentials refuse_token(struct problem *ret_problem) {
-    *ret_problem = (struct problem){.status = 401,
-                                    .code = "invalid_token",
-                                    .detail = "What was sent to say who asks is none of ours, or was revoked."};
+    *ret_problem = invalid_token;
     return CREDENTIALS_REFUSED;
+}
+
+static enum credentials refuse_revoked(struct problem *ret_problem) {
+    *ret_problem = invalid_token;
+    return CREDENTIALS_OVER;
 }
 
 static enum credentials refuse_expired(struct problem *ret_problem) {
     *ret_problem = (struct problem){
         .status = 401, .code = "token_expired", .detail = "The access token has had its time; refresh the session."};
-    return CREDENTIALS_REFUSED;
+    return CREDENTIALS_OVER;
+}
+
+/* Of those that are signed by us nobody has made up one. */
+static enum credentials refuse_by(enum token_verdict verdict, struct problem *ret_problem) {
+    switch (verdict) {
+    case TOKEN_EXPIRED:
+        return refuse_expired(ret_problem);
+    case TOKEN_FOR_OTHERS:
+    case TOKEN_NOT_YET:
+        return refuse_revoked(ret_problem);
+    case TOKEN_FINE:
+    case TOKEN_MALFORMED:
+    case TOKEN_UNKNOWN_KEY:
+    case TOKEN_FORGED:
+        break;
+    }
+    return refuse_token(ret_problem);
 }
 
 static int64_t hash_of(const struct authentication *authentication, struct str token) {
@@ -147,7 +173,7 @@ static enum credentials take_access_token(struct authentication *authentication,
     if (!recall(authentication, arena, token, &claims)) {
         enum token_verdict verdict = access_token_read(authentication->signing, arena, token, now_s, &claims);
         if (verdict != TOKEN_FINE) {
-            return verdict == TOKEN_EXPIRED ? refuse_expired(ret_problem) : refuse_token(ret_problem);
+            return refuse_by(verdict, ret_problem);
         }
         claims.customer = arena_str_copy(arena, claims.customer);
         remember(authentication, arena, token, &claims);
@@ -155,8 +181,11 @@ static enum credentials take_access_token(struct authentication *authentication,
     if (now_s >= claims.expires_at_s) {
         return refuse_expired(ret_problem);
     }
+    if (!revocations_are_known(authentication->revocations)) { /* before they are looked at: they are read elsewhere */
+        return CREDENTIALS_UNSURE;
+    }
     if (revocations_has(authentication->revocations, claims.customer, claims.session)) {
-        return refuse_token(ret_problem);
+        return refuse_revoked(ret_problem);
     }
     become(&claims, principal);
     return CREDENTIALS_GOOD;

@@ -12,6 +12,8 @@
  *          (OWASP, Cross-Site Request Forgery Prevention); else 403.
  * Promise  a token is looked at whole once a loop; then it is found among those that were good (AUTHENTICATION_KNOWN of
  *          them), and only its end and the revocations are looked at. Time is that of a clock that does not go back.
+ * Start    until the front has read once which sessions have ended (revocations.h) it does not know of any token
+ *          whether its session has, and says so; that a token has had its time it says all the same.
  * API keys are those of core/gateway/api_keys.h, whose api_keys_find and api_keys_are_known are handed over; without
  * them there are none. Until they were read nobody is told that his key is none.
  * Memory   a principal's texts live in the request's arena.
@@ -70,9 +72,10 @@ void authentication_tick(struct authentication *authentication);
 enum credentials {
     CREDENTIALS_NONE,    /* nothing was brought: the principal is as it was */
     CREDENTIALS_GOOD,    /* he is known */
-    CREDENTIALS_REFUSED, /* 401, *ret_problem says why */
+    CREDENTIALS_REFUSED, /* 401, *ret_problem says why: none of ours, so that somebody may have made it up */
+    CREDENTIALS_OVER,    /* 401 as well: a token that we signed, which has had its time, or whose session has ended */
     CREDENTIALS_STRANGE, /* 403: good, but sent by a page of somebody else */
-    CREDENTIALS_UNSURE,  /* 503: keys were not read yet */
+    CREDENTIALS_UNSURE,  /* 503: keys, or which sessions have ended, were not read yet */
 };
 
 /* `takes_cookie`: whether a cookie is looked at. The principal is that of principal_read. */

@@ -40,6 +40,7 @@ static int set_up(void **state) {
     exchange = (struct http_exchange){.fields = fields};
     arena_init(&exchange.arena, 16 << 20);
     revocations_init(&revocations);
+    revocations_set_known(&revocations);
     assert_int_equal(cors_read("https://other.example", &origins, &info), ERR_NONE);
     assert_int_equal(master_load("", RING, &ring, &info), ERR_NONE);
     open_authentication();
@@ -98,11 +99,20 @@ static enum credentials look(void) {
     return authentication_read(&authentication, &exchange, true, &principal, &problem);
 }
 
-static void assert_refused(const char *code) {
-    assert_int_equal(look(), CREDENTIALS_REFUSED);
+static void assert_401(enum credentials expected, const char *code) {
+    assert_int_equal(look(), expected);
     assert_int_equal(problem.status, 401);
     assert_string_equal(problem.code, code);
     assert_non_null(problem.detail);
+}
+
+static void assert_refused(const char *code) {
+    assert_401(CREDENTIALS_REFUSED, code);
+}
+
+/* It was ours. */
+static void assert_over(const char *code) {
+    assert_401(CREDENTIALS_OVER, code);
 }
 
 static void assert_is_ada(void) {
@@ -214,11 +224,11 @@ static void a_token_dies_in_time_remembered_or_not_and_stays_dead(void **state) 
     authentication.clock.ahead_of_boot_us += INT64_C(590) * MICROS_PER_SECOND;
     request(HTTP_GET_);
     bearer(token);
-    assert_refused("token_expired");
+    assert_over("token_expired");
     lru_clear(&authentication.known);
     request(HTTP_GET_);
     bearer(token);
-    assert_refused("token_expired");
+    assert_over("token_expired");
 }
 
 static void an_ended_session_lets_in_nobody_from_then_on(void **state) {
@@ -231,8 +241,56 @@ static void an_ended_session_lets_in_nobody_from_then_on(void **state) {
     revocations_add(&revocations, &end);
     request(HTTP_GET_);
     bearer(token);
-    assert_refused("invalid_token");
+    assert_over("invalid_token");
     assert_true(str_is_empty(principal.id));
+}
+
+/* Whoever signed for another name of this front, or by a clock that is ahead, was us. */
+static void what_we_signed_for_others_or_too_early_is_ours_all_the_same(void **state) {
+    (void)state;
+    struct err_info info = {0};
+    struct authentication other;
+    assert_int_equal(
+        authentication_open(&other, &secret, ring, "https://old.example", "daybook", &revocations, &origins, &info),
+        ERR_NONE);
+    struct access_claims claims = claims_of(0);
+    request(HTTP_GET_);
+    bearer(access_token_write(other.signing, &arena, &claims));
+    assert_over("invalid_token");
+    authentication_close(&other);
+    claims.issued_at_s += 10 + ACCESS_EARLY_MAX_S + 5;
+    claims.expires_at_s += 100;
+    request(HTTP_GET_);
+    bearer(token_of(&claims));
+    assert_over("invalid_token");
+}
+
+/* As when a front has just started: what it knew before it has forgotten. */
+static void until_ends_were_read_no_token_is_believed(void **state) {
+    (void)state;
+    struct str token = plain_token();
+    atomic_store(&revocations.are_known, false);
+    for (int again = 0; again < 2; again++) { /* the second time it is remembered */
+        request(HTTP_GET_);
+        bearer(token);
+        assert_int_equal(look(), CREDENTIALS_UNSURE);
+        assert_true(str_is_empty(principal.id));
+    }
+    request(HTTP_GET_);
+    cookie(token);
+    assert_int_equal(look(), CREDENTIALS_UNSURE);
+    request(HTTP_GET_);
+    bearer(STR("x"));
+    assert_refused("invalid_token");
+    revocations_set_known(&revocations);
+    request(HTTP_GET_);
+    bearer(token);
+    assert_int_equal(look(), CREDENTIALS_GOOD);
+    atomic_store(&revocations.are_known, false);
+    authentication.clock.ahead_of_boot_us += INT64_C(590) * MICROS_PER_SECOND;
+    request(HTTP_GET_);
+    bearer(token);
+    assert_over("token_expired"); /* which it knows all the same */
 }
 
 static void tokens_are_remembered_up_to_a_bound(void **state) {
@@ -427,6 +485,8 @@ int main(void) {
         WITH(two_authorizations_are_none),
         WITH(a_token_dies_in_time_remembered_or_not_and_stays_dead),
         WITH(an_ended_session_lets_in_nobody_from_then_on),
+        WITH(what_we_signed_for_others_or_too_early_is_ours_all_the_same),
+        WITH(until_ends_were_read_no_token_is_believed),
         WITH(tokens_are_remembered_up_to_a_bound),
         WITH(a_key_is_looked_for_among_the_keys),
         WITH(a_cookie_reads),

@@ -18,7 +18,8 @@ void health_ready(struct request *request) {
     if (!replies_are_heard(gateway->replies)) {
         awaited[awaited_count++] = "log";
     }
-    if (!loop_database_is_up(request->loop)) {
+    /* Who is known is refused until it was read which sessions have ended. */
+    if (!loop_database_is_up(request->loop) || !revocations_are_known(&gateway->revocations)) {
         awaited[awaited_count++] = "database";
     }
     struct buf body;

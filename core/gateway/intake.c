@@ -92,7 +92,7 @@ static bool read_key(const struct intake_source *source, struct str *ret_key, st
         *ret_key = (struct str){0};
         return !source->match->route->key_required ||
                refuse(ret_problem, 400, "idempotency_key_required",
-                      "Money or stock moves here: an Idempotency-Key is needed, so that a retry moves it once.");
+                      "This must not be done twice: an Idempotency-Key is needed here, the same one for a retry.");
     }
     if (!is_visible_ascii(key, IDEMPOTENCY_KEY_MAX)) {
         return refuse(ret_problem, 400, "idempotency_key_invalid",
@@ -201,6 +201,15 @@ static void wipe_texts(json_t *body) {
     }
 }
 
+/* Also a body that cannot be read as its command may hold them. */
+static bool holds_secrets(const struct route *route, const json_t *body) {
+    if (body == NULL) {
+        return false;
+    }
+    CLEANUP(release_json) json_t *without = command_body_without_secrets(route->command_type, body);
+    return route->limit == LIMIT_LOGIN || json_object_size(without) < json_object_size(body);
+}
+
 static bool read_body(const struct intake_source *source, struct command *command, struct problem *ret_problem) {
     struct arena *arena = &source->exchange->arena;
     CLEANUP(release_json) json_t *body = NULL;
@@ -215,7 +224,7 @@ static bool read_body(const struct intake_source *source, struct command *comman
     bool is_read = command_body_from_json(type, body, arena, command, &field);
     bool is_taken =
         is_read ? hash_request(source, body, &command->meta, ret_problem) : refuse_field(arena, &field, ret_problem);
-    if (source->match->route->limit == LIMIT_LOGIN) {
+    if (holds_secrets(source->match->route, body)) {
         wipe_texts(body);
     }
     return is_taken;

@@ -147,6 +147,7 @@ static void a_command_whose_stream_is_found_out_is_named_then(void **state) {
 static void a_body_that_is_absent_can_be_stood_for(void **state) {
     (void)state;
     exchange.field_count = 0;
+    header("Idempotency-Key", KEY);
     exchange.body = (struct str){0};
     exchange.path = STR("/v1/sessions/refresh");
     struct route_match match;
@@ -284,6 +285,16 @@ static void where_stock_or_money_moves_a_key_is_required(void **state) {
     assert_refused(400, "idempotency_key_required", "");
     assert_false(take(HTTP_POST_, "/v1/carts/" CART "/checkout", STR("{}")));
     assert_refused(400, "idempotency_key_required", "");
+}
+
+/* Without one, whoever lost the answer would bring a token back that was used, and so end his session. */
+static void for_the_next_tokens_of_a_session_a_key_is_required(void **state) {
+    (void)state;
+    header("Content-Type", "application/json");
+    assert_false(take(HTTP_POST_, "/v1/sessions/refresh", STR("{\"refresh_token\":\"drt_x\"}")));
+    assert_refused(400, "idempotency_key_required", "");
+    header("Idempotency-Key", KEY);
+    assert_true(take(HTTP_POST_, "/v1/sessions/refresh", STR("{\"refresh_token\":\"drt_x\"}")));
 }
 
 static void a_key_that_others_may_guess_is_refused_unless_a_token_scopes_it(void **state) {
@@ -517,6 +528,7 @@ int main(void) {
         TEST(prefer_says_how_long_to_wait),
         TEST(an_email_is_kept_apart_to_be_sealed),
         TEST(where_stock_or_money_moves_a_key_is_required),
+        TEST(for_the_next_tokens_of_a_session_a_key_is_required),
         TEST(a_key_that_others_may_guess_is_refused_unless_a_token_scopes_it),
         TEST(a_key_is_visible_ascii_of_255_at_most),
         TEST(malformed_json_is_refused),

@@ -35,7 +35,7 @@ struct limit {
 };
 
 struct limits {
-    unsigned char key[crypto_shorthash_KEYBYTES];
+    unsigned char address_key[crypto_shorthash_KEYBYTES], name_key[crypto_shorthash_KEYBYTES];
     struct limit limits[LIMIT_CLASSES];
     pthread_mutex_t locks[LIMITS_LOCKS];
 };
@@ -45,6 +45,11 @@ static const char *const class_names[LIMIT_CLASSES] = {[LIMIT_NONE] = "none",
                                                        LIMIT_CLASS_TABLE(LIMIT_CLASS_NAME)
 #undef LIMIT_CLASS_NAME
 };
+
+/* ", read, search, ..." */
+#define LIMIT_CLASS_LISTED(name, text) ", " text
+static const char class_list[] = LIMIT_CLASS_TABLE(LIMIT_CLASS_LISTED);
+#undef LIMIT_CLASS_LISTED
 
 const char *limit_class_name(enum limit_class limit) {
     return class_names[limit];
@@ -93,9 +98,8 @@ static enum err read_word(struct str word, struct limits *limits, struct err_inf
     struct limit *limit = &limits->limits[which];
     struct str shown = str_first(word, LIMITS_TEXT_MAX);
     if (which == LIMIT_NONE) {
-        return err_set(info, ERR_CONFIG,
-                       "limits: %.*s names no class (read, search, write, checkout, auth), nor is it off",
-                       STR_ARGS(shown));
+        return err_set(info, ERR_CONFIG, "limits: %.*s names no class (%s), nor is it off", STR_ARGS(shown),
+                       class_list + 2);
     }
     if (limit->interval_ns > 0) {
         return err_set(info, ERR_CONFIG, "limits: %s is given twice", class_names[which]);
@@ -126,7 +130,8 @@ enum err limits_open(const char *text, struct limits **ret_limits, struct err_in
         return ERR_NONE;
     }
     struct limits *limits = calloc_or_end(1, sizeof *limits);
-    crypto_shorthash_keygen(limits->key);
+    crypto_shorthash_keygen(limits->address_key);
+    crypto_shorthash_keygen(limits->name_key);
     for (size_t i = 0; i < LIMITS_LOCKS; i++) {
         pthread_mutex_init(&limits->locks[i], NULL);
     }
@@ -159,11 +164,9 @@ void limits_close(struct limits *limits) {
 /* ---- taking ------------------------------------------------------------------------------------------------------ */
 
 /* Never 0, which is nobody. */
-static uint64_t who_is(const struct limits *limits, const uint8_t client[ADDRESS_BYTES]) {
-    uint8_t holder[ADDRESS_BYTES];
+static uint64_t who_is(struct str text, const unsigned char key[crypto_shorthash_KEYBYTES]) {
     uint64_t who;
-    address_holder(client, holder);
-    crypto_shorthash((unsigned char *)&who, holder, sizeof holder, limits->key);
+    crypto_shorthash((unsigned char *)&who, (const unsigned char *)text.data, text.len, key);
     return who == 0 ? 1 : who;
 }
 
@@ -182,12 +185,13 @@ static struct slot *slot_for(struct slot_set *set, uint64_t who) {
     return oldest;
 }
 
-/* What is owed, the request itself included, may be worth as much as the burst. */
-static struct limit_answer judge(const struct limit *limit, int64_t owed_ns) {
-    int64_t most_ns = limit->burst * limit->interval_ns, owed_with_ns = owed_ns + limit->interval_ns;
+/* What is owed, the request itself included, may be worth as much as the burst. Who may take more than a client owes
+ * less for each. */
+static struct limit_answer judge(const struct limit *limit, int64_t interval_ns, int64_t owed_ns) {
+    int64_t most_ns = limit->burst * limit->interval_ns, owed_with_ns = owed_ns + interval_ns;
     struct limit_answer answer = {.is_limited = true, .passes = owed_with_ns <= most_ns};
     if (answer.passes) {
-        answer.remaining = (most_ns - owed_with_ns) / limit->interval_ns;
+        answer.remaining = (most_ns - owed_with_ns) / interval_ns;
         answer.reset_s = seconds_up(owed_with_ns);
     } else {
         answer.reset_s = seconds_up(owed_ns);
@@ -196,35 +200,55 @@ static struct limit_answer judge(const struct limit *limit, int64_t owed_ns) {
     return answer;
 }
 
-static struct limit_answer ask(struct limits *limits, enum limit_class class, const uint8_t client[ADDRESS_BYTES],
+static bool has_limit(const struct limits *limits, enum limit_class class) {
+    return limits != NULL && limits->limits[class].interval_ns > 0;
+}
+
+static struct limit_answer ask(struct limits *limits, enum limit_class class, uint64_t who, int64_t times,
                                int64_t now_us, bool takes) {
-    if (limits == NULL || limits->limits[class].interval_ns == 0) {
-        return (struct limit_answer){.passes = true};
-    }
     struct limit *limit = &limits->limits[class];
-    uint64_t who = who_is(limits, client);
     size_t number = who % SETS;
-    int64_t now_ns = now_us * (NANOS_PER_SECOND / MICROS_PER_SECOND);
+    int64_t now_ns = now_us * (NANOS_PER_SECOND / MICROS_PER_SECOND), interval_ns = limit->interval_ns / times;
     pthread_mutex_t *lock = &limits->locks[number % LIMITS_LOCKS];
     pthread_mutex_lock(lock);
     struct slot *slot = slot_for(&limit->sets[number], who);
     int64_t owed_ns = slot->who == who && slot->earned_at_ns > now_ns ? slot->earned_at_ns - now_ns : 0;
-    struct limit_answer answer = judge(limit, owed_ns);
+    struct limit_answer answer = judge(limit, interval_ns, owed_ns);
     if (takes && answer.passes) {
-        *slot = (struct slot){.who = who, .earned_at_ns = now_ns + owed_ns + limit->interval_ns};
+        *slot = (struct slot){.who = who, .earned_at_ns = now_ns + owed_ns + interval_ns};
     }
     pthread_mutex_unlock(lock);
     return answer;
 }
 
+static struct limit_answer ask_of_address(struct limits *limits, enum limit_class limit,
+                                          const uint8_t client[ADDRESS_BYTES], int64_t now_us, bool takes) {
+    if (!has_limit(limits, limit)) {
+        return (struct limit_answer){.passes = true};
+    }
+    uint8_t holder[ADDRESS_BYTES];
+    address_holder(client, holder);
+    uint64_t who = who_is(str_of((const char *)holder, sizeof holder), limits->address_key);
+    return ask(limits, limit, who, 1, now_us, takes);
+}
+
 struct limit_answer limits_take(struct limits *limits, enum limit_class limit, const uint8_t client[ADDRESS_BYTES],
                                 int64_t now_us) {
-    return ask(limits, limit, client, now_us, true);
+    return ask_of_address(limits, limit, client, now_us, true);
 }
 
 struct limit_answer limits_look(struct limits *limits, enum limit_class limit, const uint8_t client[ADDRESS_BYTES],
                                 int64_t now_us) {
-    return ask(limits, limit, client, now_us, false);
+    return ask_of_address(limits, limit, client, now_us, false);
+}
+
+struct limit_answer limits_take_name(struct limits *limits, enum limit_class limit, struct str name, int64_t times,
+                                     int64_t now_us) {
+    assert(times >= 1 && times <= LIMITS_TIMES_MAX);
+    if (!has_limit(limits, limit)) {
+        return (struct limit_answer){.passes = true};
+    }
+    return ask(limits, limit, who_is(name, limits->name_key), times, now_us, true);
 }
 
 /* ---- telling ----------------------------------------------------------------------------------------------------- */

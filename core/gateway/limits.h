@@ -1,13 +1,16 @@
 /* limits.h: how often each client may ask, by what it costs to answer him.
  *
  *      request -> class (routes.def: limit) -> the client's place in the class's table -> goes on | 429
+ *              -> who is known -> his place in the same table                          -> goes on | 429
  *
+ * Whom     an address, before anything else is looked at; then who is known by his credentials, wherever he asks from;
+ *          and names, for what many clients may ask about one person. An address is no name, whatever is written.
  * Form     GCRA, the generic cell rate algorithm (ITU-T I.371): of each client one time is kept, at which all that he
  *          took would have been earned at the steady rate. A request moves it on by one interval; it is refused when
  *          that would be further ahead than the burst is worth. So a burst is let through at once, then the rate, and
  *          what is refused costs nothing.
  * Promise  limits of one class do not touch those of another, nor one client another's.
- * Bounds   each class that has a limit remembers LIMITS_SLOTS clients, 16 bytes each, in sets of four. In a full set
+ * Bounds   each class that has a limit remembers LIMITS_SLOTS of them, 16 bytes each, in sets of four. In a full set
  *          the one who is nearest to having earned all back gives way: others, however many, do not make it forget who
  *          is being refused before they are being refused themselves.
  * Scope    one process: its loops share the table; several fronts each allow the whole, and a restart forgets it.
@@ -21,7 +24,12 @@
 #include "core/base/arena.h"
 #include "core/base/err.h"
 
-enum { LIMITS_SLOTS = 65536, LIMITS_LOCKS = 256, LIMITS_TEXT_MAX = 64 };
+enum {
+    LIMITS_SLOTS = 65536,
+    LIMITS_LOCKS = 256,
+    LIMITS_TEXT_MAX = 64,
+    LIMITS_TIMES_MAX = 100, /* so that the greatest rate, so many times, is still some nanoseconds apart */
+};
 
 /* NONE is of routes that are not limited. The name is what `limits` (config.def) and RateLimit call it. */
 #define LIMIT_CLASS_TABLE(ROW)                                                                                         \
@@ -30,6 +38,7 @@ enum { LIMITS_SLOTS = 65536, LIMITS_LOCKS = 256, LIMITS_TEXT_MAX = 64 };
     ROW(WRITE, "write")       /* commands */                                                                           \
     ROW(CHECKOUT, "checkout") /* those that hold stock, or ask a provider of payments */                               \
     ROW(LOGIN, "login")       /* where passwords are hashed, or mails are sent, for anybody */                         \
+    ROW(MAIL, "mail")         /* registrations of one e-mail address, whoever sends them: each is mailed to it */      \
     ROW(AUTH, "auth")         /* credentials that were refused; taken from when they were, looked at before */
 
 enum limit_class {
@@ -61,6 +70,10 @@ struct limit_answer {
 /* One more request of this client (IPv6: of his /64). Time is of a clock that does not jump (clock_boot_us). */
 struct limit_answer limits_take(struct limits *limits, enum limit_class limit, const uint8_t client[ADDRESS_BYTES],
                                 int64_t now_us);
+/* The same of a name: whoever is known, by his id, or something many clients may ask about. It may take `times` as much
+ * as a client (1 to LIMITS_TIMES_MAX), at once and then. Names of different kinds begin differently. */
+struct limit_answer limits_take_name(struct limits *limits, enum limit_class limit, struct str name, int64_t times,
+                                     int64_t now_us);
 /* What limits_take would say; nothing is taken. */
 struct limit_answer limits_look(struct limits *limits, enum limit_class limit, const uint8_t client[ADDRESS_BYTES],
                                 int64_t now_us);

@@ -124,10 +124,50 @@ static void one_client_takes_nothing_from_another_nor_from_himself_elsewhere(voi
     limits_close(limits);
 }
 
+/* How many of `count` at once pass under the name. */
+static int passing_named(struct limits *limits, const char *name, int64_t times, int count, int64_t now_us) {
+    int passed = 0;
+    for (int i = 0; i < count; i++) {
+        passed += limits_take_name(limits, LIMIT_LOGIN, str_of_cstr(name), times, now_us).passes;
+    }
+    return passed;
+}
+
+static void a_name_may_take_so_many_times_what_a_client_may(void **state) {
+    (void)state;
+    struct limits *limits = opened("login=6/m:3"); /* one in 10 s */
+    assert_int_equal(passing_named(limits, "a", 1, 9, SECOND), 3);
+    assert_int_equal(passing_named(limits, "b", 10, 99, SECOND), 30);
+    assert_int_equal(passing_named(limits, "b", 10, 99, 2 * SECOND), 1);
+    assert_int_equal(passing_named(limits, "b", 10, 99, 12 * SECOND), 10);
+    struct limit_answer answer = limits_take_name(limits, LIMIT_LOGIN, STR("c"), 10, SECOND);
+    assert_int_equal(answer.remaining, 29);
+    assert_int_equal(answer.reset_s, 1);
+    answer = limits_take_name(limits, LIMIT_LOGIN, STR("a"), 1, SECOND);
+    assert_int_equal(answer.retry_after_s, 10);
+    limits_close(limits);
+}
+
+/* Not even one that is spelt as the address is. */
+static void a_name_is_no_address(void **state) {
+    (void)state;
+    struct limits *limits = opened("login=6/m:3");
+    uint8_t client[ADDRESS_BYTES];
+    memcpy(client, address_at("192.0.2.1"), sizeof client);
+    assert_int_equal(passing(limits, LIMIT_LOGIN, client, 9, SECOND), 3);
+    struct str spelt = str_of((const char *)client, sizeof client);
+    assert_true(limits_take_name(limits, LIMIT_LOGIN, spelt, 1, SECOND).passes);
+    assert_int_equal(passing_named(limits, "login:a", 1, 9, SECOND), 3);
+    assert_int_equal(passing_named(limits, "reset:a", 1, 9, SECOND), 3);
+    limits_close(limits);
+}
+
 static void off_lets_all_pass(void **state) {
     (void)state;
     struct limits *limits = opened("off");
     assert_null(limits);
+    assert_false(limits_take_name(limits, LIMIT_LOGIN, STR("a"), 1, SECOND).is_limited);
+    assert_int_equal(passing_named(limits, "a", 10, 5000, SECOND), 5000);
     assert_false(limits_take(limits, LIMIT_READ, address_at("192.0.2.1"), SECOND).is_limited);
     assert_int_equal(passing(limits, LIMIT_READ, address_at("192.0.2.1"), 5000, SECOND), 5000);
     limits_close(limits);
@@ -234,6 +274,19 @@ static void what_is_no_limit_is_named(void **state) {
     }
 }
 
+static void who_names_no_class_is_told_which_there_are(void **state) {
+    (void)state;
+    struct limits *limits = NULL;
+    struct err_info info = {0};
+    assert_int_equal(limits_open("logins=1/s:1", &limits, &info), ERR_CONFIG);
+    for (enum limit_class limit = LIMIT_NONE + 1; limit < LIMIT_CLASSES; limit++) {
+        if (strstr(info.text, limit_class_name(limit)) == NULL) {
+            fail_msg("%s is not in: %s", limit_class_name(limit), info.text);
+        }
+    }
+    assert_non_null(strstr(info.text, "(read, search, write, ")); /* not only what was written */
+}
+
 static void the_greatest_rates_are_no_overflow(void **state) {
     (void)state;
     struct limits *limits = opened("  read=1000000/s:1000000 write=1/h:1000000 ");
@@ -243,6 +296,9 @@ static void the_greatest_rates_are_no_overflow(void **state) {
     struct limit_answer refused = limits_take(limits, LIMIT_WRITE, client, SECOND);
     assert_int_equal(refused.reset_s, 3600000000);
     assert_int_equal(refused.retry_after_s, 3600);
+    struct str name = STR("a"); /* and with the greatest rate so many times still something is taken */
+    struct limit_answer named = limits_take_name(limits, LIMIT_READ, name, LIMITS_TIMES_MAX, SECOND);
+    assert_int_equal(named.remaining, 1000000 * LIMITS_TIMES_MAX - 1);
     limits_close(limits);
     limits = opened(""); /* no class is named: none has a limit */
     assert_false(limits_take(limits, LIMIT_READ, client, SECOND).is_limited);
@@ -256,11 +312,14 @@ int main(void) {
         cmocka_unit_test(an_answer_tells_what_is_left),
         cmocka_unit_test(looking_takes_nothing),
         cmocka_unit_test(one_client_takes_nothing_from_another_nor_from_himself_elsewhere),
+        cmocka_unit_test(a_name_may_take_so_many_times_what_a_client_may),
+        cmocka_unit_test(a_name_is_no_address),
         cmocka_unit_test(off_lets_all_pass),
         cmocka_unit_test(a_crowd_does_not_make_it_forget_who_is_refused),
         cmocka_unit_test(a_table_that_was_full_is_empty_again_later),
         cmocka_unit_test(threads_together_take_exactly_the_burst),
         cmocka_unit_test(what_is_no_limit_is_named),
+        cmocka_unit_test(who_names_no_class_is_told_which_there_are),
         cmocka_unit_test(the_greatest_rates_are_no_overflow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

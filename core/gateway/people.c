@@ -81,10 +81,19 @@ static void on_registration_hashed(struct hashing_job *job) {
     preparation_end(preparation, stream, (struct str){0});
 }
 
+/* Each makes a customer of its own, who is sent a mail: what one customer may be mailed bounds nothing here. So the
+ * address counts, alike whether it is somebody's or not. */
+static bool may_be_mailed(struct preparation *preparation, struct str email) {
+    struct request *request = preparation->request;
+    struct str identity = identity_of_email(request_arena(request), secret_of(preparation), email);
+    return request_may_take(request, LIMIT_MAIL, REQUEST_NAME_REGISTRATION, identity, 1);
+}
+
 void people_prepare_registration(struct preparation *preparation) {
     struct register_customer *ask = &command_of(preparation)->as.register_customer;
     preparation_act_as_nobody(preparation);
-    if (is_password_taken(preparation->request, ask->password.plaintext, ask->email.plaintext)) {
+    if (is_password_taken(preparation->request, ask->password.plaintext, ask->email.plaintext) &&
+        may_be_mailed(preparation, ask->email.plaintext)) {
         preparation_hash(preparation, &ask->password.plaintext, false, (struct str){0}, on_registration_hashed);
     }
 }
@@ -179,7 +188,7 @@ void people_prepare_reset_request(struct preparation *preparation) {
     preparation_act_as_nobody(preparation);
     struct str identity = identity_of_email(request_arena(request), secret_of(preparation), *email);
     preparation_wipe(email);
-    if (request_may_take(request, LIMIT_LOGIN, identity)) {
+    if (request_may_take(request, LIMIT_LOGIN, REQUEST_NAME_RESET, identity, REQUEST_NAME_TIMES)) {
         customer_find_discreetly(&preparation->finding, request, identity, &preparation->intake->position,
                                  on_reset_found);
     }

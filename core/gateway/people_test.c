@@ -127,6 +127,38 @@ static void who_is_logged_in_registers_another_as_nobody(void **state) {
     test_end();
 }
 
+static void register_with(const char *email, const char *password) {
+    ask(HTTP_POST_, "/v1/customers",
+        arena_printf(&people.arena, "{\"email\":\"%s\",\"password\":\"%s\"}", email, password).data);
+}
+
+static bool is_registered(const char *email) {
+    register_with(email, "a sentence of mine");
+    if (people.is_prepared) {
+        test_end();
+    }
+    return people.is_prepared;
+}
+
+/* Each would be sent a mail: that of nobody's address as well as that of somebody's. */
+static void an_address_is_registered_so_often_whoever_asks(void **state) {
+    (void)state;
+    test_limits("mail=1/h:2");
+    static const char *const emails[] = {"eve@example.org", TEST_EMAIL};
+    uint64_t refused = 0, too_short = 0;
+    for (size_t i = 0; i < ARRAY_LENGTH(emails); i++) {
+        register_with(emails[i], "short"); /* takes nothing: it would not be mailed */
+        assert_int_equal(test_answered(422), ++too_short);
+        assert_true(is_registered(emails[i]));
+        assert_true(is_registered(i == 0 ? "EVE@example.org" : emails[i]));
+        assert_false(is_registered(emails[i]));
+        assert_int_equal(test_answered(429), ++refused);
+    }
+    assert_true(is_registered("mallory@example.org"));
+    assert_int_equal(hashing_count(people.gateway.hashing).done_total, 5);
+    assert_int_equal(people.loop.metrics.limited[LIMIT_MAIL], 2);
+}
+
 /* ---- proving the mailbox ----------------------------------------------------------------------------------------- */
 
 static void token_and_password_prove_the_mailbox(void **state) {
@@ -312,6 +344,37 @@ static void what_took_longer_leaves_at_the_end_of_another_span(void **state) {
     assert_int_equal(test_answered(202), 1);
 }
 
+static void ask_for_reset(void) {
+    ask(HTTP_POST_, "/v1/customers/password-resets", "{\"email\":\"" TEST_EMAIL "\"}");
+}
+
+/* Nor does one client alone take what is left to an address: its rate and burst are some clients'. */
+static void who_asks_for_resets_of_an_address_keeps_nobody_from_logging_in(void **state) {
+    (void)state;
+    test_limits("login=1/h:1");
+    for (int i = 0; i < REQUEST_NAME_TIMES; i++) {
+        ask_for_reset();
+        assert_true(people.is_prepared);
+        test_end();
+    }
+    ask_for_reset();
+    assert_false(people.is_prepared);
+    assert_int_equal(test_answered(429), 1);
+    for (int i = 0; i < REQUEST_NAME_TIMES; i++) {
+        ask(HTTP_POST_, "/v1/sessions", "{\"email\":\"" TEST_EMAIL "\",\"password\":\"password\"}");
+        assert_true(people.is_prepared);
+        test_end();
+    }
+    ask(HTTP_POST_, "/v1/sessions", "{\"email\":\"" TEST_EMAIL "\",\"password\":\"password\"}");
+    assert_int_equal(test_answered(429), 2);
+    ask(HTTP_POST_, "/v1/sessions", "{\"email\":\"eve@example.org\",\"password\":\"password\"}");
+    assert_true(people.is_prepared); /* another address is another name */
+    test_end();
+    register_with(TEST_EMAIL, "a sentence of mine");
+    assert_true(people.is_prepared);
+    test_end();
+}
+
 /* ---- another address --------------------------------------------------------------------------------------------- */
 
 /* Of a request by this customer. */
@@ -440,6 +503,7 @@ int main(void) {
         WITH(a_destroyed_key_is_made_for_no_registration_again),
         WITH(a_short_password_and_ones_own_address_are_refused),
         WITH(who_is_logged_in_registers_another_as_nobody),
+        WITH(an_address_is_registered_so_often_whoever_asks),
         WITH(token_and_password_prove_the_mailbox),
         WITH(the_token_alone_proves_nothing),
         WITH(a_right_password_that_is_refused_looks_like_a_wrong_one),
@@ -452,6 +516,7 @@ int main(void) {
         WITH(its_answer_says_nothing_and_leaves_at_the_same_time),
         WITH(that_it_is_pending_is_told_no_sooner),
         WITH(what_took_longer_leaves_at_the_end_of_another_span),
+        WITH(who_asks_for_resets_of_an_address_keeps_nobody_from_logging_in),
         WITH(a_token_of_the_new_mailbox_proves_it),
         WITH(whoever_reads_the_mail_gives_it_to_nobody_else),
         WITH(a_logout_counts_at_once),

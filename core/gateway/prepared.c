@@ -176,10 +176,16 @@ void preparation_act_as_nobody(struct preparation *preparation) {
         identity_principal(request_arena(request), &request->loop->gateway->secret, request->principal.cart_token);
 }
 
+/* That a code is wanted, or that the session has ended, is told to who had the password, or its token. */
+static bool may_be_a_guess(const char *code) {
+    return strcmp(code, rejection_info(REJECT_CODE_REQUIRED)->code) != 0 &&
+           strcmp(code, rejection_info(REJECT_SESSION_ENDED)->code) != 0;
+}
+
 static void refuse(struct preparation *preparation, const struct problem *problem, int64_t hold_ms) {
     struct request *request = preparation->request;
     if (problem->status == 401) {
-        if (strcmp(problem->code, rejection_info(REJECT_CODE_REQUIRED)->code) != 0) { /* which proves the password */
+        if (may_be_a_guess(problem->code)) {
             request_presented_in_vain(request);
         }
         http_answer_field(request->exchange, "WWW-Authenticate", STR("Bearer"));

@@ -38,15 +38,21 @@ static void count(struct request *request, int status) {
     metrics_request(&request->loop->metrics, row, status, clock_boot_us() - request->exchange->received_at_boot_us);
 }
 
-static void add_trace(struct request *request) {
+/* What every answer says. */
+static void add_fields(struct request *request) {
+    struct http_exchange *exchange = request->exchange;
+    if (request->limit_left.is_limited) {
+        http_answer_field(exchange, "RateLimit-Policy", limits_policy(request->loop->gateway->limits, request->limit));
+        http_answer_field(exchange, "RateLimit", limits_state(&exchange->arena, request->limit, &request->limit_left));
+    }
     if (!str_is_empty(request->trace_id)) {
-        http_answer_field(request->exchange, "traceparent", trace_parent(request_arena(request), request->trace_id));
+        http_answer_field(exchange, "traceparent", trace_parent(&exchange->arena, request->trace_id));
     }
 }
 
 void request_answer(struct request *request, int status, const char *content_type, struct str body) {
     count(request, status);
-    add_trace(request);
+    add_fields(request);
     http_answer(request->exchange, status, content_type, body);
 }
 
@@ -56,7 +62,7 @@ void request_answer_json(struct request *request, int status, struct str body) {
 
 bool request_stream(struct request *request, const char *content_type, struct http_stream *stream) {
     count(request, 200);
-    add_trace(request);
+    add_fields(request);
     return http_stream_begin(request->exchange, 200, content_type, stream);
 }
 
@@ -75,7 +81,7 @@ void request_problem(struct request *request, const struct problem *problem) {
         traced.trace_id = request->trace_id;
     }
     count(request, problem->status);
-    add_trace(request);
+    add_fields(request);
     http_answer_problem(request->exchange, &traced);
 }
 
@@ -109,21 +115,25 @@ static void warn_of_proxy(struct request *request) {
     }
 }
 
-void request_limited(struct request *request, enum limit_class limit, int64_t retry_after_s) {
+/* 429: past the limit of this class, until so many seconds are over. */
+static void refuse_limited(struct request *request, enum limit_class limit, const struct limit_answer *answer,
+                           const char *detail) {
     metrics_limited(&request->loop->metrics, limit);
-    warn_of_proxy(request);
-    const struct problem problem = {.status = 429,
-                                    .code = "rate_limited",
-                                    .detail = "Too much was asked from your address at once; nothing was done.",
-                                    .retry_after_s = (int)retry_after_s};
+    const struct problem problem = {
+        .status = 429, .code = "rate_limited", .detail = detail, .retry_after_s = (int)answer->retry_after_s};
     request_problem(request, &problem);
+}
+
+static void refuse_address(struct request *request, enum limit_class limit, const struct limit_answer *answer) {
+    warn_of_proxy(request);
+    refuse_limited(request, limit, answer, "Too much was asked from your address at once; nothing was done.");
 }
 
 bool request_may_present(struct request *request) {
     struct limit_answer answer = limits_look(request->loop->gateway->limits, LIMIT_AUTH, request->client,
                                              request->exchange->received_at_boot_us);
     if (!answer.passes) {
-        request_limited(request, LIMIT_AUTH, answer.retry_after_s);
+        refuse_address(request, LIMIT_AUTH, &answer);
     }
     return answer.passes;
 }
@@ -133,15 +143,12 @@ void request_presented_in_vain(struct request *request) {
                       request->exchange->received_at_boot_us);
 }
 
-/* A name has the form of an address whose /64 is a keyed hash: no client's is the same but by chance. */
-bool request_may_take(struct request *request, enum limit_class limit, struct str name) {
-    uint8_t hash[SECRET_HASH_BYTES], who[ADDRESS_BYTES];
-    secret_hash(&request->loop->gateway->secret, "limit", &name, 1, hash);
-    memcpy(who, hash, sizeof who);
+bool request_may_take(struct request *request, enum limit_class limit, const char *kind, struct str of, int64_t times) {
+    struct str name = arena_printf(request_arena(request), "%s%.*s", kind, STR_ARGS(of));
     struct limit_answer answer =
-        limits_take(request->loop->gateway->limits, limit, who, request->exchange->received_at_boot_us);
+        limits_take_name(request->loop->gateway->limits, limit, name, times, request->exchange->received_at_boot_us);
     if (!answer.passes) {
-        request_limited(request, limit, answer.retry_after_s);
+        refuse_limited(request, limit, &answer, "Too much was asked about this address at once; nothing was done.");
     }
     return answer.passes;
 }
@@ -265,15 +272,35 @@ static void find_client(struct request *request) {
 
 /* False: it was refused. Either way the answer tells what is left. */
 static bool is_within_limit(struct request *request, enum limit_class limit) {
-    struct http_exchange *exchange = request->exchange;
-    struct limits *limits = request->loop->gateway->limits;
-    struct limit_answer answer = limits_take(limits, limit, request->client, exchange->received_at_boot_us);
-    if (answer.is_limited) {
-        http_answer_field(exchange, "RateLimit-Policy", limits_policy(limits, limit));
-        http_answer_field(exchange, "RateLimit", limits_state(&exchange->arena, limit, &answer));
+    request->limit = limit;
+    request->limit_left =
+        limits_take(request->loop->gateway->limits, limit, request->client, request->exchange->received_at_boot_us);
+    if (!request->limit_left.passes) {
+        refuse_address(request, limit, &request->limit_left);
+        return false;
+    }
+    return true;
+}
+
+static bool has_less_left(const struct limit_answer *one, const struct limit_answer *other) {
+    return !one->passes || one->remaining < other->remaining ||
+           (one->remaining == other->remaining && one->reset_s > other->reset_s);
+}
+
+/* Who is known has no more from many addresses than from one. A guest is not counted by his cart: he may have as many
+ * carts as he likes, and so would be as many. False: it was refused. */
+static bool is_within_his_limit(struct request *request) {
+    if (str_is_empty(request->principal.id)) {
+        return true;
+    }
+    struct limit_answer answer = limits_take_name(request->loop->gateway->limits, request->limit, request->principal.id,
+                                                  1, request->exchange->received_at_boot_us);
+    if (answer.is_limited && has_less_left(&answer, &request->limit_left)) {
+        request->limit_left = answer;
     }
     if (!answer.passes) {
-        request_limited(request, limit, answer.retry_after_s);
+        refuse_limited(request, request->limit, &answer,
+                       "Too much was asked with your credentials at once, from whatever addresses; nothing was done.");
     }
     return answer.passes;
 }
@@ -289,25 +316,30 @@ static bool is_operator(const struct request *request) {
     return address_list_has(&gateway->metrics_from, request->client) && !may_be_a_proxy(request) && !is_proxy_itself;
 }
 
-/* Where somebody comes to prove who he is, what his browser sends by itself is not looked at. */
-static bool takes_cookie(const struct route *route) {
-    return route->limit != LIMIT_LOGIN || !route_is_for_everybody(route);
-}
-
 /* Those who look after the process, and webhooks, show nothing of what people show. */
 static bool takes_credentials(const struct route *route) {
     return route->limit != LIMIT_NONE || !route_is_for_everybody(route);
 }
 
-/* False: it was refused. Who is known is let in whatever others from his address have tried. */
+static void refuse_credentials(struct request *request, const struct problem *problem) {
+    http_answer_field(request->exchange, "WWW-Authenticate", STR("Bearer error=\"invalid_token\""));
+    if (request->principal.by == BY_COOKIE) {
+        cookie_forget_access(request->exchange);
+    }
+    request_problem(request, problem);
+}
+
+/* False: it was refused. Who is known, or was until his token had its time, is not held up by what others from his
+ * address have tried, and takes nothing of what is left to them. */
 static bool is_who_he_says(struct request *request) {
     const struct route *route = request->match.route;
     struct problem problem;
     if (!takes_credentials(route)) {
         return true;
     }
-    switch (authentication_read(&request->loop->authentication, request->exchange, takes_cookie(route),
-                                &request->principal, &problem)) {
+    bool takes_cookie = !route_is_door(route); /* which browsers send by themselves, old ones too */
+    switch (authentication_read(&request->loop->authentication, request->exchange, takes_cookie, &request->principal,
+                                &problem)) {
     case CREDENTIALS_NONE:
     case CREDENTIALS_GOOD:
         return true;
@@ -316,11 +348,11 @@ static bool is_who_he_says(struct request *request) {
             return false;
         }
         request_presented_in_vain(request);
-        http_answer_field(request->exchange, "WWW-Authenticate", STR("Bearer error=\"invalid_token\""));
-        if (request->principal.by == BY_COOKIE) {
-            cookie_forget_access(request->exchange);
-        }
-        break;
+        refuse_credentials(request, &problem);
+        return false;
+    case CREDENTIALS_OVER:
+        refuse_credentials(request, &problem);
+        return false;
     case CREDENTIALS_STRANGE:
         break;
     case CREDENTIALS_UNSURE:
@@ -375,7 +407,7 @@ static bool is_let_in(struct request *request) {
     if (!route_may_be_kept(request->match.route)) {
         http_answer_field(request->exchange, "Cache-Control", STR("no-store"));
     }
-    if (!is_who_he_says(request)) {
+    if (!is_who_he_says(request) || !is_within_his_limit(request)) {
         return false;
     }
     if (must_change_password(request)) {

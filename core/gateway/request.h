@@ -31,9 +31,11 @@ struct request {
     bool is_admitted; /* has a place among the commands of a shard, which its answer gives back */
     bool is_decided;  /* the command's outcome is known, whatever the answer says */
     int32_t shard;
-    uint8_t client[ADDRESS_BYTES]; /* whose limits count: the peer, or whom a trusted proxy speaks for */
-    struct principal principal;    /* who asks */
-    struct access access;          /* as what he was let in */
+    uint8_t client[ADDRESS_BYTES];  /* whose limits count: the peer, or whom a trusted proxy speaks for */
+    enum limit_class limit;         /* that counts: of the route, or what counts before there is one */
+    struct limit_answer limit_left; /* of the client's and of who is known, the one that has less left */
+    struct principal principal;     /* who asks */
+    struct access access;           /* as what he was let in */
 };
 
 /* The whole life of a request: routes it and lets the route answer. */
@@ -72,16 +74,24 @@ void request_refuse(struct request *request, int status, const char *code, const
 /* The detail of a 404 for a thing by its id, whether it is not there or not his who asks. */
 #define REQUEST_UNKNOWN_THING "There is no such thing, or the read model has not seen it yet."
 
-/* 429: past the limit of this class, until so many seconds are over. */
-void request_limited(struct request *request, enum limit_class limit, int64_t retry_after_s);
-/* Before credentials are looked at: false when too many of this client were refused of late, and then the request is
- * answered. */
+/* Before credentials that somebody may have guessed are looked at, or once they turned out not to be ours: false when
+ * too many of this client were refused of late, and then the request is answered 429. */
 MUST_CHECK bool request_may_present(struct request *request);
-/* They were refused; the answer is the caller's. */
+/* They were refused, and may have been guessed; the answer is the caller's. Who has credentials that were good once,
+ * and are no more, guesses nothing. */
 void request_presented_in_vain(struct request *request);
-/* Whether another may be taken from what stands under the name, e.g. the person whom many clients guess at. False: the
+
+/* Names for what many clients may ask about one e-mail address; its identity (idn_...) stands behind. */
+#define REQUEST_NAME_LOGIN "login:"
+#define REQUEST_NAME_RESET "reset:"
+#define REQUEST_NAME_REGISTRATION "registration:"
+/* One client alone cannot take what is left for a name: he would keep out whom it is of. */
+enum { REQUEST_NAME_TIMES = 10 };
+
+/* Whether another may be taken from what stands under the name, `times` as much as one client may have. False: the
  * request is answered 429. */
-MUST_CHECK bool request_may_take(struct request *request, enum limit_class limit, struct str name);
+MUST_CHECK bool request_may_take(struct request *request, enum limit_class limit, const char *kind, struct str of,
+                                 int64_t times);
 /* 429: more is being done for all clients together than may wait. */
 void request_crowded(struct request *request);
 

@@ -91,6 +91,35 @@ static void without_limits_nothing_is_refused_or_told(void **state) {
     assert_false(test_holds(&reply, "RateLimit"));
 }
 
+/* ---- who is known ------------------------------------------------------------------------------------------------ */
+
+static void who_is_known_takes_no_more_from_many_addresses_than_from_one(void **state) {
+    (void)state;
+    const char *path = "GET /docs/renderer.js", *ada = test_bearer(0);
+    assert_true(passes("127.0.0.2", path, ada));
+    assert_holds("\r\nRateLimit: \"read\";r=2;t=3600\r\n");
+    assert_true(passes("127.0.0.2", path, ada));
+    assert_true(passes("127.0.0.3", path, ada));
+    assert_holds("\r\nRateLimit: \"read\";r=0;t=10800\r\n"); /* of his, since of the address's 2 are left */
+    assert_false(passes("127.0.0.4", path, ada));
+    assert_holds("\r\nRateLimit: \"read\";r=0;t=10800\r\n");
+    assert_holds("\r\nRetry-After: 3600\r\n");
+    assert_holds("with your credentials");
+    assert_int_equal(front.loop.metrics.limited[LIMIT_READ], 1);
+    /* And so takes nothing from whoever comes from there besides. */
+    assert_true(passes("127.0.0.4", path, ""));
+    assert_holds("\r\nRateLimit: \"read\";r=1;t=7200\r\n");
+    assert_true(passes("127.0.0.4", path, test_bearer_of("cus_01ARZ3NDEKTSV4RRFFQ69G5FB1", 0, false, 600)));
+    assert_holds("\r\nRateLimit: \"read\";r=0;t=10800\r\n"); /* of the address's */
+    assert_false(atomic_load(&front.gateway.has_warned_of_proxy));
+}
+
+static void without_limits_who_is_known_has_none_either(void **state) {
+    (void)state;
+    assert_int_equal(passing("127.0.0.2", "GET /docs/renderer.js", test_bearer(0)), 8);
+    assert_false(test_holds(&reply, "RateLimit"));
+}
+
 /* ---- proxies ----------------------------------------------------------------------------------------------------- */
 
 static void behind_a_trusted_proxy_the_client_counts(void **state) {
@@ -136,6 +165,37 @@ static void who_presents_bad_credentials_is_not_looked_at_for_a_while(void **sta
     assert_holds("HTTP/1.1 401 ");
 }
 
+static int start_with_few_guesses(void **state) {
+    (void)state;
+    start_with("auth=1/h:2");
+    return 0;
+}
+
+static void assert_told(const char *fields, const char *code) {
+    test_converse_from("127.0.0.2", "GET /docs/renderer.js", fields, &reply);
+    assert_holds(code);
+}
+
+/* A page that goes on sending the token that it has is no thief: at his address people still log in. */
+static void who_was_known_until_now_guesses_nothing(void **state) {
+    (void)state;
+    const char *ours = test_bearer_of(TEST_PERSON, 0, false, -1);
+    for (int i = 0; i < 5; i++) {
+        assert_told(ours, "\"code\":\"token_expired\"");
+    }
+    const struct session_end end = {.customer = STR(TEST_PERSON), .session = 7, .ended_at = clock_wall_us()};
+    revocations_add(&front.gateway.revocations, &end);
+    ours = test_bearer(0);
+    for (int i = 0; i < 5; i++) {
+        assert_told(ours, "\"code\":\"invalid_token\"");
+    }
+    assert_told("Authorization: Bearer x\r\n", "\"code\":\"invalid_token\"");
+    assert_told("Authorization: Bearer x\r\n", "\"code\":\"invalid_token\"");
+    assert_told("Authorization: Bearer x\r\n", "\"code\":\"rate_limited\"");
+    ours = test_bearer_of(TEST_PERSON, 0, false, -1); /* nor is it held up by those who do */
+    assert_told(ours, "\"code\":\"token_expired\"");
+}
+
 static int follow_from(const char *source) {
     int fd = test_connect_from(&front.server, source);
     test_ask_for(fd, "GET " FOLLOW_ORDER, "");
@@ -171,9 +231,12 @@ int main(void) {
         WITH(start, past_its_limit_an_address_is_refused_and_no_other),
         WITH(start, classes_do_not_share),
         WITH(start_without, without_limits_nothing_is_refused_or_told),
+        WITH(start, who_is_known_takes_no_more_from_many_addresses_than_from_one),
+        WITH(start_without, without_limits_who_is_known_has_none_either),
         WITH(start, behind_a_trusted_proxy_the_client_counts),
         WITH(start, from_others_the_fields_are_not_believed),
         WITH(start, who_presents_bad_credentials_is_not_looked_at_for_a_while),
+        WITH(start_with_few_guesses, who_was_known_until_now_guesses_nothing),
         WITH(start_without, who_follows_much_leaves_streams_to_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

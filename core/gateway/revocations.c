@@ -132,6 +132,14 @@ size_t revocations_count(struct revocations *revocations) {
     return atomic_load(&revocations->count);
 }
 
+bool revocations_are_known(const struct revocations *revocations) {
+    return atomic_load_explicit(&revocations->are_known, memory_order_acquire);
+}
+
+void revocations_set_known(struct revocations *revocations) {
+    atomic_store_explicit(&revocations->are_known, true, memory_order_release);
+}
+
 /* ---- reading them ------------------------------------------------------------------------------------------------ */
 
 void revocation_reader_init(struct revocation_reader *reader, struct revocations *revocations, struct pg_pool *pg,
@@ -168,9 +176,14 @@ static void on_rows(void *context, const PGresult *rows, const struct err_info *
     struct revocation_reader *reader = context;
     reader->is_asking = false;
     if (error != NULL) {
+        if (!error->retriable && !reader->has_failed) { /* that the database is away, the loop says */
+            log_line(LOG_ERROR, "gateway", "which sessions have ended cannot be read", LOG_CSTR("why", error->text));
+        }
+        reader->has_failed = true;
         reader->whole_boot_us = reader->asked_boot_us + (int64_t)REVOCATIONS_AGAIN_MS * MICROS_PER_MS;
         return;
     }
+    reader->has_failed = false;
     int count = PQntuples(rows);
     int64_t last_us = reader->since_us;
     for (int row = 0; row < count; row++) {
@@ -185,6 +198,8 @@ static void on_rows(void *context, const PGresult *rows, const struct err_info *
     reader->newest_us = last_us > reader->newest_us ? last_us : reader->newest_us;
     if (count >= REVOCATIONS_PAGE_ROWS) {
         ask_since(reader, last_us > reader->since_us ? last_us : last_us + 1);
+    } else {
+        revocations_set_known(reader->revocations); /* the first question was for all, and each for what came after */
     }
 }
 

@@ -10,6 +10,9 @@
  *          its outcome; any other, one by erasure among them, once the view has it and told so. Where a notification is
  *          lost, or an end became visible late, the whole is read every REVOCATIONS_WHOLE_MS. Without the database the
  *          table stands still: a session that ended meanwhile at another front is let in until its token dies.
+ * Start    a table that was never read is not empty but unknown (revocations_are_known), and then nobody is let in by a
+ *          token: a front that starts has forgotten what it knew before, and a session that ended a moment ago must not
+ *          be good again.
  * Bounds   REVOCATIONS_MAX ends; past it those that came first give way, and `lost_total` counts them. An end that is
  *          there already takes no second place.
  * Thread   adding and asking: any, one lock, which nobody takes while the table is empty. The reader is its loop's.
@@ -44,6 +47,7 @@ struct revocations {
     struct revocation *first, **last; /* in the order in which they came */
     uint64_t lost_total;
     _Atomic size_t count;
+    _Atomic bool are_known;
 };
 
 void revocations_init(struct revocations *revocations);
@@ -55,6 +59,10 @@ bool revocations_has(struct revocations *revocations, struct str customer, int32
 /* Those that ended before then: no token of them lives. */
 void revocations_forget(struct revocations *revocations, int64_t before_us);
 size_t revocations_count(struct revocations *revocations);
+
+/* Whether all that ended while tokens of today live were read, once; set by whoever reads them. */
+bool revocations_are_known(const struct revocations *revocations);
+void revocations_set_known(struct revocations *revocations);
 
 /* ---- reading them ------------------------------------------------------------------------------------------------ */
 
@@ -71,7 +79,7 @@ struct revocation_reader {
     int64_t asked_boot_us;              /* when it was asked last */
     int64_t since_us;                   /* of the question under way */
     int64_t newest_us;                  /* of what was read so far */
-    bool is_asking;
+    bool is_asking, has_failed;
     char since_text[32], rows_text[16];
 };
 

@@ -108,7 +108,7 @@ static struct row {
     int32_t session;
     int64_t ended_at;
 } rows[REVOCATIONS_PAGE_ROWS + 8];
-static size_t row_count, questions;
+static size_t row_count, questions, failing; /* the question that fails; 0: none */
 static bool is_away;
 
 static void put(PGresult *result, int row, int column, const char *text) {
@@ -120,7 +120,7 @@ static void ask(struct pg_pool *pg, const struct pg_statement *statement, const 
     (void)pg;
     assert_ptr_equal(statement, &session_ends_since);
     questions++;
-    if (is_away) {
+    if (is_away || questions == failing) {
         struct err_info error;
         (void)err_set_retriable(&error, ERR_POSTGRES, "it is away");
         on_result(context, NULL, &error);
@@ -158,7 +158,7 @@ static void row_is(size_t place, const char *customer, int32_t session, int64_t 
 static struct revocation_reader reader_over(size_t first_rows) {
     struct revocation_reader reader;
     row_count = first_rows;
-    questions = 0;
+    questions = failing = 0;
     is_away = false;
     revocation_reader_init(&reader, &revocations, NULL, ask, INT64_C(600) * MICROS_PER_SECOND);
     return reader;
@@ -240,6 +240,36 @@ static void without_the_database_the_table_stands_still_and_is_asked_for_whole_a
     assert_true(has(EVE, 4));
 }
 
+static void nothing_is_known_before_all_were_read_once(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    is_away = true;
+    revocation_reader_tick(&reader, now_us, 1000000);
+    assert_false(revocations_are_known(&revocations));
+    is_away = false;
+    revocation_reader_tick(&reader, now_us, 1000000 + REVOCATIONS_AGAIN_MS * INT64_C(1000)); /* there is none */
+    assert_true(revocations_are_known(&revocations));
+    is_away = true; /* from then on it stands still */
+    revocation_reader_tick(&reader, now_us, 1000000 + 2 * REVOCATIONS_WHOLE_MS * INT64_C(1000));
+    assert_true(revocations_are_known(&revocations));
+}
+
+static void a_first_page_alone_is_not_all(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    for (int32_t i = 0; i < REVOCATIONS_PAGE_ROWS + 5; i++) {
+        row_is((size_t)i, ADA, i + 1, now_us + i);
+    }
+    failing = 2;
+    revocation_reader_tick(&reader, now_us, 1000000);
+    assert_int_equal(revocations_count(&revocations), REVOCATIONS_PAGE_ROWS);
+    assert_false(revocations_are_known(&revocations));
+    revocation_reader_moved(&reader, 1000000); /* what is new begins where the first page ended */
+    revocation_reader_tick(&reader, now_us, 1000000 + REVOCATIONS_DEBOUNCE_MS * INT64_C(1000));
+    assert_int_equal(revocations_count(&revocations), REVOCATIONS_PAGE_ROWS + 5);
+    assert_true(revocations_are_known(&revocations));
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -255,6 +285,8 @@ int main(void) {
         WITH(what_is_older_than_any_token_is_not_asked_for),
         WITH(many_ends_are_read_a_page_at_a_time),
         WITH(a_page_of_one_moment_does_not_hold_up_the_rest),
+        WITH(nothing_is_known_before_all_were_read_once),
+        WITH(a_first_page_alone_is_not_all),
         WITH(without_the_database_the_table_stands_still_and_is_asked_for_whole_afterwards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

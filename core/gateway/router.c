@@ -166,6 +166,13 @@ bool route_is_for_everybody(const struct route *route) {
     return strchr(route->may, 'P') != NULL;
 }
 
+/* With what they know (a password, a token of a mail) or what is theirs alone (a refresh token): then the front finds out
+ * whose stream it is. */
+bool route_is_door(const struct route *route) {
+    bool is_found_out = route->command_type != 0 && route->stream_parameter == NULL && route->created_prefix == NULL;
+    return route_is_for_everybody(route) && (route->limit == LIMIT_LOGIN || is_found_out);
+}
+
 bool route_may_be_kept(const struct route *route) {
     return strcmp(route->may, "P") == 0 && route->method == HTTP_GET_ && route->answer != query_command;
 }

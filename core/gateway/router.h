@@ -55,6 +55,8 @@ enum route_found router_find(struct arena *arena, enum http_method method, struc
 
 /* Whether anybody may take it, though perhaps not as others may. */
 bool route_is_for_everybody(const struct route *route);
+/* Whether people who are not known yet come here to prove who they are. */
+bool route_is_door(const struct route *route);
 /* Whether a cache may keep its answers: they are the same for all who ask, which they are not where others than
  * anybody are named as well. */
 bool route_may_be_kept(const struct route *route);

@@ -100,6 +100,36 @@ static void every_route_says_who_may_and_has_an_answer(void **state) {
     }
 }
 
+static const struct route *found_at(enum http_method method, const char *path) {
+    struct route_match match;
+    assert_int_equal(find(method, path, &match), ROUTE_FOUND);
+    return match.route;
+}
+
+/* Not by their class of limits alone: a session is refreshed as often as other things are written. */
+static void those_who_come_to_prove_who_they_are_come_by_the_doors(void **state) {
+    (void)state;
+    static const struct {
+        enum http_method method;
+        const char *path;
+    } doors[] = {{HTTP_POST_, "/v1/customers"},
+                 {HTTP_POST_, "/v1/customers/password-resets"},
+                 {HTTP_POST_, "/v1/customers/cus_X/verification"},
+                 {HTTP_PUT_, "/v1/customers/cus_X/password"},
+                 {HTTP_POST_, "/v1/sessions"},
+                 {HTTP_POST_, "/v1/sessions/refresh"}};
+    size_t count = 0;
+    for (size_t i = 0; i < route_count; i++) {
+        count += route_is_door(&routes[i]);
+    }
+    assert_int_equal(count, ARRAY_LENGTH(doors));
+    for (size_t i = 0; i < ARRAY_LENGTH(doors); i++) {
+        assert_true(route_is_door(found_at(doors[i].method, doors[i].path)));
+    }
+    assert_int_equal(found_at(HTTP_POST_, "/v1/sessions/refresh")->limit, LIMIT_WRITE);
+    assert_int_equal(found_at(HTTP_POST_, "/v1/sessions")->limit, LIMIT_LOGIN);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_path_finds_its_route_and_its_parameters),
@@ -108,6 +138,7 @@ int main(void) {
         cmocka_unit_test(nothing_else_is_found),
         cmocka_unit_test(bad_escapes_are_told_apart),
         cmocka_unit_test(every_route_says_who_may_and_has_an_answer),
+        cmocka_unit_test(those_who_come_to_prove_who_they_are_come_by_the_doors),
     };
     return cmocka_run_group_tests_name("router", tests, set_up, tear_down);
 }

@@ -175,7 +175,8 @@ void sessions_prepare_login(struct preparation *preparation) {
     preparation->has_cookie = ask->cookie;
     struct str identity = identity_of_email(request_arena(request), secret_of(preparation), ask->email);
     preparation_wipe(&ask->email);
-    if (request_may_present(request) && request_may_take(request, LIMIT_LOGIN, identity)) {
+    if (request_may_present(request) &&
+        request_may_take(request, LIMIT_LOGIN, REQUEST_NAME_LOGIN, identity, REQUEST_NAME_TIMES)) {
         customer_find_discreetly(&preparation->finding, request, identity, &preparation->intake->position, on_customer);
     }
 }
@@ -303,7 +304,13 @@ static void forget_cookies(struct request *request) {
                       cookie_write(request_arena(request), REFRESH_COOKIE, "/v1/sessions", STR(""), 0));
 }
 
+/* None of ours. Only now is it looked at how many such the client has brought: whose token is one is let in by it,
+ * whatever others from his address have tried. */
 static void refuse_refresh(struct preparation *preparation) {
+    if (!request_may_present(preparation->request)) {
+        return;
+    }
+    request_presented_in_vain(preparation->request);
     if (preparation->has_cookie) {
         forget_cookies(preparation->request);
     }
@@ -315,9 +322,6 @@ void sessions_prepare_refresh(struct preparation *preparation) {
     struct arena *arena = request_arena(request);
     struct refresh_session *ask = &command_of(preparation)->as.refresh_session;
     struct session_ref ref;
-    if (!request_may_present(request)) {
-        return;
-    }
     bool is_ours = refresh_token_read(secret_of(preparation), ask->refresh_token, &ref) && ref.session <= INT32_MAX &&
                    ref.session > 0 && ref.generation <= INT32_MAX && ref.generation > 0;
     preparation_wipe(&ask->refresh_token);

@@ -455,6 +455,7 @@ static struct str refresh_token(uint32_t session, uint32_t generation) {
 }
 
 static void refresh(struct str token, bool has_cookie) {
+    test_header("Idempotency-Key", STR(TEST_KEY));
     test_prepare(arena_printf(&people.arena, "{\"refresh_token\":\"%.*s\"}", STR_ARGS(token)).data, has_cookie);
 }
 
@@ -489,6 +490,46 @@ static void what_is_no_refresh_token_is_refused(void **state) {
         assert_false(people.is_prepared);
         assert_int_equal(test_answered(401), i + 1);
     }
+}
+
+static void refresh_with(struct str token) {
+    test_request(HTTP_POST_, "/v1/sessions/refresh");
+    refresh(token, false);
+}
+
+/* Whatever others from his address have tried. */
+static void who_has_a_token_of_ours_is_not_held_up_by_those_who_guess(void **state) {
+    (void)state;
+    test_limits("auth=1/h:2");
+    struct str good = refresh_token(7, 3), bad = str_first(good, good.len - 1);
+    refresh_with(bad);
+    refresh_with(bad);
+    assert_int_equal(test_answered(401), 2);
+    refresh_with(bad);
+    assert_int_equal(test_answered(429), 1);
+    refresh_with(good);
+    assert_true(people.is_prepared);
+    test_end();
+}
+
+/* A page whose session has ended goes on asking for a while: it guesses nothing. */
+static void a_session_that_has_ended_is_no_guess(void **state) {
+    (void)state;
+    test_limits("auth=1/h:2");
+    const struct outcome ended = {.status = OUTCOME_STATUS_REJECTED,
+                                  .rejection = STR("session_ended"),
+                                  .command_id = STR("cmd_01ARZ3NDEKTSV4RRFFQ69G5FAV"),
+                                  .stream = STR(TEST_CUSTOMER)};
+    for (uint64_t i = 1; i <= 5; i++) {
+        refresh_with(refresh_token(7, 3));
+        prepared_command(COMMAND_REFRESH_SESSION)->answer(&people.preparation, &ended);
+        assert_int_equal(test_answered(401), i);
+    }
+    refresh_with(STR("x"));
+    refresh_with(STR("x"));
+    assert_int_equal(test_answered(401), 7);
+    refresh_with(STR("x"));
+    assert_int_equal(test_answered(429), 1);
 }
 
 static void with_a_cookie_the_sessions_own_token_is_needed(void **state) {
@@ -563,6 +604,8 @@ int main(void) {
         WITH(who_leaves_while_he_is_refused_is_forgotten),
         WITH(a_refresh_token_says_whose_session_and_which_token_of_it),
         WITH(what_is_no_refresh_token_is_refused),
+        WITH(who_has_a_token_of_ours_is_not_held_up_by_those_who_guess),
+        WITH(a_session_that_has_ended_is_no_guess),
         WITH(with_a_cookie_the_sessions_own_token_is_needed),
         WITH(a_cookie_stands_for_the_body),
         WITH(one_ends_the_session_that_one_has),

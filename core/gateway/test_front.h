@@ -7,6 +7,7 @@
  *          /wrong?N   the next N statements fail
  *          /hold?N    1: no statement is answered until it is 0
  *          /readers   answered "N readers": those of event streams, opening ones too
+ *          /begin     nothing but that the front has begun, as it does with whatever comes first
  *          /end       the event streams stop; before the server does
  * Document of an order or SKU X: {"of":"X","locations":[],"v":N}, of an order without the second member; there is none
  *          of TEST_OTHER_ORDER.
@@ -218,6 +219,8 @@ static void test_front_request(void *context, struct http_exchange *exchange) {
         test_start_work(NULL);
     } else if (str_equal(exchange->path, STR("/end"))) {
         test_front_end();
+    } else if (str_equal(exchange->path, STR("/begin"))) {
+        assert(front.is_begun);
     } else if (str_equal(exchange->path, STR("/readers"))) {
         char text[32];
         snprintf(text, sizeof text, "%zu readers", front.loop.event_streams.reader_count);
@@ -240,6 +243,7 @@ static inline void test_front_start(size_t streams_max, size_t connections_max) 
     front = (struct test_front){
         .gateway = {.secret = {{7}}, .is_open = true}, .streams_max = streams_max, .version = 1, .owner = "guest"};
     revocations_init(&front.gateway.revocations);
+    revocations_set_known(&front.gateway.revocations);
     front.gateway.api_keys = api_keys_open();
     test_server_start(&front.server, (struct http_server_options){.on_request = test_front_request,
                                                                   .on_lost = test_front_lost,
@@ -281,6 +285,32 @@ static inline void test_tell(const char *path_and_query) {
     test_converse(line, "", &reply);
     assert_true(test_holds(&reply, "\r\n\r\ndone"));
     buf_release(&reply);
+}
+
+#define TEST_PERSON "cus_01ARZ3NDEKTSV4RRFFQ69G5FB0"
+
+/* The field with the token of a session of this person, of these roles, that dies in so many seconds; a new one
+ * overwrites it. `is_once`: with a password that must be changed first. */
+static inline const char *test_bearer_of(const char *customer, uint32_t roles, bool is_once, int64_t life_s) {
+    static char field[1200];
+    struct arena arena;
+    arena_init(&arena, 65536);
+    test_tell("/begin"); /* so that it has what tokens are signed with */
+    int64_t now_s = clock_wall_us() / MICROS_PER_SECOND;
+    const struct access_claims claims = {.customer = str_of_cstr(customer),
+                                         .session = 7,
+                                         .roles = roles,
+                                         .is_once = is_once,
+                                         .issued_at_s = now_s + life_s - 600,
+                                         .expires_at_s = now_s + life_s};
+    struct str token = access_token_write(front.loop.authentication.signing, &arena, &claims);
+    (void)snprintf(field, sizeof field, "Authorization: Bearer %.*s\r\n", STR_ARGS(token));
+    arena_release(&arena);
+    return field;
+}
+
+static inline const char *test_bearer(uint32_t roles) {
+    return test_bearer_of(TEST_PERSON, roles, false, 600);
 }
 
 /* Stops both; the front's streams first when that is not done yet. */

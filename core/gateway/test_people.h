@@ -175,6 +175,7 @@ static inline int test_people_start(void **state) {
     assert_int_equal(uv_loop_init(&people.loop.uv), 0);
     metrics_init(&people.loop.metrics);
     revocations_init(&people.gateway.revocations);
+    revocations_set_known(&people.gateway.revocations);
     assert_int_equal(master_load("", TEST_RING, &people.gateway.masters, &info), ERR_NONE);
     assert_int_equal(hashing_open(1, HASHINGS_MAX, &people.gateway.hashing, &info), ERR_NONE);
     assert_int_equal(hashing_outlet_open(&people.loop.hashing_outlet, people.gateway.hashing, &people.loop.uv, &info),
@@ -200,11 +201,18 @@ static inline int test_people_stop(void **state) {
     hashing_close(people.gateway.hashing);
     master_free(people.gateway.masters);
     revocations_release(&people.gateway.revocations);
+    limits_close(people.gateway.limits);
     metrics_release(&people.loop.metrics);
     exchange_pool_release(&people.server.pool);
     arena_release(&people.arena);
     assert_int_equal(uv_loop_close(&people.loop.uv), 0);
     return 0;
+}
+
+/* There are none unless a test says so. */
+static inline void test_limits(const char *text) {
+    struct err_info info = {0};
+    assert_int_equal(limits_open(text, &people.gateway.limits, &info), ERR_NONE);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */

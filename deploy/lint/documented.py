@@ -24,8 +24,8 @@ QUERY_PARTS = re.compile(r'\s*"\w+",\s*\w+,\s*\w+,\s*(?:"([^"]*)"|ANY),\s*(?:"\w
 COMMAND = re.compile(r'COMMAND\((\w+),\s*"(\w+)"')
 REJECTION = re.compile(r'REJECTION\((\w+),\s*"\w+",\s*\d+,\s*"([^"]*)"')
 LIMIT_CLASS = re.compile(r'^    ROW\(\w+, "(\w+)"\)', re.MULTILINE)
-LIMIT_ROW = re.compile(r"^\| `(\w+)` \|[^|]*\| (\d+ \| \d+ a \w+) \|$", re.MULTILINE)
-UNITS = {"s": "second", "m": "minute", "h": "hour"}
+LIMIT_ROW = re.compile(r"^\| `(\w+)` \|[^|]*\| (\d+ \| \d+ an? \w+) \|$", re.MULTILINE)
+UNITS = {"s": "a second", "m": "a minute", "h": "an hour"}
 SAYS_SOMETHING = 3
 
 
@@ -104,7 +104,7 @@ def complaints_of_limits(root):
     assert len(classes) > 3, "mend this check"
     for name in classes:
         burst, rate, unit = re.match(r"(\d+)/(\w):(\d+)", rates.get(name, "0/s:0")).group(3, 1, 2)
-        expected = f"{burst} | {rate} a {UNITS[unit]}"
+        expected = f"{burst} | {rate} {UNITS[unit]}"
         if told.get(name) != expected:
             yield f"docs/http.md: the limit of {name} is not told as {expected}"
 
