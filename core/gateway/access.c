@@ -139,9 +139,21 @@ static struct access grant_to_guest(struct arena *arena, const struct secret *se
     return grant(principal, 'p', guest);
 }
 
+/* Where access is open it is not open to these: who is somebody, and with which key one comes in, is not for whoever
+ * happens to reach the front, and what he could change of it would last when access is closed again. */
+static bool is_about_people(const char *pattern) {
+    static const char *const begin[] = {"/v1/customers", "/v1/me", "/v1/sessions", "/v1/api-keys"};
+    for (size_t i = 0; i < ARRAY_LENGTH(begin); i++) {
+        if (strncmp(pattern, begin[i], strlen(begin[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 struct access access_judge_for(struct arena *arena, const struct secret *secret, bool is_open,
                                const struct route_match *match, const struct principal *principal, const char *may) {
-    if (is_open && str_is_empty(principal->id)) {
+    if (is_open && str_is_empty(principal->id) && !is_about_people(match->route->pattern)) {
         return grant(principal, ACCESS_OPEN, principal->identity);
     }
     enum capacity staff = capacity_taken(may, principal, 0, CAPACITY_VENDOR);
@@ -202,24 +214,30 @@ bool access_shows(const struct access *access, const struct principal *principal
 }
 
 /* Who may read such things, whosever they are: the capitals of their routes. */
-static const struct {
+struct readers {
     const char *prefix, *staff;
-} readers[] = {{"cart_", "HA"},   {"ord_", "HANU"}, {"pay_", "HANU"}, {"prod_", "HANU"},
-               {"sku_", "SHANU"}, {"key_", "A"},    {"", "HA"}};
+    bool is_open; /* to everybody, where access is */
+};
+static const struct readers readers[] = {
+    {"cart_", "HA", true},   {"ord_", "HANU", true},  {"pay_", "HANU", true},
+    {"prod_", "HANU", true}, {"sku_", "SHANU", true}, {"key_", "A", false},
+    {"cus_", "HA", false},   {"idn_", "HA", false},   {"", "HA", true}, /* a refusal names no stream */
+};
 
-static const char *readers_of(struct str stream) {
+static const struct readers *readers_of(struct str stream) {
     size_t i = 0;
     while (!str_starts_with(stream, str_of_cstr(readers[i].prefix))) {
         i++;
     }
-    return readers[i].staff;
+    return &readers[i];
 }
 
 bool access_shows_outcome(struct arena *arena, const struct secret *secret, bool is_open,
                           const struct principal *principal, struct str stream, struct str owner) {
     struct str cart;
-    if ((is_open && str_is_empty(principal->id)) ||
-        capacity_taken(readers_of(stream), principal, 0, CAPACITY_VENDOR) != CAPACITY_COUNT) {
+    const struct readers *by_stream = readers_of(stream);
+    if ((is_open && by_stream->is_open && str_is_empty(principal->id)) ||
+        capacity_taken(by_stream->staff, principal, 0, CAPACITY_VENDOR) != CAPACITY_COUNT) {
         return true;
     }
     bool is_nobodys = owner.data == NULL || str_equal(owner, OWNER_GUEST);

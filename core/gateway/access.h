@@ -40,7 +40,8 @@ static inline bool access_is_own(const struct access *access) {
     return access->by == 'c' || access->by == 'v';
 }
 
-/* `is_open`: who brings nothing by which he is known may do everything (setting `access`). */
+/* `is_open`: who brings nothing by which he is known may do everything (setting `access`), save with people and API
+ * keys: there the letters count. */
 struct access access_judge(struct arena *arena, const struct secret *secret, bool is_open,
                            const struct route_match *match, const struct principal *principal);
 /* The same for a part of what the route answers, which fewer may: `may` in the place of the route's letters. */

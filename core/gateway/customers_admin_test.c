@@ -145,11 +145,16 @@ static void assert_holds(const char *text) {
     test_assert_holds(&reply, text);
 }
 
+/* As somebody who helps customers. */
+static void read_customer(const char *request_line) {
+    test_converse(request_line, test_bearer(TOKEN_ROLE_SUPPORT), &reply);
+}
+
 /* ---- by id ------------------------------------------------------------------------------------------------------- */
 
 static void what_is_personal_is_opened_and_the_verifier_is_not(void **state) {
     (void)state;
-    test_converse(READ, "", &reply);
+    read_customer(READ);
     assert_holds("HTTP/1.1 200 ");
     assert_holds("\"id\":\"" CUSTOMER "\"");
     assert_holds("\"email\":\"ada@example.org\"");
@@ -158,14 +163,16 @@ static void what_is_personal_is_opened_and_the_verifier_is_not(void **state) {
     assert_holds("ETag: \"7\"");
     assert_holds("Cache-Control: no-store");
     assert_false(test_holds(&reply, "VERIFIER"));
-    test_converse(READ, "If-None-Match: \"7\"\r\n", &reply);
+    char fields[2048];
+    (void)snprintf(fields, sizeof fields, "If-None-Match: \"7\"\r\n%s", test_bearer(TOKEN_ROLE_SUPPORT));
+    test_converse(READ, fields, &reply);
     assert_holds("HTTP/1.1 304 ");
 }
 
 static void of_who_was_erased_the_rest_is_told(void **state) {
     (void)state;
     vault_has_key = false;
-    test_converse(READ, "", &reply);
+    read_customer(READ);
     assert_holds("HTTP/1.1 200 ");
     assert_holds("\"id\":\"" CUSTOMER "\"");
     assert_false(test_holds(&reply, "email") || test_holds(&reply, "Ada"));
@@ -174,36 +181,47 @@ static void of_who_was_erased_the_rest_is_told(void **state) {
 static void without_the_vault_or_the_database_nothing_is_told(void **state) {
     (void)state;
     vault_is_away = true;
-    test_converse(READ, "", &reply);
+    read_customer(READ);
     assert_holds("HTTP/1.1 503 ");
     assert_holds("database_unavailable");
     assert_false(test_holds(&reply, CUSTOMER));
     vault_is_away = false;
     test_tell("/wrong?1");
-    test_converse(READ, "", &reply);
+    read_customer(READ);
     assert_holds("HTTP/1.1 503 ");
-    test_converse(READ, "", &reply);
+    read_customer(READ);
     assert_holds("HTTP/1.1 200 ");
 }
 
 static void who_is_none_is_unknown(void **state) {
     (void)state;
-    test_converse("GET /v1/customers/cus_01ARZ3NDEKTSV4RRFFQ69G5FAW", "", &reply);
+    read_customer("GET /v1/customers/cus_01ARZ3NDEKTSV4RRFFQ69G5FAW");
     assert_holds("HTTP/1.1 404 ");
     assert_holds("unknown_customer");
-    test_converse("GET /v1/customers/key_01ARZ3NDEKTSV4RRFFQ69G5FAV", "", &reply);
+    read_customer("GET /v1/customers/key_01ARZ3NDEKTSV4RRFFQ69G5FAV");
     assert_holds("HTTP/1.1 422 ");
     assert_holds("wrong_id_kind");
-    test_converse("GET /v1/customers/ada@example.org", "", &reply);
+    read_customer("GET /v1/customers/ada@example.org");
     assert_holds("HTTP/1.1 404 ");
     assert_holds("malformed_id");
+}
+
+/* The front of this test is open, and people are not for everybody there either. */
+static void who_does_not_say_who_he_is_reads_nobody(void **state) {
+    (void)state;
+    test_converse(READ, "", &reply);
+    assert_holds("HTTP/1.1 401 ");
+    assert_holds("\"code\":\"unauthenticated\"");
+    test_converse(READ, test_bearer(TOKEN_ROLE_ANALYST), &reply);
+    assert_holds("HTTP/1.1 403 ");
 }
 
 /* ---- by address -------------------------------------------------------------------------------------------------- */
 
 static void look_up(const char *body) {
-    char fields[512];
-    (void)snprintf(fields, sizeof fields, "Content-Type: application/json\r\nContent-Length: %zu\r\n", strlen(body));
+    char fields[2048];
+    (void)snprintf(fields, sizeof fields, "Content-Type: application/json\r\nContent-Length: %zu\r\n%s", strlen(body),
+                   test_bearer(TOKEN_ROLE_SUPPORT));
     int fd = test_connect_from(&front.server, "127.0.0.1");
     buf_clear(&reply);
     test_ask_for(fd, "POST /v1/customers/lookup", fields);
@@ -249,9 +267,13 @@ static void what_asks_for_no_address_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
-        TEST(what_is_personal_is_opened_and_the_verifier_is_not), TEST(of_who_was_erased_the_rest_is_told),
-        TEST(without_the_vault_or_the_database_nothing_is_told),  TEST(who_is_none_is_unknown),
-        TEST(he_is_found_by_his_address_however_it_is_written),   TEST(what_asks_for_no_address_is_refused),
+        TEST(what_is_personal_is_opened_and_the_verifier_is_not),
+        TEST(of_who_was_erased_the_rest_is_told),
+        TEST(without_the_vault_or_the_database_nothing_is_told),
+        TEST(who_is_none_is_unknown),
+        TEST(who_does_not_say_who_he_is_reads_nobody),
+        TEST(he_is_found_by_his_address_however_it_is_written),
+        TEST(what_asks_for_no_address_is_refused),
 #undef TEST
     };
     return cmocka_run_group_tests_name("customers_admin", tests, NULL, NULL);

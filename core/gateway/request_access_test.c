@@ -175,37 +175,17 @@ static void a_bad_credential_is_refused_wherever_it_is_brought(void **state) {
     assert_holds("HTTP/1.1 200 ");
 }
 
-/* What its bearer is let in as; `once`: with a password that must be changed first. */
-static const char *bearer_field(uint32_t roles, bool once) {
-    static char field[1200];
-    struct arena arena;
-    arena_init(&arena, 65536);
-    int64_t now_s = clock_wall_us() / MICROS_PER_SECOND;
-    const struct access_claims claims = {.customer = STR("cus_01ARZ3NDEKTSV4RRFFQ69G5FB0"),
-                                         .session = 7,
-                                         .roles = roles,
-                                         .is_once = once,
-                                         .issued_at_s = now_s,
-                                         .expires_at_s = now_s + 600};
-    struct str token = access_token_write(front.loop.authentication.signing, &arena, &claims);
-    (void)snprintf(field, sizeof field, "Authorization: Bearer %.*s\r\n", STR_ARGS(token));
-    arena_release(&arena);
-    return field;
-}
-
 static void who_is_known_is_let_in_as_what_he_is(void **state) {
     (void)state;
-    test_converse("GET /health/live", "", &reply); /* the front begins */
-    test_converse_from("127.0.0.2", "GET /metrics", bearer_field(TOKEN_ROLE_ADMIN, false), &reply);
+    test_converse_from("127.0.0.2", "GET /metrics", test_bearer(TOKEN_ROLE_ADMIN), &reply);
     assert_holds("HTTP/1.1 200 ");
-    test_converse_from("127.0.0.2", "GET /metrics", bearer_field(TOKEN_ROLE_AUDITOR, false), &reply);
+    test_converse_from("127.0.0.2", "GET /metrics", test_bearer(TOKEN_ROLE_AUDITOR), &reply);
     assert_holds("\"code\":\"forbidden\"");
 }
 
 static void a_password_for_one_use_lets_in_nowhere_else(void **state) {
     (void)state;
-    test_converse("GET /health/live", "", &reply);
-    test_converse_from("127.0.0.2", "GET /metrics", bearer_field(TOKEN_ROLE_ADMIN, true), &reply);
+    test_converse_from("127.0.0.2", "GET /metrics", test_bearer_of(TEST_PERSON, TOKEN_ROLE_ADMIN, true, 600), &reply);
     assert_holds("HTTP/1.1 403 ");
     assert_holds("\"code\":\"password_change_required\"");
 }
@@ -217,8 +197,68 @@ static void a_cookie_that_is_none_is_taken_back(void **state) {
     assert_holds("HTTP/1.1 401 ");
     assert_holds("\r\nSet-Cookie: __Host-daybook=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Strict\r\n");
     assert_false(test_holds(&reply, "daybook-refresh")); /* by which he goes on */
+    char field[1400];
+    const struct session_end end = {.customer = STR(TEST_PERSON), .session = 7, .ended_at = clock_wall_us()};
+    revocations_add(&front.gateway.revocations, &end);
+    const char *token = strstr(test_bearer(0), "Bearer ") + strlen("Bearer ");
+    (void)snprintf(field, sizeof field, "Cookie: " ACCESS_COOKIE "=%s", token);
+    test_converse("GET /openapi.json", field, &reply);
+    assert_holds("HTTP/1.1 401 ");
+    assert_holds("\r\nSet-Cookie: __Host-daybook=; Path=/; Max-Age=0; ");
     test_converse("GET /openapi.json", "Authorization: Bearer x\r\n", &reply);
     assert_false(test_holds(&reply, "Set-Cookie"));
+}
+
+/* A front that has just started does not know yet which sessions have ended: it says so, to whoever brings a token that
+ * is ours, and to nobody else. */
+static void until_it_knows_which_sessions_have_ended_it_believes_no_token(void **state) {
+    (void)state;
+    atomic_store(&front.gateway.revocations.are_known, false);
+    test_converse("GET /openapi.json", test_bearer(TOKEN_ROLE_ADMIN), &reply);
+    assert_holds("HTTP/1.1 503 ");
+    assert_holds("\"code\":\"database_unavailable\"");
+    assert_holds("\r\nRetry-After: ");
+    test_converse("GET /openapi.json", test_bearer_of(TEST_PERSON, 0, false, -1), &reply);
+    assert_holds("\"code\":\"token_expired\"");
+    test_converse("GET /openapi.json", "Authorization: Bearer x\r\n", &reply);
+    assert_holds("\"code\":\"invalid_token\"");
+    test_converse("GET /openapi.json", "", &reply);
+    assert_holds("HTTP/1.1 200 ");
+    revocations_set_known(&front.gateway.revocations);
+    test_converse("GET /openapi.json", test_bearer(TOKEN_ROLE_ADMIN), &reply);
+    assert_holds("HTTP/1.1 200 ");
+}
+
+/* Where access is open nobody makes himself a key, or reads who there is. */
+static void what_is_of_people_is_open_to_nobody(void **state) {
+    (void)state;
+    front.gateway.is_open = true;
+    static const char *const lines[] = {"GET /v1/customers", "GET /v1/customers/" TEST_PERSON, "POST /v1/api-keys",
+                                        "GET /v1/api-keys", "DELETE /v1/sessions/current"};
+    for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
+        test_converse(lines[i], "Content-Length: 0\r\n", &reply);
+        assert_holds("HTTP/1.1 401 ");
+        assert_holds("\"code\":\"unauthenticated\"");
+    }
+    test_converse("POST /v1/sessions", "Content-Length: 0\r\n", &reply);
+    assert_holds("HTTP/1.1 400 "); /* to be looked at, and then it has no body */
+}
+
+/* What a browser sends by itself holds nobody up who comes to prove who he is, in whatever class of limits that is. */
+static void an_old_cookie_is_not_looked_at_at_the_doors(void **state) {
+    (void)state;
+    static const char *const lines[] = {"POST /v1/customers",
+                                        "POST /v1/customers/password-resets",
+                                        "POST /v1/sessions",
+                                        "POST /v1/sessions/refresh",
+                                        "POST /v1/customers/" TEST_PERSON "/verification",
+                                        "PUT /v1/customers/" TEST_PERSON "/password"};
+    for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
+        test_converse(lines[i], "Cookie: " ACCESS_COOKIE "=x\r\nContent-Length: 0\r\n", &reply);
+        assert_holds("HTTP/1.1 400 ");
+    }
+    test_converse("POST /v1/carts", "Cookie: " ACCESS_COOKIE "=x\r\nContent-Length: 0\r\n", &reply);
+    assert_holds("HTTP/1.1 401 ");
 }
 
 static void what_is_public_stays_so(void **state) {
@@ -246,6 +286,9 @@ int main(void) {
         WITH(who_is_known_is_let_in_as_what_he_is),
         WITH(a_password_for_one_use_lets_in_nowhere_else),
         WITH(a_cookie_that_is_none_is_taken_back),
+        WITH(until_it_knows_which_sessions_have_ended_it_believes_no_token),
+        WITH(what_is_of_people_is_open_to_nobody),
+        WITH(an_old_cookie_is_not_looked_at_at_the_doors),
         WITH(what_is_public_stays_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

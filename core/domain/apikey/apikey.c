@@ -1,6 +1,7 @@
 #include "core/domain/apikey/apikey.h"
 
 #include "core/base/timestamp.h"
+#include "core/domain/actor.h"
 #include "core/domain/roles.h"
 #include "gen/codec.h"
 
@@ -13,6 +14,14 @@ static const struct status_change changes[] = {
 static const struct status_table life = {changes, ARRAY_LENGTH(changes)};
 
 /* ---- decide ------------------------------------------------------------------------------------------------------ */
+
+/* A key opens what its roles open, so only the house makes and ends them: staff whom the front has let in, and whoever is
+ * at the machine itself. Nobody else, and not where access is open either: there anybody would make himself a key that is
+ * good when it is closed again. */
+static bool is_of_house(const struct command *command) {
+    enum actor_kind kind = actor_of(command->meta.actor).kind;
+    return kind == ACTOR_STAFF || kind == ACTOR_SYSTEM;
+}
 
 #define HOUR_US (INT64_C(3600) * MICROS_PER_SECOND)
 
@@ -103,6 +112,9 @@ static enum rejection note_use(const struct api_key_state *state, const struct n
 
 enum rejection apikey_decide(const struct api_key_state *state, const struct command *command,
                              struct decision *decision) {
+    if (!is_of_house(command)) {
+        return REJECT_UNKNOWN_KEY;
+    }
     switch ((enum keys_command)command->type) {
     case COMMAND_CREATE_API_KEY:
         return create(state, &command->as.create_api_key, decision);

@@ -7,6 +7,7 @@
  *          of a secret that nobody was given would lock everybody out. After a rotation the secret before is good for
  *          as long as was asked for, the one before that no more. What is revoked stays so. That a key was used is
  *          written down once an hour at most, whatever number of fronts it came in by.
+ * Who      staff and the system alone (actor.h); to anybody else no key is there.
  * Time     that a key has expired, and that the time of the secret before is over, is for whoever lets it in to see.
  * Bounds   API_KEY_ROLES_MAX roles; API_KEY_GRACE_MAX_S.
  * Memory   events and state live in the arena handed over.

@@ -17,20 +17,26 @@
 static struct role_grant service[] = {{.role = {"service", 7}}};
 static struct role_grant king[] = {{.role = {"king", 4}}};
 
+#define ADMIN                                                                                                          \
+    { "admin:key_1", 11 }
+
 static struct command create(const char *hash, struct role_grant *roles, uint32_t count) {
     return (struct command){
         .type = COMMAND_CREATE_API_KEY,
+        .meta.actor = ADMIN,
         .as.create_api_key = {.name = STR("importer"), .roles = {roles, count, count}, .hash = str_of_cstr(hash)}};
 }
 
 static struct command rotate(const char *hash, int32_t generation, int32_t grace_s) {
     return (struct command){
         .type = COMMAND_ROTATE_API_KEY,
+        .meta.actor = ADMIN,
         .as.rotate_api_key = {.grace_s = grace_s, .hash = str_of_cstr(hash), .generation = generation}};
 }
 
 static struct command note_use(int64_t hour) {
-    return (struct command){.type = COMMAND_NOTE_API_KEY_USE, .as.note_api_key_use.hour = hour};
+    return (struct command){
+        .type = COMMAND_NOTE_API_KEY_USE, .meta.actor = STR("system"), .as.note_api_key_use.hour = hour};
 }
 
 #define HOUR_US (INT64_C(3600) * 1000000)
@@ -40,6 +46,7 @@ static int64_t hour_of(const struct given *key) {
 }
 
 static const struct command revoke = {.type = COMMAND_REVOKE_API_KEY,
+                                      .meta.actor = ADMIN,
                                       .as.revoke_api_key = {.has_reason = true, .reason = {"lost", 4}}};
 
 static const struct api_key_state *key_of(const struct given *key) {
@@ -184,6 +191,41 @@ static void of_a_key_that_is_none_nothing_is_done(void **state) {
     }
 }
 
+/* Whoever was let in because access is open, and whoever is no staff: a key would outlive that. */
+static void nobody_but_the_house_makes_keys_or_ends_them(void **state) {
+    struct given *key = *state; /* created */
+    static const char *const others[] = {"anonymous",
+                                         "guest:0123456789abcdef",
+                                         "guest:0123456789abcdef:cus_01J00000000000000000000001",
+                                         "customer:cus_01J00000000000000000000001",
+                                         "vendor:cus_01J00000000000000000000001:Roasters",
+                                         "service:" KEY,
+                                         "provider:test",
+                                         "nobody"};
+    for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+        struct command commands[] = {create(HASH_2, service, 1), rotate(HASH_2, 2, 0), revoke, note_use(hour_of(key))};
+        for (size_t at = 0; at < ARRAY_LENGTH(commands); at++) {
+            commands[at].meta.actor = str_of_cstr(others[i]);
+            when(key, commands[at]);
+            THEN_REFUSED(key, REJECT_UNKNOWN_KEY, "");
+        }
+    }
+    struct command by_command_line = rotate(HASH_2, 2, 0);
+    by_command_line.meta.actor = STR("system");
+    when(key, by_command_line);
+    THEN(key, EVENT_API_KEY_ROTATED);
+}
+
+/* Nor is one made of a stream that is none yet. */
+static void a_stranger_makes_no_key(void **state) {
+    struct given *key = *state;
+    struct command ask = create(HASH_1, service, 1);
+    ask.meta.actor = STR("anonymous");
+    when(key, ask);
+    THEN_REFUSED(key, REJECT_UNKNOWN_KEY, "");
+    assert_int_equal(key_of(key)->status, API_KEY_STATUS_ABSENT);
+}
+
 #define TEST(name, begin) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -198,6 +240,8 @@ int main(void) {
         TEST(a_use_is_noted_once_an_hour, created),
         TEST(a_use_in_an_hour_to_come_is_none, created),
         TEST(of_a_key_that_is_none_nothing_is_done, begin),
+        TEST(nobody_but_the_house_makes_keys_or_ends_them, created),
+        TEST(a_stranger_makes_no_key, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
