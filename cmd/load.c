@@ -137,6 +137,8 @@ const struct command_line load_command = {
         "  --url URL            http:// or https://; default http://127.0.0.1:8080\n"
         "  --ca FILE            of https: the authorities (PEM) of which one has signed the server's certificate;\n"
         "                       default: the system's\n"
+        "  --bearer-file FILE   who sends it: an access token or API key a line (Authorization: Bearer), which the\n"
+        "                       lines of items take in turn; default: nobody who is known\n"
         "  --payment P:METHOD   for baskets that name no payment (default: test:approve)\n"
         "  --keyless-carts      carts are opened without an Idempotency-Key, as shops' pages do it: their ids are in "
         "the "

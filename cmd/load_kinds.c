@@ -182,6 +182,7 @@ static bool cart_next(struct load_item *item, struct load_slot_state *slot, stru
 static enum load_verdict cart_decided(struct load_item *item, struct load_slot_state *slot, json_t *body) {
     (void)slot;
     item->cart = learn(item, body, "id");
+    item->token = learn(item, body, "token");
     return LOAD_ITEM_DONE;
 }
 
@@ -200,6 +201,7 @@ static bool checkout_request(struct load_item *item, const json_t *basket, struc
         .method = "POST",
         .path = arena_printf(&item->arena, "/v1/carts/%.*s/checkout", STR_ARGS(item->cart)),
         .key = load_key(&item->arena, item->options, reference, CHECKOUT_KEYS[try]),
+        .token = item->token,
         .position = item->position,
         .body = json_text(&item->arena, checkout),
     };
@@ -236,6 +238,7 @@ static enum load_verdict basket_decided(struct load_item *item, struct load_slot
 static bool checkout_next(struct load_item *item, struct load_slot_state *slot, struct load_request *ret_request) {
     (void)slot;
     item->cart = arena_str_copy(&item->arena, text_member(item->line, "cart"));
+    item->token = arena_str_copy(&item->arena, text_member(item->line, "token"));
     return checkout_request(item, json_object_get(item->line, "sent"), item->cart, item->step + 1, ret_request);
 }
 
@@ -273,6 +276,7 @@ static bool update_next(struct load_item *item, struct load_slot_state *slot, st
         .step = "update",
         .method = "PUT",
         .path = arena_printf(&item->arena, "/v1/carts/%s/lines/%.*s", slot->cart, STR_ARGS(sku)),
+        .token = arena_str_copy(&item->arena, str_of_cstr(slot->token)),
         .body = arena_printf(&item->arena, "{\"quantity\":%lld}", (long long)quantity),
     };
     return is_path_segment(sku);
@@ -285,12 +289,15 @@ static enum load_verdict update_decided(struct load_item *item, struct load_slot
         }
         return LOAD_ITEM_DONE;
     }
-    struct str cart = text_member(body, "id");
-    if (is_refused(item) || !is_path_segment(cart) || cart.len >= sizeof slot->cart) {
+    struct str cart = text_member(body, "id"), token = text_member(body, "token");
+    if (is_refused(item) || !is_path_segment(cart) || cart.len >= sizeof slot->cart ||
+        token.len >= sizeof slot->token) {
         return LOAD_ITEM_DONE;
     }
     memcpy(slot->cart, cart.data, cart.len);
     slot->cart[cart.len] = '\0';
+    memcpy(slot->token, token.data, token.len);
+    slot->token[token.len] = '\0';
     json_decref(slot->line);
     slot->line = json_incref(item->line);
     return LOAD_GOES_ON;
@@ -328,7 +335,9 @@ static bool read_next(struct load_item *item, struct load_slot_state *slot, stru
             break;
         }
     }
-    *ret_request = (struct load_request){.step = "get", .method = "GET", .path = path_of(&item->arena, name)};
+    item->token = arena_str_copy(&item->arena, text_member(item->line, "token"));
+    *ret_request = (struct load_request){
+        .step = "get", .method = "GET", .path = path_of(&item->arena, name), .token = item->token};
     return !str_is_empty(ret_request->path);
 }
 

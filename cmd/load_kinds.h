@@ -10,7 +10,8 @@
  *   reads         GET of whatever a line names: an id, a path, or an earlier journal's entry
  *
  * Promise  a request of an item has the same Idempotency-Key whenever and by whichever process it is sent (salt, kind,
- *          reference and step decide it), so an item takes effect once however often it is repeated.
+ *          reference and step decide it), so an item takes effect once however often it is repeated. What concerns a
+ *          guest's cart, and the order that came of it, is sent with the token that opening the cart was answered with.
  * Memory   texts of a request live in the item's arena.
  * Thread   one at a time.        May use: base, http, jansson, libsodium.
  */
@@ -32,6 +33,7 @@ struct load_item {
     /* Learned from the answers; all in the arena. */
     struct str id; /* of the product, cart or order */
     struct str cart;
+    struct str token;    /* of a guest's cart */
     struct str position; /* Daybook-Position to send on */
     struct str order_status;
     json_t *total;   /* owned */
@@ -40,9 +42,12 @@ struct load_item {
     int status;      /* of the last answer */
 };
 
+enum { LOAD_CART_MAX_BYTES = 63, LOAD_TOKEN_MAX_BYTES = 127 }; /* ids and tokens of carts are shorter */
+
 /* What a slot keeps from item to item (cart-updates). */
 struct load_slot_state {
-    char cart[64];
+    char cart[LOAD_CART_MAX_BYTES + 1];
+    char token[LOAD_TOKEN_MAX_BYTES + 1];
     json_t *line; /* owned: whose SKUs are put into the cart */
     int64_t updates;
 };
@@ -51,7 +56,8 @@ struct load_request {
     const char *step; /* its name in the report: "cart", "checkout" */
     const char *method;
     struct str path;
-    struct str key; /* Idempotency-Key; empty for none */
+    struct str key;   /* Idempotency-Key; empty for none */
+    struct str token; /* Daybook-Cart-Token; empty for none */
     struct str position;
     struct str body; /* empty for none */
 };

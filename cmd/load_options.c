@@ -91,6 +91,7 @@ static enum err read_payment(char *text, struct load_options *options, struct er
 enum option_id {
     OPTION_URL = 1,
     OPTION_CA,
+    OPTION_BEARER_FILE,
     OPTION_KIND,
     OPTION_CLOSED,
     OPTION_RATE,
@@ -112,6 +113,7 @@ enum option_id {
 static const struct option OPTIONS[] = {
     {"url", required_argument, NULL, OPTION_URL},
     {"ca", required_argument, NULL, OPTION_CA},
+    {"bearer-file", required_argument, NULL, OPTION_BEARER_FILE},
     {"kind", required_argument, NULL, OPTION_KIND},
     {"closed", required_argument, NULL, OPTION_CLOSED},
     {"rate", required_argument, NULL, OPTION_RATE},
@@ -137,6 +139,9 @@ static enum err take_option(int id, char *value, struct load_options *options, i
         return read_url(value, options, info);
     case OPTION_CA:
         options->ca_file = value;
+        return ERR_NONE;
+    case OPTION_BEARER_FILE:
+        options->bearer_file = value;
         return ERR_NONE;
     case OPTION_KIND:
         return read_kind(value, &options->kind, info);

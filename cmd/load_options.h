@@ -22,7 +22,8 @@ struct load_options {
     char host[256];
     int port;
     bool is_https;
-    const char *ca_file; /* whose certificates the server may show; NULL: the system's */
+    const char *ca_file;     /* whose certificates the server may show; NULL: the system's */
+    const char *bearer_file; /* who sends the requests (load_bearers.h); NULL: nobody who is known */
     enum load_kind kind;
     int64_t in_flight;    /* at most, in both loops */
     double rate_per_s;    /* open loop; 0: closed loop */

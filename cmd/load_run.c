@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "cmd/load_bearers.h"
 #include "cmd/load_kinds.h"
 #include "cmd/load_schedule.h"
 #include "cmd/load_source.h"
@@ -28,6 +29,7 @@ struct slot {
     struct load_item item;
     struct load_request request; /* of the item's step */
     struct str poll_path;        /* empty: the request itself is sent */
+    struct str bearer;           /* of the line that came last: what follows from it is sent by the same */
     int64_t intended_us;         /* when the item was meant to start */
     int64_t step_begun_us;       /* first attempt; for the first step: the intended start */
     int64_t first_sent_us;       /* what retry_s counts from */
@@ -43,6 +45,7 @@ struct load_run {
     struct load_report *report;
     struct load_journal *journal; /* NULL: none */
     struct load_source source;
+    struct load_bearers bearers;
     struct load_schedule schedule;
     struct tls_context *tls; /* NULL: plain */
     struct http_client *client;
@@ -99,6 +102,7 @@ static void write_entry(struct slot *slot, struct str outcome, bool is_decided) 
     bool is_order = item->options->kind == LOAD_BASKETS || item->options->kind == LOAD_CHECKOUTS;
     put_text(entry, "code", item->code);
     put_text(entry, "cart", item->cart);
+    put_text(entry, "token", item->token);
     put_text(entry, is_order ? "order" : "id", item->id);
     put_text(entry, "order_status", item->order_status);
     if (item->total != NULL) {
@@ -246,6 +250,27 @@ static void take_decision(struct slot *slot, const struct http_client_answer *an
     }
 }
 
+/* The outcome is told to those whose the thing is. A guest who opens a cart is not known by its token before the
+ * answer: he is told that it is decided, and no more. */
+static bool tells_nothing_more(const struct http_client_answer *answer) {
+    json_t *body = json_loadb(answer->body.data, answer->body.len, 0, NULL);
+    const char *status = json_string_value(json_object_get(body, "status"));
+    bool is_so = json_object_get(body, "command") != NULL && status != NULL && strcmp(status, "decided") == 0;
+    json_decref(body);
+    return is_so;
+}
+
+/* The request itself goes out again under its key, and is answered as it was decided. Without one it would be done
+ * again. */
+static void ask_by_key(struct slot *slot) {
+    if (str_is_empty(slot->request.key)) {
+        end_item(slot, STR("unknown"), false);
+        return;
+    }
+    slot->poll_path = (struct str){0};
+    try_again(slot, 0);
+}
+
 /* 202: asks the Location from now on. */
 static void begin_polling(struct slot *slot, const struct http_client_answer *answer) {
     struct str location = http_client_field(answer, "Location");
@@ -274,6 +299,8 @@ static void on_answer(void *context, const struct http_client_answer *answer) {
         count_error(slot, answer);
         slot->poll_path = (struct str){0};
         try_again(slot, 0);
+    } else if (is_poll && answer->status == 200 && tells_nothing_more(answer)) {
+        ask_by_key(slot);
     } else {
         take_decision(slot, answer);
     }
@@ -283,8 +310,14 @@ static void send_attempt(struct slot *slot) {
     struct load_run *run = slot->run;
     const struct load_request *request = &slot->request;
     bool is_poll = !str_is_empty(slot->poll_path);
-    struct http_field fields[2];
+    struct http_field fields[4];
     size_t field_count = 0;
+    if (!str_is_empty(slot->bearer)) {
+        fields[field_count++] = (struct http_field){.name = STR("Authorization"), .value = slot->bearer};
+    }
+    if (!str_is_empty(request->token)) {
+        fields[field_count++] = (struct http_field){.name = STR("Daybook-Cart-Token"), .value = request->token};
+    }
     if (!is_poll && !str_is_empty(request->key)) {
         fields[field_count++] = (struct http_field){.name = STR("Idempotency-Key"), .value = request->key};
     }
@@ -357,6 +390,7 @@ static bool take_item(struct slot *slot) {
         return false;
     }
     item->line_number = run->source.line_number;
+    slot->bearer = load_bearers_of(&run->bearers, item->line_number);
     item->text = arena_str_copy(&item->arena, line);
     item->line = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, NULL);
     return true;
@@ -497,6 +531,9 @@ enum err load_run_start(uv_loop_t *loop, const struct load_options *options, str
     run->journal = journal;
     run->random = (uint32_t)now_us() | 1;
     enum err err = load_source_open(&run->source, options->file, info);
+    if (err == ERR_NONE && options->bearer_file != NULL) {
+        err = load_bearers_read(options->bearer_file, &run->bearers, info);
+    }
     if (err == ERR_NONE && options->is_https) {
         err = tls_client_context_open(options->ca_file, &run->tls, info);
     }
@@ -514,6 +551,7 @@ enum err load_run_start(uv_loop_t *loop, const struct load_options *options, str
     }
     if (err != ERR_NONE) {
         load_source_close(&run->source);
+        load_bearers_release(&run->bearers);
         tls_context_close(run->tls);
         free(run);
         return err;
@@ -533,6 +571,7 @@ enum err load_run_finish(struct load_run *run, struct err_info *info) {
     }
     free(run->slots);
     load_source_close(&run->source);
+    load_bearers_release(&run->bearers);
     tls_context_close(run->tls);
     enum err err = run->failure.code;
     if (err != ERR_NONE && info != NULL) {

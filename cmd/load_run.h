@@ -3,7 +3,8 @@
  *   file -> next item -> slot: request -> answer -> next request ... -> outcome -> journal, report
  *                                 ^          |
  *                                 '- again --'  503, 429, 500, 502, 504, no connection, no answer: same key, later
- *                                               202: asks its Location until it is decided
+ *                                               202: asks its Location until it is decided; where only that much is
+ *                                               told, the request goes out again under its key
  *
  * Promise  an item ends with a final answer, or, after retry_s without one, as unknown; "unknown yet" is never counted
  *          as refused. Whatever is sent again is sent with the same Idempotency-Key, so that a server killed at any

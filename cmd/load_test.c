@@ -8,7 +8,7 @@
 #include "core/base/map.h"
 #include "core/http/test_server.h"
 
-enum { SECOND = 1000000, BASKETS = 300 };
+enum { SECOND = 1000000, BASKETS = 300, BEARERS = 3 };
 
 /* ---- when things start --------------------------------------------------------------------------------------- */
 
@@ -134,6 +134,9 @@ static void options_have_defaults_and_ranges(void **state) {
     assert_true(options.is_https);
     assert_int_equal(options.port, 443);
     assert_string_equal(options.ca_file, "ca.pem");
+    assert_null(options.bearer_file);
+    assert_int_equal(read_options("f --bearer-file keys", &options, &info), ERR_NONE);
+    assert_string_equal(options.bearer_file, "keys");
     static const char *const BAD[] = {
         "",
         "f g",
@@ -153,6 +156,7 @@ static void options_have_defaults_and_ranges(void **state) {
         "f --kind reads",
         "f --what",
         "f --closed",
+        "f --bearer-file",
         "f --payment test",
         "f --max -1",
     };
@@ -167,7 +171,7 @@ static void options_have_defaults_and_ranges(void **state) {
 /* ---- files --------------------------------------------------------------------------------------------------- */
 
 static char folder[] = "/tmp/load_test.XXXXXX";
-static char baskets_path[64], journal_path[64], report_path[64];
+static char baskets_path[64], journal_path[64], report_path[64], bearers_path[64];
 
 static int make_folder(void **state) {
     (void)state;
@@ -175,6 +179,7 @@ static int make_folder(void **state) {
     snprintf(baskets_path, sizeof baskets_path, "%s/baskets.jsonl", folder);
     snprintf(journal_path, sizeof journal_path, "%s/journal.jsonl", folder);
     snprintf(report_path, sizeof report_path, "%s/report.json", folder);
+    snprintf(bearers_path, sizeof bearers_path, "%s/bearers", folder);
     return sodium_init() < 0;
 }
 
@@ -183,6 +188,7 @@ static int remove_folder(void **state) {
     unlink(baskets_path);
     unlink(journal_path);
     unlink(report_path);
+    unlink(bearers_path);
     return rmdir(folder);
 }
 
@@ -244,8 +250,15 @@ struct shop {
     struct map orders;   /* the same for checkouts */
     struct map refusals; /* key -> told once to come again */
     struct map changed;  /* path -> the key that is told cart_changed, or "none" */
+    struct map deferred; /* key -> told once that it is not decided yet */
+    struct map openers;  /* path of a cart -> the Authorization that it was opened with */
     int requests, without_key, without_position, polls;
-    uv_sem_t some_orders; /* posted at each order */
+    int without_token; /* of what concerns a cart, by the cart's own */
+    int reads_with_token;
+    int by_another;          /* by another than who opened the cart, or than whose turn it was at its line */
+    bool has_bearers;        /* "Bearer key-0" and two more, in turn */
+    bool tells_only_decided; /* and no more, where it is asked for an outcome */
+    uv_sem_t some_orders;    /* posted at each order */
 };
 
 static void shop_init(struct shop *shop) {
@@ -255,6 +268,8 @@ static void shop_init(struct shop *shop) {
     map_init(&shop->orders, &shop->arena);
     map_init(&shop->refusals, &shop->arena);
     map_init(&shop->changed, &shop->arena);
+    map_init(&shop->deferred, &shop->arena);
+    map_init(&shop->openers, &shop->arena);
     uv_sem_init(&shop->some_orders, 0);
 }
 
@@ -292,7 +307,55 @@ static bool fails_first(struct shop *shop, struct http_exchange *exchange, struc
     return false;
 }
 
+/* The first time that a request comes, it is decided later, and its outcome is for others. */
+static bool defers(struct shop *shop, struct http_exchange *exchange, struct str key) {
+    void **place = map_at(&shop->deferred, key);
+    if (!shop->tells_only_decided || *place != NULL) {
+        return false;
+    }
+    *place = shop;
+    http_answer_field(exchange, "Location", STR("/v1/commands/cmd_0.0"));
+    answer_json(exchange, 202, STR("{\"command\":\"cmd_0.0\",\"status\":\"pending\"}"));
+    return true;
+}
+
+/* "/v1/carts/cart_7" of what concerns it. */
+static struct str cart_path(struct http_exchange *exchange) {
+    uint32_t begun = (uint32_t)strlen("/v1/carts/");
+    return str_first(exchange->path, begun + str_find(str_from(exchange->path, begun), '/'));
+}
+
+static void look_at_token(struct shop *shop, struct http_exchange *exchange) {
+    struct str cart = str_from(cart_path(exchange), (uint32_t)strlen("/v1/carts/"));
+    struct str expected = arena_printf(&exchange->arena, "token-of-%.*s", STR_ARGS(cart));
+    shop->without_token += !str_equal(http_request_field(exchange, "Daybook-Cart-Token"), expected);
+}
+
+static void open_cart(struct shop *shop, struct http_exchange *exchange, struct str key) {
+    int number = number_of(&shop->carts, key);
+    if (shop->has_bearers) {
+        struct str bearer = http_request_field(exchange, "Authorization");
+        json_t *body = json_loadb(exchange->body.data, exchange->body.len, 0, NULL);
+        long line = strtol(json_string_value(json_object_get(body, "reference")) + 1, NULL, 10);
+        json_decref(body);
+        shop->by_another += !str_equal(bearer, arena_printf(&exchange->arena, "Bearer key-%ld", (line - 1) % BEARERS));
+        void **opener = map_at(&shop->openers, arena_printf(&exchange->arena, "/v1/carts/cart_%d", number));
+        *opener = arena_alloc(&shop->arena, sizeof(struct str));
+        *(struct str *)*opener = arena_str_copy(&shop->arena, bearer);
+    }
+    answer_json(exchange, 201,
+                arena_printf(&exchange->arena, "{\"id\":\"cart_%d\",\"token\":\"token-of-cart_%d\"}", number, number));
+}
+
+static void look_at_opener(struct shop *shop, struct http_exchange *exchange) {
+    const struct str *opener = map_get(&shop->openers, cart_path(exchange));
+    struct str bearer = http_request_field(exchange, "Authorization");
+    shop->by_another += opener == NULL ? !str_is_empty(bearer) : !str_equal(bearer, *opener);
+}
+
 static void shop_check_out(struct shop *shop, struct http_exchange *exchange, struct str key) {
+    look_at_token(shop, exchange);
+    look_at_opener(shop, exchange);
     shop->without_position += !str_equal(http_request_field(exchange, "Daybook-Position"), STR("pos"));
     /* Every eleventh cart is told once that it changed; then only a new key counts. */
     void **changed = map_at(&shop->changed, exchange->path);
@@ -305,9 +368,12 @@ static void shop_check_out(struct shop *shop, struct http_exchange *exchange, st
         http_answer_problem(exchange, &(struct problem){.status = 409, .code = "cart_changed"});
         return;
     }
+    if (defers(shop, exchange, key)) {
+        return;
+    }
     int number = number_of(&shop->orders, key);
     uv_sem_post(&shop->some_orders);
-    if (number % 3 == 0) {
+    if (number % 3 == 0 && !shop->tells_only_decided) {
         http_answer_field(exchange, "Location", arena_printf(&exchange->arena, "/v1/commands/cmd_%d.0", number));
         answer_json(exchange, 202, arena_printf(&exchange->arena, "{\"status\":\"pending\",\"number\":%d}", number));
     } else if (number % 10 == 1) {
@@ -323,7 +389,10 @@ static void shop_check_out(struct shop *shop, struct http_exchange *exchange, st
 
 static void shop_poll(struct shop *shop, struct http_exchange *exchange) {
     int number = (int)strtol(exchange->path.data + strlen("/v1/commands/cmd_"), NULL, 10);
-    if (shop->polls++ % 2 == 0) {
+    if (shop->tells_only_decided) {
+        shop->polls++;
+        answer_json(exchange, 200, STR("{\"command\":\"cmd_0.0\",\"status\":\"decided\"}"));
+    } else if (shop->polls++ % 2 == 0) {
         answer_json(exchange, 202, arena_printf(&exchange->arena, "{\"status\":\"pending\",\"number\":%d}", number));
     } else {
         answer_json(
@@ -342,6 +411,12 @@ static void shop_on_request(void *context, struct http_exchange *exchange) {
         shop_poll(shop, exchange);
         return;
     }
+    if (exchange->method == HTTP_PUT_) {
+        look_at_token(shop, exchange);
+        look_at_opener(shop, exchange);
+    }
+    shop->reads_with_token += exchange->method == HTTP_GET_ &&
+                              str_equal(http_request_field(exchange, "Daybook-Cart-Token"), STR("token-of-another"));
     if (exchange->method == HTTP_PUT_ || exchange->method == HTTP_GET_) {
         answer_json(exchange, 200, arena_printf(&exchange->arena, "{\"id\":\"cart_%d\"}", 1));
         return;
@@ -351,8 +426,9 @@ static void shop_on_request(void *context, struct http_exchange *exchange) {
         return;
     }
     if (str_equal(exchange->path, STR("/v1/carts"))) {
-        answer_json(exchange, 201,
-                    arena_printf(&exchange->arena, "{\"id\":\"cart_%d\"}", number_of(&shop->carts, key)));
+        if (!defers(shop, exchange, key)) {
+            open_cart(shop, exchange, key);
+        }
     } else {
         shop_check_out(shop, exchange, key);
     }
@@ -455,6 +531,7 @@ static void each_basket_becomes_one_order_though_the_shop_fails_and_dawdles(void
     assert_int_equal(shop.carts.count, BASKETS);
     assert_int_equal(shop.orders.count, BASKETS);
     assert_int_equal(shop.without_key, 0);
+    assert_int_equal(shop.without_token, 0);
     assert_int_equal(shop.without_position, 0);
     assert_journal_tells_of_every_basket_once(BASKETS);
     unlink(journal_path);
@@ -483,7 +560,60 @@ static void carts_are_made_first_and_checked_out_later(void **state) {
     assert_int_equal(shop.carts.count, BASKETS);
     assert_int_equal(shop.orders.count, BASKETS);
     assert_int_equal(shop.without_key, 0);
+    assert_int_equal(shop.without_token, 0); /* the journal has them */
     unlink(journal_path);
+    shop_release(&shop);
+}
+
+static void a_line_is_always_sent_by_the_same_one_whoever_sends_it(void **state) {
+    (void)state;
+    struct shop shop;
+    struct test_server server;
+    write_baskets(BASKETS);
+    write_file(bearers_path, "w", "key-0\nkey-1\nkey-2\n");
+    shop_opens(&shop, &server);
+    shop.has_bearers = true;
+    struct load_options options = {
+        .kind = LOAD_BASKETS, .in_flight = 16, .retry_s = 30, .bearer_file = bearers_path, .items_max = BASKETS / 2};
+    free(run_load(options, server.port, true));
+    options.resumes = true;
+    options.items_max = 0;
+    options.in_flight = 5;
+    free(run_load(options, server.port, true));
+    assert_int_equal(shop.orders.count, BASKETS);
+    assert_int_equal(shop.openers.count, BASKETS);
+    unlink(journal_path);
+    options = (struct load_options){
+        .kind = LOAD_CART_UPDATES, .in_flight = 1, .retry_s = 30, .bearer_file = bearers_path, .items_max = 20};
+    free(run_load(options, server.port, false));
+    test_server_stop(&server);
+    assert_int_equal(shop.by_another, 0);
+    shop_release(&shop);
+}
+
+static void who_is_told_no_more_than_that_it_is_decided_asks_again_under_his_key(void **state) {
+    (void)state;
+    struct shop shop;
+    struct test_server server;
+    write_baskets(BASKETS);
+    shop_opens(&shop, &server);
+    shop.tells_only_decided = true;
+    struct load_options options = {.kind = LOAD_BASKETS, .in_flight = 16, .retry_s = 30};
+    struct load_report *report = run_load(options, server.port, false);
+    assert_int_equal(report->items_finished, BASKETS);
+    assert_int_equal(load_tally_of(&report->outcomes, "confirmed") +
+                         load_tally_of(&report->outcomes, "refused:out_of_stock"),
+                     BASKETS);
+    assert_true(report->polls >= 2 * BASKETS); /* a cart and its checkout each */
+    assert_int_equal(shop.orders.count, BASKETS);
+    free(report);
+    /* Without a key the same request would be another one: nobody can tell what became of it. */
+    options = (struct load_options){.kind = LOAD_CARTS, .in_flight = 1, .retry_s = 30, .keyless_carts = true};
+    report = run_load(options, server.port, false);
+    test_server_stop(&server);
+    assert_int_equal(report->items_unknown, 1);
+    assert_int_equal(report->items_finished, BASKETS - 1);
+    free(report);
     shop_release(&shop);
 }
 
@@ -611,10 +741,13 @@ static void an_open_loop_sends_at_its_rate_and_stops_in_time(void **state) {
     assert_in_range(report->items_finished + report->items_not_started + report->items_malformed, 195, 202);
     assert_true(report->step_count == 2);
     free(report);
-    write_file(baskets_path, "w", "ord_1.1\n{\"order\":\"ord_2.1\"}\n/v1/stock/A\n{\"id\":\"prod_1\"}\n");
+    write_file(baskets_path, "w",
+               "ord_1.1\n{\"order\":\"ord_2.1\",\"token\":\"token-of-another\"}\n/v1/stock/A\n{\"id\":\"prod_1\"}\n");
     options = (struct load_options){.kind = LOAD_READS, .in_flight = 3, .items_max = 100, .retry_s = 5};
     report = run_load(options, server.port, false);
     assert_int_equal(report->items_finished, 100);
+    assert_int_equal(shop.reads_with_token, 25);
+    assert_int_equal(shop.without_token, 0);
     struct err_info info = {0};
     report->ended_us = 1000000;
     assert_int_equal(load_report_write(report, report_path, &info), ERR_NONE);
@@ -657,6 +790,8 @@ int main(void) {
         cmocka_unit_test(keys_differ_by_every_part_and_repeat_for_the_same),
         cmocka_unit_test(each_basket_becomes_one_order_though_the_shop_fails_and_dawdles),
         cmocka_unit_test(carts_are_made_first_and_checked_out_later),
+        cmocka_unit_test(a_line_is_always_sent_by_the_same_one_whoever_sends_it),
+        cmocka_unit_test(who_is_told_no_more_than_that_it_is_decided_asks_again_under_his_key),
         cmocka_unit_test(carts_may_be_opened_without_keys_and_checkouts_never),
         cmocka_unit_test(each_basket_becomes_one_order_though_the_shop_is_killed_meanwhile),
         cmocka_unit_test(what_is_never_answered_ends_as_unknown_and_is_tried_again_by_resume),
