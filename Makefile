@@ -260,10 +260,11 @@ faults: $(BUILD)/daybook $(HISTORIES) $(FAULT_LIBRARIES) ## faults of real serve
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests/faults) $(ARGS)
 
-attack: $(BUILD)/daybook ## what is sent to do harm, also behind nginx and haproxy, and slow clients; ARGS="-k haproxy"
+attack: $(BUILD)/daybook ## what is sent to do harm, also behind proxies, slow clients, and make integration with access control on; ARGS="-k haproxy": that alone
 	deploy/local/deps.sh nginx-light haproxy slowhttptest
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/pytest -c integration-tests/pytest.ini \
 	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests/attacks) $(ARGS)
+	$(if $(ARGS),,DAYBOOK_TEST_ACCESS=closed $(MAKE) integration)
 
 asan ubsan tsan: ## unit tests under a sanitizer: addresses, leaks and undefined behaviour; that alone; data races
 	$(MAKE) MODE=$@ unit

@@ -1,11 +1,14 @@
 """A front that is closed: a guest buys by his cart's token, and is nobody to everybody else's things."""
 
+import json
 import uuid
 
 import httpx
 import pytest
-from harness.daybook import Daybook
-from harness.shop import Shop
+from harness.daybook import BINARY, Daybook
+from harness.ports import free_port
+from harness.processes import Process
+from harness.shop import Shop, euros
 from harness.waiting import wait_until
 
 TOKEN = "Daybook-Cart-Token"
@@ -13,16 +16,16 @@ TOKEN = "Daybook-Cart-Token"
 
 @pytest.fixture(scope="module")
 def closed(stack):
-    """Stocked while it was open: nobody can be told to be staff yet."""
-    daybook = Daybook(stack, name="access")
+    """Stocked by staff. A test's own client brings nothing."""
+    daybook = Daybook(stack, name="access", access="closed")
     try:
-        daybook.install().start()
+        key = daybook.install().start().run("people", "key", "staff", "--role", "admin").strip()
+        (daybook.directory / "staff.key").write_text(key)
         with daybook.client() as client:
-            Shop(client).sells("tea", 500, 100)
-        daybook.stop()
-        daybook.settings["access"] = "closed"
-        daybook.service.environment = daybook.environment()
-        yield daybook.start()
+            client.http.headers["Authorization"] = f"Bearer {key}"
+            wait_until(lambda: client.get("/v1/api-keys").status_code == 200, "the front knowing the key")
+            Shop(client).sells("tea", 500, 1000)
+        yield daybook
     finally:
         daybook.discard()
 
@@ -144,3 +147,63 @@ def test_what_is_public_stays_so(closed):
 def test_metrics_are_not_for_whom_a_proxy_brings(closed):
     assert httpx.get(f"{closed.url}/metrics").status_code == 200
     assert httpx.get(f"{closed.url}/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 401
+
+
+# ---- the default -----------------------------------------------------------------------------------------------------
+
+
+def test_a_front_of_which_nothing_is_said_asks_who_comes(closed):
+    port = free_port()
+    settings = {name: value for name, value in closed.settings.items() if name != "access"} | {"http_port": port}
+    front = Process("front", [BINARY, "serve", "--role", "gateway"], closed.directory / "front.log")
+    front.environment = {f"DAYBOOK_{name.upper()}": str(value) for name, value in settings.items()}
+    front.start()
+    try:
+        url = f"http://127.0.0.1:{port}"
+        front.wait_ready(lambda: httpx.get(f"{url}/health/ready").status_code == 200)
+        assert httpx.post(f"{url}/v1/products", json={}).json()["code"] == "unauthenticated"
+        assert httpx.post(f"{url}/v1/api-keys", json={}).json()["code"] == "unauthenticated"
+        assert httpx.get(f"{url}/v1/stock/tea").status_code == 200
+    finally:
+        assert front.stop() == 0
+
+
+@pytest.mark.parametrize("command", [["serve"], ["serve", "--role", "handler"], ["config"]], ids=" ".join)
+def test_an_open_front_is_a_developers_alone(closed, command):
+    ended = closed.ended(command, 60, more={"access": "open", "development": "false", "http_port": free_port()})
+    assert ended.returncode == 2
+    assert "access = open" in ended.stderr and "needs development = true" in ended.stderr, ended.stderr
+
+
+# ---- load ------------------------------------------------------------------------------------------------------------
+
+
+def test_load_stocks_by_a_key_and_buys_as_guests(closed, tmp_path):
+    products, stock, baskets, journal, report = (
+        tmp_path / name for name in ("products", "stock", "baskets", "journal", "report")
+    )
+    skus = [f"loaded-{number}" for number in range(10)]
+
+    def write(file, lines):
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    def loaded(kind, file, *more):
+        closed.run("load", file, "--kind", kind, "--url", closed.url, "--report", report, *more)
+        return json.loads(report.read_text())["outcomes"]
+
+    write(products, [{"title": sku, "publish": True, "variants": [{"sku": sku, "price": euros(100)}]} for sku in skus])
+    write(stock, [{"sku": sku, "location": "main", "quantity": 1000} for sku in skus])
+    write(baskets, [{"reference": sku, "currency": "EUR", "lines": [{"sku": sku, "quantity": 2}]} for sku in skus])
+    assert loaded("products", products) == {"refused:unauthenticated": 10}
+    known = ("--bearer-file", closed.directory / "staff.key")
+    assert loaded("products", products, *known, "--salt", "known") == {"done": 10}
+    assert loaded("stock", stock, *known) == {"done": 10}
+    with closed.client() as client:
+        for sku in skus:
+            wait_until(lambda: client.get(f"/v1/variants/{sku}").status_code == 200, f"{sku} to be seen")
+    assert loaded("baskets", baskets, "--journal", journal) == {"confirmed": 10}
+    wait_until(closed.views_have_seen_all, "the views")
+    assert loaded("reads", journal, "--max", 20) == {"done": 20}
+    write(tmp_path / "without", [{"order": json.loads(line)["order"]} for line in journal.read_text().splitlines()])
+    assert loaded("reads", tmp_path / "without", "--max", 10) == {"refused:unknown_order": 10}
+    assert loaded("cart-updates", baskets, "--max", 40, "--closed", 4) == {"done": 40}

@@ -1,6 +1,7 @@
 """Clients that are made from /openapi.json, and a program that looks for what it does not say."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -30,7 +31,8 @@ def test_a_generated_typescript_client_compiles_strictly_and_places_an_order(day
     modules = tmp_path / "node_modules" / ".bin"
     run([modules / "openapi-typescript", document, "--output", tmp_path / "daybook.d.ts"])
     run([modules / "tsc", "--project", tmp_path])
-    order = json.loads(run(["node", tmp_path / "out" / "place_order.js", daybook.url, "typed"]))
+    environment = os.environ | ({"API_KEY": daybook.key()} if daybook.has_key else {})
+    order = json.loads(run(["node", tmp_path / "out" / "place_order.js", daybook.url, "typed"], env=environment))
     assert order["status"] == "confirmed"
     assert order["total"] == {"amount": 2500, "currency": "EUR"}
     assert client.expect(200, client.get(f"/v1/orders/{order['id']}")) == order
@@ -78,14 +80,18 @@ def without_headers(document):
 
 def test_schemathesis_finds_nothing_undocumented_whatever_is_asked(daybook, things, tmp_path):
     """Whatever is sent to wherever: most of it is refused."""
-    schemathesis(tmp_path, f"{daybook.url}/openapi.json", {}, CHECKS)
+    schemathesis(tmp_path, f"{daybook.url}/openapi.json", {}, CHECKS, *known(daybook))
 
 
 def test_schemathesis_finds_nothing_undocumented_of_things_that_are_there(daybook, client, things, tmp_path):
     document = without_headers(client.http.get("/openapi.json").json())
     (tmp_path / "openapi.json").write_text(json.dumps(document))
     checks = (*CHECKS, ACCEPTS_NOTHING_ELSE)
-    schemathesis(tmp_path, tmp_path / "openapi.json", things, checks, "--url", daybook.url, hooks=HOOKS)
+    schemathesis(tmp_path, tmp_path / "openapi.json", things, checks, "--url", daybook.url, *known(daybook), hooks=HOOKS)
+
+
+def known(daybook):
+    return [argument for name, value in daybook.headers().items() for argument in ("--header", f"{name}: {value}")]
 
 
 def schemathesis(folder, document, things, checks, *arguments, hooks=None):

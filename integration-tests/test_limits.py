@@ -33,6 +33,7 @@ def limited(stack):
     installation = Daybook(
         stack,
         name="limits",
+        access="open",  # requests are counted here, those of who makes a key as well
         limits=LIMITS,
         trusted_proxies=f"{PROXY} 10.0.0.0/8",
         http_connections_max=CONNECTIONS,

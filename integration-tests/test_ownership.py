@@ -69,7 +69,7 @@ def fact(product):
 @pytest.fixture(scope="module")
 def shops(stack):
     """An installation where everything happened while its front was open, and a way to close it."""
-    daybook = Daybook(stack, name="ownership")
+    daybook = Daybook(stack, name="ownership", access="open")
     try:
         daybook.install().start()
         with daybook.client() as client:

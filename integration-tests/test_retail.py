@@ -131,7 +131,7 @@ def test_kills_change_no_total(killed_daybook, tmp_path):
     load_process = subprocess.Popen(
         [
             str(BINARY), "load", str(files / "baskets.jsonl"), "--kind", "baskets", "--url", daybook.url,
-            "--rate", "2.5", "--retry-seconds", "120", "--journal", str(journals["baskets"]),
+            "--rate", "2.5", "--retry-seconds", "120", "--journal", str(journals["baskets"]), *map(str, daybook.load_access()),
         ],
         env=clean_environment(daybook.environment()),
     )  # fmt: skip

@@ -90,6 +90,7 @@ def test_the_load_generator_speaks_https(daybook, authority, tmp_path):
     file.write_text("".join(json.dumps(product) + "\n" for product in products))
     report = tmp_path / "report.json"
     load = ["load", file, "--kind", "products", "--url", f"https://localhost:{daybook.port}", "--report", report]
+    load += daybook.load_access()
     daybook.run(*load, "--ca", authority.file)
     stranger = Authority(tmp_path / "stranger")
     daybook.run(*load, "--ca", stranger.file, "--retry-seconds", 1, "--salt", "again", expect=None)

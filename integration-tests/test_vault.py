@@ -102,6 +102,7 @@ def another_front(installation, **settings):
     port = free_port()
     front = Process("another front", [BINARY, "serve", "--role", "gateway"], installation.directory / f"front.{port}.log")
     front.environment = installation.environment({"http_port": port} | settings)
+    installation.add_front(port)
     front.start()
     try:
         with Client(f"http://127.0.0.1:{port}") as client:

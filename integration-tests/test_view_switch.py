@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import httpx
 import psycopg
 import pytest
+from harness.access import KEY
 from harness.daybook import VIEWS
 from harness.event_log import assert_as_the_log_says, position, projector, wait_caught_up
 from harness.shop import Shop
@@ -38,7 +39,7 @@ class Readers:
 
     def _work(self, number):
         rng = random.Random(number)
-        with httpx.Client(base_url=self.url, timeout=30) as http:
+        with httpx.Client(base_url=self.url, timeout=30, auth=KEY) as http:
             while not self._stop.is_set():
                 path = rng.choice(self.paths)
                 began = time.monotonic()

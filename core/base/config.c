@@ -384,6 +384,17 @@ static enum err take_environment(struct config *config, struct err_info *info) {
     return ERR_NONE;
 }
 
+/* What one setting says of another. */
+static enum err check_together(const struct config *config, struct err_info *info) {
+    if (strcmp(config->access, "open") == 0 && !config->development) {
+        return err_set(
+            info, ERR_CONFIG,
+            "access = open makes whoever reaches a front its administrator: it needs development = true, and is "
+            "for a developer's machine alone");
+    }
+    return ERR_NONE;
+}
+
 enum err config_load(struct config *config, const char *path, struct err_info *info) {
     struct config loaded;
     set_defaults(&loaded);
@@ -391,6 +402,9 @@ enum err config_load(struct config *config, const char *path, struct err_info *i
     enum err err = path == NULL ? ERR_NONE : take_file(&loaded, path, info);
     if (err == ERR_NONE) {
         err = take_environment(&loaded, info);
+    }
+    if (err == ERR_NONE) {
+        err = check_together(&loaded, info);
     }
     if (err != ERR_NONE) {
         config_release(&loaded);

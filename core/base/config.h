@@ -4,8 +4,9 @@
  *          `daybook config` prints. A setting `kafka_brokers` is `kafka_brokers = ...` in the file and
  *          DAYBOOK_KAFKA_BROKERS in the environment.
  * Promise  an unknown name, a value of the wrong type or out of range is an ERR_CONFIG that says which line, and
- *          nothing starts. Text values live as long as the struct. A secret is printed as a comment, and the mark that
- *          stands for it is refused as a value: what `daybook config` prints can be saved and read again.
+ *          nothing starts; nor does it with `access` open where `development` is not set. Text values live as long as
+ *          the struct. A secret is printed as a comment, and the mark that stands for it is refused as a value: what
+ *          `daybook config` prints can be saved and read again.
  * Secrets  a setting whose name ends in _secret or _password is one, and any that holds a password. The former, and
  *          those that end in postgres, may be `file:/absolute/path`: then the first line of that file is the value,
  *          read once, at the start.

@@ -100,6 +100,31 @@ static void the_environment_overrides_the_file(void **state) {
     config_release(&config);
 }
 
+static void a_front_asks_who_comes_unless_a_developer_says_otherwise(void **state) {
+    struct config config;
+    assert_int_equal(config_load(&config, NULL, NULL), ERR_NONE);
+    assert_string_equal(config.access, "closed");
+    assert_false(config.development);
+    config_release(&config);
+    assert_refused(state, "access = open\n", "needs development = true");
+    assert_refused(state, "development = false\naccess = open\n", "needs development = true");
+    /* Whichever stands where: what is in force in the end counts. */
+    const char *path = file_with(state, STR("access = open\n"));
+    setenv("DAYBOOK_DEVELOPMENT", "true", 1);
+    assert_int_equal(config_load(&config, path, NULL), ERR_NONE);
+    assert_string_equal(config.access, "open");
+    config_release(&config);
+    setenv("DAYBOOK_ACCESS", "closed", 1);
+    setenv("DAYBOOK_DEVELOPMENT", "false", 1);
+    assert_int_equal(config_load(&config, path, NULL), ERR_NONE);
+    assert_string_equal(config.access, "closed");
+    config_release(&config);
+    file_teardown(state);
+    *state = NULL;
+    setenv("DAYBOOK_ACCESS", "open", 1);
+    assert_refused(state, "development = true\n", "for a developer's machine alone");
+}
+
 static void a_file_may_be_named_by_the_environment(void **state) {
     struct config config;
     setenv("DAYBOOK_CONFIG", file_with(state, STR("topic_prefix = file\nhttp_port = 1\n")), 1);
@@ -336,6 +361,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_setting_that_was_left_alone_is_told_apart, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(the_file_overrides_the_defaults, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(the_environment_overrides_the_file, clean_environment, file_teardown),
+        cmocka_unit_test_setup_teardown(a_front_asks_who_comes_unless_a_developer_says_otherwise, clean_environment,
+                                        file_teardown),
         cmocka_unit_test_setup_teardown(a_file_may_be_named_by_the_environment, clean_environment, file_teardown),
         cmocka_unit_test_setup_teardown(a_file_that_the_environment_names_in_vain_is_an_error, clean_environment,
                                         file_teardown),

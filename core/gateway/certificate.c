@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base/address.h"
 #include "core/base/logger.h"
 #include "core/base/timestamp.h"
 
@@ -11,10 +12,29 @@ static void log_certificate(const struct certificate *certificate, const char *m
     log_line(LOG_INFO, "gateway", message, LOG_STR("expires_at", str_of(expires, len)));
 }
 
+static bool is_of_this_machine(const char *host) {
+    struct address_list own;
+    uint8_t address[ADDRESS_BYTES];
+    return strcmp(host, "localhost") == 0 ||
+           (address_list_read("127.0.0.0/8 ::1/128", &own, NULL) == ERR_NONE &&
+            address_read(str_of_cstr(host), address) && address_list_has(&own, address));
+}
+
+/* What is sent in the clear (passwords, tokens, orders) is read and changed by whoever is on its way. */
+static enum err check_plain(const struct config *config, struct err_info *info) {
+    bool may_be = config->development || *config->trusted_proxies != '\0' || is_of_this_machine(config->http_host);
+    return may_be ? ERR_NONE
+                  : err_set(
+                        info, ERR_CONFIG,
+                        "http_host %.64s is reached from other machines, and what is sent there would be in the clear: "
+                        "give tls_certificate and tls_key, or name the proxies before it in trusted_proxies",
+                        config->http_host);
+}
+
 enum err certificate_open(struct certificate *certificate, const struct config *config, struct err_info *info) {
     const struct tls_files files = {.certificate = config->tls_certificate, .key = config->tls_key};
     if (files.certificate[0] == '\0' && files.key[0] == '\0') {
-        return ERR_NONE;
+        return check_plain(config, info);
     }
     if (files.certificate[0] == '\0' || files.key[0] == '\0') {
         return err_set(info, ERR_CONFIG, "tls_certificate and tls_key belong together: give both, or neither");

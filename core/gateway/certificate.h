@@ -22,7 +22,9 @@ struct certificate {
     _Atomic bool is_refused;
 };
 
-/* ERR_CONFIG: half of the settings, or files that cannot be taken. */
+/* ERR_CONFIG: half of the settings, files that cannot be taken, or none where others are on the way: http_host is
+ * reached from other machines, and no proxy is named that speaks TLS to them (`trusted_proxies`). A developer
+ * (`development`) may do as he likes. */
 MUST_CHECK enum err certificate_open(struct certificate *certificate, const struct config *config,
                                      struct err_info *info);
 /* Looks at the files when it is time to. They are small and local: the loop waits for them. */

@@ -27,7 +27,8 @@ static int end(void **state) {
 }
 
 static enum err open_with(const char *certificate_file, const char *key_file, struct err_info *info) {
-    const struct config config = {.tls_certificate = certificate_file, .tls_key = key_file};
+    const struct config config = {
+        .tls_certificate = certificate_file, .tls_key = key_file, .http_host = "127.0.0.1", .trusted_proxies = ""};
     return certificate_open(&certificate, &config, info);
 }
 
@@ -37,6 +38,32 @@ static void without_settings_there_is_none(void **state) {
     assert_null(certificate.tls);
     certificate_tick(&certificate, LOOK_US);
     assert_false(atomic_load(&certificate.is_refused));
+}
+
+static enum err open_plain(const char *host, const char *proxies, bool development, struct err_info *info) {
+    const struct config config = {.tls_certificate = "",
+                                  .tls_key = "",
+                                  .http_host = host,
+                                  .trusted_proxies = proxies,
+                                  .development = development};
+    return certificate_open(&certificate, &config, info);
+}
+
+static void nothing_is_spoken_in_the_clear_to_other_machines(void **state) {
+    (void)state;
+    static const char *const OWN[] = {"127.0.0.1", "127.1.2.3", "::1", "localhost"};
+    for (size_t i = 0; i < ARRAY_LENGTH(OWN); i++) {
+        assert_int_equal(open_plain(OWN[i], "", false, NULL), ERR_NONE);
+    }
+    static const char *const REACHED[] = {"0.0.0.0", "::", "10.0.0.7", "2001:db8::1", "shop.example", "128.0.0.1", ""};
+    for (size_t i = 0; i < ARRAY_LENGTH(REACHED); i++) {
+        struct err_info info = {0};
+        assert_int_equal(open_plain(REACHED[i], "", false, &info), ERR_CONFIG);
+        assert_non_null(strstr(info.text, "give tls_certificate and tls_key"));
+        assert_int_equal(open_plain(REACHED[i], "10.0.0.0/8", false, NULL), ERR_NONE);
+        assert_int_equal(open_plain(REACHED[i], "", true, NULL), ERR_NONE);
+    }
+    assert_null(certificate.tls);
 }
 
 static void half_of_the_settings_and_missing_files_are_told(void **state) {
@@ -91,6 +118,7 @@ static void broken_files_are_told_once_and_what_was_loaded_is_kept(void **state)
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH(without_settings_there_is_none),
+        WITH(nothing_is_spoken_in_the_clear_to_other_machines),
         WITH(half_of_the_settings_and_missing_files_are_told),
         WITH(changed_files_are_taken_when_it_is_time_to_look),
         WITH(broken_files_are_told_once_and_what_was_loaded_is_kept),

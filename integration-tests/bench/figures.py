@@ -80,7 +80,8 @@ class Figures:
         report = self.folder / f"report-{number}.json"
         output(
             BINARY, "load", file, "--kind", kind, "--url", url or self.daybook.url, "--report", report,
-            "--salt", f"load-{number}", "--keyless-carts", *more, env=clean_environment(self.daybook.environment()),
+            "--salt", f"load-{number}", "--keyless-carts", *self.daybook.load_access(), *more,
+            env=clean_environment(self.daybook.environment()),
         )  # fmt: skip
         return json.loads(report.read_text())
 

@@ -31,7 +31,7 @@ def load(daybook, kind, file, closed, journal, *more):
     subprocess.run(
         [
             BINARY, "load", file, "--kind", kind, "--url", daybook.url, "--closed", str(closed),
-            "--journal", journal, "--report", report, *more,
+            "--journal", journal, "--report", report, *daybook.load_access(), *more,
         ],
         env=clean_environment(daybook.environment()), check=True, stdout=subprocess.DEVNULL, timeout=300,
     )  # fmt: skip

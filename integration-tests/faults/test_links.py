@@ -9,6 +9,7 @@ import time
 import httpx
 import pytest
 from harness import journal
+from harness.access import KEY
 from harness.daybook import Daybook
 from harness.judge import judge, settled
 from harness.roles import SplitRoles
@@ -87,7 +88,7 @@ class Watch:
         self.memory_mib = 0
         self.refused_queries = self.lagging = 0
         self.asked_again = shoppers.asked_again()
-        self.front = httpx.Client(base_url=links.daybook.url, timeout=ANSWERED_WITHIN_S)
+        self.front = httpx.Client(base_url=links.daybook.url, timeout=ANSWERED_WITHIN_S, auth=KEY)
 
     def look(self):
         query = self.front.get("/v1/orders?limit=1")

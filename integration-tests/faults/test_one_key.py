@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from harness import money
+from harness.access import KEY
 from harness.roles import RoleProcess
 from harness.shop import Shop
 from harness.waiting import wait_until
@@ -36,7 +37,7 @@ class Requests:
             return wait_until(lambda: self._answered(http, path, key, body), "an answer", 60, pause=0.2)
 
         limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
-        with httpx.Client(base_url=self.url, timeout=60, limits=limits) as http, ThreadPoolExecutor(AT_ONCE) as pool:
+        with httpx.Client(base_url=self.url, timeout=60, limits=limits, auth=KEY) as http, ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(one, range(AT_ONCE)))
 
     @staticmethod

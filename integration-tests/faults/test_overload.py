@@ -31,6 +31,7 @@ from pathlib import Path
 import httpx
 import pytest
 from harness import histories, money
+from harness.access import KEY
 from harness.cpu_group import CpuGroup, cpu_seconds, family
 from harness.daybook import BINARY, Daybook
 from harness.processes import clean_environment
@@ -145,7 +146,7 @@ class Traffic:
         ended = subprocess.run(
             [
                 BINARY, "load", file, "--kind", kind, "--url", self.machine.daybook.url, "--journal", journal,
-                "--report", report, *map(str, more),
+                "--report", report, *self.machine.daybook.load_access(), *map(str, more),
             ],
             env=clean_environment(self.machine.daybook.environment()), preexec_fn=self.machine.load.enter,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=600,
@@ -203,7 +204,7 @@ class Witness(threading.Thread):
 
     def run(self):
         status = Path(f"/proc/{self.daybook.service.pid}/status")
-        with httpx.Client(base_url=self.daybook.url, timeout=10) as http:
+        with httpx.Client(base_url=self.daybook.url, timeout=10, auth=KEY) as http:
             for cart in self.carts:
                 if self.is_over.wait(0.05):
                     return

@@ -4,6 +4,8 @@ import uuid
 
 import httpx
 
+from .access import KEY
+
 POSITION = "Daybook-Position"
 
 
@@ -15,7 +17,7 @@ class Client:
     """
 
     def __init__(self, base_url, timeout=30.0, verify=True):
-        self.http = httpx.Client(base_url=base_url, timeout=timeout, verify=verify)
+        self.http = httpx.Client(base_url=base_url, timeout=timeout, verify=verify, auth=KEY)
         self.position = None
 
     def __enter__(self):

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ import httpx
 import psycopg
 from psycopg import sql
 
+from . import access
+from .access import KEY
 from .authority import trusting
 from .client import Client
 from .kafka import Kafka
@@ -46,7 +49,7 @@ def _beside(work, *arguments):
 def metrics_of(page, verify=True):
     """What the process that serves this page tells, by name and labels."""
     figures = Counter()
-    for line in httpx.get(f"{page}/metrics", timeout=10, verify=verify).text.splitlines():
+    for line in httpx.get(f"{page}/metrics", timeout=10, verify=verify, auth=KEY).text.splitlines():
         if not line.startswith("#"):
             name, _, value = line.rpartition(" ")
             figures[name] += float(value)
@@ -59,6 +62,9 @@ class Daybook:
 
     `roles` are those that the service has, separated by commas, if not all. `settings` are those of config.def, by their names there: Daybook(stack, http_threads=2). `binary` is the one that
     serves. With `ca`, the file of the authority of its certificate, it is spoken to over TLS.
+
+    Fronts are open unless it is said otherwise (access.py): one that is closed has an admin's key, and who asks it through the harness
+    brings that.
 
     Root may not serve without `development`: where root runs the tests, `user` serves then, with a copy of the program that he
     can reach.
@@ -87,8 +93,12 @@ class Daybook:
             "provider_url": self.provider_url,
             **UNLIMITED,
         } | settings
+        self.settings["access"], self.has_key = access.of(self.settings)
+        self._key, self._making_key = None, threading.Lock()
+        self.add_front(self.port)
         is_refused = os.geteuid() == 0 and self.settings["development"] != "true"
         self.user = "nobody" if is_refused else None
+        self.roles = roles
         self.views = VIEWS if roles is None or "projector" in roles else ()  # those that the service keeps
         if self.user is not None:
             binary = shutil.copy(binary, self.directory / "daybook")
@@ -133,6 +143,45 @@ class Daybook:
     def provider_client(self, **options):
         return Client(self.provider_url, **options)
 
+    # ---- who asks -----------------------------------------------------------------------------------------------------
+
+    def add_front(self, port):
+        """What is sent to that port is sent to this installation."""
+        if self.has_key:
+            access.front_of(self, port)
+
+    def key(self):
+        """The admin's, of a closed installation. It is made when it is first asked for; a handler has to run then."""
+        with self._making_key:
+            if self._key is None:
+                self._key = self.run("people", "key", "tests", "--role", "admin").strip()
+                wait_until(self._knows_key, "the front knowing the tests' key")
+        return self._key
+
+    def _knows_key(self):
+        # A path that asks nothing of the database: who brings a key that is none is told so everywhere.
+        headers = {"Authorization": f"Bearer {self._key}"}
+        return httpx.get(f"{self.url}/openapi.json", headers=headers, timeout=5, verify=self.verify).status_code == 200
+
+    def let_in(self):
+        """Returns when who asks through the harness is let in."""
+        if self.has_key:
+            self.key()
+            wait_until(self._knows_key, "the front knowing the tests' key")
+
+    def headers(self):
+        """What lets in whoever is no client of the harness."""
+        return {"Authorization": f"Bearer {self.key()}"} if self.has_key else {}
+
+    def load_access(self):
+        """The arguments by which `daybook load` is let in."""
+        if not self.has_key:
+            return ()
+        file = self.directory / "load.key"
+        file.touch(mode=0o600)
+        file.write_text(self.key())
+        return ("--bearer-file", file)
+
     def install(self):
         """Topics, the database and its tables."""
         with _beside(self.run, "topics", "create"):
@@ -147,6 +196,8 @@ class Daybook:
         self.give_to_user()
         self.service.start()
         self.service.wait_ready(self.is_ready)
+        if self.roles is None:
+            self.let_in()
         return self
 
     def give_to_user(self):
@@ -234,6 +285,7 @@ class Daybook:
 
     def discard(self):
         """Stops what runs and removes all that it left behind."""
+        access.forget(self)
         try:
             self.service.stop()
         finally:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import httpx
 
+from .access import KEY
 from .daybook import BINARY, Daybook
 from .kafka_proxy import KafkaProxy
 from .ports import free_port
@@ -55,6 +56,8 @@ class RoleProcess(Process):
     def __init__(self, daybook, roles, name, settings=None, port=None):
         has_front = "gateway" in roles.split(",")
         self.port = port or (daybook.port if has_front else free_port())
+        if has_front:
+            daybook.add_front(self.port)
         self.data_dir = daybook.directory / name
         own = {"handler_name": f"{daybook.name}_{name}", "data_dir": self.data_dir}
         own["http_port" if has_front else "admin_port"] = self.port
@@ -67,7 +70,7 @@ class RoleProcess(Process):
         return f"http://127.0.0.1:{self.port}"
 
     def get(self, path):
-        return httpx.get(f"{self.url}{path}", timeout=5)
+        return httpx.get(f"{self.url}{path}", timeout=5, auth=KEY)
 
     def is_ready(self):
         return self.get("/health/ready").status_code == 200
@@ -116,13 +119,15 @@ class SplitRoles:
         return self.processes[name]
 
     def start(self, *names):
-        """Those named, or all; returns when each is ready. The provider runs from then on."""
+        """Those named, or all; returns when each is ready, and when all are, the tests' key is known. The provider runs from then on."""
         if not self.daybook.provider.is_running():
             self.daybook.start_provider()
         for name in names or self.processes:
             self.processes[name].start()
         for name in names or self.processes:
             self.processes[name].wait_ready(self.processes[name].is_ready)
+        if not names:
+            self.daybook.let_in()
         return self
 
     def takeovers(self, name):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from .access import KEY
 from .journal import FAIL, OK, UNKNOWN, Entry, Journal, headers_of, now_us, read
 from .shop import EUR
 from .waiting import wait_until
@@ -103,7 +104,7 @@ class Shoppers:
         answer as it is. `url`: of another front."""
         entry = Entry(-1, op, str(uuid.uuid4()), "plenty", 1, now_us())
         sent = headers_of(entry.key) | (headers or {})
-        answer = http.post((url or self.url) + path, json=body, headers=sent, timeout=30)
+        answer = http.post((url or self.url) + path, json=body, headers=sent, timeout=30, auth=KEY)
         if answer.status_code in (200, 201):
             entry.ended(OK, "", "" if op == "receive" else answer.json()["id"])
         elif answer.status_code == 503:
@@ -119,7 +120,7 @@ class Shoppers:
 
     def come_back(self):
         """After the end: each asks once more under his keys, and is told the same, byte for byte; his carts are there."""
-        with httpx.Client(base_url=self.url, timeout=30) as http, ThreadPoolExecutor(self.habits.threads) as pool:
+        with httpx.Client(base_url=self.url, timeout=30, auth=KEY) as http, ThreadPoolExecutor(self.habits.threads) as pool:
             for complaint in pool.map(lambda told: _told_otherwise(http, *told), self._told):
                 assert not complaint, complaint
 
@@ -173,7 +174,7 @@ class _Shopper:
         self.all = shoppers
         self.process = number
         self.rng = random.Random(shoppers.seed * 1000 + number)
-        self.http = httpx.Client(base_url=shoppers.url, timeout=shoppers.habits.attempt_s)
+        self.http = httpx.Client(base_url=shoppers.url, timeout=shoppers.habits.attempt_s, auth=KEY)
 
     def round(self):
         sku, quantity = self.rng.choice(self.all.skus), self.rng.randint(1, 3)

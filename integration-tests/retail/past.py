@@ -1,6 +1,6 @@
 """How things stood, asked of a front: orders, stock and products of an installation at random versions and times.
 
-    python past.py --url URL --postgres CONNINFO [--questions N] [--seed N] [--figures FILE]
+    python past.py --url URL --postgres CONNINFO [--bearer-file FILE] [--questions N] [--seed N] [--figures FILE]
 
 Each kind is asked N times, one question after the other, and half of them by a time. What is answered for stock is held
 against the ledger (stock.movements), summed here; what is answered for an order or product against its own members. Prints
@@ -41,12 +41,12 @@ def check(sql: Sql, kind: str, thing: dict, version: int, body: dict) -> None:
         assert shown["changed_at"] == body["as_of"]["occurred_at"], (kind, thing, version, body)
 
 
-def ask(url: str, sql: Sql, kind: str, questions: int, rng: random.Random) -> list[float]:
+def ask(url: str, headers: dict[str, str], sql: Sql, kind: str, questions: int, rng: random.Random) -> list[float]:
     """Milliseconds, one a question. Two of them for each thing: a version, then the time of that version."""
     select, path = THINGS[kind]
     things = sql.rows(select, (str(rng.random()), (questions + 1) // 2))
     took = []
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, timeout=30, headers=headers) as client:
         client.get("/health/live")
         for thing in things:
             version = rng.randint(1, thing["version"])
@@ -68,15 +68,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", required=True)
     parser.add_argument("--postgres", required=True)
+    parser.add_argument("--bearer-file", type=Path, help="an API key, where the front asks who comes")
     parser.add_argument("--questions", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     parser.add_argument("--figures", type=Path)
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}")
     rng = random.Random(arguments.seed)
+    bearer = arguments.bearer_file
+    headers = {"Authorization": f"Bearer {bearer.read_text().strip()}"} if bearer else {}
     slow, figures = [], []
     for kind in THINGS:
-        took = ask(arguments.url, Sql(arguments.postgres), kind, arguments.questions, rng)
+        took = ask(arguments.url, headers, Sql(arguments.postgres), kind, arguments.questions, rng)
         p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
         print(f"{kind:9} as they stood, {len(took)} questions: p50 {p50:.1f} ms, p99 {p99:.1f} ms (limit {P99_MOST_MS} ms)")
         slow += [kind] if p99 > P99_MOST_MS else []

@@ -6,6 +6,7 @@ import threading
 import time
 
 import httpx
+from harness.access import KEY
 from harness.daybook import BINARY, VIEWS, Daybook
 from harness.processes import clean_environment
 
@@ -32,7 +33,7 @@ class Asker:
         self._thread = threading.Thread(target=self._ask)
 
     def _ask(self) -> None:
-        with httpx.Client(base_url=self.url, timeout=30) as client:
+        with httpx.Client(base_url=self.url, timeout=30, auth=KEY) as client:
             while not self._is_over.wait(PAUSE_S):
                 path = next(self.paths)
                 began = time.perf_counter()

@@ -51,7 +51,8 @@ def run(*command, **options) -> None:
 
 def load(daybook: Daybook, kind: str, file: Path, closed: int, report: Path, *more) -> None:
     run(
-        BINARY, "load", file, "--kind", kind, "--url", daybook.url, "--closed", closed, "--report", report, *more,
+        BINARY, "load", file, "--kind", kind, "--url", daybook.url, "--closed", closed, "--report", report,
+        *daybook.load_access(), *more,
         env=clean_environment(daybook.environment()),
     )  # fmt: skip
 
@@ -156,7 +157,7 @@ def main() -> None:
             told = files / "past.json"
             run(
                 sys.executable, HERE / "past.py", "--url", daybook.url, "--postgres", daybook.sql.connection_string,
-                "--figures", told,
+                *daybook.load_access(), "--figures", told,
             )  # fmt: skip
             figures += [figure(**row) for row in json.loads(told.read_text())]
             step("verifying the log")

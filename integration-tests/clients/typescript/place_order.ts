@@ -1,7 +1,7 @@
 // A storefront that knows Daybook by what openapi-typescript made of /openapi.json alone: puts a product on sale, orders
 // it with a payment that is declined, pays in another way, and prints the order as a line of JSON.
 //
-// usage: node place_order.js BASE_URL SKU
+// usage: node place_order.js BASE_URL SKU      where the front asks who comes, the variable API_KEY has an admin's key
 import { randomUUID } from "node:crypto";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./daybook.js";
@@ -16,7 +16,8 @@ if (baseUrl === undefined || sku === undefined) {
   process.exit(2);
 }
 
-const client = createClient<paths>({ baseUrl });
+const apiKey = process.env["API_KEY"];
+const client = createClient<paths>({ baseUrl, headers: apiKey === undefined ? {} : { Authorization: `Bearer ${apiKey}` } });
 
 // Each answer to a command has a position; whoever sends the last one back sees all that he did.
 let position: string | undefined;
