@@ -38,6 +38,7 @@ class Run:
             "DAYBOOK_LOCAL_KAFKA_PORT": free_port(neighbours=1),
             "DAYBOOK_LOCAL_POSTGRES_PORT": free_port(),
             "DAYBOOK_LOCAL_PROVIDER_PORT": free_port(),
+            "DAYBOOK_LOCAL_MAIL_PORT": free_port(),
         }
         self.environment = {name: str(port) for name, port in self.ports.items()}
         self.environment["DAYBOOK_LOCAL_VAR"] = str(self.folder)
@@ -46,23 +47,26 @@ class Run:
     def url(self):
         return f"https://127.0.0.1:{self.ports['DAYBOOK_HTTP_PORT']}"
 
-    def readme(self, title, language=""):
+    def readme(self, title, number=0):
         """README's lines, for this run's ports and folder."""
-        lines = readme.block(title, language=language)
+        lines = readme.block(title, number)
         places = {
             "https://127.0.0.1:8443": self.url,
             "127.0.0.1:19092": self.brokers,
             "var/daybook/tls": f"{self.folder}/daybook/tls",
+            "var/mail": f"{self.folder}/mail",
         }
         for place, own in places.items():
             lines = lines.replace(place, own)
         return lines
 
     @property
-    def trust(self):
-        """The line by which README's curl trusts this run's authority."""
-        (line,) = [line for line in self.readme("A purchase, by hand").splitlines() if line.startswith("curl() ")]
-        return f"{line}\n"
+    def by_hand(self):
+        """What README's lines of a purchase begin with: functions, and who is spoken to."""
+        beginnings = ("key() ", "curl() ", "json=", "url=", "member() ")
+        lines = [line for line in self.readme("A purchase, by hand").splitlines() if line.startswith(beginnings)]
+        assert len(lines) == len(beginnings)
+        return "\n".join(lines) + "\n"
 
     @property
     def brokers(self):
@@ -75,9 +79,10 @@ class Run:
             f" sslmode=verify-full sslrootcert={self.folder}/daybook/tls/ca.pem passfile={self.folder}/pgpass"
         )
 
-    def start(self, name, *command):
-        """Returns when it has said where to go next."""
-        process = Process(name, command, self.folder / f"{name.replace(' ', '-')}.log", self.environment)
+    def start(self, name, *command, **more):
+        """Returns when it has said where to go next; `more` are settings."""
+        log = self.folder / f"{name.replace(' ', '-')}.log"
+        process = Process(name, command, log, self.environment | {f"DAYBOOK_{key}": value for key, value in more.items()})
         process.start(new_session=True)
         process.wait_ready(lambda: LAST_LINE in process.log(), READY_WITHIN_S)
         return process
@@ -143,12 +148,12 @@ def assert_bought(opened_and_paid):
 
 def test_the_printed_lines_buy_something_and_show_it(run, running):
     log = running.log()
-    lines = [line.strip() for line in log.splitlines() if re.match(r"  (curl|cart=|order=)", line)]
-    assert len(lines) == 4, log
-    _, side = shell("\n".join(lines[:3]), run)
+    lines = [line.strip() for line in log.splitlines() if re.match(r"  (curl|cart=|token=|order=)", line)]
+    assert len(lines) == 5, log
+    guest, side = shell("\n".join([*lines[:4], 'echo "$token"']), run)
     order = assert_bought(side)
     # The view follows the log a moment later; a reader presses the up arrow.
-    look = f"{lines[0]}\norder={order['id']}\n{lines[3]}"
+    look = f"{lines[0]}\norder={order['id']}\ntoken='{guest.strip()}'\n{lines[4]}"
     wait_until(lambda: json.loads(shell(look, run)[0])["status"] == "confirmed", "the order to be seen")
     (events,) = re.findall(r"Its events: (.*)", log)
     assert f"ce_subject={order['id']}" in shell(events, run)[0]
@@ -163,9 +168,9 @@ def test_readmes_purchase_works_when_pasted_and_so_do_the_questions_after_it(run
     block = run.readme("A purchase, by hand")
     assert run.url in block
     *purchase, look, history = block.strip().splitlines()
-    _, side = shell("\n".join(purchase), run)
+    guest, side = shell("\n".join([*purchase, 'echo "$guest"']), run)
     order = assert_bought(side)
-    name = f"{run.trust}url={run.url}\norder={order['id']}\n"
+    name = f"{run.by_hand}order={order['id']}\nguest='{guest.strip()}'\n"
     wait_until(lambda: json.loads(shell(name + look, run)[0]) == order, "the order to be seen")
     told = json.loads(shell(name + history, run)[0])
     assert [event["type"] for event in told["items"]][-1] == "OrderConfirmed"
@@ -174,6 +179,46 @@ def test_readmes_purchase_works_when_pasted_and_so_do_the_questions_after_it(run
     out, _ = shell(f"set -e\norder={order['id']}\n{events}", run)
     assert f"ce_subject={order['id']}" in out
     assert "sound: 0 violations" in out
+
+
+def test_the_front_asks_who_comes_and_has_its_limits(run, running):
+    trust = f"--cacert {run.folder}/daybook/tls/ca.pem"
+    answer, _ = shell(f"curl -s {trust} -X POST {run.url}/v1/products -d '{{}}' -H 'Content-Type: application/json'", run)
+    assert json.loads(answer)["code"] == "unauthenticated"
+    fields, _ = shell(f"curl -s {trust} -o /dev/null -D - {run.url}/v1/products", run)
+    assert "ratelimit-policy: " in fields.lower()
+
+
+def test_the_catalogue_came_in_by_a_key_that_nobody_has_any_more(run, running):
+    assert not (run.folder / "daybook" / "seed.key").exists()
+    keys = wait_until(lambda: Sql(run.postgres).rows("SELECT name, roles FROM keys.keys WHERE status = 'revoked'"), "the view")
+    assert [(key["name"], key["roles"]) for key in keys] == [("seed", ["admin"])]
+    assert Sql(run.postgres).value("SELECT count(*) FROM keys.keys WHERE status = 'active'") == 0
+
+
+def test_readmes_people_work_when_pasted(run, running):
+    """An admin with a password of his own, goods of his, and a shopper whose orders are hers."""
+    (once,) = re.findall(r"^  once=(\w{20})$", running.log(), re.MULTILINE)
+    admins = run.readme("People, by hand").replace("once=PASSWORD", f"once={once}")
+    assert once in admins
+    out, side = shell(f"{run.by_hand}{admins}", run)
+    (product,) = documents(side)
+    changed, published, stock = documents(out)
+    assert (changed["status"], product["status"], published["status"]) == ("active", "draft", "published")
+    assert (published["id"], stock["available"]) == (product["id"], 25)
+    # What was shown once opens nothing more.
+    refused = "curl -s $url/v1/sessions -H \"$json\" -d '{\"email\":\"admin@daybook.example\",\"password\":\"" + once + "\"}'"
+    assert json.loads(shell(f"{run.by_hand}{refused}", run)[0])["code"] == "invalid_credentials"
+    (mine,) = re.findall(r"^mine=.*$", admins, re.MULTILINE)
+    *shoppers, orders = run.readme("People, by hand", 1).strip().splitlines()
+    out, side = shell("\n".join([run.by_hand, mine, *shoppers, 'echo; echo "$ada"']), run)
+    registered, proved = documents(side)
+    assert (registered["status"], proved["status"]) == ("unverified", "active")
+    (order,) = documents(out)
+    assert (order["status"], order["customer"]) == ("confirmed", registered["id"])
+    look = f"{run.by_hand}ada='{out.strip().splitlines()[-1]}'\n{orders}"
+    found = wait_until(lambda: json.loads(shell(look, run)[0])["items"], "her order to be seen")
+    assert [one["id"] for one in found] == [order["id"]]
 
 
 def sales_by_week(folder):
@@ -187,8 +232,41 @@ def sales_by_week(folder):
     return [(week, cents / 100) for week, cents in sorted(weeks.items())]
 
 
+@pytest.fixture(scope="module")
+def cart(run, running):
+    """What was stored before the first run was stopped: a cart, and its token."""
+    opened, _ = shell(f'{run.by_hand}curl -s $url/v1/carts -H "$json" -d \'{{"currency":"EUR"}}\'', run)
+    return json.loads(opened)
+
+
+@pytest.fixture(scope="module")
+def again(run, running, cart):
+    """The next run, in which one address may send as much as it likes; it ends by SIGTERM."""
+    os.killpg(running.pid, signal.SIGINT)
+    running.wait(90)
+    assert not run.what_is_left()
+    process = run.start("run.sh", ROOT / "deploy" / "local" / "run.sh", LIMITS="off")
+    try:
+        yield process
+    finally:
+        assert process.stop(90) == 0
+
+
+def test_after_ctrl_c_the_next_run_goes_on_with_what_was_stored(run, again, cart):
+    assert "the catalogue is there already" in again.log()
+    look = f'{run.by_hand}curl -s $url/v1/carts/{cart["id"]} -H "Daybook-Cart-Token: {cart["token"]}"'
+    wait_until(lambda: json.loads(shell(look, run)[0])["id"] == cart["id"], "the cart of the run before")
+
+
+def test_the_first_admins_password_is_shown_once_and_he_may_have_another(run, running, again):
+    assert not re.search(r"^  once=", again.log(), re.MULTILINE)
+    (another,) = re.findall(r"^Another one for him: (.*)$", again.log(), re.MULTILINE)
+    once, said = shell(another, run)
+    assert re.fullmatch(r"\w{20}\n", once) and once.strip() not in running.log(), said
+
+
 @pytest.mark.slow
-def test_readmes_tour_goes_from_nothing_to_a_chart_of_sales_per_week(run, running, tmp_path):
+def test_readmes_tour_goes_from_nothing_to_a_chart_of_sales_per_week(run, again, tmp_path):
     # Where build/ is the test's own.
     for name in ("var", "integration-tests", "build/release"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -210,19 +288,3 @@ def test_readmes_tour_goes_from_nothing_to_a_chart_of_sales_per_week(run, runnin
     assert drawn.returncode == 0, drawn.stderr
     assert ast.literal_eval(drawn.stdout) == sales_by_week(tmp_path / "build" / "year")
     assert "<svg" in (tmp_path / "build" / "sales.svg").read_text()
-
-
-def test_ctrl_c_stops_everything_and_the_next_run_goes_on_with_what_was_stored(run, running):
-    opened, _ = shell(f"{run.trust}curl -s {run.url}/v1/carts -H 'Content-Type: application/json' -d '{{\"currency\":\"EUR\"}}'", run)
-    cart = json.loads(opened)["id"]
-    os.killpg(running.pid, signal.SIGINT)
-    running.wait(90)
-    assert not run.what_is_left()
-    again = run.start("run.sh", ROOT / "deploy" / "local" / "run.sh")
-    try:
-        assert "the catalogue is there already" in again.log()
-        look = f"{run.trust}curl -s {run.url}/v1/carts/{cart}"
-        wait_until(lambda: json.loads(shell(look, run)[0])["id"] == cart, "the cart of the run before")
-    finally:
-        assert again.stop(90) == 0  # by SIGTERM
-    assert not run.what_is_left()

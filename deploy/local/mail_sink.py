@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """mail_sink.py: an SMTP server that keeps mails as files, for development and tests; nothing is sent on.
 
-Each mail becomes FOLDER/<number>-<recipient>.eml, whole or not there, the bytes as they came. What becomes of a mail is
-chosen by its recipient:
+Each mail becomes FOLDER/<number>-<recipient>.eml, whole or not there, the bytes as they came; with --text beside it
+<number>-<recipient>.txt, its subject and its text as a person reads them. What becomes of a mail is chosen by its recipient:
 
   refused@...    550 to the recipient           spam@...    554 to the message
   deferred@...   450 to the recipient           busy@...    451 to the message
@@ -14,6 +14,8 @@ port it listens, and stops on SIGTERM or Ctrl-C.
 
 import argparse
 import asyncio
+import email
+import email.policy
 import itertools
 import signal
 import ssl
@@ -31,11 +33,17 @@ def local_part(address):
     return address.partition("@")[0]
 
 
+def text_of(content):
+    mail = email.message_from_bytes(content, policy=email.policy.default)
+    text = mail.get_body(preferencelist=("plain",))
+    return f"{mail['Subject']}\n\n{text.get_content() if text else ''}"
+
+
 class Sink:
     """What aiosmtpd asks about each mail; the names are its own."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, has_text):
+        self.folder, self.has_text = folder, has_text
         # One that is started again goes on counting.
         numbers = [int(path.name.split("-")[0]) for path in folder.glob("*-*.eml")]
         self.numbers = itertools.count(max(numbers, default=0) + 1)
@@ -60,7 +68,12 @@ class Sink:
         return "250 2.0.0 OK"
 
     def keep(self, address, content):
-        name = f"{next(self.numbers):06}-{quote(address, safe='@')}.eml"
+        name = f"{next(self.numbers):06}-{quote(address, safe='@')}"
+        self.write(f"{name}.eml", content)
+        if self.has_text:
+            self.write(f"{name}.txt", text_of(content).encode())
+
+    def write(self, name, content):
         new = self.folder / f"{name}.new"
         new.write_bytes(content)
         new.rename(self.folder / name)
@@ -93,7 +106,7 @@ def server_options(arguments):
 
 async def serve(arguments):
     arguments.folder.mkdir(parents=True, exist_ok=True)
-    sink, options = Sink(arguments.folder), server_options(arguments)
+    sink, options = Sink(arguments.folder, arguments.text), server_options(arguments)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -108,6 +121,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--port", type=int, default=2525, help="0 lets the system choose (%(default)s)")
+    parser.add_argument("--text", action="store_true", help="each mail's text in a file of its own besides")
     parser.add_argument("--certificate", metavar="FILE", help="PEM, the chain")
     parser.add_argument("--key", metavar="FILE", help="PEM, its key")
     parser.add_argument("--login", metavar="NAME:PASSWORD")

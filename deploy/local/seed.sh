@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
-# seed.sh URL [CA]: a small catalogue over HTTP, as any client would bring it in: six products with their variants,
-# published, with stock at two locations. Each request has an Idempotency-Key of its own, so that a run that was cut
-# short is simply run again; once the last SKU has stock, nothing is sent. CA (PEM) is who signs the certificate of https.
+# seed.sh URL CA KEY_FILE: a small catalogue over HTTP, as any client would bring it in: six products with their
+# variants, published, with stock at two locations. Each request has an Idempotency-Key of its own, so that a run that was
+# cut short is simply run again; once the last SKU has stock, nothing is sent. CA (PEM) is who signs the certificate of
+# https.
+#
+# KEY_FILE has the API key that may do that. It is made by `daybook people key` when it is not there, is kept as long as
+# the catalogue is not whole (a request that comes again must be the same one's), and is revoked and removed then.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-(($# == 1 || $# == 2)) || die "usage: seed.sh URL [CA]"
+(($# == 3)) || die "usage: seed.sh URL CA KEY_FILE"
 URL=$1
-TRUST=(${2:+--cacert "$2"})
+TRUST=(--cacert "$2")
+KEY_FILE=$3
+KNOWN_TRIES=20 # a quarter of a second each; a front hears of a new key within one
 
 # title | description | category | sku=price in cents, ... The SKU's own title is its last part.
 CATALOGUE=(
@@ -21,10 +27,42 @@ CATALOGUE=(
 LOCATIONS=("berlin=60" "hamburg=40")
 LAST_SKU=book-daybook-a4
 
+# call ARGUMENTS...: curl as the one whose the key is. The key stands in no argument, which all processes see.
+call() {
+    curl "${TRUST[@]}" --max-time 30 -H @<(printf 'Authorization: Bearer %s\n' "$(<"$KEY_FILE")") "$@"
+}
+
+make_key() {
+    local tries=0 said
+    if [[ ! -s $KEY_FILE ]]; then
+        # What it says goes to standard error, and nothing but the key to standard output.
+        said=$(
+            umask 077
+            "$ROOT/build/release/daybook" people key seed --role admin 2>&1 >"$KEY_FILE.new"
+        ) || die "$said"
+        mv "$KEY_FILE.new" "$KEY_FILE"
+    fi
+    until call -fsS -o /dev/null "$URL/v1/api-keys?limit=1" 2>/dev/null; do
+        ((++tries < KNOWN_TRIES)) || die "the front does not take the API key in $KEY_FILE"
+        sleep 0.25
+    done
+}
+
+# The key's id is its stream: dbk_<ULID>_<secret> is key_<ULID>.
+drop_key() {
+    local key
+    [[ -s $KEY_FILE ]] || return 0
+    key=$(<"$KEY_FILE")
+    key=${key#dbk_}
+    call -fsS -o /dev/null -X DELETE "$URL/v1/api-keys/key_${key%%_*}" ||
+        say "seed: the API key in $KEY_FILE could not be revoked; it is removed"
+    rm -f "$KEY_FILE"
+}
+
 # post KEY PATH BODY: the answer's body; anything but success ends the seeding, with the problem.
 post() {
     local answer status
-    answer=$(curl -sS "${TRUST[@]}" --max-time 30 -w '\n%{http_code}' "$URL$2" -H 'Content-Type: application/json' \
+    answer=$(call -sS -w '\n%{http_code}' "$URL$2" -H 'Content-Type: application/json' \
         -H "Idempotency-Key: seed-of-the-catalogue-$1" -d "$3")
     status=${answer##*$'\n'}
     answer=${answer%$'\n'*}
@@ -69,8 +107,10 @@ seed_product() {
 
 if is_seeded; then
     say "seed: the catalogue is there already"
-    exit 0
+else
+    make_key
+    for row in "${CATALOGUE[@]}"; do
+        seed_product "$row"
+    done
 fi
-for row in "${CATALOGUE[@]}"; do
-    seed_product "$row"
-done
+drop_key
