@@ -58,6 +58,16 @@ def test_each_mail_is_read_by_others_as_it_was_meant(sink):
     assert LINKS.keys() <= {mail["Subject"] for mail in mails}
 
 
+def test_the_texts_that_the_sink_keeps_have_links_whole(sink):
+    """Within the mails lines are cut and signs are written as numbers."""
+    assert send(["you@example.com"], smtp_url=f"smtp://127.0.0.1:{sink.port}")[0] == 0
+    texts = sink.texts()
+    assert [text.partition("\n")[0] for text in texts] == [mail["Subject"] for mail in sink.mails()]
+    (text,) = [text for text in texts if text.startswith("Confirm your e-mail address\n\n")]
+    assert re.search(r"^https://shop\.example/account/verification#customer=cus_0{26}&token=this-is-no-token-and-opens-nothing$", text, re.M)
+    assert "=3D" not in text
+
+
 @pytest.mark.parametrize(
     "recipient, expected",
     [

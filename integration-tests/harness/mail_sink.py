@@ -15,7 +15,7 @@ class MailSink:
 
     def __init__(self, folder, authority=None, login=None):
         self.folder = folder / "mails"
-        arguments = ["--port", "0"]
+        arguments = ["--text", "--port", "0"]
         if authority:
             authority.issue()
             arguments += ["--certificate", authority.certificate, "--key", authority.key]
@@ -32,6 +32,10 @@ class MailSink:
 
     def __exit__(self, *failure):
         assert self.process.stop() == 0, self.process.log_end()
+
+    def texts(self):
+        """The same as their texts alone, as files that a person opens."""
+        return [path.read_text() for path in sorted(self.folder.glob("*.txt"))]
 
     def mails(self):
         """All that came, in their order."""
