@@ -149,6 +149,7 @@ static void answer_outcome(struct command_request *cr, const struct outcome *out
     } else if (command_of(cr)->type == COMMAND_OPEN_CART && !command_of(cr)->as.open_cart.has_customer) {
         answer.body = with_cart_token(cr, answer.body);
     } else if (api_key_is_made_by(command_of(cr))) {
+        request->exchange->holds_secrets = true;
         answer.body =
             api_key_shown(request_arena(request), &loop_of(cr)->gateway->secret, command_of(cr), outcome, answer.body);
     }

@@ -11,8 +11,11 @@ static struct str token(const char *use, int32_t number) {
     return mail_token_write(&people.arena, &people.gateway.secret, use, STR(TEST_CUSTOMER), number);
 }
 
+#define TEST_KEY "a-key-of-22-characters"
+
 static void ask(enum http_method method, const char *path, const char *body) {
     test_request(method, path);
+    test_header("Idempotency-Key", STR(TEST_KEY));
     test_prepare(body, false);
 }
 
@@ -172,6 +175,7 @@ static void token_and_password_prove_the_mailbox(void **state) {
     assert_int_equal(ask->password_number, 4);
     assert_int_equal(ask->password.len, 0);
     assert_string_equal(people.within, "proved");
+    assert_int_equal(people.intake.key.len, strlen(TEST_KEY));
     test_end();
 }
 
