@@ -25,6 +25,7 @@ struct resource {
     bool (*write)(struct arena *arena, struct buf *out, const struct outcome *outcome, uint32_t schema_id,
                   struct str avro);
     struct str (*owner)(struct arena *arena, uint32_t schema_id, struct str avro); /* NULL: nobody's */
+    bool is_owner;                                                                 /* it is a person, whose own it is */
 };
 
 #define RESOURCE_WRITER(state_name, document)                                                                          \
@@ -60,13 +61,13 @@ RESOURCE_OWNER(product_state, arena_printf(arena, OWNER_VENDOR "%.*s", STR_ARGS(
 #undef RESOURCE_OWNER
 
 static const struct resource resources[] = {
-    {"prod_", "/v1/products/", true, write_product_state, owner_of_product_state},
-    {"sku_", "/v1/stock/", false, write_sku_state, NULL},
-    {"cart_", "/v1/carts/", true, write_cart_state, owner_of_cart_state},
-    {"ord_", "/v1/orders/", true, write_order_state, owner_of_order_state},
-    {"pay_", "/v1/payments/", true, write_payment_state, NULL},
-    {"cus_", "/v1/customers/", true, write_customer_state, NULL},
-    {"key_", "/v1/api-keys/", true, write_api_key_state, NULL},
+    {"prod_", "/v1/products/", true, write_product_state, owner_of_product_state, false},
+    {"sku_", "/v1/stock/", false, write_sku_state, NULL, false},
+    {"cart_", "/v1/carts/", true, write_cart_state, owner_of_cart_state, false},
+    {"ord_", "/v1/orders/", true, write_order_state, owner_of_order_state, false},
+    {"pay_", "/v1/payments/", true, write_payment_state, NULL, false},
+    {"cus_", "/v1/customers/", true, write_customer_state, NULL, true},
+    {"key_", "/v1/api-keys/", true, write_api_key_state, NULL, false},
 };
 
 static const struct resource *resource_of(struct str stream) {
@@ -99,6 +100,9 @@ struct str answer_owner(struct arena *arena, const struct outcome *outcome) {
     const struct resource *resource = resource_of(outcome->stream);
     uint32_t schema_id;
     struct str avro;
+    if (resource != NULL && resource->is_owner) { /* a refusal of his as well: the stream says whose it is */
+        return arena_str_copy(arena, outcome->stream);
+    }
     return resource != NULL && resource->owner != NULL && frame_read(outcome->resource, &schema_id, &avro)
                ? resource->owner(arena, schema_id, avro)
                : (struct str){0};

@@ -255,8 +255,10 @@ static void an_outcome_says_whose_its_resource_is(void **state) {
     struct outcome torn = accepted_cart();
     torn.resource.len /= 2;
     assert_null(answer_owner(&arena, &torn).data);
-    torn.stream = STR("cus_01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    torn.stream = STR("key_01ARZ3NDEKTSV4RRFFQ69G5FAV");
     assert_null(answer_owner(&arena, &torn).data);
+    torn.stream = STR("cus_01ARZ3NDEKTSV4RRFFQ69G5FAV"); /* whatever became of it, the stream says whose it is */
+    assert_true(str_equal(answer_owner(&arena, &torn), torn.stream));
 }
 
 int main(void) {

@@ -7,7 +7,7 @@
 #include "core/base/memory.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/cursor.h"
-#include "core/gateway/customer_find.h"
+#include "core/gateway/customer_read.h"
 #include "core/gateway/identity.h"
 #include "core/gateway/intake.h"
 #include "core/gateway/list_filters.h"
@@ -33,113 +33,31 @@ static void log_reading(const struct request *request, const char *message, stru
     log_line(LOG_INFO, "gateway", message, LOG_STR("actor", request->access.actor), LOG_STR("customer", customer));
 }
 
-static bool is_opened(enum vault_found found) {
-    return found == VAULT_THERE || found == VAULT_NONE; /* of none there is nothing to open */
-}
-
-static void refuse_unopened(struct request *request, enum vault_found found) {
-    if (found == VAULT_NO_MASTER) {
-        request_no_key(request);
-    } else {
-        request_no_database(request);
-    }
-}
-
 /* ---- one --------------------------------------------------------------------------------------------------------- */
 
-struct customer_reading {
-    struct request *request;
-    struct position position;
-    struct customer_finding finding;
-    struct unsealing unsealing;
-    void (*answer)(struct customer_reading *reading); /* once he is found and opened, or is not there */
-};
-
-static bool open_but_the_password(void *context, struct sealed *value) {
-    struct customer_reading *reading = context;
-    return value == &reading->finding.customer.state.password || unsealing_add(&reading->unsealing, value);
-}
-
-static void on_opened(struct unsealing *unsealing, enum vault_found found) {
-    struct customer_reading *reading = unsealing->context;
-    if (reading->request->is_lost) {
-        request_drop(reading->request);
-    } else if (!is_opened(found)) {
-        refuse_unopened(reading->request, found);
-    } else {
+/* That he reads himself is nobody's business. */
+static void log_reading_of_one(const struct customer_reading *reading) {
+    if (reading->finding.is_there && !access_is_own(&reading->request->access)) {
         log_reading(reading->request, "a customer was read", reading->finding.customer.id);
-        reading->answer(reading);
     }
-}
-
-static void on_found(struct customer_finding *finding) {
-    struct customer_reading *reading = finding->request->waiting;
-    if (!finding->is_there) {
-        reading->answer(reading);
-        return;
-    }
-    reading->unsealing =
-        (struct unsealing){.arena = request_arena(reading->request), .on_done = on_opened, .context = reading};
-    bool are_all = customer_state_each_sealed(&finding->customer.state, open_but_the_password, reading);
-    assert(are_all && "a customer has fewer sealed texts than may be opened at once");
-    unsealing_begin(&reading->unsealing, reading->request->loop->vault);
-}
-
-/* While the database or the vault is asked, its answer comes first. */
-static void on_lost(struct request *request) {
-    struct customer_reading *reading = request->waiting;
-    if (customer_finding_cancel(&reading->finding)) {
-        request_drop(request);
-    }
-}
-
-/* NULL: the request was answered. */
-static struct customer_reading *begin_reading(struct request *request,
-                                              void (*answer)(struct customer_reading *reading)) {
-    struct customer_reading *reading = arena_alloc(request_arena(request), sizeof *reading);
-    struct problem problem;
-    reading->request = request;
-    reading->answer = answer;
-    request->on_lost = on_lost;
-    request->waiting = reading;
-    if (!intake_position(http_request_field(request->exchange, "daybook-position"), &request->loop->gateway->secret,
-                         &reading->position, &problem)) {
-        request_problem(request, &problem);
-        return NULL;
-    }
-    return reading;
-}
-
-static void write_customer(const struct customer_reading *reading, struct buf *out) {
-    const struct customer_row *customer = &reading->finding.customer;
-    customer_document(out, customer->id, customer->version, &customer->state);
 }
 
 static void answer_customer(struct customer_reading *reading) {
-    struct request *request = reading->request;
-    if (!reading->finding.is_there) {
-        request_refuse(request, 404, "unknown_customer", REQUEST_UNKNOWN_THING);
-        return;
-    }
-    struct buf document;
-    buf_init(&document, DOCUMENT_MAX_BYTES);
-    write_customer(reading, &document);
-    assert(buf_ok(&document));
-    struct str version = arena_printf(request_arena(request), "%lld", (long long)reading->finding.customer.version);
-    struct query_run run = {.request = request}; /* staff are shown all of it */
-    query_run_answer_document(&run, version, buf_text(&document));
-    buf_release(&document);
+    log_reading_of_one(reading);
+    customer_reading_answer(reading);
 }
 
+/* Whoever sees himself alone is told of another what he is told of nobody. */
 void query_customer(struct request *request) {
     struct str id;
     if (!query_run_take_id(request, "customer", &id, NULL)) {
         return;
     }
-    struct customer_reading *reading = begin_reading(request, answer_customer);
-    if (reading != NULL) {
-        customer_find_by_id(&reading->finding, request, id, &reading->position, on_found);
+    if (access_is_own(&request->access) && !str_equal(id, request->principal.id)) {
+        request_refuse(request, 404, "unknown_customer", REQUEST_UNKNOWN_THING);
+        return;
     }
+    customer_read_by_id(request, id, answer_customer);
 }
 
 /* ---- by address -------------------------------------------------------------------------------------------------- */
@@ -170,10 +88,11 @@ static bool read_email(struct request *request, struct str *ret_email, struct pr
 
 static void answer_lookup(struct customer_reading *reading) {
     struct buf body;
+    log_reading_of_one(reading);
     buf_init(&body, DOCUMENT_MAX_BYTES);
     buf_str(&body, STR("{\"items\":["));
     if (reading->finding.is_there) {
-        write_customer(reading, &body);
+        customer_reading_write(reading, &body);
     }
     buf_str(&body, STR("],\"next_cursor\":null}"));
     assert(buf_ok(&body));
@@ -189,11 +108,8 @@ void query_customer_lookup(struct request *request) {
         return;
     }
     http_body_done(request->exchange);
-    struct customer_reading *reading = begin_reading(request, answer_lookup);
-    if (reading != NULL) {
-        struct str identity = identity_of_email(request_arena(request), &request->loop->gateway->secret, email);
-        customer_find_by_identity(&reading->finding, request, identity, &reading->position, on_found);
-    }
+    struct str identity = identity_of_email(request_arena(request), &request->loop->gateway->secret, email);
+    customer_read_by_identity(request, identity, answer_lookup);
 }
 
 /* ---- all --------------------------------------------------------------------------------------------------------- */
@@ -287,7 +203,7 @@ static void answer_list(struct customers_list *list, const struct vault_key *key
 static void on_keys(void *context, enum vault_found found, const struct vault_key *keys, size_t count) {
     struct customers_list *list = context;
     struct request *request = list->run.request;
-    if (!request->is_lost && is_opened(found)) {
+    if (!request->is_lost && customer_is_opened(found)) {
         assert(count == list->page->count);
         answer_list(list, keys);
         return;
@@ -296,7 +212,7 @@ static void on_keys(void *context, enum vault_found found, const struct vault_ke
     if (request->is_lost) {
         request_drop(request);
     } else {
-        refuse_unopened(request, found);
+        customer_refuse_unopened(request, found);
     }
 }
 

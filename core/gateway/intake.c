@@ -142,6 +142,15 @@ static void read_prefer(const struct intake_source *source, struct intake *intak
 
 /* ---- the path ---------------------------------------------------------------------------------------------------- */
 
+/* The field that a parameter of the path is, where that has another name; NULL: it is none, and whoever prepares the
+ * command (prepared.h) reads it. */
+static const char *field_of_parameter(struct arena *arena, struct str name) {
+    if (str_equal(name, STR("session"))) {
+        return NULL;
+    }
+    return str_equal(name, STR("address")) ? "id" : arena_printf(arena, "%.*s", STR_ARGS(name)).data;
+}
+
 /* The stream that the path names, if it names one, and the other parameters as the command's fields. */
 static bool read_path(const struct intake_source *source, struct command *command, struct problem *ret_problem) {
     struct arena *arena = &source->exchange->arena;
@@ -155,8 +164,8 @@ static bool read_path(const struct intake_source *source, struct command *comman
             }
             continue;
         }
-        struct str name = arena_printf(arena, "%.*s", STR_ARGS(match->names[i]));
-        if (!command_path_field(command, arena, name.data, match->values[i], &field)) {
+        const char *name = field_of_parameter(arena, match->names[i]);
+        if (name != NULL && !command_path_field(command, arena, name, match->values[i], &field)) {
             (void)refuse_field(arena, &field, ret_problem);
             ret_problem->status = 404; /* it is part of the address */
             ret_problem->code = "malformed_id";

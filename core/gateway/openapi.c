@@ -173,7 +173,7 @@ static void write_discreet(struct json_writer *writer, const struct route *route
 }
 
 static bool is_discreet(const struct route *route) {
-    const struct prepared_command *prepared = route->command_type == 0 ? NULL : prepared_command(route->command_type);
+    const struct prepared_command *prepared = route->command_type == 0 ? NULL : prepared_command_of(route);
     return prepared != NULL && prepared->is_discreet;
 }
 
@@ -402,7 +402,8 @@ static void write_operation(struct json_writer *writer, const struct route *rout
     json_name(writer, method_in_lower_case(route, method));
     json_object_begin(writer);
     bool is_command = route->command_type != 0;
-    json_field_cstr(writer, "operationId", is_command ? command_name(route->command_type) : route->operation);
+    json_field_cstr(writer, "operationId",
+                    route->operation != NULL ? route->operation : command_name(route->command_type));
     json_field_array(writer, "tags");
     json_text(writer, str_of_cstr(tag_of(route)));
     json_array_end(writer);

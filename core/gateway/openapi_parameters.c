@@ -20,6 +20,8 @@
 #define ULID "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 #define ID(prefix, numbers) "{\"type\":\"string\",\"pattern\":\"^" prefix "_" ULID numbers "$\"}"
 
+#define SLUG "{\"type\":\"string\",\"minLength\":1,\"maxLength\":64,\"pattern\":\"^[a-z0-9_-]+(\\\\.[a-z0-9_-]+)*$\"}"
+
 #define ONE_OF_ROLES "{\"type\":\"string\",\"enum\":[\"admin\",\"support\",\"analyst\",\"auditor\",\"vendor\""
 
 struct parameter {
@@ -96,6 +98,10 @@ static const struct path_parameter {
      "A command's id, as Location had it with 202."},
     {"customer", ID("cus", ""), "cus_01KB3Q6ZK8M2V9T4R7X5N1C0HD", "A customer's id."},
     {"key", ID("key", ""), "key_01KB3Q6ZK8M2V9T4R7X5N1C0HD", "An API key's id."},
+    {"address", SLUG, "1", "Which of the addresses that one keeps."},
+    {"purpose", SLUG, "newsletter", "What one's data may be used for, or may not."},
+    {"session", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":2147483647}", "1",
+     "The number of one of one's own sessions."},
     {"provider", "{\"type\":\"string\",\"enum\":[\"test\"]}", "test", "The payment provider."},
     {"schema", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":4294967295}", "1",
      "The id: the four bytes behind the first of a record, big-endian."},
@@ -224,7 +230,7 @@ static void write_command_headers(struct json_writer *writer, const struct route
         write_header(writer, "Daybook-CSRF", false, "{\"type\":\"string\"}",
                      "With cookies: the csrf_token of the session. With Authorization it is not needed.");
     }
-    if (route->stream_parameter != NULL) {
+    if (route->stream_parameter != NULL || route->is_of_self) {
         write_header(writer, "If-Match", false,
                      "{\"type\":\"string\",\"pattern\":\"^(\\\"[1-9][0-9]{0,17}\\\"|[*])$\"}",
                      "The ETag of what was read: if it has changed since, the change is refused.");

@@ -8,6 +8,7 @@
 #include "core/gateway/held.h"
 #include "core/gateway/identity.h"
 #include "core/gateway/loop.h"
+#include "core/gateway/me.h"
 #include "core/gateway/people.h"
 #include "core/gateway/sessions.h"
 #include "core/log/record.h"
@@ -26,17 +27,37 @@ static const struct prepared_command prepared_commands[] = {
     {COMMAND_END_SESSION, false, false, sessions_prepare_logout, sessions_answer_logout, NULL},
 };
 
-const struct prepared_command *prepared_command(uint16_t type) {
-    for (size_t i = 0; i < ARRAY_LENGTH(prepared_commands); i++) {
-        if (prepared_commands[i].type == type) {
-            return &prepared_commands[i];
+/* Those of routes that are SELF. */
+static const struct prepared_command own_commands[] = {
+    /* the same */
+    {COMMAND_CHANGE_PROFILE, false, false, me_prepare, me_answer_customer, NULL},
+    {COMMAND_PUT_ADDRESS, false, false, me_prepare, me_answer_address, NULL},
+    {COMMAND_REMOVE_ADDRESS, false, false, me_prepare, me_answer_customer, NULL},
+    {COMMAND_SET_CONSENT, false, false, me_prepare, me_answer_customer, NULL},
+    {COMMAND_END_SESSION, false, false, me_prepare_session_end, me_answer_session_end, NULL},
+    {COMMAND_END_SESSIONS, false, false, me_prepare_sessions_end, sessions_answer_logout, NULL},
+};
+
+static const struct prepared_command *row_of(const struct prepared_command *rows, size_t count, uint16_t type) {
+    for (size_t i = 0; i < count; i++) {
+        if (rows[i].type == type) {
+            return &rows[i];
         }
     }
     return NULL;
 }
 
+const struct prepared_command *prepared_command(uint16_t type) {
+    return row_of(prepared_commands, ARRAY_LENGTH(prepared_commands), type);
+}
+
+const struct prepared_command *prepared_command_of(const struct route *route) {
+    return route->is_of_self ? row_of(own_commands, ARRAY_LENGTH(own_commands), route->command_type)
+                             : prepared_command(route->command_type);
+}
+
 struct str preparation_scope(const struct request *request) {
-    const struct prepared_command *row = prepared_command(request->match.route->command_type);
+    const struct prepared_command *row = prepared_command_of(request->match.route);
     return row != NULL && row->has_one_scope ? STR("anonymous") : request->principal.identity;
 }
 
@@ -48,7 +69,7 @@ struct preparation *preparation_create(struct request *request, struct intake *i
                                        void (*on_prepared)(struct preparation *preparation, struct str stream,
                                                            struct str within),
                                        void *context, json_t **ret_absent_body) {
-    const struct prepared_command *row = prepared_command(request->match.route->command_type);
+    const struct prepared_command *row = prepared_command_of(request->match.route);
     *ret_absent_body = NULL;
     if (row == NULL) {
         return NULL;

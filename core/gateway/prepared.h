@@ -53,6 +53,10 @@ struct preparation {
     bool is_compared;     /* with a verifier that is the customer's */
     bool has_cookie;      /* what proves something came as a cookie, and so do the answer's tokens */
     bool is_asked;        /* set for `answer`: the outcome was asked for once more */
+    /* Of one's own commands (me.h): what is compared, and what comes next. */
+    struct str *secret;
+    void (*on_found)(struct preparation *preparation);
+    void (*on_proved)(struct preparation *preparation, bool is_proved);
     /* Whoever sends it: goes on with the command. */
     void (*on_prepared)(struct preparation *preparation, struct str stream, struct str within);
     void *context;
@@ -72,6 +76,9 @@ struct prepared_command {
 
 /* The row of a command; NULL when it needs none. */
 const struct prepared_command *prepared_command(uint16_t type);
+/* The same of what a route sends: what somebody does to himself has a row of its own, whoever else may do it to him. */
+struct route;
+const struct prepared_command *prepared_command_of(const struct route *route);
 
 /* Within what an Idempotency-Key of the request counts. */
 struct str preparation_scope(const struct request *request);

@@ -80,6 +80,7 @@ static void a_history_that_misses_an_event_says_which_version_it_shows(void **st
     gateway.config = &config;
     gateway.is_open = true;
     loop.gateway = &gateway;
+    loop.view_waits.ask = pg_pool_query;
     metrics_init(&loop.metrics);
     test_server_start(&server, (struct http_server_options){.on_request = received, .on_lost = lost});
     ask("/v1/orders/" ORDER "/history?as_of=5", &reply);

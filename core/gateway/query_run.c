@@ -86,7 +86,7 @@ void query_run_start(struct query_run *run, const char *const *views) {
 
 void query_run_send(struct query_run *run) {
     const struct gateway_loop *loop = run->request->loop;
-    pg_pool_query(run->is_list ? loop->list_pg : loop->query_pg, run->statement, run->values, on_result, run);
+    loop->view_waits.ask(run->is_list ? loop->list_pg : loop->query_pg, run->statement, run->values, on_result, run);
 }
 
 void query_run_write_items(struct buf *body, const PGresult *result, int count) {

@@ -9,6 +9,7 @@
 #include "core/gateway/event_routes.h"
 #include "core/gateway/health.h"
 #include "core/gateway/lists.h"
+#include "core/gateway/me.h"
 #include "core/gateway/metrics.h"
 #include "core/gateway/openapi.h"
 #include "core/gateway/outcome_query.h"
@@ -25,6 +26,8 @@
 #define AS(media_, schema_) (schema_), .answer_media = (media_)
 #define FOUND .stream_parameter = NULL
 #define NEW(prefix) .created_prefix = (prefix)
+#define SELF .is_of_self = true
+#define SELF_AS(operation_) .is_of_self = true, .operation = (operation_)
 
 const struct route routes[] = {
 #define COMMAND_ROUTE(method_, pattern_, may_, limit_, command_, stream_, key_, status_, schema_)                      \

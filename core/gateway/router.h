@@ -26,13 +26,14 @@ struct route {
     const char
         *stream_parameter;      /* which parameter names the stream; NULL: the command creates it, or it is found out */
     const char *created_prefix; /* of the stream it creates; NULL: see stream_parameter */
+    bool is_of_self;            /* the stream is whoever asks */
     bool key_required;
     int status;                /* when accepted */
     const char *query;         /* allowed parameters, separated by spaces; NULL: any are passed over */
     const char *answer_schema; /* when accepted, in /openapi.json */
     const char *answer_media;  /* NULL: application/json */
     const char *meaning;       /* one line; NULL: the command's schema says it */
-    const char *operation;     /* the query's name in /openapi.json; NULL: the command's */
+    const char *operation;     /* its name in /openapi.json; NULL: the command's */
     bool is_stream;            /* it is the data of each of its events */
     void (*answer)(struct request *request);
 };

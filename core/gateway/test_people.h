@@ -263,7 +263,7 @@ static inline void test_begin(const char *body, bool has_cookie) {
     if (!intake_command(&source, &people.intake, &problem)) {
         fail_msg("%s: %.*s", problem.code, STR_ARGS(problem.pointer));
     }
-    people.preparation = (struct preparation){.row = prepared_command(people.request->match.route->command_type),
+    people.preparation = (struct preparation){.row = prepared_command_of(people.request->match.route),
                                               .request = people.request,
                                               .intake = &people.intake,
                                               .has_cookie = has_cookie,

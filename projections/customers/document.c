@@ -24,11 +24,15 @@ static void put_address(struct json_writer *writer, const struct customer_addres
     json_object_end(writer);
 }
 
-static void put_lists(struct json_writer *writer, const struct customer_state *state) {
-    json_field_array(writer, "addresses");
+void customer_addresses_write(struct json_writer *writer, const struct customer_state *state) {
     for (uint32_t i = 0; i < state->addresses.count; i++) {
         put_address(writer, &state->addresses.items[i]);
     }
+}
+
+static void put_lists(struct json_writer *writer, const struct customer_state *state) {
+    json_field_array(writer, "addresses");
+    customer_addresses_write(writer, state);
     json_array_end(writer);
     json_field_array(writer, "roles");
     for (uint32_t i = 0; i < state->roles.count; i++) {

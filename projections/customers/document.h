@@ -16,5 +16,9 @@
  * and is written as it is. */
 void customer_document(struct buf *out, struct str stream, int64_t version, const struct customer_state *state);
 
+/* The items of its `addresses`, into an array that was begun. */
+struct json_writer;
+void customer_addresses_write(struct json_writer *writer, const struct customer_state *state);
+
 /* {session, current, method, client?, opened_at, used_at, expires_at}. */
 void customer_session_document(struct buf *out, const struct customer_session *session, bool is_current);
