@@ -31,8 +31,7 @@ static struct customer_state *found_state(struct preparation *preparation) {
 
 /* ---- passwords --------------------------------------------------------------------------------------------------- */
 
-/* False: the request was answered 422. */
-static bool is_password_taken(struct request *request, struct str password, struct str email) {
+bool people_takes_password(struct request *request, struct str password, struct str email) {
     struct problem problem = {.status = 422, .pointer = STR("/password")};
     switch (password_judge(request->loop->gateway->passwords, password, email)) {
     case PASSWORD_FINE:
@@ -55,8 +54,7 @@ static bool is_password_taken(struct request *request, struct str password, stru
     return false;
 }
 
-/* What the job has made stands in the place of the password, and is sealed. */
-static struct str verifier_made(struct preparation *preparation) {
+struct str people_verifier_made(struct preparation *preparation) {
     const struct hashing_job *job = &preparation->job;
     return arena_str_copy(request_arena(preparation->request),
                           str_of(job->verifier, strnlen(job->verifier, sizeof job->verifier)));
@@ -72,7 +70,7 @@ static void on_registration_hashed(struct hashing_job *job) {
     struct arena *arena = request_arena(preparation->request);
     struct str stream = command_of(preparation)->meta.stream;
     struct register_customer *ask = &command_of(preparation)->as.register_customer;
-    ask->password.plaintext = verifier_made(preparation);
+    ask->password.plaintext = people_verifier_made(preparation);
     ask->identity = identity_of_email(arena, secret_of(preparation), ask->email.plaintext);
     ask->email_key = vault_key_id_of_email(arena, secret_of(preparation), ask->email.plaintext);
     ask->key_id = vault_key_id_of_customer(arena, secret_of(preparation), stream);
@@ -92,7 +90,7 @@ static bool may_be_mailed(struct preparation *preparation, struct str email) {
 void people_prepare_registration(struct preparation *preparation) {
     struct register_customer *ask = &command_of(preparation)->as.register_customer;
     preparation_act_as_nobody(preparation);
-    if (is_password_taken(preparation->request, ask->password.plaintext, ask->email.plaintext) &&
+    if (people_takes_password(preparation->request, ask->password.plaintext, ask->email.plaintext) &&
         may_be_mailed(preparation, ask->email.plaintext)) {
         preparation_hash(preparation, &ask->password.plaintext, false, (struct str){0}, on_registration_hashed);
     }
@@ -208,7 +206,7 @@ static void on_reset_hashed(struct hashing_job *job) {
         return;
     }
     struct reset_password *ask = &command_of(preparation)->as.reset_password;
-    ask->password.plaintext = verifier_made(preparation);
+    ask->password.plaintext = people_verifier_made(preparation);
     preparation->seal_key_id = found_state(preparation)->key_id;
     preparation->seal_wish = VAULT_FIND;
     preparation_act_as(preparation, preparation->finding.customer.id);
@@ -222,7 +220,7 @@ static void on_reset_unsealed(struct unsealing *unsealing, enum vault_found foun
     }
     struct str *password = &command_of(preparation)->as.reset_password.password.plaintext;
     struct str email = found_state(preparation)->email.plaintext;
-    if (is_password_taken(preparation->request, *password, email)) {
+    if (people_takes_password(preparation->request, *password, email)) {
         preparation_hash(preparation, password, false, (struct str){0}, on_reset_hashed);
     }
 }

@@ -27,6 +27,11 @@ void people_answer_reset_request(struct preparation *preparation, const struct o
  * an erasure: its outcome comes when all is erased, long after its sessions have ended. */
 void people_wait_for_end(struct intake *intake);
 
+/* Of whoever sets a password, known or not: whether it is taken. False: the request was answered 422, or 400. */
+MUST_CHECK bool people_takes_password(struct request *request, struct str password, struct str email);
+/* The verifier that the preparation's job has made; it stands in the place of the password, and is sealed. */
+struct str people_verifier_made(struct preparation *preparation);
+
 /* What of the outcome concerns tokens that are out: sessions that it has ended let in nobody any more, at this front
  * from now on, at others when their views tell them. */
 struct revocations;

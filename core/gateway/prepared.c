@@ -9,6 +9,8 @@
 #include "core/gateway/identity.h"
 #include "core/gateway/loop.h"
 #include "core/gateway/me.h"
+#include "core/gateway/me_proofs.h"
+#include "core/gateway/me_totp.h"
 #include "core/gateway/people.h"
 #include "core/gateway/sessions.h"
 #include "core/log/record.h"
@@ -34,6 +36,12 @@ static const struct prepared_command own_commands[] = {
     {COMMAND_PUT_ADDRESS, false, false, me_prepare, me_answer_address, NULL},
     {COMMAND_REMOVE_ADDRESS, false, false, me_prepare, me_answer_customer, NULL},
     {COMMAND_SET_CONSENT, false, false, me_prepare, me_answer_customer, NULL},
+    {COMMAND_CHANGE_PASSWORD, false, false, me_prepare_password, people_answer_standing, NULL},
+    {COMMAND_CHANGE_EMAIL, false, false, me_prepare_email, people_answer_standing, NULL},
+    {COMMAND_ERASE_CUSTOMER, false, false, me_prepare_erasure, me_answer_erasure, NULL},
+    {COMMAND_BEGIN_TOTP, false, false, me_totp_prepare_begin, me_totp_answer_begin, NULL},
+    {COMMAND_CONFIRM_TOTP, false, false, me_totp_prepare_confirm, me_totp_answer_confirm, NULL},
+    {COMMAND_END_TOTP, false, false, me_totp_prepare_end, people_answer_standing, NULL},
     {COMMAND_END_SESSION, false, false, me_prepare_session_end, me_answer_session_end, NULL},
     {COMMAND_END_SESSIONS, false, false, me_prepare_sessions_end, sessions_answer_logout, NULL},
 };

@@ -7,8 +7,8 @@
 #include "core/base/timestamp.h"
 #include "core/gateway/identity.h"
 #include "core/gateway/loop.h"
+#include "core/gateway/seen_code.h"
 #include "core/vault/token.h"
-#include "core/vault/totp.h"
 #include "gen/messages.h"
 
 enum { WITHIN_HASH_BYTES = 16, SESSION_BODY_MAX_BYTES = 8192, JWKS_MAX_BYTES = 64 * 1024 };
@@ -40,19 +40,11 @@ static void look_at_code(struct preparation *preparation, const struct customer_
     if (state->totp != TOTP_STATUS_ON || !ask->has_code) {
         return;
     }
-    struct str customer = preparation->finding.customer.id;
+    const struct seen_code seen =
+        seen_code_of(preparation->request->loop, preparation->finding.customer.id, state->totp_number, ask->code);
     ask->totp_number = state->totp_number;
-    int64_t now_s = authentication_now_us(&preparation->request->loop->authentication) / MICROS_PER_SECOND;
-    uint8_t secret[TOTP_SECRET_BYTES];
-    totp_secret_derive(secret_of(preparation), customer, state->totp_number, secret);
-    bool is_right = totp_check(secret, ask->code, now_s, -1, &ask->totp_step);
-    sodium_memzero(secret, sizeof secret);
-    if (is_right) {
-        return;
-    }
-    int recovery = recovery_code_find(secret_of(preparation), customer, state->totp_number, ask->code);
-    ask->recovery = recovery + 1;
-    ask->totp_step = recovery < 0 ? -1 : 0;
+    ask->totp_step = seen.step;
+    ask->recovery = seen.recovery;
 }
 
 /* Password, and a code where one is asked for. */
@@ -298,7 +290,7 @@ json_t *sessions_cookie_as_body(struct request *request) {
     return str_is_empty(token) ? NULL : json_pack("{s:s%}", "refresh_token", token.data, (size_t)token.len);
 }
 
-static void forget_cookies(struct request *request) {
+void sessions_forget_cookies(struct request *request) {
     cookie_forget_access(request->exchange);
     http_answer_field(request->exchange, "Set-Cookie",
                       cookie_write(request_arena(request), REFRESH_COOKIE, "/v1/sessions", STR(""), 0));
@@ -312,7 +304,7 @@ static void refuse_refresh(struct preparation *preparation) {
     }
     request_presented_in_vain(preparation->request);
     if (preparation->has_cookie) {
-        forget_cookies(preparation->request);
+        sessions_forget_cookies(preparation->request);
     }
     preparation_refuse(preparation, REJECT_SESSION_ENDED, (struct str){0}, 0);
 }
@@ -350,7 +342,7 @@ void sessions_answer_refresh(struct preparation *preparation, const struct outco
         return;
     }
     if (preparation->has_cookie) {
-        forget_cookies(preparation->request);
+        sessions_forget_cookies(preparation->request);
     }
     preparation_refuse_by(preparation, outcome, 0);
 }
@@ -373,7 +365,7 @@ void sessions_prepare_logout(struct preparation *preparation) {
 
 void sessions_answer_logout(struct preparation *preparation, const struct outcome *outcome) {
     if (preparation->has_cookie) { /* where it is refused the session has ended otherwise */
-        forget_cookies(preparation->request);
+        sessions_forget_cookies(preparation->request);
     }
     if (outcome->status == OUTCOME_STATUS_REJECTED) {
         preparation_refuse_by(preparation, outcome, 0);

@@ -31,6 +31,9 @@ json_t *sessions_cookie_as_body(struct request *request);
 void sessions_prepare_logout(struct preparation *preparation);
 void sessions_answer_logout(struct preparation *preparation, const struct outcome *outcome);
 
+/* In the answer to whoever came by cookies, and whose session is over. */
+void sessions_forget_cookies(struct request *request);
+
 /* GET /.well-known/jwks.json: the keys by which others check access tokens. */
 void jwks_document(struct request *request);
 
