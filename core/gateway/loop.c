@@ -247,6 +247,7 @@ static void on_stop(uv_async_t *stop) {
     struct gateway_loop *loop = stop->data;
     outcome_waiters_hasten(&loop->waiters, clock_boot_us() + (int64_t)LAST_ANSWERS_MS * MICROS_PER_MS);
     event_streams_stop(&loop->event_streams);
+    person_exports_stop(&loop->exports);
     http_server_close(loop->server, GATEWAY_GRACE_MS, on_server_closed, loop);
 }
 

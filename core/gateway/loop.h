@@ -18,6 +18,7 @@
 #include "core/gateway/cors.h"
 #include "core/gateway/docs.h"
 #include "core/gateway/event_streams.h"
+#include "core/gateway/export_person.h"
 #include "core/gateway/facts.h"
 #include "core/gateway/gateway.h"
 #include "core/gateway/hashing.h"
@@ -81,6 +82,7 @@ struct gateway_loop {
     struct held_answers held_answers;
     struct revocation_reader revocation_reader; /* the first loop reads for all */
     struct event_streams event_streams;
+    struct person_exports exports;
     uv_idle_t event_work; /* runs while they have something to do */
     struct metrics metrics;
     char reply_instance_text[ULID_TEXT_LEN + 16];

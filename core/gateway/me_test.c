@@ -84,7 +84,8 @@ static void sessions_tell_from_where_and_which_one_asks(void **state) {
 
 static void where_nobody_is_logged_in_there_is_nobody(void **state) {
     (void)state;
-    static const char *const lines[] = {"GET /v1/me", "GET /v1/me/addresses", "GET /v1/me/sessions"};
+    static const char *const lines[] = {"GET /v1/me", "GET /v1/me/addresses", "GET /v1/me/sessions",
+                                        "GET /v1/me/export"};
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
         test_converse(lines[i], "", &reply); /* access is open: without credentials all else may be done */
         assert_holds("HTTP/1.1 401 ");

@@ -11,6 +11,7 @@
 #include "core/gateway/authentication.h"
 #include "core/gateway/customers_admin.h"
 #include "core/gateway/docs.h"
+#include "core/gateway/export_person.h"
 #include "core/gateway/health.h"
 #include "core/gateway/openapi_parameters.h"
 #include "core/gateway/openapi_problems.h"
@@ -177,9 +178,14 @@ static bool is_discreet(const struct route *route) {
     return prepared != NULL && prepared->is_discreet;
 }
 
+static bool is_export(const struct route *route) {
+    return route->answer == query_my_export || route->answer == query_customer_export;
+}
+
 static void write_accepted(struct json_writer *writer, const struct route *route) {
     static const char *const none[] = {NULL};
     static const char *const document[] = {"ETag", "traceparent", NULL};
+    static const char *const file[] = {"Content-Disposition", "traceparent", NULL};
     static const char *const outcome[] = {"ETag", "Daybook-Position", "Content-Location", "traceparent", NULL};
     static const char *const changed[] = {
         "ETag", "Daybook-Position", "Idempotent-Replayed", "Preference-Applied", "traceparent", NULL};
@@ -203,6 +209,7 @@ static void write_accepted(struct json_writer *writer, const struct route *route
     } else {
         write_answer(writer, route, 200, "Here it is.",
                      is_outcome                ? outcome
+                     : is_export(route)        ? file
                      : openapi_has_etag(route) ? document
                                                : none,
                      media_type, route->answer_schema);

@@ -7,6 +7,7 @@
 #include "core/gateway/customers_admin.h"
 #include "core/gateway/docs.h"
 #include "core/gateway/event_routes.h"
+#include "core/gateway/export_person.h"
 #include "core/gateway/health.h"
 #include "core/gateway/lists.h"
 #include "core/gateway/me.h"

@@ -6,6 +6,13 @@ const struct pg_statement cart_by_id = {
     .parameter_count = 1,
 };
 
+const struct pg_statement carts_of_customer = {
+    .name = "carts_of_customer",
+    .sql = "SELECT document, id AS cursor FROM carts.carts WHERE customer = $1::text AND id > coalesce($3::text, '')"
+           " ORDER BY id LIMIT $2::bigint",
+    .parameter_count = 3,
+};
+
 const struct pg_statement cart_price_facts = {
     .name = "cart_price_facts",
     .sql = "SELECT line.sku, v.product, v.title, v.price_minor, v.currency, c.version FROM carts.carts AS c"

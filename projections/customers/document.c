@@ -73,6 +73,16 @@ void customer_document(struct buf *out, struct str stream, int64_t version, cons
     json_object_end(&writer);
 }
 
+void customer_session_opened_document(struct buf *out, const struct customer_session *session) {
+    struct json_writer writer = json_writer_of(out);
+    json_object_begin(&writer);
+    json_field_int(&writer, "session", session->session);
+    json_field_string(&writer, "method", session->method);
+    put_sealed(&writer, "client", session->has_client, &session->client);
+    json_field_time(&writer, "opened_at", session->opened_at);
+    json_object_end(&writer);
+}
+
 void customer_session_document(struct buf *out, const struct customer_session *session, bool is_current) {
     struct json_writer writer = json_writer_of(out);
     json_object_begin(&writer);

@@ -22,3 +22,6 @@ void customer_addresses_write(struct json_writer *writer, const struct customer_
 
 /* {session, current, method, client?, opened_at, used_at, expires_at}. */
 void customer_session_document(struct buf *out, const struct customer_session *session, bool is_current);
+
+/* {session, method, client?, opened_at}: of one that may have ended. */
+void customer_session_opened_document(struct buf *out, const struct customer_session *session);

@@ -33,14 +33,23 @@ bool customer_row_read(struct arena *arena, const PGresult *rows, int row, struc
     return true;
 }
 
+/* As compact as what it holds: json_build_object would write spaces. */
+#define HISTORY(actor)                                                                                                 \
+    "SELECT concat('{\"stream\":', to_json(customer), ',\"version\":', version, ',\"occurred_at\":\"',"                \
+    " " HISTORY_TIME ", '\",\"type\":', to_json(type), ',\"actor\":', to_json(" actor "), ',\"command_id\":',"         \
+    " to_json(command_id), ',\"causation_id\":', to_json(causation_id), ',\"hash\":\"',"                               \
+    " translate(encode(hash, 'base64'), '+/=', '-_'), '\",\"event\":', event, '}') AS document,"                       \
+    " version AS cursor FROM customers.customer_history WHERE customer = $1::text"                                     \
+    " AND version > coalesce($3::bigint, 0) ORDER BY version LIMIT $2::bigint"
+
 const struct pg_statement customer_history = {
     .name = "customer_history",
-    /* As compact as what it holds: json_build_object would write spaces. */
-    .sql = "SELECT concat('{\"stream\":', to_json(customer), ',\"version\":', version, ',\"occurred_at\":\"',"
-           " " HISTORY_TIME ", '\",\"type\":', to_json(type), ',\"actor\":', to_json(actor), ',\"command_id\":',"
-           " to_json(command_id), ',\"causation_id\":', to_json(causation_id), ',\"hash\":\"',"
-           " translate(encode(hash, 'base64'), '+/=', '-_'), '\",\"event\":', event, '}') AS document,"
-           " version AS cursor FROM customers.customer_history WHERE customer = $1::text"
-           " AND version > coalesce($3::bigint, 0) ORDER BY version LIMIT $2::bigint",
+    .sql = HISTORY("actor"),
+    .parameter_count = 3,
+};
+
+const struct pg_statement customer_history_of_his = {
+    .name = "customer_history_of_his",
+    .sql = HISTORY("CASE WHEN split_part(actor, ':', 2) = customer THEN actor ELSE split_part(actor, ':', 1) END"),
     .parameter_count = 3,
 };

@@ -45,3 +45,5 @@ MUST_CHECK bool customer_row_read(struct arena *arena, const PGresult *rows, int
  * SessionRefreshed is not kept: a session has one every few minutes, and its last use is in sessions.h.
  * $1 id, $2 rows at most, $3 cursor (NULL: from the beginning) */
 extern const struct pg_statement customer_history;
+/* The same for himself: of an actor who is somebody else only what he was, e.g. "admin". */
+extern const struct pg_statement customer_history_of_his;

@@ -27,6 +27,16 @@ const struct pg_statement customer_sessions = {
     .parameter_count = 3,
 };
 
+/* Of one that has ended by itself, `session_uses` has no row. */
+const struct pg_statement customer_sessions_opened = {
+    .name = "customer_sessions_opened",
+    .sql = "SELECT s.session, s.method, " ROW_MICROS("s.opened_at") ", " ROW_MICROS("s.opened_at") ", " ROW_MICROS(
+        "s.opened_at") ", 1, s.client_key, encode(s.client_nonce, 'hex'), encode(s.client, 'hex')"
+                       " FROM customers.sessions AS s WHERE s.customer = $1::text"
+                       " AND s.session > coalesce($3::bigint, 0) ORDER BY s.session LIMIT $2::bigint",
+    .parameter_count = 3,
+};
+
 static bool read_client(struct arena *arena, const PGresult *rows, int row, struct sealed *ret_client) {
     struct sealed client = {.key_id = arena_str_copy(arena, pg_value(rows, row, SESSION_CLIENT_KEY))};
     if (!row_bytes(arena, rows, row, SESSION_CLIENT_NONCE, &client.nonce) ||

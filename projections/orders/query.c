@@ -22,6 +22,13 @@ const struct pg_statement order_of_vendor = {
     .parameter_count = 2,
 };
 
+const struct pg_statement orders_of_customer = {
+    .name = "orders_of_customer",
+    .sql = "SELECT document, id AS cursor FROM orders.orders WHERE customer = $1::text AND id > coalesce($3::text, '')"
+           " ORDER BY id LIMIT $2::bigint",
+    .parameter_count = 3,
+};
+
 const struct pg_statement order_history = {
     .name = "order_history",
     /* Not json_build_object, which writes spaces around its colons: a history is as compact as what it holds. */
