@@ -4,7 +4,8 @@
  *          the generation that the outcome has: so a request that is sent again, under its Idempotency-Key, is answered
  *          with the same bytes, and nothing of it is stored. Whoever lost the answer of one without a key rotates.
  *          Of such a one no outcome is kept either: when its reply was lost, the log tells the key as it is now, which
- *          somebody else may have rotated meanwhile. His secret is not shown: only that of the generation that was sent.
+ *          somebody else may have rotated meanwhile. His secret is not shown, only that of the generation that was
+ *          sent.
  * Rotation the hash that goes along is of the next generation, as the view `keys` has the key, which is waited for as
  *          long as the request's position says so. Of two at once the second is refused, `key_rotated`.
  * Memory   the arena given, or the request's.

@@ -246,7 +246,8 @@ static bool comes_from_ours(const struct authentication *authentication, const s
     if (site.data == NULL && origin.data == NULL) {
         return true;
     }
-    return str_equal(site, STR("same-origin")) || str_equal(site, STR("none")) || is_own_origin(authentication, origin);
+    bool is_same = site.data != NULL && (str_equal(site, STR("same-origin")) || str_equal(site, STR("none")));
+    return is_same || (origin.data != NULL && is_own_origin(authentication, origin));
 }
 
 bool csrf_is_met(const struct authentication *authentication, const struct http_exchange *exchange, struct str customer,

@@ -5,7 +5,8 @@
  * Promise  an origin that is not in the list is told nothing. `*` is never said, so that an origin is always one that
  *          somebody has named; its pages may therefore send cookies and read what is answered to them, as far as
  *          browsers have any to send: ours are SameSite=Strict, which leaves origins of the same site. That such a
- *          request is meant by the page Daybook-CSRF shows (authentication.h). With a list every answer varies by Origin, whoever asks, for caches between.
+ *          request is meant by the page Daybook-CSRF shows (authentication.h). With a list every answer varies by
+ *          Origin, whoever asks, for caches between.
  * Memory   the list lives in the setting's text.
  * Thread   pure; any.          May use: base, http.
  */

@@ -126,7 +126,7 @@ static void ask(struct pg_pool *pg, const struct pg_statement *statement, const 
         on_result(context, NULL, &error);
         return;
     }
-    int64_t since_us, most;
+    int64_t since_us = 0, most = 0;
     assert_true(timestamp_read(parameters[0], &since_us) && int64_read(parameters[1], &most));
     PGresult *result = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
     PGresAttDesc columns[] = {

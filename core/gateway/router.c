@@ -170,8 +170,8 @@ bool route_is_for_everybody(const struct route *route) {
     return strchr(route->may, 'P') != NULL;
 }
 
-/* With what they know (a password, a token of a mail) or what is theirs alone (a refresh token): then the front finds out
- * whose stream it is. */
+/* With what they know (a password, a token of a mail) or what is theirs alone (a refresh token): then the front finds
+ * out whose stream it is. */
 bool route_is_door(const struct route *route) {
     bool is_found_out = route->command_type != 0 && route->stream_parameter == NULL && route->created_prefix == NULL;
     return route_is_for_everybody(route) && (route->limit == LIMIT_LOGIN || is_found_out);

@@ -15,9 +15,9 @@ static const struct status_table life = {changes, ARRAY_LENGTH(changes)};
 
 /* ---- decide ------------------------------------------------------------------------------------------------------ */
 
-/* A key opens what its roles open, so only the house makes and ends them: staff whom the front has let in, and whoever is
- * at the machine itself. Nobody else, and not where access is open either: there anybody would make himself a key that is
- * good when it is closed again. */
+/* A key opens what its roles open, so only the house makes and ends them: staff whom the front has let in, and whoever
+ * is at the machine itself. Nobody else, and not where access is open either: there anybody would make himself a key
+ * that is good when it is closed again. */
 static bool is_of_house(const struct command *command) {
     enum actor_kind kind = actor_of(command->meta.actor).kind;
     return kind == ACTOR_STAFF || kind == ACTOR_SYSTEM;

@@ -199,7 +199,7 @@ static void nobody_but_the_house_makes_keys_or_ends_them(void **state) {
                                          "guest:0123456789abcdef:cus_01J00000000000000000000001",
                                          "customer:cus_01J00000000000000000000001",
                                          "vendor:cus_01J00000000000000000000001:Roasters",
-                                         "service:" KEY,
+                                         "service:key_01J00000000000000000000001",
                                          "provider:test",
                                          "nobody"};
     for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
