@@ -63,23 +63,22 @@ static bool totp_ended(const struct event *event, struct mail_due *due) {
 }
 
 static const struct row {
-    uint16_t event;
+    uint16_t event, told_by;
+    int32_t lasts_s; /* how long it is of any use */
     const char *kind;
     bool (*fill)(const struct event *event, struct mail_due *due);
-    int32_t lasts_s;       /* how long it is of any use */
     const char *token_use; /* NULL: it has no token */
-    uint16_t told_by;
 } rows[] = {
-    {EVENT_CUSTOMER_VERIFICATION_REQUESTED, "verify", verify, CUSTOMER_VERIFY_S, "verify", COMMAND_RECORD_MAIL},
-    {EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED, "reset", reset, CUSTOMER_RESET_S, "reset", COMMAND_RECORD_MAIL},
-    {EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED, "email_change", email_change, CUSTOMER_VERIFY_S, "email",
-     COMMAND_RECORD_MAIL},
-    {EVENT_CUSTOMER_EMAIL_CHANGED, "email_changed", email_changed, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
-    {EVENT_CUSTOMER_PASSWORD_CHANGED, "password_changed", password_changed, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
-    {EVENT_LOGIN_FAILED, "locked", locked, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
-    {EVENT_SESSION_ENDED, "reused", reused, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
-    {EVENT_CUSTOMER_TOTP_ENABLED, "totp_enabled", totp_enabled, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
-    {EVENT_CUSTOMER_TOTP_ENDED, "totp_ended", totp_ended, MAIL_NOTICE_S, NULL, COMMAND_RECORD_MAIL},
+    {EVENT_CUSTOMER_VERIFICATION_REQUESTED, COMMAND_RECORD_MAIL, CUSTOMER_VERIFY_S, "verify", verify, "verify"},
+    {EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED, COMMAND_RECORD_MAIL, CUSTOMER_RESET_S, "reset", reset, "reset"},
+    {EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED, COMMAND_RECORD_MAIL, CUSTOMER_VERIFY_S, "email_change", email_change,
+     "email"},
+    {EVENT_CUSTOMER_EMAIL_CHANGED, COMMAND_RECORD_MAIL, MAIL_NOTICE_S, "email_changed", email_changed, NULL},
+    {EVENT_CUSTOMER_PASSWORD_CHANGED, COMMAND_RECORD_MAIL, MAIL_NOTICE_S, "password_changed", password_changed, NULL},
+    {EVENT_LOGIN_FAILED, COMMAND_RECORD_MAIL, MAIL_NOTICE_S, "locked", locked, NULL},
+    {EVENT_SESSION_ENDED, COMMAND_RECORD_MAIL, MAIL_NOTICE_S, "reused", reused, NULL},
+    {EVENT_CUSTOMER_TOTP_ENABLED, COMMAND_RECORD_MAIL, MAIL_NOTICE_S, "totp_enabled", totp_enabled, NULL},
+    {EVENT_CUSTOMER_TOTP_ENDED, COMMAND_RECORD_MAIL, MAIL_NOTICE_S, "totp_ended", totp_ended, NULL},
 };
 
 bool mail_due_of(const struct event *event, struct mail_due *ret_due) {

@@ -137,8 +137,8 @@ static void what_happened_to_an_account_is_told_when_the_event_says_to_whom(void
 static void all_other_events_are_told_to_nobody(void **state) {
     (void)state;
     struct mail_due none;
-    for (uint16_t type = 0; type <= EVENT_SESSIONS_ENDED; type++) {
-        struct event event = now(type); /* all flags are false */
+    for (int type = 0; type <= EVENT_SESSIONS_ENDED; type++) {
+        struct event event = now((uint16_t)type); /* all flags are false */
         bool asks = type == EVENT_CUSTOMER_VERIFICATION_REQUESTED || type == EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED ||
                     type == EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED;
         assert_int_equal(mail_due_of(&event, &none), asks);

@@ -456,7 +456,7 @@ static void a_key_in_the_clear_is_used_as_it_is(void **state) {
     struct told found = key_of(vault, ID(1), VAULT_MAKE);
     assert_int_equal(found.found, VAULT_THERE);
     assert_int_equal(queries, 1); /* what is there is not made */
-    for (uint8_t i = 0; i < VAULT_KEY_BYTES; i++) {
+    for (size_t i = 0; i < VAULT_KEY_BYTES; i++) {
         assert_int_equal(found.key.bytes[i], i);
     }
 }

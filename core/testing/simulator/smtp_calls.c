@@ -39,7 +39,7 @@ struct letter {
     struct str to, data; /* copies */
     struct smtp_outcome outcome;
     struct smtp_calls *calls; /* NULL: the sender was told */
-    struct letter *next, **link;
+    struct letter *next;
     bool is_answered;
     smtp_done_cb *on_done;
     void *context;
@@ -116,10 +116,11 @@ static void letter_release(struct letter *letter) {
 static void tell(struct letter *letter) {
     struct smtp_calls *calls = letter->calls;
     letter->calls = NULL;
-    *letter->link = letter->next;
-    if (letter->next != NULL) {
-        letter->next->link = letter->link;
+    struct letter **at = &calls->first;
+    while (*at != letter) {
+        at = &(*at)->next;
     }
+    *at = letter->next;
     calls->count--;
     letter->on_done(letter->context, &letter->outcome);
     letter_release(letter);
@@ -246,12 +247,8 @@ enum err smtp_send(struct smtp_calls *calls, const struct smtp_message *message,
                               .data = copy(message->data),
                               .calls = calls,
                               .next = calls->first,
-                              .link = &calls->first,
                               .on_done = on_done,
                               .context = context};
-    if (letter->next != NULL) {
-        letter->next->link = &letter->next;
-    }
     calls->first = letter;
     calls->count++;
     sim_after((int64_t)SMTP_TIMEOUT_MS * US_PER_MS, letter->process, on_timeout, letter);
