@@ -31,13 +31,16 @@ CONTROL_FLOW := $(if $(findstring x86_64,$(shell uname -m)),-fcf-protection=full
 HARDENING := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -fPIE -fstack-protector-strong -fstack-clash-protection $(CONTROL_FLOW) \
   -ftrivial-auto-var-init=zero -fno-delete-null-pointer-checks -fno-strict-overflow -fno-strict-aliasing
 HARDENING_LINK := -Wl,-z,noexecstack,-z,separate-code
-MODE_release := -O2 $(HARDENING)
+OPTIMIZE ?= -O2
+MODE_release := $(OPTIMIZE) $(HARDENING)
 # Warnings are errors in release alone: what gcc believes to see through a sanitizer's checks differs by variant.
-# Addresses and undefined behaviour in one build: make test has not the time for two.
-MODE_asan := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-error
+# Addresses and undefined behaviour in one build: make test has not the time for two. Lines are all that a report tells.
+MODE_asan := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-error
 MODE_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -Wno-error
 MODE_tsan := -O1 -fsanitize=thread -fno-omit-frame-pointer -Wno-error
 MODE_cover := -O0 --coverage -fprofile-update=atomic -Wno-error
+# Most tests take longer to compile than to run.
+TESTS_asan := -O0
 # With clang, for its libFuzzer; what gcc warns of is gcc's to say.
 MODE_fuzz := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer -w
 PKGS := rdkafka libpq avro-c libuv jansson lmdb libsodium libcurl openssl zlib
@@ -119,7 +122,7 @@ registry: build/codegen ## give new schema files their ids in schemas/registry.t
 $(BUILD)/%.o: %.c | $(GEN_STAMP)
 	@mkdir -p $(@D)
 	$(SAY) compile $@
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(if $(filter %_test.c,$<),$(TESTS_$(MODE))) -MMD -MP -c -o $@ $<
 
 $(BUILD)/gen/%.o: $(GEN)/%.c | $(GEN_STAMP)
 	@mkdir -p $(@D)
@@ -228,13 +231,14 @@ build/clients/%/modules.stamp: integration-tests/clients/%/package.json integrat
 	$(Q)cd $(@D) && npm ci --silent --cache $(abspath var/npm) --ignore-scripts --no-audit --no-fund
 	$(Q)touch $@
 
-# The program as it will be after two changes of its schemas: test_evolution.py runs it beside today's.
+# The program as it will be after two changes of its schemas: test_evolution.py runs it beside today's. It is compiled for what it
+# does, not for how fast.
 EVOLVED := $(foreach release,2 3,build/evolved/$(release)/release/daybook)
 build/evolved/%/schemas/registry.tsv: integration-tests/evolution/evolve.py build/codegen $(SCHEMAS)
 	$(SAY) evolve $(@D)
 	$(Q)python3 $< build/codegen $(@D) $*
 build/evolved/%/release/daybook: build/evolved/%/schemas/registry.tsv FORCE
-	@$(MAKE) --no-print-directory MODE=release BUILD_FOLDER=build/evolved/$* SCHEMA_FOLDER=build/evolved/$*/schemas build
+	@$(MAKE) --no-print-directory MODE=release OPTIMIZE='-O1 -Wno-error' BUILD_FOLDER=build/evolved/$* SCHEMA_FOLDER=build/evolved/$*/schemas build
 evolved: $(EVOLVED)
 .PHONY: evolved
 .PRECIOUS: build/evolved/%/schemas/registry.tsv
