@@ -113,8 +113,7 @@ static void letter_release(struct letter *letter) {
     }
 }
 
-static void tell(struct letter *letter) {
-    struct smtp_calls *calls = letter->calls;
+static void tell(struct smtp_calls *calls, struct letter *letter) {
     letter->calls = NULL;
     struct letter **at = &calls->first;
     while (*at != letter) {
@@ -135,7 +134,7 @@ static void on_arrived(uv_async_t *async) {
             continue;
         }
         sim_point("mail: before answer");
-        tell(letter);
+        tell(calls, letter);
         sim_point("mail: after answer");
         letter = calls->first;
     }
@@ -221,7 +220,7 @@ void smtp_calls_close(struct smtp_calls *calls, void (*on_closed)(void *context)
         struct letter *letter = calls->first;
         letter->is_answered = true;
         letter->outcome = (struct smtp_outcome){.result = SMTP_TRY_LATER, .why = "the caller closes"};
-        tell(letter);
+        tell(calls, letter);
     }
     uv_close((uv_handle_t *)&calls->arrived, on_async_closed);
 }
