@@ -9,7 +9,7 @@
  *          Other people's names are not in it: of an actor who is somebody else the history says what he was.
  * Pages    of EXPORT_PAGE_ROWS rows, one statement after the other, each once the reader has taken the page before: one
  *          who is slow costs a page, and one who takes nothing is cut off (core/http/stream.h).
- * Bounds   EXPORTS_MAX at a time a loop, one a person; past that 503 overloaded.
+ * Bounds   EXPORTS_MAX at a time a loop, of each person one; past that 503 overloaded.
  * Log      that staff exported a person is a line of the log with the actor and whom, and nothing of what it held.
  * Thread   the loop's.          May use: http, pg, vault, projections' statements.
  */

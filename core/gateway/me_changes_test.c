@@ -235,6 +235,35 @@ static void what_was_changed_is_told_though_it_cannot_be_shown(void **state) {
     assert_false(seen.has_email);
 }
 
+static struct {
+    struct str parameter;
+    pg_result_cb *on_result;
+    void *context;
+} held;
+
+static void hold(struct pg_pool *pg, const struct pg_statement *statement, const struct str *parameters,
+                 pg_result_cb *on_result, void *context) {
+    (void)pg;
+    (void)statement;
+    held.parameter = arena_str_copy(&people.arena, parameters[0]);
+    held.on_result = on_result;
+    held.context = context;
+}
+
+static void what_the_outcome_lent_is_kept_until_the_vault_answers(void **state) {
+    (void)state;
+    static const struct vault_ports ports = {.query = hold, .now_boot_us = clock_boot_us};
+    memset(&seen, 0, sizeof seen);
+    vault_close(people.loop.vault);
+    people.loop.vault = vault_open_by(&ports, NULL, people.gateway.masters);
+    ask(HTTP_PATCH_, "/v1/me", "{\"name\":\"Ada\"}");
+    answer(answer_seen);
+    assert_int_equal(seen.calls, 0);
+    test_ask_vault(NULL, NULL, &held.parameter, held.on_result, held.context);
+    assert_int_equal(seen.calls, 1);
+    assert_true(seen.has_email);
+}
+
 static void a_refusal_is_told_as_one(void **state) {
     (void)state;
     ask(HTTP_DELETE_, "/v1/me/addresses/3", "{}");
@@ -259,6 +288,7 @@ int main(void) {
         WITH(one_that_there_never_was_is_not_there_and_ends_nobody),
         WITH(his_document_is_opened_but_for_the_verifier),
         WITH(what_was_changed_is_told_though_it_cannot_be_shown),
+        WITH(what_the_outcome_lent_is_kept_until_the_vault_answers),
         WITH(a_refusal_is_told_as_one),
     };
     return cmocka_run_group_tests_name("me_changes", tests, NULL, NULL);

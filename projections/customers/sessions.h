@@ -16,9 +16,9 @@
 /* The customer's open sessions, the newest first. $1 customer, $2 the time now (RFC 3339), $3 rows at most */
 extern const struct pg_statement customer_sessions;
 
-/* Each session that the customer ever opened, the first first, with what is known of it for ever: used_at and expires_at
- * are when it was opened, the generation is 1. $1 customer, $2 rows at most, $3 cursor: the number of the last one
- * (NULL: from the beginning) */
+/* Each session that the customer ever opened, the first first, with what is known of it for ever: used_at and
+ * expires_at are when it was opened, the generation is 1. $1 customer, $2 rows at most, $3 cursor: the number of the
+ * last one (NULL: from the beginning) */
 extern const struct pg_statement customer_sessions_opened;
 
 struct customer_session {
