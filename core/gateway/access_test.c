@@ -408,6 +408,7 @@ static const char *const of_people_alone[] = {
     "DELETE /v1/customers/{customer}/totp",
     "DELETE /v1/customers/{customer}",
     "GET /v1/customers/{customer}",
+    "GET /v1/customers/{customer}/export",
     "GET /v1/customers",
     "POST /v1/customers/lookup",
     "POST /v1/api-keys",

@@ -212,7 +212,10 @@ static void who_does_not_say_who_he_is_reads_nobody(void **state) {
     test_converse(READ, "", &reply);
     assert_holds("HTTP/1.1 401 ");
     assert_holds("\"code\":\"unauthenticated\"");
+    /* He is a customer himself, and to customers others are not there. */
     test_converse(READ, test_bearer(TOKEN_ROLE_ANALYST), &reply);
+    assert_holds("\"code\":\"unknown_customer\"");
+    test_converse("GET /v1/customers", test_bearer(TOKEN_ROLE_ANALYST), &reply);
     assert_holds("HTTP/1.1 403 ");
 }
 
