@@ -125,8 +125,9 @@ static int run_command(int argc, char **argv) {
     log_set_level(log_level_of(config.log_level));
     /* A peer that closes its socket is an error of that write, not the end of the process. */
     signal(SIGPIPE, SIG_IGN);
-    /* jansson says no more than "not JSON" when it gets no memory: a client would be told that of a good body. */
-    json_set_alloc_funcs(malloc_or_end, free);
+    /* jansson says no more than "not JSON" when it gets no memory: a client would be told that of a good body. And it
+     * copies what passwords and tokens come in. */
+    json_set_alloc_funcs(malloc_or_end, free_wiping);
     int code = EXIT_WRONG_USAGE;
     if (secure_clients(&config, &info) == ERR_NONE) {
         code = command->run(&config, argc - at, argv + at);

@@ -306,6 +306,7 @@ static int run(const struct config *config, int argc, char **argv) {
             arena_init(&people.arena, ARENA_MAX_BYTES);
             int code = installation_log_check(config, "people");
             code = code == EXIT_DONE ? verbs[i].run(&people, argc - 2, argv + 2) : code;
+            arena_wipe(&people.arena); /* an address, or the key that was made */
             arena_release(&people.arena);
             return code;
         }

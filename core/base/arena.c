@@ -168,18 +168,22 @@ struct str arena_join(struct arena *arena, struct str first, struct str second) 
 }
 
 struct str arena_printf(struct arena *arena, const char *format, ...) {
-    char small[256]; /* most texts: they are made once, and copied */
+    /* Most texts fit into what the newest block has left, and are made where they stay. */
+    struct arena_block *block = arena->newest;
+    char *room = block == NULL ? NULL : block->bytes + block->used;
+    size_t room_bytes = block == NULL ? 0 : block->capacity - block->used;
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int len = vsnprintf(small, sizeof small, format, args);
+    int len = vsnprintf(room, room_bytes, format, args);
     va_end(args);
     assert(len >= 0);
     char *text = take(arena, (size_t)len + 1);
     assert(text != NULL && "arena: its maximum is too small for what our own limits allow");
-    if ((size_t)len < sizeof small) {
-        memcpy(text, small, (size_t)len + 1);
-    } else {
+    if (text != room) {
+        if (room_bytes > 0) { /* arena_wipe does not look there */
+            explicit_bzero(room, room_bytes > (size_t)len ? (size_t)len : room_bytes);
+        }
         vsnprintf(text, (size_t)len + 1, format, again);
     }
     va_end(again);

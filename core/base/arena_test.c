@@ -187,6 +187,26 @@ static void what_is_wiped_is_nowhere_in_its_blocks(void **state) {
     assert_true(arena_left(arena) < TEST_MAX_BYTES / 2); /* it is still taken */
 }
 
+/* It is tried where it does not fit first. */
+static void a_printed_text_is_in_one_place(void **state) {
+    struct arena *arena = *state;
+    struct str first = arena_printf(arena, "%s", "short");
+    size_t left = 64 * 1024 - arena->used_bytes;
+    char *before = arena_alloc(arena, left - 32);
+    char *room = before + left - 32;
+    memset(room, '-', 32);
+    struct str printed = arena_printf(arena, "%s", "a sentence that is longer than what is left of the block");
+    assert_string_equal(printed.data, "a sentence that is longer than what is left of the block");
+    assert_true(printed.data != room);
+    for (size_t i = 0; i < 32; i++) {
+        assert_int_equal(room[i], 0);
+    }
+    assert_string_equal(first.data, "short");
+    arena_wipe(arena);
+    assert_int_equal(first.data[0], 0);
+    assert_int_equal(printed.data[0], 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_a_reset_keeps_is_given_again, arena_setup, arena_teardown),
@@ -196,6 +216,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_piece_larger_than_a_block_is_given, arena_setup, arena_teardown),
         cmocka_unit_test_setup_teardown(nothing_is_given_past_the_maximum, arena_setup, arena_teardown),
         cmocka_unit_test_setup_teardown(what_is_wiped_is_nowhere_in_its_blocks, arena_setup, arena_teardown),
+        cmocka_unit_test_setup_teardown(a_printed_text_is_in_one_place, arena_setup, arena_teardown),
         cmocka_unit_test_setup_teardown(a_reset_arena_gives_all_of_it_again, arena_setup, arena_teardown),
         cmocka_unit_test_setup_teardown(reused_memory_is_zeroed_again, arena_setup, arena_teardown),
         cmocka_unit_test_setup_teardown(copies_and_printed_text_hold_what_they_were_made_of, arena_setup,

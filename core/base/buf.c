@@ -13,15 +13,38 @@ void buf_init(struct buf *buf, size_t max_bytes) {
     *buf = (struct buf){.max_bytes = max_bytes};
 }
 
+void buf_init_wiping(struct buf *buf, size_t max_bytes) {
+    *buf = (struct buf){.max_bytes = max_bytes, .wipes = true};
+}
+
+static void wipe(struct buf *buf) {
+    if (buf->wipes && buf->len > 0) {
+        explicit_bzero(buf->data, buf->len);
+    }
+}
+
 void buf_clear(struct buf *buf) {
+    wipe(buf);
     buf->len = 0;
     buf->overflowed = false;
 }
 
 void buf_release(struct buf *buf) {
+    wipe(buf);
     free(buf->data);
     buf->data = NULL;
     buf->len = buf->capacity = 0;
+}
+
+/* As realloc, which would leave behind what it copies. */
+static char *moved(struct buf *buf, size_t capacity) {
+    char *data = malloc_or_end(capacity);
+    if (buf->len > 0) {
+        memcpy(data, buf->data, buf->len);
+    }
+    wipe(buf);
+    free(buf->data);
+    return data;
 }
 
 static void grow(struct buf *buf, size_t needed) {
@@ -29,8 +52,7 @@ static void grow(struct buf *buf, size_t needed) {
     while (capacity < needed) {
         capacity *= 2;
     }
-    char *data = realloc_or_end(buf->data, capacity);
-    buf->data = data;
+    buf->data = buf->wipes ? moved(buf, capacity) : realloc_or_end(buf->data, capacity);
     buf->capacity = capacity;
 }
 

@@ -3,6 +3,8 @@
  * Promise  a write either fits or, past `max_bytes`, sets `overflowed` and writes nothing more; whoever sends the
  *          bytes asks buf_ok first. So encoders need no check after each field.
  * Memory   malloc'ed, kept over buf_clear, given back by buf_release. A failing malloc ends the process.
+ * Secrets  what was written to one that `wipes` is overwritten with zeros when it is cleared or released, and where it
+ *          lay before the buffer grew. Whoever sets that after the first write has what grew before left as it is.
  * Thread   one at a time.        May use: libc.
  */
 #pragma once
@@ -18,9 +20,12 @@ struct buf {
     size_t capacity;
     size_t max_bytes;
     bool overflowed;
+    bool wipes;
 };
 
 void buf_init(struct buf *buf, size_t max_bytes);
+/* One that wipes. */
+void buf_init_wiping(struct buf *buf, size_t max_bytes);
 void buf_clear(struct buf *buf);
 void buf_release(struct buf *buf);
 

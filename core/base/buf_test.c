@@ -52,6 +52,27 @@ static void a_write_past_the_maximum_is_dropped_whole_and_nothing_follows_it(voi
     buf_release(&buf);
 }
 
+static void what_was_secret_is_nowhere_once_it_is_cleared(void **state) {
+    (void)state;
+    struct buf buf;
+    buf_init_wiping(&buf, 1024 * 1024);
+    buf_str(&buf, STR("a sentence of mine"));
+    for (int i = 0; i < 1000; i++) {
+        buf_str(&buf, STR("."));
+    }
+    assert_true(str_starts_with(buf_text(&buf), STR("a sentence of mine..")));
+    size_t len = buf.len;
+    buf_clear(&buf);
+    for (size_t i = 0; i < len; i++) {
+        assert_int_equal(buf.data[i], 0);
+    }
+    buf_str(&buf, STR("another"));
+    assert_true(str_equal(buf_text(&buf), STR("another")));
+    buf_release(&buf);
+    assert_true(buf.wipes);
+    buf_clear(&buf); /* of nothing */
+}
+
 static void reserved_room_can_be_filled_in_part(void **state) {
     (void)state;
     struct buf buf;
@@ -81,6 +102,7 @@ int main(void) {
         cmocka_unit_test(what_is_written_stands_in_its_order),
         cmocka_unit_test(growing_keeps_what_was_written),
         cmocka_unit_test(a_write_past_the_maximum_is_dropped_whole_and_nothing_follows_it),
+        cmocka_unit_test(what_was_secret_is_nowhere_once_it_is_cleared),
         cmocka_unit_test(reserved_room_can_be_filled_in_part),
         cmocka_unit_test(a_released_buf_can_be_written_again),
     };

@@ -1,5 +1,6 @@
 #include "core/base/memory.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,4 +35,11 @@ void *realloc_or_end(void *old, size_t size) {
 
 char *strdup_or_end(const char *text) {
     return or_end(strdup(text), strlen(text) + 1);
+}
+
+void free_wiping(void *memory) {
+    if (memory != NULL) {
+        explicit_bzero(memory, malloc_usable_size(memory));
+    }
+    free(memory);
 }

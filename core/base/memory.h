@@ -7,6 +7,8 @@
  * Promise  what is returned is not NULL unless no byte was asked for. At the end nothing of atexit runs: other threads
  *          are still at work. Exit code 1, and a line on standard error.
  * Memory   the caller's, for free().
+ * Secrets  free_wiping is free() for what may hold some: all that malloc gave is overwritten first. For libraries that
+ *          copy what passes through them.
  * Thread   any.                  May use: libc.
  */
 #pragma once
@@ -17,6 +19,7 @@ void *malloc_or_end(size_t size);
 void *calloc_or_end(size_t count, size_t size);
 void *realloc_or_end(void *old, size_t size);
 char *strdup_or_end(const char *text);
+void free_wiping(void *memory);
 
 /* For a library that returned nothing: "daybook: out of memory (WHAT)". */
 void out_of_memory(const char *what) __attribute__((noreturn));

@@ -5,9 +5,6 @@
 
 enum { SECONDS_PER_DAY = 86400, YEAR_LEAST = 1970, YEAR_MOST = 9999 };
 
-/* 9999-12-31T23:59:59.999999Z. */
-#define TIME_MOST_US 253402300799999999
-
 /* Days since 1970-01-01 in the Gregorian calendar. The year is thought to begin in March, so that a leap day is
  * its last day and months' lengths follow one line (Hinnant, "chrono-compatible low-level date algorithms"). */
 static int64_t days_of(int64_t year, int64_t month, int64_t day) {
@@ -41,7 +38,7 @@ static char *put_digits(char *at, int64_t value, int count) {
 }
 
 size_t timestamp_write(int64_t time_us, char ret_text[TIMESTAMP_TEXT_MAX + 1]) {
-    assert(time_us >= 0 && time_us <= TIME_MOST_US);
+    assert(time_us >= 0 && time_us <= TIMESTAMP_MOST_US);
     int64_t seconds = time_us / MICROS_PER_SECOND;
     int64_t second_of_day = seconds % SECONDS_PER_DAY;
     int64_t year, month, day;
@@ -159,7 +156,7 @@ bool timestamp_read(struct str text, int64_t *ret_time_us) {
         return false;
     }
     int64_t time_us = seconds * MICROS_PER_SECOND + fraction_us;
-    if (time_us < 0 || time_us > TIME_MOST_US) {
+    if (time_us < 0 || time_us > TIMESTAMP_MOST_US) {
         return false;
     }
     *ret_time_us = time_us;

@@ -9,10 +9,14 @@
 
 enum { MICROS_PER_SECOND = 1000000, MICROS_PER_MS = 1000 };
 
+/* 9999-12-31T23:59:59.999999Z. */
+#define TIMESTAMP_MOST_US INT64_C(253402300799999999)
+
 /* Longest text: 2026-11-23T06:22:51.123456Z. */
 enum { TIMESTAMP_TEXT_MAX = 27 };
 
-/* Writes e.g. 2026-11-23T06:22:51.123456Z (always six places); returns its length. */
+/* Writes e.g. 2026-11-23T06:22:51.123456Z (always six places); returns its length. Asserts that the time is one of
+ * those years. */
 size_t timestamp_write(int64_t time_us, char ret_text[TIMESTAMP_TEXT_MAX + 1]);
 
 /* Reads any RFC 3339 UTC or offset time with up to nine places (more than six are cut). */

@@ -222,7 +222,7 @@ static enum ending reads_a_body(void *context) {
 
 static void every_allocation_of_a_body_may_fail(void **state) {
     (void)state;
-    json_set_alloc_funcs(malloc_or_end, free); /* as main.c does */
+    json_set_alloc_funcs(malloc_or_end, free_wiping); /* as main.c does */
     struct arena arena;
     arena_init(&arena, DECODED_MAX_BYTES);
     struct command command = {0};
