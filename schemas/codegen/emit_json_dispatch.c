@@ -41,6 +41,8 @@ static const char json_top[] =
     "/* The body as it may be hashed and kept: without the members that are secret. A new reference to an object; the\n"
     " * caller gives it back with json_decref. */\n"
     "json_t *command_body_without_secrets(uint16_t command_type, const json_t *body);\n"
+    "/* Whether there may be such. */\n"
+    "bool command_has_secrets(uint16_t command_type);\n"
     "\n"
     "/* Whole objects, every field under its schema name in the schema's order (for events and commands `meta` "
     "first).\n"
@@ -169,6 +171,28 @@ static void emit_secrets_dispatch(struct emitter *emitter, struct buf *out) {
             STR("    default:\n        without = json_incref((json_t *)body);\n        return without;\n    }\n}\n"));
 }
 
+static bool has_secret_member(const struct definition *record) {
+    bool has = false;
+    for (size_t i = 1; i < record->field_count && !has; i++) {
+        has = is_secret_member(&record->fields[i]);
+    }
+    return has;
+}
+
+static void emit_has_secrets(struct emitter *emitter, struct buf *out) {
+    buf_str(out, STR("\nbool command_has_secrets(uint16_t command_type) {\n    switch (command_type) {\n"));
+    bool has_any = false;
+    for (size_t s = 0; s < emitter->model->subject_count; s++) {
+        const struct subject *subject = &emitter->model->subjects[s];
+        if (subject->kind == SCHEMA_COMMAND && has_secret_member(subject->newest->record)) {
+            buf_printf(out, "    case %s:\n", type_constant(emitter, subject));
+            has_any = true;
+        }
+    }
+    buf_str(out, has_any ? STR("        return true;\n") : STR(""));
+    buf_str(out, STR("    default:\n        return false;\n    }\n}\n"));
+}
+
 void emit_json_dispatch(struct emitter *emitter) {
     struct buf out;
     emit_json_header(emitter);
@@ -191,5 +215,6 @@ void emit_json_dispatch(struct emitter *emitter) {
     emit_path_dispatch(emitter, &out);
     emit_seal_dispatch(emitter, &out);
     emit_secrets_dispatch(emitter, &out);
+    emit_has_secrets(emitter, &out);
     emit_file(emitter, "json_bodies.c", &out);
 }

@@ -302,6 +302,8 @@ static void a_secret_is_left_out_of_what_is_hashed(void **state) {
     free(one);
     free(other);
     free(of_another);
+    assert_true(command_has_secrets(COMMAND_KEEP_THING));
+    assert_false(command_has_secrets(COMMAND_MAKE_THING));
 }
 
 static void assert_place_refused(struct fixture *fixture, const char *place, const char *code, const char *pointer) {
