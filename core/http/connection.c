@@ -126,6 +126,7 @@ static bool is_last_of_all(const struct exchange *exchange) {
 static void write_answer(struct exchange *exchange, struct buf *out, int status, const char *content_type,
                          struct str body) {
     exchange->closes |= is_last_of_all(exchange);
+    out->wipes |= exchange->public.holds_secrets;
     struct answer answer = {
         .status = status,
         .content_type = content_type,
@@ -158,6 +159,7 @@ static void retire_first(struct connection *connection) {
 /* The answers whose turn it is, up to one that stays open: behind it nothing is read or answered. */
 static void answer_in_order(struct connection *connection) {
     while (connection->stream == NULL && connection->first != NULL && connection->first->is_answered) {
+        connection->output.wipes |= connection->first->answer.wipes;
         buf_str(&connection->output, buf_text(&connection->first->answer));
         connection->output.overflowed |= !buf_ok(&connection->first->answer);
         retire_first(connection);
@@ -323,7 +325,7 @@ static void peer_has_ended(struct connection *connection) {
 static void resume(struct connection *connection) {
     if (connection->held.len > 0 && !is_paused(connection)) {
         struct buf held = connection->held;
-        buf_init(&connection->held, HELD_MAX_BYTES);
+        buf_init_wiping(&connection->held, HELD_MAX_BYTES);
         pass_on(connection, buf_text(&held));
         buf_release(&held);
     }
@@ -380,6 +382,7 @@ static void received_encrypted(struct connection *connection, struct str ciphert
         deadline_clear(&connection->read_deadline); /* the first request has its own time */
     }
     pass_on(connection, buf_text(&server->plain));
+    buf_clear(&server->plain);
     connection->ends_behind_held |= state == TLS_ENDED;
     resume(connection);
 }
@@ -390,24 +393,9 @@ static bool is_cut_short(const struct connection *connection) {
     return connection->tls != NULL && (is_shaking_hands(connection) || !request_reader_is_idle(&connection->reader));
 }
 
-/* The one place where bytes come in. */
-static void received(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
-    struct connection *connection = stream->data;
-    if (size == 0) {
-        return;
-    }
-    if (size < 0) {
-        /* An end alone is no loss: the peer may have shut its sending side and wait for its answers. */
-        if (size != UV_EOF || connection->is_shut || is_cut_short(connection)) {
-            connection_abort(connection);
-        } else {
-            peer_has_ended(connection);
-        }
-        return;
-    }
-    struct str bytes = str_of(buffer->base, (size_t)size);
+static void take(struct connection *connection, struct str bytes) {
     if (connection->takes_no_more && !is_shaking_hands(connection)) {
-        connection->lingered_bytes += (size_t)size;
+        connection->lingered_bytes += bytes.len;
         if (connection->lingered_bytes > LINGER_BYTES) {
             connection_abort(connection);
         }
@@ -421,6 +409,19 @@ static void received(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) 
     if (!connection->is_gone) {
         update_reading(connection); /* now: libuv may have more to give in this very turn */
         connection_mark_unsent(connection);
+    }
+}
+
+/* The one place where bytes come in. */
+static void received(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer) {
+    struct connection *connection = stream->data;
+    if (size > 0) {
+        take(connection, str_of(buffer->base, (size_t)size));
+        explicit_bzero(buffer->base, (size_t)size); /* passwords and tokens come this way */
+    } else if (size == UV_EOF && !connection->is_shut && !is_cut_short(connection)) {
+        peer_has_ended(connection); /* no loss: it may have shut its sending side and wait for its answers */
+    } else if (size < 0) {
+        connection_abort(connection);
     }
 }
 
@@ -550,7 +551,7 @@ static struct connection *connection_create(struct http_server *server) {
     connection->server = server;
     request_reader_init(&connection->reader, &server->pool);
     output_init(connection);
-    buf_init(&connection->held, HELD_MAX_BYTES);
+    buf_init_wiping(&connection->held, HELD_MAX_BYTES);
     if (server->options.tls != NULL) {
         connection->tls = tls_begin(server->options.tls, NULL);
     }

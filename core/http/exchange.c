@@ -15,7 +15,7 @@ struct exchange *exchange_create(struct exchange_pool *pool) {
     } else {
         exchange = calloc_or_end(1, sizeof *exchange);
         arena_init(&exchange->public.arena, HTTP_ARENA_BYTES + 8 * pool->body_max_bytes);
-        buf_init(&exchange->body, pool->body_max_bytes);
+        buf_init_wiping(&exchange->body, pool->body_max_bytes); /* whatever becomes of it: it may be a login */
         buf_init(&exchange->answer, ANSWER_MAX_BYTES);
         exchange->pool = pool;
     }
@@ -45,19 +45,10 @@ void exchange_charge(struct exchange *exchange, size_t bytes) {
     exchange->charged_bytes = bytes;
 }
 
-static void wipe(struct buf *buf) {
-    if (buf->data != NULL) {
-        explicit_bzero(buf->data, buf->len);
-    }
-}
-
 /* What the application made of a small body is left out: that is bounded by how many requests it takes. */
 void http_body_done(struct http_exchange *public) {
     struct exchange *exchange = exchange_of(public);
     public->body = (struct str){0};
-    if (public->holds_secrets) {
-        wipe(&exchange->body);
-    }
     buf_release(&exchange->body);
     exchange_charge(exchange, public->arena.used_bytes > EXCHANGE_KEPT_BYTES ? public->arena.used_bytes : 0);
 }
@@ -69,8 +60,6 @@ void exchange_free(struct exchange *exchange) {
     exchange_charge(exchange, 0);
     if (exchange->public.holds_secrets) {
         arena_wipe(&exchange->public.arena);
-        wipe(&exchange->body);
-        wipe(&exchange->answer);
     }
     if (pool->kept_count == EXCHANGES_KEPT_MAX || exchange->public.arena.used_bytes > EXCHANGE_KEPT_BYTES) {
         exchange_release(exchange);
@@ -80,6 +69,7 @@ void exchange_free(struct exchange *exchange) {
     arena_reset(&arena);
     buf_shrink(&exchange->body);
     buf_shrink(&exchange->answer);
+    exchange->answer.wipes = false;
     struct buf body = exchange->body, answer = exchange->answer;
     *exchange =
         (struct exchange){.public = {.arena = arena}, .pool = pool, .body = body, .answer = answer, .next = pool->kept};

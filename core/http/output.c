@@ -22,12 +22,13 @@ size_t output_bytes(const struct connection *connection) {
     return connection->output.len + connection->wire.len + (connection->is_writing ? connection->sending.len : 0);
 }
 
-/* A client that stays must not hold its largest answer for ever. */
+/* A client that stays must not hold its largest answer for ever. What comes next says itself whether it is secret. */
 static void empty(struct buf *buf, size_t kept_bytes) {
     if (buf->capacity > kept_bytes) {
         buf_release(buf);
     }
     buf_clear(buf);
+    buf->wipes = false;
 }
 
 /* Puts into the server's `wire` what can be sent now; false when that fails. Answers wait for the handshake's end. */

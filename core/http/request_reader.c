@@ -7,7 +7,7 @@
 
 void request_reader_init(struct request_reader *reader, struct exchange_pool *pool) {
     *reader = (struct request_reader){.pool = pool};
-    buf_init(&reader->head, HTTP_HEAD_MAX_BYTES);
+    buf_init_wiping(&reader->head, HTTP_HEAD_MAX_BYTES);
 }
 
 void request_reader_release(struct request_reader *reader) {
@@ -27,6 +27,15 @@ static void split_target(struct str target, struct http_exchange *public) {
     public->query = str_from(target, public->path.len + 1);
 }
 
+/* Whoever has them is who they say (RFC 9110, 11.6.2; RFC 6265, 5.4). */
+static bool has_credentials(const struct request_head *head) {
+    bool has = false;
+    for (size_t i = 0; i < head->field_count && !has; i++) {
+        has = http_name_equal(head->fields[i].name, "authorization") || http_name_equal(head->fields[i].name, "cookie");
+    }
+    return has;
+}
+
 /* The header block is whole: makes the exchange that the body, if any, goes into. */
 static enum http_refusal begin_exchange(struct request_reader *reader, struct str head_bytes) {
     struct exchange *exchange = exchange_create(reader->pool);
@@ -34,10 +43,12 @@ static enum http_refusal begin_exchange(struct request_reader *reader, struct st
     struct arena *arena = &exchange->public.arena;
     struct str head_text = arena_str_copy(arena, head_bytes);
     struct request_head head;
+    exchange->public.holds_secrets = true; /* it may, until it is read */
     enum http_refusal refusal = request_head_read(head_text, reader->scan.field_count, arena, &head);
     if (refusal != HTTP_REFUSAL_NONE) {
         return refusal;
     }
+    exchange->public.holds_secrets = has_credentials(&head);
     exchange->public.method = head.method;
     split_target(head.target, &exchange->public);
     exchange->public.fields = head.fields;

@@ -159,7 +159,7 @@ enum err http_server_open(uv_loop_t *loop, const struct http_server_options *opt
     server->options = *options;
     server->options.answers_max_bytes = options->answers_max_bytes > 0 ? options->answers_max_bytes : ANSWERS_MAX_BYTES;
     server->loop = loop;
-    buf_init(&server->plain, READ_BYTES + 2 * TLS_RECORD_MAX_BYTES);
+    buf_init_wiping(&server->plain, READ_BYTES + 2 * TLS_RECORD_MAX_BYTES);
     buf_init(&server->wire, WIRE_MAX_BYTES);
     server->pool.body_max_bytes = options->body_max_bytes;
     server->pool.bodies_max_bytes = options->bodies_max_bytes > 0 ? options->bodies_max_bytes : BODIES_MAX_BYTES;

@@ -62,7 +62,9 @@ struct http_exchange {
     uint8_t peer[ADDRESS_BYTES]; /* who is at the other end of the connection: perhaps a proxy */
     int64_t received_at_boot_us; /* clock_boot_us when its last byte came */
     bool is_encrypted;           /* it came over TLS */
-    bool holds_secrets;          /* set by the application: what it was made of is overwritten when it ends */
+    /* Its arena and its answer are overwritten when they are needed no more, as its body always is. Set where the head
+     * has Authorization or Cookie, and by the application where else the request or its answer holds secrets. */
+    bool holds_secrets;
     void *application;           /* the application's own; NULL at first */
     /* Set before answering, all optional: */
     struct http_field *answer_fields;

@@ -121,7 +121,8 @@ static SSL_CTX *profile_create(const SSL_METHOD *method) {
         out_of_memory("OpenSSL"); /* all of it is in every OpenSSL since 1.1.1 */
     }
     SSL_CTX_set_options(made, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET |
-                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+                                  SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+                                  SSL_OP_CLEANSE_PLAINTEXT);
     SSL_CTX_set_session_cache_mode(made, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_mode(made, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_default_passwd_cb(made, no_passphrase);
