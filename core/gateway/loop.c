@@ -150,6 +150,7 @@ static void watch_database(struct gateway_loop *loop) {
     page_cache_expire(&loop->pages, clock_boot_us());
     if (loop->number == 0) {
         api_keys_moved(loop->gateway->api_keys, clock_boot_us());
+        revocation_reader_missed(&loop->revocation_reader, clock_boot_us());
     }
     if (is_up) {
         log_line(LOG_INFO, "gateway", "the database answers", LOG_INT("loop", loop->number));

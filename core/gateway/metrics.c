@@ -236,12 +236,28 @@ static void write_limits(struct buf *out, const struct metrics *sum) {
                  sum->state.http.crowded_total);
 }
 
+static void write_revocations(struct buf *out, struct revocations *revocations) {
+    struct revocations_counts counts = revocations_counts(revocations);
+    write_number(out, "daybook_gateway_revocations", "gauge", "Ends of sessions that are remembered while tokens live.",
+                 counts.ends);
+    if (counts.read_at_boot_us != 0) {
+        write_number(out, "daybook_gateway_revocations_age_seconds", "gauge",
+                     "How long ago they were read: a session that ended elsewhere since may still let in.",
+                     (uint64_t)((clock_boot_us() - counts.read_at_boot_us) / MICROS_PER_SECOND));
+    }
+    write_number(out, "daybook_gateway_revocations_failures_total", "counter", "How often they could not be read.",
+                 counts.failures_total);
+    write_number(out, "daybook_gateway_revocations_lost_total", "counter",
+                 "Ends that were forgotten before their tokens died, because there were too many.", counts.lost_total);
+    write_number(out, "daybook_gateway_revocations_unreadable_total", "counter",
+                 "Ends that this release could not read, each as often as it was shown.", counts.unreadable_total);
+}
+
 static void write_credentials(struct buf *out, struct gateway *gateway, const struct metrics *sum) {
     write_number(out, "daybook_gateway_clock_gap_seconds", "gauge",
                  "By how much the machine's clock differs from that by which tokens are judged.",
                  (uint64_t)(sum->state.clock_gap_us / MICROS_PER_SECOND));
-    write_number(out, "daybook_gateway_revocations", "gauge", "Ends of sessions that are remembered while tokens live.",
-                 revocations_count(&gateway->revocations));
+    write_revocations(out, &gateway->revocations);
     struct hashing_counts hashings = hashing_count(gateway->hashing);
     write_number(out, "daybook_gateway_hashings_waiting", "gauge", "Passwords that wait to be hashed.",
                  hashings.waiting);

@@ -328,6 +328,7 @@ static void note_all(struct revocations *revocations, struct arena *arena, const
     const char *why;
     if (!frame_read(outcome->resource, &schema_id, &avro) ||
         !customer_state_decode_as(arena, schema_id, avro, &state, &why)) {
+        revocations_unreadable(revocations, 1); /* the view tells of it */
         return;
     }
     bool is_gone = state.status == CUSTOMER_STATUS_ERASING || state.status == CUSTOMER_STATUS_ERASED;

@@ -65,7 +65,7 @@ static void an_end_that_is_told_twice_takes_one_place(void **state) {
     (void)state;
     add(ADA, 3, false, 0, now_us);
     add(ADA, 3, false, 0, now_us + 1);
-    assert_int_equal(revocations_count(&revocations), 1);
+    assert_int_equal(revocations_counts(&revocations).ends, 1);
     revocations_forget(&revocations, now_us + 1);
     assert_true(has(ADA, 3)); /* it ended at the later time */
 }
@@ -77,14 +77,35 @@ static void what_no_token_outlives_is_forgotten(void **state) {
     revocations_forget(&revocations, now_us + 1);
     assert_false(has(ADA, 3));
     assert_true(has(EVE, 4));
-    assert_int_equal(revocations_count(&revocations), 1);
+    assert_int_equal(revocations_counts(&revocations).ends, 1);
+}
+
+/* Whoever shows a token of last month each minute is told so each time, and nothing else is kept for it. */
+static void an_end_that_is_told_again_and_again_keeps_no_others(void **state) {
+    (void)state;
+    add(ADA, 3, false, 0, now_us);
+    add(EVE, 4, false, 0, now_us + 1);
+    add(ADA, 3, false, 0, now_us + 10);
+    revocations_forget(&revocations, now_us + 5);
+    assert_false(has(EVE, 4));
+    assert_true(has(ADA, 3));
+    add(EVE, 5, false, 0, now_us + 11);
+    add(ADA, 3, false, 0, now_us + 20); /* from the middle, and from the end */
+    add(ADA, 3, false, 0, now_us + 30);
+    revocations_forget(&revocations, now_us + 25);
+    assert_int_equal(revocations_counts(&revocations).ends, 1);
+    assert_true(has(ADA, 3));
+    revocations_forget(&revocations, now_us + 31);
+    assert_int_equal(revocations_counts(&revocations).ends, 0);
+    add(EVE, 6, false, 0, now_us);
+    assert_true(has(EVE, 6));
 }
 
 static void what_is_no_customer_ends_nothing(void **state) {
     (void)state;
     add("key_01ARZ3NDEKTSV4RRFFQ69G5FAV", 3, false, 0, now_us);
     add("", 3, false, 0, now_us);
-    assert_int_equal(revocations_count(&revocations), 0);
+    assert_int_equal(revocations_counts(&revocations).ends, 0);
 }
 
 static void past_the_bound_the_first_give_way(void **state) {
@@ -94,8 +115,8 @@ static void past_the_bound_the_first_give_way(void **state) {
         (void)snprintf(customer, sizeof customer, "cus_01ARZ3NDEKTSV4RRFF%08d", i);
         add(customer, i, false, 0, now_us);
     }
-    assert_int_equal(revocations_count(&revocations), REVOCATIONS_MAX);
-    assert_int_equal(revocations.lost_total, 2);
+    assert_int_equal(revocations_counts(&revocations).ends, REVOCATIONS_MAX);
+    assert_int_equal(revocations_counts(&revocations).lost_total, 2);
     assert_false(has("cus_01ARZ3NDEKTSV4RRFF00000002", 2));
     assert_true(has("cus_01ARZ3NDEKTSV4RRFF00000003", 3));
 }
@@ -109,7 +130,8 @@ static struct row {
     int64_t ended_at;
 } rows[REVOCATIONS_PAGE_ROWS + 8];
 static size_t row_count, questions, failing; /* the question that fails; 0: none */
-static bool is_away;
+static bool is_away, is_refused, is_strange; /* the last: nothing of its rows can be read */
+static char since_asked[TIMESTAMP_TEXT_MAX + 1];
 
 static void put(PGresult *result, int row, int column, const char *text) {
     PQsetvalue(result, row, column, (char *)text, (int)strlen(text));
@@ -120,6 +142,13 @@ static void ask(struct pg_pool *pg, const struct pg_statement *statement, const 
     (void)pg;
     assert_ptr_equal(statement, &session_ends_since);
     questions++;
+    (void)snprintf(since_asked, sizeof since_asked, "%.*s", STR_ARGS(parameters[0]));
+    if (is_refused) {
+        struct err_info error = {0};
+        (void)err_set(&error, ERR_POSTGRES, "permission denied");
+        on_result(context, NULL, &error);
+        return;
+    }
     if (is_away || questions == failing) {
         struct err_info error;
         (void)err_set_retriable(&error, ERR_POSTGRES, "it is away");
@@ -140,7 +169,7 @@ static void ask(struct pg_pool *pg, const struct pg_statement *statement, const 
         int row = PQntuples(result);
         (void)snprintf(number, sizeof number, "%d", rows[i].session);
         put(result, row, 0, rows[i].customer);
-        put(result, row, 1, number);
+        put(result, row, 1, is_strange ? "of a later release" : number);
         put(result, row, 2, "f");
         put(result, row, 3, "0");
         (void)snprintf(time, sizeof time, "%lld", (long long)rows[i].ended_at);
@@ -159,7 +188,7 @@ static struct revocation_reader reader_over(size_t first_rows) {
     struct revocation_reader reader;
     row_count = first_rows;
     questions = failing = 0;
-    is_away = false;
+    is_away = is_refused = is_strange = false;
     revocation_reader_init(&reader, &revocations, NULL, ask, INT64_C(600) * MICROS_PER_SECOND);
     return reader;
 }
@@ -208,7 +237,7 @@ static void many_ends_are_read_a_page_at_a_time(void **state) {
     }
     revocation_reader_tick(&reader, now_us, 1000000);
     assert_int_equal(questions, 2);
-    assert_int_equal(revocations_count(&revocations), REVOCATIONS_PAGE_ROWS + 5);
+    assert_int_equal(revocations_counts(&revocations).ends, REVOCATIONS_PAGE_ROWS + 5);
 }
 
 static void a_page_of_one_moment_does_not_hold_up_the_rest(void **state) {
@@ -262,12 +291,107 @@ static void a_first_page_alone_is_not_all(void **state) {
     }
     failing = 2;
     revocation_reader_tick(&reader, now_us, 1000000);
-    assert_int_equal(revocations_count(&revocations), REVOCATIONS_PAGE_ROWS);
+    assert_int_equal(revocations_counts(&revocations).ends, REVOCATIONS_PAGE_ROWS);
     assert_false(revocations_are_known(&revocations));
     revocation_reader_moved(&reader, 1000000); /* what is new begins where the first page ended */
     revocation_reader_tick(&reader, now_us, 1000000 + REVOCATIONS_DEBOUNCE_MS * INT64_C(1000));
-    assert_int_equal(revocations_count(&revocations), REVOCATIONS_PAGE_ROWS + 5);
+    assert_int_equal(revocations_counts(&revocations).ends, REVOCATIONS_PAGE_ROWS + 5);
     assert_true(revocations_are_known(&revocations));
+}
+
+/* So that whoever looks after it learns of it, and how long it has been so. */
+static void a_reading_that_fails_is_counted_and_asked_again_after_a_while(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    is_refused = true;
+    revocation_reader_tick(&reader, now_us, 1000000);
+    revocation_reader_tick(&reader, now_us, 1100000);
+    assert_int_equal(questions, 1);
+    struct revocations_counts counts = revocations_counts(&revocations);
+    assert_int_equal(counts.failures_total, 1);
+    assert_int_equal(counts.read_at_boot_us, 0);
+    assert_true(reader.has_told);
+    is_refused = false;
+    revocation_reader_tick(&reader, now_us, 2000000);
+    counts = revocations_counts(&revocations);
+    assert_int_equal(counts.failures_total, 1);
+    assert_int_equal(counts.read_at_boot_us, 2000000);
+    assert_false(reader.has_told); /* and would be again */
+}
+
+static void a_database_that_is_away_is_told_by_others(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    is_away = true;
+    revocation_reader_tick(&reader, now_us, 1000000);
+    assert_int_equal(revocations_counts(&revocations).failures_total, 1);
+    assert_false(reader.has_told);
+}
+
+static void when_notifications_may_be_missing_all_are_asked_for_at_once(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    revocation_reader_tick(&reader, now_us, 1000000);
+    row_is(0, ADA, 3, now_us - INT64_C(300) * MICROS_PER_SECOND);
+    revocation_reader_missed(&reader, 1000001);
+    revocation_reader_tick(&reader, now_us, 1000002);
+    assert_true(has(ADA, 3));
+}
+
+/* Else the ends that all others tell would be passed over until the whole is read again. */
+static void a_front_whose_clock_is_ahead_holds_up_nobody_elses_ends(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    row_is(0, ADA, 3, now_us + INT64_C(600) * MICROS_PER_SECOND);
+    revocation_reader_tick(&reader, now_us, 1000000);
+    assert_true(has(ADA, 3));
+    row_is(1, EVE, 4, now_us + 1);
+    revocation_reader_moved(&reader, 1100000);
+    revocation_reader_tick(&reader, now_us + MICROS_PER_SECOND, 1200000);
+    assert_true(has(EVE, 4));
+}
+
+static void a_page_of_which_nothing_can_be_read_is_asked_for_again_after_a_while(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    for (int32_t i = 0; i < REVOCATIONS_PAGE_ROWS; i++) {
+        row_is((size_t)i, ADA, i + 1, now_us);
+    }
+    is_strange = true;
+    revocation_reader_tick(&reader, now_us, 1000000);
+    assert_int_equal(questions, 1);
+    struct revocations_counts counts = revocations_counts(&revocations);
+    assert_int_equal(counts.unreadable_total, REVOCATIONS_PAGE_ROWS);
+    assert_int_equal(counts.failures_total, 1);
+    assert_false(revocations_are_known(&revocations));
+    is_strange = false;
+    revocation_reader_tick(&reader, now_us, 1000000 + REVOCATIONS_AGAIN_MS * INT64_C(1000));
+    assert_int_equal(revocations_counts(&revocations).ends, REVOCATIONS_PAGE_ROWS);
+    assert_true(revocations_are_known(&revocations));
+}
+
+static void of_a_machine_whose_clock_says_1970_all_are_asked_for(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    row_is(0, ADA, 3, now_us);
+    revocation_reader_tick(&reader, INT64_C(5) * MICROS_PER_SECOND, 1000000);
+    assert_string_equal(since_asked, "1970-01-01T00:00:00.000000Z");
+    assert_true(has(ADA, 3));
+    revocation_reader_tick(&reader, INT64_MAX, 1000000 + REVOCATIONS_WHOLE_MS * INT64_C(1000));
+    assert_string_equal(since_asked, "9999-12-31T23:59:59.999999Z");
+}
+
+/* A page that does not get any further is not asked for again and again. */
+static void ends_of_no_year_do_not_hold_it_up(void **state) {
+    (void)state;
+    struct revocation_reader reader = reader_over(0);
+    for (int32_t i = 0; i < REVOCATIONS_PAGE_ROWS; i++) {
+        row_is((size_t)i, ADA, i + 1, TIMESTAMP_MOST_US + i);
+    }
+    revocation_reader_tick(&reader, now_us, 1000000);
+    assert_int_equal(questions, 2);
+    assert_int_equal(revocations_counts(&revocations).failures_total, 1);
+    assert_true(has(ADA, REVOCATIONS_PAGE_ROWS));
 }
 
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -278,6 +402,7 @@ int main(void) {
         WITH(all_before_one_end_together_but_the_one_that_is_kept),
         WITH(an_end_that_is_told_twice_takes_one_place),
         WITH(what_no_token_outlives_is_forgotten),
+        WITH(an_end_that_is_told_again_and_again_keeps_no_others),
         WITH(what_is_no_customer_ends_nothing),
         WITH(past_the_bound_the_first_give_way),
         WITH(ends_are_read_at_the_start_and_when_the_view_has_moved),
@@ -287,6 +412,13 @@ int main(void) {
         WITH(a_page_of_one_moment_does_not_hold_up_the_rest),
         WITH(nothing_is_known_before_all_were_read_once),
         WITH(a_first_page_alone_is_not_all),
+        WITH(a_reading_that_fails_is_counted_and_asked_again_after_a_while),
+        WITH(a_database_that_is_away_is_told_by_others),
+        WITH(when_notifications_may_be_missing_all_are_asked_for_at_once),
+        WITH(a_front_whose_clock_is_ahead_holds_up_nobody_elses_ends),
+        WITH(a_page_of_which_nothing_can_be_read_is_asked_for_again_after_a_while),
+        WITH(of_a_machine_whose_clock_says_1970_all_are_asked_for),
+        WITH(ends_of_no_year_do_not_hold_it_up),
         WITH(without_the_database_the_table_stands_still_and_is_asked_for_whole_afterwards),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
