@@ -84,7 +84,7 @@ static void on_key(void *context, const PGresult *rows, const struct err_info *e
         return;
     }
     if (error != NULL) {
-        request_query_failed(request, error);
+        request_query_failed(request, api_key_by_id.name, error);
         return;
     }
     struct rotate_api_key *rotate = &rotation->command->as.rotate_api_key;

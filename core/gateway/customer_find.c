@@ -12,7 +12,7 @@ static void on_rows(void *context, const PGresult *rows, const struct err_info *
         return;
     }
     if (error != NULL) {
-        request_query_failed(request, error);
+        request_query_failed(request, finding->statement->name, error);
         return;
     }
     finding->is_there = PQntuples(rows) > 0;

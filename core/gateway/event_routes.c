@@ -54,7 +54,7 @@ static bool on_found(void *context, const struct event_opening *opening, struct 
         query_run_answer_unknown(&query->run);
         break;
     case EVENT_FAILED:
-        request_query_failed(request, &(struct err_info){.code = opening->failure});
+        request_query_failed(request, NULL, &(struct err_info){.code = opening->failure});
         break;
     case EVENT_TOO_MANY:
         request_overloaded(request);

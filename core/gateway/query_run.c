@@ -3,7 +3,6 @@
 #include <assert.h>
 
 #include "core/base/json_cut.h"
-#include "core/base/logger.h"
 #include "core/base/timestamp.h"
 #include "core/gateway/intake.h"
 #include "core/gateway/loop.h"
@@ -19,11 +18,7 @@ static void on_result(void *context, const PGresult *result, const struct err_in
         run->on_rows(run, result);
         return;
     }
-    if (!error->retriable) {
-        log_line(LOG_ERROR, "gateway", "a query failed", LOG_CSTR("statement", run->statement->name),
-                 LOG_CSTR("why", error->text));
-    }
-    request_query_failed(run->request, error);
+    request_query_failed(run->request, run->statement->name, error);
 }
 
 static void on_view(void *context, enum view_state state);

@@ -186,7 +186,11 @@ void request_stopping(struct request *request) {
     refuse_for_now(request, "stopping", "This front is stopping; nothing was done.");
 }
 
-void request_query_failed(struct request *request, const struct err_info *error) {
+void request_query_failed(struct request *request, const char *statement, const struct err_info *error) {
+    if (!error->retriable && statement != NULL) { /* that the database is away, the loop says */
+        log_line(LOG_ERROR, "gateway", "a query failed", LOG_CSTR("statement", statement),
+                 LOG_CSTR("why", error->text));
+    }
     if (error->code == ERR_TOO_LARGE) {
         request_overloaded(request);
     } else if (error->code == ERR_TIMEOUT) {

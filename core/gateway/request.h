@@ -102,6 +102,6 @@ void request_no_log(struct request *request);
 void request_overloaded(struct request *request);
 void request_stopping(struct request *request);
 /* For what the database said, or did not say in time. */
-void request_query_failed(struct request *request, const struct err_info *error);
+void request_query_failed(struct request *request, const char *statement, const struct err_info *error);
 /* For what view_wait says that is not VIEW_CAUGHT_UP. */
 void request_view_is_not_there(struct request *request, enum view_state state);
