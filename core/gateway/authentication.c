@@ -1,5 +1,6 @@
 #include "core/gateway/authentication.h"
 
+#include <assert.h>
 #include <sodium.h>
 #include <stddef.h>
 
@@ -95,13 +96,30 @@ static enum credentials refuse_by(enum token_verdict verdict, struct problem *re
     return refuse_token(ret_problem);
 }
 
-static int64_t hash_of(const struct authentication *authentication, struct str token) {
+/* A cache of tokens would be one of what lets people in: it knows them by a keyed hash (BLAKE2b-256). */
+struct token_name {
+    uint8_t bytes[crypto_generichash_BYTES];
+};
+
+static struct token_name name_of(const struct authentication *authentication, struct str token) {
+    struct token_name name;
+    int failed = crypto_generichash(name.bytes, sizeof name.bytes, (const unsigned char *)token.data, token.len,
+                                    authentication->known_key, sizeof authentication->known_key);
+    assert(failed == 0);
+    return name;
+}
+
+static struct str name_text(const struct token_name *name) {
+    return str_of((const char *)name->bytes, sizeof name->bytes);
+}
+
+static int64_t name_hash(const struct token_name *name) {
     int64_t hash;
-    crypto_shorthash((unsigned char *)&hash, (const unsigned char *)token.data, token.len, authentication->known_key);
+    memcpy(&hash, name->bytes, sizeof hash);
     return hash;
 }
 
-static void remember(struct authentication *authentication, struct arena *arena, struct str token,
+static void remember(struct authentication *authentication, struct arena *arena, const struct token_name *name,
                      const struct access_claims *claims) {
     size_t size = sizeof(struct known_token) + claims->vendor.len;
     char *bytes = arena_alloc(arena, size);
@@ -115,14 +133,14 @@ static void remember(struct authentication *authentication, struct arena *arena,
         memcpy(bytes + sizeof known, claims->vendor.data, claims->vendor.len);
     }
     const struct lru_entry entry = {
-        .name = token, .hash = hash_of(authentication, token), .value = str_of(bytes, size)};
+        .name = name_text(name), .hash = name_hash(name), .value = str_of(bytes, size)};
     lru_put(&authentication->known, &entry);
 }
 
 /* What the cache lends is copied: it is gone with the next token. */
-static bool recall(struct authentication *authentication, struct arena *arena, struct str token,
+static bool recall(struct authentication *authentication, struct arena *arena, const struct token_name *name,
                    struct access_claims *ret_claims) {
-    const struct lru_entry *entry = lru_get(&authentication->known, token, hash_of(authentication, token));
+    const struct lru_entry *entry = lru_get(&authentication->known, name_text(name), name_hash(name));
     if (entry == NULL) {
         return false;
     }
@@ -170,13 +188,14 @@ static enum credentials take_access_token(struct authentication *authentication,
                                           struct principal *principal, struct problem *ret_problem) {
     int64_t now_s = authentication_now_us(authentication) / MICROS_PER_SECOND;
     struct access_claims claims;
-    if (!recall(authentication, arena, token, &claims)) {
+    struct token_name name = name_of(authentication, token);
+    if (!recall(authentication, arena, &name, &claims)) {
         enum token_verdict verdict = access_token_read(authentication->signing, arena, token, now_s, &claims);
         if (verdict != TOKEN_FINE) {
             return refuse_by(verdict, ret_problem);
         }
         claims.customer = arena_str_copy(arena, claims.customer);
-        remember(authentication, arena, token, &claims);
+        remember(authentication, arena, &name, &claims);
     }
     if (now_s >= claims.expires_at_s) {
         return refuse_expired(ret_problem);

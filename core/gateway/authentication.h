@@ -52,8 +52,8 @@ struct authentication {
     const struct cors_origins *origins; /* of pages that may send cookies, beside our own */
     struct str own_origin;              /* setting public_url */
     struct key_finder key_finder;       /* set by whoever has keys */
-    struct lru known;                   /* access tokens that were good */
-    uint8_t known_key[16];              /* of the hash by which they are found */
+    struct lru known;                   /* access tokens that were good, by their hashes */
+    uint8_t known_key[32];              /* of these */
 };
 
 /* `public_url` and `token_audience` are the settings; the texts, and what is pointed to, must outlive it. ERR_CONFIG.

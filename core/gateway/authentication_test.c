@@ -293,6 +293,24 @@ static void until_ends_were_read_no_token_is_believed(void **state) {
     assert_over("token_expired"); /* which it knows all the same */
 }
 
+/* Whoever reads this process's memory finds no heap of tokens there. */
+static void what_is_remembered_of_a_token_lets_nobody_in(void **state) {
+    (void)state;
+    struct str token = plain_token();
+    request(HTTP_GET_);
+    bearer(token);
+    assert_int_equal(look(), CREDENTIALS_GOOD);
+    const struct lru_entry *entry = authentication.known.newest;
+    assert_non_null(entry);
+    assert_int_equal(entry->name.len, 32);
+    assert_null(memmem(token.data, token.len, entry->name.data, entry->name.len));
+    assert_null(memmem(entry->value.data, entry->value.len, token.data, 16));
+    request(HTTP_GET_);
+    bearer(token);
+    assert_int_equal(look(), CREDENTIALS_GOOD);
+    assert_int_equal(authentication.known.count, 1); /* it was found by that */
+}
+
 static void tokens_are_remembered_up_to_a_bound(void **state) {
     (void)state;
     struct access_claims claims = claims_of(0);
@@ -487,6 +505,7 @@ int main(void) {
         WITH(an_ended_session_lets_in_nobody_from_then_on),
         WITH(what_we_signed_for_others_or_too_early_is_ours_all_the_same),
         WITH(until_ends_were_read_no_token_is_believed),
+        WITH(what_is_remembered_of_a_token_lets_nobody_in),
         WITH(tokens_are_remembered_up_to_a_bound),
         WITH(a_key_is_looked_for_among_the_keys),
         WITH(a_cookie_reads),

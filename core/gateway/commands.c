@@ -544,6 +544,7 @@ static void begin(struct command_request *cr) {
         request_refuse(request, 413, "command_too_large", "The request holds too much personal data.");
         return;
     }
+    request->exchange->holds_secrets |= api_key_is_made_by(command_of(cr)); /* also where it is not shown */
     if (command_of(cr)->type == COMMAND_ROTATE_API_KEY) {
         api_key_rotation_begin(&cr->rotation, request, command_of(cr), &cr->intake.position, on_rotation, cr);
         return;

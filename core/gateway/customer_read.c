@@ -73,6 +73,7 @@ static void on_lost(struct request *request) {
 static struct customer_reading *begin(struct request *request, void (*answer)(struct customer_reading *reading)) {
     struct customer_reading *reading = arena_alloc(request_arena(request), sizeof *reading);
     struct problem problem;
+    request->exchange->holds_secrets = true; /* what is opened */
     reading->request = request;
     reading->answer = answer;
     request->on_lost = on_lost;
@@ -115,7 +116,7 @@ void customer_reading_answer(struct customer_reading *reading) {
         return;
     }
     struct buf document;
-    buf_init(&document, DOCUMENT_MAX_BYTES);
+    buf_init_wiping(&document, DOCUMENT_MAX_BYTES);
     customer_reading_write(reading, &document);
     assert(buf_ok(&document));
     struct str version = arena_printf(request_arena(request), "%lld", (long long)reading->finding.customer.version);

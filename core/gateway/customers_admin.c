@@ -89,7 +89,7 @@ static bool read_email(struct request *request, struct str *ret_email, struct pr
 static void answer_lookup(struct customer_reading *reading) {
     struct buf body;
     log_reading_of_one(reading);
-    buf_init(&body, DOCUMENT_MAX_BYTES);
+    buf_init_wiping(&body, DOCUMENT_MAX_BYTES);
     buf_str(&body, STR("{\"items\":["));
     if (reading->finding.is_there) {
         customer_reading_write(reading, &body);
@@ -130,9 +130,22 @@ struct customers_list {
     struct customers_page *page;
 };
 
-static void page_free(struct customers_page *page) {
-    arena_release(&page->arena);
-    free(page);
+static bool page_make(struct customers_list *list) {
+    struct gateway_loop *loop = list->run.request->loop;
+    if (loop->customers_pages == CUSTOMERS_PAGES_MAX) {
+        return false;
+    }
+    loop->customers_pages++;
+    list->page = calloc_or_end(1, sizeof *list->page);
+    arena_init(&list->page->arena, LIST_ARENA_BYTES);
+    return true;
+}
+
+static void page_free(struct customers_list *list) {
+    list->run.request->loop->customers_pages--;
+    arena_wipe(&list->page->arena);
+    arena_release(&list->page->arena);
+    free(list->page);
 }
 
 /* False: a row cannot be read. */
@@ -187,7 +200,7 @@ static void answer_list(struct customers_list *list, const struct vault_key *key
     struct request *request = list->run.request;
     struct customers_page *page = list->page;
     struct buf body;
-    buf_init(&body, LIST_BODY_MAX_BYTES);
+    buf_init_wiping(&body, LIST_BODY_MAX_BYTES);
     for (size_t i = 0; keys != NULL && i < page->count; i++) {
         struct customer_state *state = &page->rows[i].state;
         open_with(&page->arena, &keys[i], state->has_email, &state->email);
@@ -195,7 +208,7 @@ static void answer_list(struct customers_list *list, const struct vault_key *key
         log_reading(request, "a customer was listed", page->rows[i].id);
     }
     write_page(list, &body);
-    page_free(page);
+    page_free(list);
     request_answer_json(request, 200, buf_text(&body));
     buf_release(&body);
 }
@@ -208,7 +221,7 @@ static void on_keys(void *context, enum vault_found found, const struct vault_ke
         answer_list(list, keys);
         return;
     }
-    page_free(list->page);
+    page_free(list);
     if (request->is_lost) {
         request_drop(request);
     } else {
@@ -218,12 +231,12 @@ static void on_keys(void *context, enum vault_found found, const struct vault_ke
 
 static void on_rows(struct query_run *run, const PGresult *result) {
     struct customers_list *list = (struct customers_list *)run;
-    list->page = calloc_or_end(1, sizeof *list->page);
-    arena_init(&list->page->arena, LIST_ARENA_BYTES);
-    if (!take_rows(list, result)) {
+    if (!page_make(list)) {
+        request_overloaded(run->request);
+    } else if (!take_rows(list, result)) {
         log_line(LOG_ERROR, "gateway", "a customer cannot be read: this front is older than its view",
                  LOG_CSTR("statement", list->select.statement.name));
-        page_free(list->page);
+        page_free(list);
         request_no_database(run->request);
     } else if (list->page->count == 0) {
         answer_list(list, NULL);
@@ -236,6 +249,7 @@ void query_customers(struct request *request) {
     struct customers_list *list = arena_alloc(request_arena(request), sizeof *list);
     struct customers_filter filter;
     struct problem problem;
+    request->exchange->holds_secrets = true; /* what is opened */
     query_run_init(&list->run, request, NULL);
     list->run.on_rows = on_rows;
     list->run.is_list = true;

@@ -74,7 +74,7 @@ static struct person_export *export_create(struct gateway_loop *loop, struct str
     }
     exports->first = export;
     exports->count++;
-    buf_init(&export->text, EXPORT_MAX_BYTES);
+    buf_init_wiping(&export->text, EXPORT_MAX_BYTES);
     arena_init(&export->arena, PAGE_ARENA_BYTES);
     return export;
 }
@@ -87,6 +87,7 @@ static void export_free(struct person_export *export) {
     export->loop->exports.count--;
     unsealing_wipe(buf_text(&export->text));
     buf_release(&export->text);
+    arena_wipe(&export->arena);
     arena_release(&export->arena);
     free(export);
 }
@@ -173,7 +174,7 @@ static void on_clients(struct unsealing *unsealing, enum vault_found found) {
     }
     struct buf document;
     bool is_whole = customer_is_opened(found);
-    buf_init(&document, PAGE_ARENA_BYTES);
+    buf_init_wiping(&document, PAGE_ARENA_BYTES);
     for (size_t i = 0; is_whole && i < export->session_count; i++) {
         buf_clear(&document);
         customer_session_opened_document(&document, &export->sessions[i]);

@@ -1,7 +1,5 @@
 #include "core/gateway/intake.h"
 
-#include <sodium.h>
-
 #include "core/base/text.h"
 #include "core/gateway/identity.h"
 #include "core/gateway/json_text.h"
@@ -199,26 +197,7 @@ static bool hash_request(const struct intake_source *source, const json_t *body,
     return true;
 }
 
-/* Texts of a body that may hold secrets: what the parser has copied in between is beyond reach. */
-static void wipe_texts(json_t *body) {
-    const char *name;
-    json_t *value;
-    json_object_foreach(body, name, value) {
-        if (json_is_string(value)) {
-            sodium_memzero((char *)json_string_value(value), json_string_length(value));
-        }
-    }
-}
-
-/* Also a body that cannot be read as its command may hold them. */
-static bool holds_secrets(const struct route *route, const json_t *body) {
-    if (body == NULL) {
-        return false;
-    }
-    CLEANUP(release_json) json_t *without = command_body_without_secrets(route->command_type, body);
-    return route->limit == LIMIT_LOGIN || json_object_size(without) < json_object_size(body);
-}
-
+/* What jansson has copied of it is overwritten as it is freed (cmd/main.c). */
 static bool read_body(const struct intake_source *source, struct command *command, struct problem *ret_problem) {
     struct arena *arena = &source->exchange->arena;
     CLEANUP(release_json) json_t *body = NULL;
@@ -231,12 +210,8 @@ static bool read_body(const struct intake_source *source, struct command *comman
     struct json_problem field;
     uint16_t type = source->match->route->command_type;
     bool is_read = command_body_from_json(type, body, arena, command, &field);
-    bool is_taken =
-        is_read ? hash_request(source, body, &command->meta, ret_problem) : refuse_field(arena, &field, ret_problem);
-    if (holds_secrets(source->match->route, body)) {
-        wipe_texts(body);
-    }
-    return is_taken;
+    return is_read ? hash_request(source, body, &command->meta, ret_problem)
+                   : refuse_field(arena, &field, ret_problem);
 }
 
 static void name_command(const struct intake_source *source, struct str key, struct command_meta *meta) {

@@ -159,7 +159,7 @@ static void a_body_that_is_absent_can_be_stood_for(void **state) {
     source = source_of(&match, absent);
     assert_true(intake_command(&source, &intake, &problem));
     assert_true(str_equal(intake.command.as.refresh_session.refresh_token, STR("drt_x")));
-    assert_string_equal(json_string_value(json_object_get(absent, "refresh_token")), "drt_x"); /* not wiped: not ours */
+    assert_string_equal(json_string_value(json_object_get(absent, "refresh_token")), "drt_x"); /* it is the caller's */
     exchange.body = STR("{}");
     header("Content-Type", "application/json");
     assert_false(intake_command(&source, &intake, &problem)); /* what was sent counts */

@@ -76,7 +76,7 @@ static void answer_addresses(struct customer_reading *reading) {
         return;
     }
     struct buf body;
-    buf_init(&body, DOCUMENT_MAX_BYTES);
+    buf_init_wiping(&body, DOCUMENT_MAX_BYTES);
     struct json_writer writer = json_writer_of(&body);
     json_object_begin(&writer);
     json_field_array(&writer, "items");
@@ -117,7 +117,7 @@ static void on_clients(struct unsealing *unsealing, enum vault_found found) {
         return;
     }
     struct buf body;
-    buf_init(&body, DOCUMENT_MAX_BYTES);
+    buf_init_wiping(&body, DOCUMENT_MAX_BYTES);
     buf_str(&body, STR("{\"items\":["));
     for (size_t i = 0; i < sessions->count; i++) {
         buf_str(&body, i > 0 ? STR(",") : STR(""));
@@ -157,6 +157,7 @@ void query_my_sessions(struct request *request) {
     struct arena *arena = request_arena(request);
     struct my_sessions *sessions = arena_alloc(arena, sizeof *sessions);
     char now[TIMESTAMP_TEXT_MAX + 1];
+    request->exchange->holds_secrets = true; /* what is opened */
     query_run_init(&sessions->run, request, &customer_sessions);
     sessions->run.on_rows = on_session_rows;
     sessions->run.parameters[0] = request->principal.id;
@@ -253,7 +254,7 @@ void me_answer_opened(struct preparation *preparation, const struct outcome *out
 
 static void write_customer(struct my_answer *answer) {
     struct buf document;
-    buf_init(&document, DOCUMENT_MAX_BYTES);
+    buf_init_wiping(&document, DOCUMENT_MAX_BYTES);
     customer_document(&document, answer->stream, answer->version, &answer->state);
     assert(buf_ok(&document));
     request_answer_json(answer->preparation->request, answer->status, buf_text(&document));

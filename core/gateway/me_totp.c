@@ -63,7 +63,7 @@ static void write_begun(struct my_answer *answer) {
     struct str issuer = me_totp_issuer(answer->preparation->request->loop->gateway->config->public_url);
     totp_secret_derive(secret_of(answer->preparation), answer->stream, answer->state.totp_number, secret);
     struct buf body;
-    buf_init(&body, BODY_MAX_BYTES);
+    buf_init_wiping(&body, BODY_MAX_BYTES);
     struct json_writer writer = json_writer_of(&body);
     json_object_begin(&writer);
     json_field_string(&writer, "secret", totp_secret_text(arena, secret));
@@ -108,7 +108,7 @@ void me_totp_prepare_confirm(struct preparation *preparation) {
 static void write_confirmed(struct my_answer *answer) {
     struct arena *arena = request_arena(answer->preparation->request);
     struct buf body;
-    buf_init(&body, BODY_MAX_BYTES);
+    buf_init_wiping(&body, BODY_MAX_BYTES);
     struct json_writer writer = json_writer_of(&body);
     json_object_begin(&writer);
     json_field_array(&writer, "recovery_codes");

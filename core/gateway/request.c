@@ -7,6 +7,7 @@
 #include "core/gateway/loop.h"
 #include "core/gateway/query_string.h"
 #include "core/gateway/trace.h"
+#include "gen/json.h"
 
 enum {
     BUSY_RETRY_AFTER_S = 1,
@@ -424,9 +425,15 @@ static bool is_let_in(struct request *request) {
     return is_granted(request);
 }
 
+/* In its body, or in what it is answered. */
+static bool holds_secrets(const struct route *route) {
+    return route->limit == LIMIT_LOGIN || (route->command_type != 0 && command_has_secrets(route->command_type));
+}
+
 static void route(struct request *request) {
     struct http_exchange *exchange = request->exchange;
     enum route_found found = router_find(&exchange->arena, exchange->method, exchange->path, &request->match);
+    exchange->holds_secrets |= found == ROUTE_FOUND && holds_secrets(request->match.route);
     if (!is_within_limit(request, found == ROUTE_FOUND ? request->match.route->limit : LIMIT_READ)) {
         return;
     }

@@ -211,7 +211,7 @@ bool session_answer_write(struct arena *arena, const struct session_terms *terms
     struct str access = access_token_write(terms->signing, arena, &claims);
     struct str refresh = refresh_token_write(arena, terms->secret, &ref);
     struct buf body;
-    buf_init(&body, SESSION_BODY_MAX_BYTES);
+    buf_init_wiping(&body, SESSION_BODY_MAX_BYTES);
     struct json_writer writer = json_writer_of(&body);
     json_object_begin(&writer);
     json_field_string(&writer, "customer", customer);
@@ -239,7 +239,6 @@ bool session_answer_write(struct arena *arena, const struct session_terms *terms
         ret_answer->access_cookie = cookie_write(arena, ACCESS_COOKIE, "/", access, terms->access_token_s);
         ret_answer->refresh_cookie = cookie_write(arena, REFRESH_COOKIE, "/v1/sessions", refresh, refresh_s);
     }
-    sodium_memzero(body.data, body.len);
     buf_release(&body);
     return true;
 }

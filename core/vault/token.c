@@ -47,7 +47,7 @@ static bool is_id(struct str text, struct str prefix, uint8_t ret_ulid[ULID_BYTE
 
 static struct str arena_base64url(struct arena *arena, const uint8_t *bytes, size_t size, struct str prefix) {
     struct buf text;
-    buf_init(&text, ACCESS_TOKEN_MAX);
+    buf_init_wiping(&text, ACCESS_TOKEN_MAX);
     buf_str(&text, prefix);
     base64url_write(&text, str_of((const char *)bytes, size));
     struct str copy = arena_str_copy(arena, buf_text(&text));
@@ -110,8 +110,8 @@ struct str access_token_write(const struct signing *signing, struct arena *arena
     struct signing_pair pair;
     signing_pair_derive(signing, claims->issued_at_s, &pair);
     struct buf part, token;
-    buf_init(&part, CLAIMS_BYTES_MAX);
-    buf_init(&token, ACCESS_TOKEN_MAX);
+    buf_init_wiping(&part, CLAIMS_BYTES_MAX);
+    buf_init_wiping(&token, ACCESS_TOKEN_MAX);
     buf_str(&part, HEADER_BEFORE_KID);
     buf_bytes(&part, pair.kid, sizeof pair.kid);
     buf_str(&part, HEADER_AFTER_KID);
