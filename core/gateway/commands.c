@@ -623,6 +623,9 @@ static void take_command(struct request *request) {
         return;
     }
     http_body_done(request->exchange);
+    if (cr->preparation == NULL && people_refuse_erasure(request, command_of(cr))) {
+        return;
+    }
     people_wait_for_end(&cr->intake);
     attach_customer(command_of(cr), request->access.customer);
     if (cr->preparation != NULL) {

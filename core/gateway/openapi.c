@@ -375,8 +375,16 @@ static void write_body(struct json_writer *writer, const char *schema, bool is_r
     json_object_end(writer);
 }
 
+/* The house, which names whom, erases without the password that is all the command's body. */
+static bool takes_no_body(const struct route *route) {
+    return route->command_type == COMMAND_ERASE_CUSTOMER && route->stream_parameter != NULL;
+}
+
 /* A body without required fields may be left out. */
 static void write_command_body(struct json_writer *writer, const struct route *route) {
+    if (takes_no_body(route)) {
+        return;
+    }
     const char *name = command_name(route->command_type);
     json_auto_t *bodies = json_loads(openapi_generated, 0, NULL);
     json_auto_t *examples = json_loads(openapi_examples, JSON_REJECT_DUPLICATES, NULL);

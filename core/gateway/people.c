@@ -270,6 +270,27 @@ void people_prepare_email(struct preparation *preparation) {
     find_customer(preparation, on_customer_with_new_email);
 }
 
+/* ---- erasure by the house ---------------------------------------------------------------------------------------- */
+
+bool people_refuse_erasure(struct request *request, const struct command *command) {
+    if (command->type != COMMAND_ERASE_CUSTOMER) {
+        return false;
+    }
+    if (command->as.erase_customer.has_password) {
+        const struct problem problem = {.status = 400,
+                                        .code = "unknown_field",
+                                        .detail = "The house erases without a password: there is none to look at.",
+                                        .pointer = STR("/password")};
+        request_problem(request, &problem);
+        return true;
+    }
+    if (str_equal(request->principal.id, command->meta.stream)) {
+        request_refuse(request, 403, "forbidden", "Nobody has himself erased here, where no password is asked for.");
+        return true;
+    }
+    return false;
+}
+
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
 
 void people_answer_standing(struct preparation *preparation, const struct outcome *outcome) {

@@ -32,6 +32,11 @@ MUST_CHECK bool people_takes_password(struct request *request, struct str passwo
 /* The verifier that the preparation's job has made; it stands in the place of the password, and is sealed. */
 struct str people_verifier_made(struct preparation *preparation);
 
+/* True: the house's request to erase somebody was refused. It has no password to give, so none is taken, that would be
+ * looked at nowhere; and who would erase himself this way would be told that his password is wrong. */
+struct request;
+bool people_refuse_erasure(struct request *request, const struct command *command);
+
 /* What of the outcome concerns tokens that are out: sessions that it has ended let in nobody any more, at this front
  * from now on, at others when their views tell them. */
 struct revocations;

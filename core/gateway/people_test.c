@@ -410,6 +410,60 @@ static void whoever_reads_the_mail_gives_it_to_nobody_else(void **state) {
     assert_int_equal(test_answered(401), 2);
 }
 
+/* ---- erasure by the house ---------------------------------------------------------------------------------------- */
+
+static bool is_erasure_refused(struct str who, bool has_password) {
+    test_request(HTTP_DELETE_, CUSTOMER_PATH);
+    people.request->principal.id = who;
+    struct command erase = {.type = COMMAND_ERASE_CUSTOMER, .meta.stream = STR(TEST_CUSTOMER)};
+    erase.as.erase_customer.has_password = has_password;
+    bool is_refused = people_refuse_erasure(people.request, &erase);
+    if (!is_refused) {
+        test_end();
+    }
+    return is_refused;
+}
+
+static void the_house_gives_no_password_and_erases_others_alone(void **state) {
+    (void)state;
+    assert_false(is_erasure_refused(STR(TEST_STRANGER), false));
+    assert_false(is_erasure_refused(STR("key_01ARZ3NDEKTSV4RRFFQ69G5FAV"), false));
+    assert_true(is_erasure_refused(STR(TEST_STRANGER), true));
+    assert_int_equal(test_answered(400), 1);
+    assert_true(is_erasure_refused(STR(TEST_CUSTOMER), false));
+    assert_int_equal(test_answered(403), 1);
+    test_request(HTTP_DELETE_, CUSTOMER_PATH);
+    people.request->principal.id = STR(TEST_CUSTOMER);
+    const struct command other = {.type = COMMAND_UNLOCK_CUSTOMER, .meta.stream = STR(TEST_CUSTOMER)};
+    assert_false(people_refuse_erasure(people.request, &other));
+    test_end();
+}
+
+/* ---- requests that get no further -------------------------------------------------------------------------------- */
+
+/* The password of a login that is turned away, wherever that is: what it lay in is what the next request gets. */
+static struct str turned_away(void) {
+    test_request(HTTP_POST_, "/v1/sessions");
+    struct http_exchange *exchange = people.request->exchange;
+    exchange->body = arena_str_copy(&exchange->arena, STR("a sentence of mine"));
+    struct str password = exchange->body;
+    request_received(&people.loop, exchange);
+    return password;
+}
+
+static void of_a_login_that_comes_too_often_no_password_is_left(void **state) {
+    (void)state;
+    test_limits("login=1/h:1"); /* of which the test takes all that there is */
+    uint8_t nobody[ADDRESS_BYTES] = {0};
+    while (limits_take(people.gateway.limits, LIMIT_LOGIN, nobody, clock_boot_us()).passes) {
+    }
+    struct str password = turned_away();
+    assert_int_equal(test_answered(429), 1);
+    for (uint32_t i = 0; i < password.len; i++) {
+        assert_int_equal(password.data[i], 0);
+    }
+}
+
 /* ---- tokens that are out ----------------------------------------------------------------------------------------- */
 
 static bool is_revoked(int32_t session) {
@@ -470,6 +524,18 @@ static void another_password_ends_all_others_at_once(void **state) {
     assert_true(is_revoked(8));
 }
 
+/* Of a later release: the view will tell of it, and until then that is counted. */
+static void an_end_that_cannot_be_read_is_counted(void **state) {
+    (void)state;
+    const struct command command = {.type = COMMAND_RESET_PASSWORD, .meta.stream = STR(TEST_CUSTOMER)};
+    note(&command, OUTCOME_STATUS_ACCEPTED, "", NULL);
+    const struct outcome strange = {
+        .status = OUTCOME_STATUS_ACCEPTED, .stream = STR(TEST_CUSTOMER), .resource = STR("no state")};
+    people_note_outcome(&people.gateway.revocations, &people.arena, &command, &strange);
+    assert_int_equal(revocations_counts(&people.gateway.revocations).unreadable_total, 2);
+    assert_false(is_revoked(1));
+}
+
 /* Else nobody would be there whom its outcome is told. */
 static void what_ends_sessions_is_waited_for(void **state) {
     (void)state;
@@ -526,6 +592,9 @@ int main(void) {
         WITH(a_logout_counts_at_once),
         WITH(a_token_that_comes_back_ends_its_session_at_once),
         WITH(another_password_ends_all_others_at_once),
+        WITH(an_end_that_cannot_be_read_is_counted),
+        WITH(the_house_gives_no_password_and_erases_others_alone),
+        WITH(of_a_login_that_comes_too_often_no_password_is_left),
         WITH(what_ends_sessions_is_waited_for),
         WITH(what_ends_no_session_revokes_nothing),
     };
