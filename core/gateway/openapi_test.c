@@ -42,6 +42,8 @@ static json_t *schema_named(const char *name) {
 
 /* A question whose words stand in a body, since an address has no place in a query. */
 #define LOOKUP "/v1/customers/lookup"
+/* A command whose one field is left to whoever has himself erased. */
+#define ERASURE_BY_THE_HOUSE "DELETE /v1/customers/{customer}"
 
 static void every_route_is_described(void **state) {
     (void)state;
@@ -56,7 +58,10 @@ static void every_route_is_described(void **state) {
         json_t *operation = json_object_get(path, method);
         assert_non_null(operation);
         assert_string_equal(json_string_value(json_object_get(operation, "x-access")), routes[i].may);
-        bool has_body = routes[i].command_type != 0 || strstr(routes[i].pattern, "webhooks") != NULL ||
+        char line[256];
+        (void)snprintf(line, sizeof line, "%s %s", routes[i].method_name, routes[i].pattern);
+        bool has_command = routes[i].command_type != 0 && strcmp(line, ERASURE_BY_THE_HOUSE) != 0;
+        bool has_body = has_command || strstr(routes[i].pattern, "webhooks") != NULL ||
                         strcmp(routes[i].pattern, LOOKUP) == 0;
         assert_int_equal(json_object_get(operation, "requestBody") != NULL, has_body);
     }

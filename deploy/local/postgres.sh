@@ -95,6 +95,7 @@ roles_sql() {
     local name groups login
     role_sql daybook
     printf 'ALTER ROLE daybook LOGIN CREATEDB;\n'
+    printf 'GRANT pg_checkpoint TO daybook;\n' # for who looks at what the files hold
     for name in "${GROUPS_OF[@]}"; do
         role_sql "$name"
     done

@@ -37,7 +37,10 @@ const struct pg_statement order_history = {
            " '\",\"type\":', to_json(type), ',\"actor\":', to_json(CASE WHEN $4::boolean THEN actor ELSE"
            " split_part(actor, ':', 1) END), ',\"command_id\":', to_json(command_id),"
            " ',\"causation_id\":', to_json(causation_id),"
-           " ',\"hash\":\"', translate(encode(hash, 'base64'), '+/=', '-_'), '\",\"event\":', event, '}') AS document,"
+           " ',\"hash\":\"', translate(encode(hash, 'base64'), '+/=', '-_'), '\",\"event\":',"
+           /* The first of that name is its meta's: in texts quotes stand behind a backslash. */
+           " CASE WHEN $4::boolean THEN event::text ELSE regexp_replace(event::text,"
+           " '\"actor\":\"([^\":]*):[^\"]*\"', '\"actor\":\"\\1\"') END, '}') AS document,"
            " version, " HISTORY_TIME ", " OWNER_OF_ORDER " FROM orders.order_history WHERE order_id = $1::text"
            " AND ($2::bigint IS NULL OR version <= $2) AND ($3::timestamptz IS NULL OR occurred_at <= $3)"
            " ORDER BY version",
