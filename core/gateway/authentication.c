@@ -132,8 +132,7 @@ static void remember(struct authentication *authentication, struct arena *arena,
     if (claims->vendor.len > 0) {
         memcpy(bytes + sizeof known, claims->vendor.data, claims->vendor.len);
     }
-    const struct lru_entry entry = {
-        .name = name_text(name), .hash = name_hash(name), .value = str_of(bytes, size)};
+    const struct lru_entry entry = {.name = name_text(name), .hash = name_hash(name), .value = str_of(bytes, size)};
     lru_put(&authentication->known, &entry);
 }
 

@@ -210,8 +210,7 @@ static bool read_body(const struct intake_source *source, struct command *comman
     struct json_problem field;
     uint16_t type = source->match->route->command_type;
     bool is_read = command_body_from_json(type, body, arena, command, &field);
-    return is_read ? hash_request(source, body, &command->meta, ret_problem)
-                   : refuse_field(arena, &field, ret_problem);
+    return is_read ? hash_request(source, body, &command->meta, ret_problem) : refuse_field(arena, &field, ret_problem);
 }
 
 static void name_command(const struct intake_source *source, struct str key, struct command_meta *meta) {

@@ -80,7 +80,7 @@ struct gateway_loop {
     struct authentication authentication;
     struct hashing_outlet hashing_outlet;
     struct held_answers held_answers;
-    size_t customers_pages; /* that wait for the vault (customers_admin.h) */
+    size_t customers_pages;                     /* that wait for the vault (customers_admin.h) */
     struct revocation_reader revocation_reader; /* the first loop reads for all */
     struct event_streams event_streams;
     struct person_exports exports;

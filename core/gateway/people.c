@@ -285,7 +285,7 @@ bool people_refuse_erasure(struct request *request, const struct command *comman
         return true;
     }
     if (str_equal(request->principal.id, command->meta.stream)) {
-        request_refuse(request, 403, "forbidden", "Nobody has himself erased here, where no password is asked for.");
+        request_refuse(request, 403, "forbidden", "For oneself it takes one's password, at DELETE /v1/me.");
         return true;
     }
     return false;

@@ -231,6 +231,23 @@ static void until_it_knows_which_sessions_have_ended_it_believes_no_token(void *
     assert_holds("HTTP/1.1 200 ");
 }
 
+/* For oneself it takes the password, which is not looked at here. */
+static void an_admin_erases_others_alone_and_without_a_password(void **state) {
+    (void)state;
+    test_converse("DELETE /v1/customers/" TEST_PERSON, test_bearer(TOKEN_ROLE_ADMIN), &reply);
+    assert_holds("HTTP/1.1 403 ");
+    assert_holds("\"code\":\"forbidden\"");
+    assert_holds("at DELETE /v1/me");
+    char fields[2048];
+    (void)snprintf(fields, sizeof fields,
+                   "%sContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"password\":\"x\"}",
+                   test_bearer(TOKEN_ROLE_ADMIN));
+    test_converse("DELETE /v1/customers/cus_01ARZ3NDEKTSV4RRFFQ69G5FAV", fields, &reply);
+    assert_holds("HTTP/1.1 400 ");
+    assert_holds("\"code\":\"unknown_field\"");
+    assert_holds("\"pointer\":\"/password\"");
+}
+
 /* Where access is open nobody makes himself a key, or reads who there is. */
 static void what_is_of_people_is_open_to_nobody(void **state) {
     (void)state;
@@ -290,6 +307,7 @@ int main(void) {
         WITH(a_password_for_one_use_lets_in_nowhere_else),
         WITH(a_cookie_that_is_none_is_taken_back),
         WITH(until_it_knows_which_sessions_have_ended_it_believes_no_token),
+        WITH(an_admin_erases_others_alone_and_without_a_password),
         WITH(what_is_of_people_is_open_to_nobody),
         WITH(an_old_cookie_is_not_looked_at_at_the_doors),
         WITH(what_is_public_stays_so),

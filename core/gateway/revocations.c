@@ -106,7 +106,8 @@ void revocations_add(struct revocations *revocations, const struct session_end *
     }
     if (at == NULL) {
         append(revocations, customer, end);
-    } else if (end->ended_at > at->ended_at_us) { /* to its place: an old token that comes again and again pins nothing */
+    } else if (end->ended_at > at->ended_at_us) {
+        /* To its place: an old token that comes again and again pins nothing. */
         at->ended_at_us = end->ended_at;
         unlink_time(revocations, at);
         link_last(revocations, at);

@@ -55,7 +55,7 @@ struct revocations {
     pthread_mutex_t lock;
     uint8_t key[16];                  /* of the slots' hash: ids may be chosen by whoever registers often enough */
     struct revocation **slots;        /* guarded by lock, as all below */
-    struct revocation *first, *last; /* in the order in which they, or later times of theirs, came */
+    struct revocation *first, *last;  /* in the order in which they, or later times of theirs, came */
     struct revocations_counts counts; /* without the ends */
     _Atomic size_t count;
     _Atomic bool are_known;

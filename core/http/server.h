@@ -65,7 +65,7 @@ struct http_exchange {
     /* Its arena and its answer are overwritten when they are needed no more, as its body always is. Set where the head
      * has Authorization or Cookie, and by the application where else the request or its answer holds secrets. */
     bool holds_secrets;
-    void *application;           /* the application's own; NULL at first */
+    void *application; /* the application's own; NULL at first */
     /* Set before answering, all optional: */
     struct http_field *answer_fields;
     size_t answer_field_count, answer_field_capacity;
