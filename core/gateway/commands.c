@@ -491,9 +491,9 @@ static void on_key(void *context, enum vault_found found, const struct vault_key
 }
 
 /* Last, so that nothing is kept of a request that is refused before; a second try finds its texts sealed. Whoever
- * prepared a text says whose key it is. All else are addresses: a customer's is sealed with his own key, so that it ends
- * with him, and that key is never made here; others' keys belong to whoever has the address: after he was erased, the
- * next who gives it has a new one. */
+ * prepared a text says whose key it is. All else are addresses: a customer's is sealed with his own key, so that it
+ * ends with him, and that key is never made here; others' keys belong to whoever has the address: after he was erased,
+ * the next who gives it has a new one. */
 static void seal_next(struct command_request *cr) {
     if (cr->sealed_next == cr->sealed_count) {
         send_command(cr);

@@ -1,7 +1,8 @@
 /* customers_admin.h: people, as those see them who help them: one by id or by address, and the list of all.
  *
- * Personal what is sealed is opened for the answer and kept nowhere: what it was opened into is overwritten. The list opens addresses and names; the verifier
- *          of a password is never opened here. Of one who was erased nothing opens, and the answer has the rest.
+ * Personal what is sealed is opened for the answer and kept nowhere: what it was opened into is overwritten. The list
+ *          opens addresses and names; the verifier of a password is never opened here. Of one who was erased nothing
+ *          opens, and the answer has the rest.
  * Log      each reading is a line of the log with the actor and whom he read, and nothing of what he saw.
  * Address  to look somebody up by stands in a body alone; the view knows its keyed hash.
  * Bounds   CUSTOMERS_PAGES_MAX lists a loop that have their rows and wait for the vault; past them 503 `overloaded`.

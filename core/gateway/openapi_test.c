@@ -61,8 +61,8 @@ static void every_route_is_described(void **state) {
         char line[256];
         (void)snprintf(line, sizeof line, "%s %s", routes[i].method_name, routes[i].pattern);
         bool has_command = routes[i].command_type != 0 && strcmp(line, ERASURE_BY_THE_HOUSE) != 0;
-        bool has_body = has_command || strstr(routes[i].pattern, "webhooks") != NULL ||
-                        strcmp(routes[i].pattern, LOOKUP) == 0;
+        bool has_body =
+            has_command || strstr(routes[i].pattern, "webhooks") != NULL || strcmp(routes[i].pattern, LOOKUP) == 0;
         assert_int_equal(json_object_get(operation, "requestBody") != NULL, has_body);
     }
 }

@@ -165,8 +165,8 @@ static void a_proxy_brings_in_nobody_by_its_own_address(void **state) {
 static void a_bad_credential_is_refused_wherever_it_is_brought(void **state) {
     (void)state;
     static const char follow[] = FOLLOW(TEST_ORDER);
-    static const char *const lines[] = {"GET /v1/stock/A-1", follow, "GET /openapi.json",
-                                        "GET /metrics",      "POST /v1/carts",   "POST /v1/sessions"};
+    static const char *const lines[] = {"GET /v1/stock/A-1", follow,           "GET /openapi.json",
+                                        "GET /metrics",      "POST /v1/carts", "POST /v1/sessions"};
     for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
         test_converse(lines[i], "Authorization: Bearer x\r\nContent-Length: 0\r\n", &reply);
         assert_holds("HTTP/1.1 401 ");
