@@ -175,6 +175,7 @@ static bool cart_next(struct load_item *item, struct load_slot_state *slot, stru
         .key = item->options->keyless_carts ? (struct str){0}
                                             : load_key(&item->arena, item->options, reference_of(item), "cart"),
         .body = json_text(&item->arena, members_of(item->line, CART_MEMBERS)),
+        .answer_has_more = true,
     };
     return json_is_object(item->line);
 }

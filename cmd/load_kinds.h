@@ -59,7 +59,8 @@ struct load_request {
     struct str key;   /* Idempotency-Key; empty for none */
     struct str token; /* Daybook-Cart-Token; empty for none */
     struct str position;
-    struct str body; /* empty for none */
+    struct str body;      /* empty for none */
+    bool answer_has_more; /* than its outcome, which others may ask for too: a cart's token */
 };
 
 enum load_verdict { LOAD_GOES_ON, LOAD_ITEM_DONE };

@@ -260,6 +260,10 @@ static bool tells_nothing_more(const struct http_client_answer *answer) {
     return is_so;
 }
 
+static bool lacks_what_the_answer_has(const struct slot *slot) {
+    return slot->request.answer_has_more && !str_is_empty(slot->request.key);
+}
+
 /* The request itself goes out again under its key, and is answered as it was decided. Without one it would be done
  * again. */
 static void ask_by_key(struct slot *slot) {
@@ -299,7 +303,7 @@ static void on_answer(void *context, const struct http_client_answer *answer) {
         count_error(slot, answer);
         slot->poll_path = (struct str){0};
         try_again(slot, 0);
-    } else if (is_poll && answer->status == 200 && tells_nothing_more(answer)) {
+    } else if (is_poll && answer->status == 200 && (lacks_what_the_answer_has(slot) || tells_nothing_more(answer))) {
         ask_by_key(slot);
     } else {
         take_decision(slot, answer);

