@@ -130,8 +130,9 @@ def test_more_logins_than_can_wait_are_told_to_come_again(split, fronts, person)
     with ThreadPoolExecutor(200) as pool:
         answers = list(pool.map(lambda number: person.log_in(client=fronts[1]), range(200)))
     statuses = Counter(answer.status_code for answer in answers)
-    assert set(statuses) <= {201, 429}, statuses
-    assert statuses[201] >= 64 and statuses[429] > 0, statuses
+    # 202: whose session is opened later than answers wait.
+    assert set(statuses) <= {201, 202, 429}, statuses
+    assert statuses[201] + statuses[202] >= 64 and statuses[429] > 0, statuses
     refused = next(answer for answer in answers if answer.status_code == 429)
     assert (code_of(refused), refused.headers["Retry-After"]) == ("rate_limited", "1")
     assert split["second"].memory_mib() - before < 64
