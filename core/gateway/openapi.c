@@ -20,6 +20,7 @@
 #include "core/gateway/registry.h"
 #include "core/gateway/request.h"
 #include "core/gateway/router.h"
+#include "core/gateway/sessions.h"
 #include "core/gateway/webhook.h"
 #include "gen/codec.h"
 
@@ -98,12 +99,17 @@ static void write_header_ref(struct json_writer *writer, const char *name) {
     json_field_raw(writer, name, text);
 }
 
+/* Whether its answers say how long they may be kept; most of those that may be kept leave it open. */
+static bool has_cache_control(const struct route *route) {
+    return !route_may_be_kept(route) || route->answer == jwks_document || route->answer == docs_renderer;
+}
+
 static void write_header_refs(struct json_writer *writer, const struct route *route, const char *const *names) {
     json_field_object(writer, "headers");
     for (; *names != NULL; names++) {
         write_header_ref(writer, *names);
     }
-    if (!route_may_be_kept(route) && !route->is_stream) {
+    if (has_cache_control(route) && !route->is_stream) {
         write_header_ref(writer, "Cache-Control");
     }
     if (route->limit != LIMIT_NONE) {
