@@ -190,7 +190,9 @@ static bool take_sessions(struct person_export *export, const PGresult *rows) {
     arena_reset(arena);
     export->session_count = 0;
     export->sessions = arena_alloc(arena, (size_t)EXPORT_PAGE_ROWS * sizeof *export->sessions);
-    export->unsealing = (struct unsealing){.arena = arena, .on_done = on_clients, .context = export};
+    /* The rows stay when he is erased, unlike his state: a key that is remembered here and destroyed opens nothing. */
+    export->unsealing =
+        (struct unsealing){.arena = arena, .on_done = on_clients, .context = export, .is_discreet = true};
     for (int row = 0; row < PQntuples(rows); row++) {
         struct customer_session *session = &export->sessions[export->session_count];
         if (!customer_session_read(arena, rows, row, session)) {

@@ -170,6 +170,21 @@ static void all_that_is_kept_comes_along_as_a_file(void **state) {
     json_decref(document);
 }
 
+/* Its rows are as they were, and this front has used his key a moment ago. */
+static void of_a_destroyed_key_that_is_remembered_nothing_is_opened(void **state) {
+    (void)state;
+    fetch_mine();
+    test_assert_holds(&reply, "127.0.0.1 a browser");
+    mine.vault_has_key = false;
+    fetch_mine();
+    json_t *document = document_of_reply();
+    json_t *session = json_array_get(json_object_get(document, "sessions"), 0);
+    assert_non_null(json_object_get(session, "session"));
+    assert_null(json_object_get(session, "client"));
+    assert_true(is_complete(document));
+    json_decref(document);
+}
+
 static void pages_follow_each_other_without_a_gap(void **state) {
     (void)state;
     orders_count = 2 * EXPORT_PAGE_ROWS + 1;
@@ -265,13 +280,10 @@ static void one_at_a_time_is_enough_for_a_person(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
-        TEST(all_that_is_kept_comes_along_as_a_file),
-        TEST(pages_follow_each_other_without_a_gap),
-        TEST(a_page_that_is_just_full_is_followed_by_an_empty_one),
-        TEST(what_could_not_go_on_says_so),
-        TEST(past_its_bound_it_ends),
-        TEST(what_cannot_be_begun_is_refused),
-        TEST(an_admin_exports_others_and_nobody_else_does),
+        TEST(all_that_is_kept_comes_along_as_a_file), TEST(of_a_destroyed_key_that_is_remembered_nothing_is_opened),
+        TEST(pages_follow_each_other_without_a_gap),  TEST(a_page_that_is_just_full_is_followed_by_an_empty_one),
+        TEST(what_could_not_go_on_says_so),           TEST(past_its_bound_it_ends),
+        TEST(what_cannot_be_begun_is_refused),        TEST(an_admin_exports_others_and_nobody_else_does),
         TEST(one_at_a_time_is_enough_for_a_person),
 #undef TEST
     };

@@ -18,7 +18,7 @@ struct unsealing {
     struct sealed *values[UNSEALING_MAX];
     struct str key_ids[UNSEALING_MAX];
     size_t count;
-    bool is_discreet; /* it must not show whether a key is remembered here: the vault's store is asked each time */
+    bool is_discreet; /* what is remembered here neither counts nor shows: the vault's store is asked each time */
     /* VAULT_THERE: each key that exists was had; else VAULT_NO_DATABASE or VAULT_NO_MASTER. */
     void (*on_done)(struct unsealing *unsealing, enum vault_found found);
     void *context;
