@@ -13,11 +13,12 @@ class Client:
     """Requests with JSON bodies and an Idempotency-Key; each sees what the one before it did, by its position.
 
     `requests` are answered as they are: a problem is a response to look at, not an exception. `expect` is for the
-    steps of a test that must work.
+    steps of a test that must work. `source` is the address that it comes from: all of 127.0.0.0/8 is this machine.
     """
 
-    def __init__(self, base_url, timeout=30.0, verify=True):
-        self.http = httpx.Client(base_url=base_url, timeout=timeout, verify=verify, auth=KEY)
+    def __init__(self, base_url, timeout=30.0, verify=True, source=None):
+        transport = httpx.HTTPTransport(local_address=source, verify=verify) if source else None
+        self.http = httpx.Client(base_url=base_url, timeout=timeout, verify=verify, auth=KEY, transport=transport)
         self.position = None
 
     def __enter__(self):
