@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 from cryptography.exceptions import InvalidTag
 from harness import vault
+from harness.client import Client
 from harness.mail_sink import MailSink
 from harness.people import People, link_of
+from harness.person import Person, bearer, mail_token, refresh
 from harness.schemas import decode
+from harness.shop import Shop
 from harness.waiting import wait_until
 
 ADDRESS = "canary.of.an.address@example.com"
@@ -36,8 +39,9 @@ def files_of(stack, daybook):
         yield from (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def assert_nowhere(stack, daybook, *words):
-    forms = {form: word for word in words for form in forms_of(word)}
+def assert_nowhere(stack, daybook, *words, as_they_are=()):
+    """In no form; of those `as_they_are`, which are random, the text alone."""
+    forms = {form: word for word in words for form in forms_of(word)} | {word.encode(): word for word in as_they_are}
     daybook.sql.run("CHECKPOINT")
     for path in files_of(stack, daybook):
         content = path.read_bytes()
@@ -103,3 +107,61 @@ def test_nothing_is_readable_but_by_who_has_the_keys_and_of_who_is_erased_by_nob
         again = people.register(ADDRESS)
         wait_until(lambda: people.mailed(again), "a mail to who came again")
         assert ADDRESS in opened(daybook, people)
+
+
+def test_what_people_say_at_the_doors_and_what_lets_them_in_stands_nowhere(own_stack, new_daybook):
+    """All that is personal has the same word in it; what lets people in is looked for as it is."""
+    word = "QuiteACanaryOfThePerson"
+    daybook = new_daybook(on=own_stack, access="closed", vault_vacuum_s=1)
+    admin, front, guest = (Client(daybook.url) for _ in range(3))
+    admin.http.headers["Authorization"] = f"Bearer {daybook.run('people', 'key', 'admin of tests', '--role', 'admin').strip()}"
+    wait_until(lambda: admin.get("/v1/api-keys").status_code == 200, "the key being known")
+    Shop(admin).sells("tea", 500, 10)
+
+    person = Person(daybook, front, email=f"{word}@example.org")
+    person.password = f"{word} is my password"
+    front.http.headers["User-Agent"] = f"{word} of a browser"
+    person.verified()
+    session = person.logged_in()
+    renewed = front.expect(200, refresh(front, session))
+    cookies = person.log_in(cookie=True)
+    assert person.log_in(password=f"{word} was my password").status_code == 401
+    me = bearer(renewed)
+    front.expect(200, front.patch("/v1/me", {"name": f"Ada {word}"}, headers=me))
+    address = {"recipient": f"Ada {word}", "street": [f"{word} street 1"], "postcode": "34117", "city": f"{word}ville", "country": "DE"}
+    front.expect(201, front.post("/v1/me/addresses", {"address": address}, headers=me))
+    front.expect(200, front.put("/v1/me/email", {"email": f"new.{word}@example.org", "password": person.password}, headers=me))
+    secret = front.expect(200, front.post("/v1/me/totp", {"password": person.password}, headers=me))["secret"]
+    front.expect(202, front.post("/v1/customers/password-resets", {"email": person.email}))
+    body = {"currency": "EUR", "lines": [{"sku": "tea", "quantity": 1}]}
+    guest.position = admin.position
+    cart = guest.expect(201, guest.post("/v1/carts", body))
+    checkout = {"payment": {"provider": "test", "method": "approve"}, "email": f"guest.{word}@example.org"}
+    guest.expect(201, guest.post(f"/v1/carts/{cart['id']}/checkout", checkout, headers={"Daybook-Cart-Token": cart["token"]}))
+    key = admin.expect(201, admin.post("/v1/api-keys", {"name": "a service", "roles": [{"role": "service"}]}))["secret"]
+    export = front.get("/v1/me/export", headers=me)
+    assert export.status_code == 200 and export.text.count(word) > 5  # so it is kept, and can be opened
+    wait_until(daybook.views_have_seen_all, "the views")
+
+    secrets = [session["refresh_token"], renewed["refresh_token"], renewed["access_token"]]
+    secrets += [cookies.json()["csrf_token"], secret, cart["token"], key, admin.http.headers["Authorization"].removeprefix("Bearer ")]
+    secrets += [mail_token(daybook, use, person.id, 1) for use in ("verify", "email", "reset")]
+    assert len(set(secrets)) == 11
+    assert_nowhere(own_stack, daybook, word, as_they_are=secrets)
+
+    people = People(daybook)
+    assert [text for text in opened(daybook, people) if word in text]
+    erased = front.command("DELETE", "/v1/me", {"password": person.password}, headers=me | {"Prefer": "wait=60"})
+    assert front.expect(200, erased)["status"] == "erased"
+    wait_until(lambda: daybook.sql.value("SELECT bool_and(removed = changes) FROM vault.remains"), "the vacuum")
+    wait_until(daybook.views_have_seen_all, "the views")
+    # What is left is the guest's, who is somebody else.
+    assert {text for text in opened(daybook, people) if word in text} == {f"guest.{word}@example.org"}
+    assert front.get("/v1/me", headers=me).json()["code"] == "invalid_token"
+    for path in (f"/v1/customers/{person.id}", f"/v1/customers/{person.id}/export", "/v1/customers"):
+        assert word not in admin.get(path).text, path
+    for email in (person.email, f"new.{word}@example.org"):
+        assert admin.expect(200, admin.post("/v1/customers/lookup", {"email": email}))["items"] == []
+    assert_nowhere(own_stack, daybook, word, as_they_are=secrets)
+    for client in (admin, front, guest):
+        client.close()

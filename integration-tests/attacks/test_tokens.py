@@ -79,7 +79,7 @@ def person(house):
 
 
 def assert_problem(answer, status, code, what=""):
-    assert (answer.status_code, answer.json()["code"]) == (status, code), f"{what}: {answer.status_code} {answer.text}"
+    assert (answer.status_code, answer.json().get("code")) == (status, code), f"{what}: {answer.status_code} {answer.text}"
     return answer
 
 
@@ -145,7 +145,7 @@ def test_of_forged_and_worn_tokens_none_lets_in_and_nothing_is_done(house, perso
             for front in house.fronts:
                 answer = front.http.get(PUBLIC, headers={"Cookie": f"__Host-daybook={bad}"})
                 told.add((answer.status_code, answer.json().get("code"), answer.headers.get("WWW-Authenticate")))
-                assert "Max-Age=0" in answer.headers.get("Set-Cookie", ""), name
+                told |= set() if "Max-Age=0" in answer.headers.get("Set-Cookie", "") else {"the cookie is not taken back"}
         if told != {(401, code, 'Bearer error="invalid_token"')}:
             seen[name] = told
     assert not seen
