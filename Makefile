@@ -267,7 +267,8 @@ faults: $(BUILD)/daybook $(HISTORIES) $(FAULT_LIBRARIES) ## faults of real serve
 attack: $(BUILD)/daybook ## what is sent to do harm, also behind proxies, slow clients, and make integration with access control on; ARGS="-k haproxy": that alone
 	deploy/local/deps.sh nginx-light haproxy slowhttptest
 	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/pytest -c integration-tests/pytest.ini \
-	  --rootdir integration-tests $(if $(filter integration-tests/%,$(ARGS)),,integration-tests/attacks) $(ARGS)
+	  --rootdir integration-tests \
+	  $(if $(filter integration-tests/%,$(ARGS)),,integration-tests/attacks integration-tests/test_erasure.py) $(ARGS)
 	$(if $(ARGS),,DAYBOOK_TEST_ACCESS=closed $(MAKE) integration)
 
 asan ubsan tsan: ## unit tests under a sanitizer: addresses, leaks and undefined behaviour; that alone; data races

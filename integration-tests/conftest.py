@@ -37,7 +37,6 @@ FILE_TAKES_S = {
     "test_view_parking.py": 50,
     "test_clients.py": 40,
     "test_stack.py": 40,
-    "test_api_as_each.py": 40,
     "test_tls.py": 35,
     # of make faults
     "test_end_txn.py": 45,
