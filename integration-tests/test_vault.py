@@ -367,7 +367,7 @@ def vault_apart(stack):
         yield installation.install().start()
     finally:
         installation.discard()
-        everywhere.run(composed.SQL("DROP DATABASE {} WITH (FORCE)").format(installation.vault_database))
+        installation.drop_database(name)
 
 
 def test_the_vault_may_be_another_database(vault_apart):

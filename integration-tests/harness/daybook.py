@@ -291,11 +291,14 @@ class Daybook:
         finally:
             self.provider.stop()
         with _beside(self.kafka.delete_topics, f"{self.name}."):
-            wait_until(self._database_is_gone, f"the end of database {self.name}", 120)
+            self.drop_database(self.name)
         shutil.rmtree(self.directory)
 
-    def _database_is_gone(self):
-        drop = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(self.name))
+    def drop_database(self, name):
+        wait_until(lambda: self._is_database_gone(name), f"the end of database {name}", 120)
+
+    def _is_database_gone(self, name):
+        drop = sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name))
         database = Sql(self.stack.postgres())
         try:
             database.run(drop + sql.SQL(" WITH (FORCE)"))
