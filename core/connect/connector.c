@@ -24,6 +24,7 @@
 #include "core/base/text.h"
 #include "core/base/thread_name.h"
 #include "core/base/timestamp.h"
+#include "core/connect/group_reader.h"
 #include "core/connect/http_calls.h"
 #include "core/connect/http_provider.h"
 #include "core/connect/intents.h"
@@ -48,7 +49,6 @@ enum {
     OUTCOME_SEEN_MAX_MS = 600000, /* and after twice that, and so on up to this */
     OUTCOME_OVERDUE_SENDS = 5,    /* so often sent and still not seen: somebody should look */
     ARENA_MAX_BYTES = 8 * 1024 * 1024,
-    SESSION_TIMEOUT_MS = 10000,
     SEEK_TIMEOUT_MS = 1000,
 };
 
@@ -525,35 +525,18 @@ static void *run_loop(void *context) {
 }
 
 static enum err open_consumer(struct connector *connector, struct err_info *info) {
-    char group[300];
-    snprintf(group, sizeof group, "%s-connectors", connector->config->topic_prefix);
-    /* A group without offsets begins at the start: intents whose outcome is in the log close again as it is read. */
-    const struct client_setting settings[] = {
-        CLIENT_TEXT("isolation.level", "read_committed"),
-        CLIENT_TEXT("enable.auto.commit", "false"),
-        CLIENT_TEXT("enable.partition.eof", "true"),
-        CLIENT_TEXT("auto.offset.reset", "earliest"),
-        /* Also how long librdkafka waits for the answer to a join, should that get lost. It is polled every TICK_MS. */
-        CLIENT_NUMBER("max.poll.interval.ms", 60000),
-        CLIENT_NUMBER("session.timeout.ms", SESSION_TIMEOUT_MS),
-        CLIENT_TEXT("partition.assignment.strategy", "range"),
-        CLIENT_NUMBER("queued.max.messages.kbytes", 16384),
-        CLIENT_NUMBER("fetch.wait.max.ms", 50),
+    const struct group_reader_options options = {
+        .brokers = connector->config->kafka_brokers,
+        .client_name = "daybook-connector",
+        .topic_prefix = connector->config->topic_prefix,
+        .suffix = "connectors",
+        .on_rebalance = on_rebalance,
+        .context = connector,
     };
-    rd_kafka_conf_t *conf =
-        client_conf(connector->config->kafka_brokers, "daybook-connector", settings, ARRAY_LENGTH(settings));
-    enum err err = client_conf_set(conf, "group.id", group, info);
-    if (err != ERR_NONE) {
-        rd_kafka_conf_destroy(conf);
-        return err;
-    }
-    rd_kafka_conf_set_opaque(conf, connector);
-    rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-    err = client_new(RD_KAFKA_CONSUMER, conf, &connector->consumer, info);
+    enum err err = group_reader_open(&options, &connector->consumer, info);
     if (err != ERR_NONE) {
         return err;
     }
-    rd_kafka_poll_set_consumer(connector->consumer);
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, connector->topics.names[TOPIC_PAYMENTS], RD_KAFKA_PARTITION_UA);
     rd_kafka_resp_err_t subscribed = rd_kafka_subscribe(connector->consumer, topics);

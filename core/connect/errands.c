@@ -16,6 +16,7 @@
 #include "core/base/thread_name.h"
 #include "core/base/timestamp.h"
 #include "core/connect/errands_parts.h"
+#include "core/connect/group_reader.h"
 #include "core/log/client.h"
 #include "core/log/record.h"
 
@@ -23,7 +24,6 @@ enum {
     TICK_MS = 200, /* how often what is due for another try is looked for */
     COMMIT_INTERVAL_MS = 1000,
     ARENA_MAX_BYTES = 8 * 1024 * 1024,
-    SESSION_TIMEOUT_MS = 10000,
     COMMANDS_GATHER_MS = 5, /* as the front's commands (docs/performance.md) */
     COMMANDS_WITHIN_MS = 10000,
     KEY_QUESTIONS_MAX = 2 * MAILING_MAX,
@@ -95,35 +95,18 @@ static void *run_loop(void *context) {
 /* ---- starting ---------------------------------------------------------------------------------------------------- */
 
 static enum err open_consumer(struct errands *errands, struct err_info *info) {
-    char group[300];
-    snprintf(group, sizeof group, "%s-errands", errands->config->topic_prefix);
-    /* A group without offsets begins at the start: what is done closes again as it is read. */
-    const struct client_setting settings[] = {
-        CLIENT_TEXT("isolation.level", "read_committed"),
-        CLIENT_TEXT("enable.auto.commit", "false"),
-        CLIENT_TEXT("enable.partition.eof", "true"),
-        CLIENT_TEXT("auto.offset.reset", "earliest"),
-        /* Also how long librdkafka waits for the answer to a join, should that get lost. It is polled every TICK_MS. */
-        CLIENT_NUMBER("max.poll.interval.ms", 60000),
-        CLIENT_NUMBER("session.timeout.ms", SESSION_TIMEOUT_MS),
-        CLIENT_TEXT("partition.assignment.strategy", "range"),
-        CLIENT_NUMBER("queued.max.messages.kbytes", 16384),
-        CLIENT_NUMBER("fetch.wait.max.ms", 50),
+    const struct group_reader_options options = {
+        .brokers = errands->config->kafka_brokers,
+        .client_name = "daybook-errands",
+        .topic_prefix = errands->config->topic_prefix,
+        .suffix = "errands",
+        .on_rebalance = errands_on_rebalance,
+        .context = errands,
     };
-    rd_kafka_conf_t *conf =
-        client_conf(errands->config->kafka_brokers, "daybook-errands", settings, ARRAY_LENGTH(settings));
-    enum err err = client_conf_set(conf, "group.id", group, info);
-    if (err != ERR_NONE) {
-        rd_kafka_conf_destroy(conf);
-        return err;
-    }
-    rd_kafka_conf_set_opaque(conf, errands);
-    rd_kafka_conf_set_rebalance_cb(conf, errands_on_rebalance);
-    err = client_new(RD_KAFKA_CONSUMER, conf, &errands->consumer, info);
+    enum err err = group_reader_open(&options, &errands->consumer, info);
     if (err != ERR_NONE) {
         return err;
     }
-    rd_kafka_poll_set_consumer(errands->consumer);
     return errands_subscribe(errands, info);
 }
 
