@@ -85,7 +85,6 @@ static void export_free(struct person_export *export) {
         export->next->link = export->link;
     }
     export->loop->exports.count--;
-    unsealing_wipe(buf_text(&export->text));
     buf_release(&export->text);
     arena_wipe(&export->arena);
     arena_release(&export->arena);

@@ -34,7 +34,6 @@ struct str people_verifier_made(struct preparation *preparation);
 
 /* True: the house's request to erase somebody was refused. It has no password to give, so none is taken, that would be
  * looked at nowhere; and who would erase himself this way would be told that his password is wrong. */
-struct request;
 bool people_refuse_erasure(struct request *request, const struct command *command);
 
 /* What of the outcome concerns tokens that are out: sessions that it has ended let in nobody any more, at this front
