@@ -30,12 +30,13 @@ static void add_session(PGresult *rows) {
 
 /* Those behind the cursor, which is the number of the last. */
 static void add_orders(PGresult *rows, const char *cursor) {
-    int first = atoi(cursor);
+    int64_t first = 0;
+    assert_true(str_is_empty(str_of_cstr(cursor)) || int64_read(str_of_cstr(cursor), &first));
     asked_of_orders++;
-    for (int i = first; i < orders_count && i < first + EXPORT_PAGE_ROWS; i++) {
-        char number[16];
-        (void)snprintf(number, sizeof number, "%d", i + 1);
-        struct str document = arena_printf(&mine.arena, "{\"id\":\"ord_%d\"}", i + 1);
+    for (int64_t i = first; i < orders_count && i < first + EXPORT_PAGE_ROWS; i++) {
+        char number[24];
+        (void)snprintf(number, sizeof number, "%lld", (long long)i + 1);
+        struct str document = arena_printf(&mine.arena, "{\"id\":\"ord_%lld\"}", (long long)i + 1);
         my_row_add(rows, (const char *const[]){large != NULL ? large : document.data, number});
     }
 }
