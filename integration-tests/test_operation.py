@@ -7,6 +7,7 @@ import subprocess
 import httpx
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from harness.authority import NOBODY
 from harness.daybook import BINARY
 from harness.ports import free_port
 from harness.processes import Process, clean_environment
@@ -115,11 +116,11 @@ def cart_elsewhere(daybook, shop, shard):
 
 
 def readiness(daybook):
-    return httpx.get(f"{daybook.url}/health/ready", timeout=5)
+    return httpx.get(f"{daybook.url}/health/ready", timeout=5, verify=NOBODY)
 
 
 def metric(daybook, name):
-    page = httpx.get(f"{daybook.url}/metrics", timeout=5).text
+    page = httpx.get(f"{daybook.url}/metrics", timeout=5, verify=NOBODY).text
     return [line for line in page.splitlines() if line.startswith(name)]
 
 

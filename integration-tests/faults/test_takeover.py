@@ -10,6 +10,7 @@ import time
 import httpx
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from harness.authority import NOBODY
 from harness.bounds import within
 from harness.ports import free_port
 from harness.schemas import decode, encode
@@ -100,7 +101,7 @@ class Pair:
 
     def figures(self, handler):
         """The handler's metrics, without their prefix."""
-        page = httpx.get(f"http://127.0.0.1:{self.ports[handler]}/metrics", timeout=5).text
+        page = httpx.get(f"http://127.0.0.1:{self.ports[handler]}/metrics", timeout=5, verify=NOBODY).text
         lines = [line.rpartition(" ") for line in page.splitlines() if line.startswith("daybook_handler_")]
         return {name.removeprefix("daybook_handler_"): float(value) for name, _, value in lines}
 

@@ -5,6 +5,7 @@ import uuid
 import httpx
 
 from .access import KEY
+from .authority import NOBODY
 
 POSITION = "Daybook-Position"
 
@@ -16,7 +17,7 @@ class Client:
     steps of a test that must work. `source` is the address that it comes from: all of 127.0.0.0/8 is this machine.
     """
 
-    def __init__(self, base_url, timeout=30.0, verify=True, source=None):
+    def __init__(self, base_url, timeout=30.0, verify=NOBODY, source=None):
         transport = httpx.HTTPTransport(local_address=source, verify=verify) if source else None
         self.http = httpx.Client(base_url=base_url, timeout=timeout, verify=verify, auth=KEY, transport=transport)
         self.position = None

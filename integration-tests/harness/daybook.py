@@ -17,7 +17,7 @@ from psycopg import sql
 
 from . import access
 from .access import KEY
-from .authority import trusting
+from .authority import NOBODY, trusting
 from .client import Client
 from .kafka import Kafka
 from .ports import free_port
@@ -46,7 +46,7 @@ def _beside(work, *arguments):
         done.result()
 
 
-def metrics_of(page, verify=True):
+def metrics_of(page, verify=NOBODY):
     """What the process that serves this page tells, by name and labels."""
     figures = Counter()
     for line in httpx.get(f"{page}/metrics", timeout=10, verify=verify, auth=KEY).text.splitlines():
@@ -72,7 +72,7 @@ class Daybook:
 
     def __init__(self, stack, name="test", provider_arguments=(), binary=BINARY, roles=None, ca=None, **settings):
         self.stack = stack
-        self.scheme, self.verify = ("https", trusting(ca)) if ca else ("http", True)
+        self.scheme, self.verify = ("https", trusting(ca)) if ca else ("http", NOBODY)
         self.name = f"{name}_{os.getpid()}_{next(_numbers)}"
         self.directory = Path(tempfile.mkdtemp(prefix="daybook-test-"))
         self.port = free_port()
@@ -227,7 +227,7 @@ class Daybook:
 
     def provider_answers(self):
         # Any answer will do: that it listens is what matters.
-        return httpx.get(f"{self.provider_url}/", timeout=5).status_code > 0
+        return httpx.get(f"{self.provider_url}/", timeout=5, verify=NOBODY).status_code > 0
 
     def metrics(self):
         """/metrics, each line's value by its name and labels; added up when several processes have it."""

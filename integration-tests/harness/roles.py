@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import httpx
 
 from .access import KEY
+from .authority import NOBODY
 from .daybook import BINARY, Daybook
 from .kafka_proxy import KafkaProxy
 from .ports import free_port
@@ -70,7 +71,7 @@ class RoleProcess(Process):
         return f"http://127.0.0.1:{self.port}"
 
     def get(self, path):
-        return httpx.get(f"{self.url}{path}", timeout=5, auth=KEY)
+        return httpx.get(f"{self.url}{path}", timeout=5, verify=NOBODY, auth=KEY)
 
     def is_ready(self):
         return self.get("/health/ready").status_code == 200
