@@ -251,16 +251,16 @@ def test_keys_are_listed_by_what_they_are(fronts):
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_key")
 
 
-def test_without_the_database_a_front_goes_on_with_what_it_knows(own_stack):
-    with installed_apart(own_stack, "keys", gateways=FRONTS, access="closed") as split:
+def test_without_the_database_a_front_goes_on_with_what_it_knows(mortal_stack):
+    with installed_apart(mortal_stack, "keys", gateways=FRONTS, access="closed") as split:
         fronts = Fronts(split.start())
         path = "/openapi.json"  # asks no database
-        own_stack.stop_postgres()
+        mortal_stack.stop_postgres()
         for _ in range(20):
             assert fronts.statuses(fronts.admin, path) == [200, 200]
             assert fronts.statuses("dbk_" + "0" * 26 + "_" + "A" * 43, path) == [401, 401]
             time.sleep(0.1)
-        own_stack.start_postgres()
+        mortal_stack.start_postgres()
         fronts.wait_known(fronts.admin, "/v1/api-keys", seconds=30)
         fronts.key("service")  # what is made from now on is heard of again
 

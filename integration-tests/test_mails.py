@@ -265,16 +265,16 @@ def test_a_connector_that_is_killed_erases_everybody_once_it_lives(new_daybook):
 
 
 @pytest.mark.slow
-def test_an_erasure_waits_for_the_vault_and_is_not_told_before(own_stack, new_daybook):
-    daybook = new_daybook(on=own_stack, **SETTINGS)
+def test_an_erasure_waits_for_the_vault_and_is_not_told_before(mortal_stack, new_daybook):
+    daybook = new_daybook(on=mortal_stack, **SETTINGS)
     people = People(daybook)
     customer = people.register("ada@example.com")
     wait_until(lambda: people.events("CustomerRegistered"), "the registration")
-    own_stack.stop_postgres()
+    mortal_stack.stop_postgres()
     people.erase(customer)
     wait_until(lambda: figure(daybook, "erasures_waiting") == 1, "an erasure that waits")
     time.sleep(2)
     assert people.events("CustomerErased") == []
-    own_stack.start_postgres()
+    mortal_stack.start_postgres()
     wait_until(lambda: people.events("CustomerErased"), "the erasure", 90)
     assert is_destroyed(daybook, people.key_of(customer))

@@ -152,25 +152,25 @@ def test_a_logout_counts_at_once_where_it_was_asked_for_and_soon_everywhere(fron
     assert all(lets_in(front, other) for front in fronts)
 
 
-def test_without_postgres_a_session_is_refreshed_and_nobody_logs_in(own_stack):
-    with installed_apart(own_stack, "sessions_alone", access="closed") as split:
+def test_without_postgres_a_session_is_refreshed_and_nobody_logs_in(mortal_stack):
+    with installed_apart(mortal_stack, "sessions_alone", access="closed") as split:
         split.start()
         with Client(split["gateway"].url) as client:
             person = Person(split.daybook, client).verified()
             session = person.logged_in()
             client.position = None
-            own_stack.stop_postgres()
+            mortal_stack.stop_postgres()
             try:
                 time.sleep(0.5)
                 assert refresh(client, session).status_code == 200
                 answers = [person.log_in(), Person(split.daybook, client).log_in()]
                 assert {(answer.status_code, code_of(answer)) for answer in answers} == {(503, "database_unavailable")}
             finally:
-                own_stack.start_postgres()
+                mortal_stack.start_postgres()
 
 
-def test_a_front_that_starts_without_postgres_believes_no_token_until_it_has_read_which_have_ended(own_stack):
-    with installed_apart(own_stack, "sessions_begun", access="closed") as split:
+def test_a_front_that_starts_without_postgres_believes_no_token_until_it_has_read_which_have_ended(mortal_stack):
+    with installed_apart(mortal_stack, "sessions_begun", access="closed") as split:
         split.start()
         front, page = split["gateway"], "/openapi.json"
         with Client(front.url) as client:
@@ -179,7 +179,7 @@ def test_a_front_that_starts_without_postgres_believes_no_token_until_it_has_rea
             client.expect(200, client.delete("/v1/sessions/current", headers=bearer(ended)))
             wait_until(split.daybook.views_have_seen_all, "the views")
         front.stop()
-        own_stack.stop_postgres()
+        mortal_stack.stop_postgres()
         try:
             front.start()
             wait_until(lambda: front.get("/health/live").status_code == 200, "the front")
@@ -190,7 +190,7 @@ def test_a_front_that_starts_without_postgres_believes_no_token_until_it_has_rea
             assert front.get(page).status_code == 200
             assert not front.is_ready()
         finally:
-            own_stack.start_postgres()
+            mortal_stack.start_postgres()
         front.wait_ready(front.is_ready, 60)
         assert httpx.get(f"{front.url}{page}", headers=bearer(session)).status_code == 200
         assert httpx.get(f"{front.url}{page}", headers=bearer(ended)).status_code == 401
