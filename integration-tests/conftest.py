@@ -24,11 +24,11 @@ SLOW_TAKES_S = 30
 FILE_TAKES_S = {
     "test_mails.py": 240,
     "test_sessions.py": 120,
+    "test_erasure.py": 110,
     "test_streams.py": 100,
     "test_handler.py": 100,
     "test_retail.py": 90,
     "test_vault.py": 90,
-    "test_erasure.py": 75,
     "test_run.py": 70,
     "test_projections.py": 65,
     "test_transport.py": 65,
@@ -41,6 +41,10 @@ FILE_TAKES_S = {
     "test_keys.py": 40,
     "test_view_parking.py": 40,
     "test_tls.py": 35,
+    "test_every_route.py": 35,
+    "test_api_as_each.py": 30,
+    "test_tokens.py": 25,
+    "test_stuffing.py": 25,
     "test_clients.py": 35,
     "test_purchase.py": 35,
     # of make faults

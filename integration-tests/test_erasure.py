@@ -109,7 +109,6 @@ def test_nothing_is_readable_but_by_who_has_the_keys_and_of_who_is_erased_by_nob
         assert ADDRESS in opened(daybook, people)
 
 
-@pytest.mark.attack
 def test_what_people_say_at_the_doors_and_what_lets_them_in_stands_nowhere(own_stack, new_daybook):
     """All that is personal has the same word in it; what lets people in is looked for as it is."""
     word = "QuiteACanaryOfThePerson"

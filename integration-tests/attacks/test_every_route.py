@@ -13,9 +13,6 @@ from harness.shop import euros
 from market import Caller, Market, canaries_in
 from pipelining import Request, converse
 
-# Half a minute that make test does not have yet.
-pytestmark = pytest.mark.attack
-
 ROWS = read_rows()
 CALLERS = (
     "nobody",

@@ -19,9 +19,6 @@ from harness.roles import installed_apart
 from harness.schemas import decode
 from harness.waiting import wait_until
 
-# Minutes that make test does not have yet.
-pytestmark = pytest.mark.attack
-
 FRONTS = ("gateway", "second")
 # The default for logins (config.def), and of what else is counted enough.
 BURST, EARNED_A_MINUTE = 20, 10

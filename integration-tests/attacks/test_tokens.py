@@ -23,9 +23,6 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-# Minutes that make test does not have yet.
-pytestmark = pytest.mark.attack
-
 FRONTS = ("gateway", "second")
 KNOWN_EVERYWHERE_S = 1.0
 URL, AUDIENCE = "https://shop.example", "daybook-tests"
