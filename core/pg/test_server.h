@@ -23,14 +23,32 @@
 static char test_directory[] = "/tmp/daybook-pg-test-XXXXXX";
 static char test_conninfo[128];
 
+/* Below the range that the kernel gives to outgoing connections (32768 and up) and that of the integration tests (20000
+ * and up), so that no client's connection sits on it when the server listens, seconds later. Programs of tests that run
+ * beside each other begin at other ports, since their pids differ. */
+enum { TEST_PORT_FIRST = 10000, TEST_PORT_COUNT = 10000 };
+
 static inline int test_free_port(void) {
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t size = sizeof address;
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-    close(listener);
-    return ntohs(address.sin_port);
+    for (int i = 0; i < TEST_PORT_COUNT; i++) {
+        int port = TEST_PORT_FIRST + ((int)getpid() + i) % TEST_PORT_COUNT;
+        int listener = socket(AF_INET, SOCK_STREAM, 0);
+        assert_true(listener >= 0);
+        struct sockaddr_in address = {
+            .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+        int is_taken = bind(listener, (struct sockaddr *)&address, sizeof address);
+        close(listener);
+        if (is_taken == 0) {
+            return port;
+        }
+    }
+    fail_msg("no free port");
+    return 0;
+}
+
+static inline void test_server_tell(void) {
+    char command[128];
+    snprintf(command, sizeof command, "cat %s/script.log %s/*.log >&2", test_directory, test_directory);
+    (void)!system(command);
 }
 
 /* start or stop. */
@@ -38,7 +56,11 @@ static inline void test_server(const char *action) {
     char command[512];
     snprintf(command, sizeof command, "deploy/local/postgres.sh %s %s %s >/dev/null 2>%s/script.log", action,
              test_directory, strcmp(action, "start") == 0 ? strrchr(test_conninfo, '=') + 1 : "", test_directory);
-    assert_int_equal(system(command), 0);
+    int ended = system(command);
+    if (ended != 0) {
+        test_server_tell();
+    }
+    assert_int_equal(ended, 0);
 }
 
 static inline void test_server_kill(void) {
