@@ -15,7 +15,7 @@ enum { LINE_MAX_BYTES = 64 * 1024 };
 
 struct payment_book {
     char payment[160], method[80];
-    int64_t authorized, captured, refunded;
+    int64_t authorized, captured, refunded, contested, lost;
     int charges; /* charges that took effect: more than one is what must never be seen */
     bool voided;
 };
@@ -33,7 +33,8 @@ struct ledger {
 static const char *const operation_names[] = {[OPERATION_CHARGE] = "charge",
                                               [OPERATION_CAPTURE] = "capture",
                                               [OPERATION_VOID] = "void",
-                                              [OPERATION_REFUND] = "refund"};
+                                              [OPERATION_REFUND] = "refund",
+                                              [OPERATION_DISPUTE] = "dispute"};
 
 static void set_text(char *to, size_t size, const char *from) {
     snprintf(to, size, "%s", from);
@@ -80,6 +81,11 @@ static void book_entry(struct ledger *ledger, const struct ledger_entry *from) {
         book->voided = true;
     } else if (is(entry->result, "refunded")) {
         book->refunded += entry->amount;
+    } else if (is(entry->result, "disputed")) {
+        book->contested += entry->amount;
+    } else if (entry->operation == OPERATION_DISPUTE) { /* its end */
+        book->contested -= entry->amount;
+        book->lost += is(entry->result, "dispute_lost") ? entry->amount : 0;
     }
 }
 
@@ -223,7 +229,7 @@ static void decide_charge(struct ledger_entry *entry, const struct payment_book 
     } else if (is(method, "action")) {
         SET(entry->result, "action_required");
     } else if (is(method, "approve") || is(method, "slow") || is(method, "hang") || is(method, "twice") ||
-               is(method, "refund_fails")) {
+               is(method, "refund_fails") || is(method, "dispute_won") || is(method, "dispute_lost")) {
         SET(entry->result, "captured");
     } else if (is(method, "overcharge")) {
         SET(entry->result, "captured");
@@ -257,9 +263,13 @@ static void decide(struct ledger_entry *entry, const struct payment_book *book) 
             refuse(entry, "refund_failed", "account_closed", "The account is closed.");
         } else if (entry->amount > book->captured - book->refunded) {
             refuse(entry, "refund_failed", "amount_too_large", "That much was not captured.");
+        } else if (entry->amount > book->captured - book->refunded - book->contested - book->lost) {
+            refuse(entry, "refund_failed", "disputed", "That much is not free: the payer contests it.");
         } else {
             SET(entry->result, "refunded");
         }
+        break;
+    case OPERATION_DISPUTE: /* is not asked for */
         break;
     }
 }
@@ -309,6 +319,24 @@ enum err ledger_decide_late(struct ledger *ledger, struct str intent, const char
     return err;
 }
 
+enum err ledger_dispute(struct ledger *ledger, const struct ledger_entry *charge, int64_t now_us,
+                        const struct ledger_entry **ret_entry, struct err_info *info) {
+    struct ledger_entry entry = *charge;
+    entry.operation = OPERATION_DISPUTE;
+    entry.at_us = now_us;
+    SET(entry.method, "");
+    SET(entry.result, "disputed");
+    SET(entry.code, "fraudulent");
+    SET(entry.message, "The payer says that it was not him.");
+    snprintf(entry.intent, sizeof entry.intent, "%.*s.dispute.1", (int)sizeof entry.intent - 16, charge->payment);
+    snprintf(entry.ref, sizeof entry.ref, "tp_dispute_%zu", ledger->effect_count + 1);
+    enum err err = record(ledger, &entry, info);
+    if (err == ERR_NONE) {
+        *ret_entry = ledger_find(ledger, str_of_cstr(entry.intent));
+    }
+    return err;
+}
+
 const struct ledger_entry *ledger_find(const struct ledger *ledger, struct str intent) {
     return map_get(&ledger->newest, intent);
 }
@@ -321,10 +349,11 @@ json_t *ledger_json(const struct ledger *ledger, size_t from) {
     }
     for (size_t i = from; i < ledger->books.count && i < end; i++) {
         const struct payment_book *book = ledger->books.entries[i].value;
-        json_array_append_new(payments, json_pack("{ss sI sI sI si sb}", "payment", book->payment, "authorized",
+        json_array_append_new(payments, json_pack("{ss sI sI sI sI sI si sb}", "payment", book->payment, "authorized",
                                                   (json_int_t)book->authorized, "captured", (json_int_t)book->captured,
-                                                  "refunded", (json_int_t)book->refunded, "charges", book->charges,
-                                                  "voided", book->voided));
+                                                  "refunded", (json_int_t)book->refunded, "contested",
+                                                  (json_int_t)book->contested, "lost", (json_int_t)book->lost,
+                                                  "charges", book->charges, "voided", book->voided));
     }
     bool is_more = end < ledger->effect_count || end < ledger->books.count;
     return json_pack("{so so so}", "operations", operations, "payments", payments, "next",

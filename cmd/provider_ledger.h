@@ -11,7 +11,8 @@
 #include "core/base/err.h"
 #include "core/base/str.h"
 
-enum provider_operation { OPERATION_CHARGE, OPERATION_CAPTURE, OPERATION_VOID, OPERATION_REFUND };
+/* A dispute is the payer's, by his bank: nobody asks the provider for one. */
+enum provider_operation { OPERATION_CHARGE, OPERATION_CAPTURE, OPERATION_VOID, OPERATION_REFUND, OPERATION_DISPUTE };
 
 struct ledger_entry {
     enum provider_operation operation;
@@ -38,12 +39,18 @@ MUST_CHECK enum err ledger_apply(struct ledger *ledger, const struct ledger_entr
 MUST_CHECK enum err ledger_decide_late(struct ledger *ledger, struct str intent, const char *result, int64_t now_us,
                                        const struct ledger_entry **ret_entry, struct err_info *info);
 
+/* The payer contests all that a charge took: an entry of its own, "disputed", with the key <payment>.dispute.1, which
+ * ledger_decide_late brings to its end: dispute_won or dispute_lost. */
+MUST_CHECK enum err ledger_dispute(struct ledger *ledger, const struct ledger_entry *charge, int64_t now_us,
+                                   const struct ledger_entry **ret_entry, struct err_info *info);
+
 /* NULL when the key was never seen. */
 const struct ledger_entry *ledger_find(const struct ledger *ledger, struct str intent);
 
 enum { LEDGER_PAGE_MAX = 50000 };
 
-/* {"operations": [...], "payments": [{payment, authorized, captured, refunded, charges}], "next": N}: LEDGER_PAGE_MAX
+/* {"operations": [...], "payments": [{payment, authorized, captured, refunded, contested, lost,
+ * charges, voided}], "next": N}: LEDGER_PAGE_MAX
  * of each from their number `from` on, in the order in which they were heard of; "next" is where to go on, null at the
  * end. The caller owns it. */
 json_t *ledger_json(const struct ledger *ledger, size_t from);

@@ -166,7 +166,11 @@ static void send_webhook(uv_timer_t *timer) {
         later_done(later);
         return;
     }
-    json_t *json = json_pack("{ss ss ss sI ss ss ss ss}", "intent", entry->intent, "payment", entry->payment, "result",
+    /* A dispute is of what the charge took: nobody asked for it under a key of its own. */
+    char intent[sizeof entry->payment + sizeof ".charge"];
+    snprintf(intent, sizeof intent, "%s.charge", entry->payment);
+    const char *about = entry->operation == OPERATION_DISPUTE ? intent : entry->intent;
+    json_t *json = json_pack("{ss ss ss sI ss ss ss ss}", "intent", about, "payment", entry->payment, "result",
                              entry->result, "amount", (json_int_t)entry->amount, "currency", entry->currency,
                              "provider_ref", entry->ref, "code", entry->code, "message", entry->message);
     char *body CLEANUP(release_text) = json_dumps(json, JSON_COMPACT);
@@ -229,6 +233,18 @@ static bool read_request(const struct http_exchange *exchange, enum provider_ope
     return true;
 }
 
+/* The payer contests the charge: it is told after a while, and its end, which the method names, after as long again. */
+static void contest(struct provider_double *self, const struct ledger_entry *charge) {
+    const struct ledger_entry *dispute = NULL;
+    struct err_info info = {0};
+    if (ledger_dispute(self->ledger, charge, clock_wall_us(), &dispute, &info) != ERR_NONE) {
+        log_line(LOG_ERROR, "test-provider", "the ledger failed", LOG_CSTR("error", info.text));
+        return;
+    }
+    webhook_later(self, dispute, self->options.late_ms, NULL);
+    webhook_later(self, dispute, 2 * self->options.late_ms, charge->method);
+}
+
 /* The first answer to a charge, in the manner that its method names. */
 static void answer_charge(struct provider_double *self, struct http_exchange *exchange,
                           const struct ledger_entry *entry) {
@@ -249,6 +265,9 @@ static void answer_charge(struct provider_double *self, struct http_exchange *ex
         webhook_later(self, entry, 0, NULL);
     } else if (strcmp(method, "late") == 0 || strcmp(method, "late_success") == 0) {
         webhook_later(self, entry, self->options.late_ms, "captured");
+    }
+    if (strcmp(method, "dispute_won") == 0 || strcmp(method, "dispute_lost") == 0) {
+        contest(self, entry);
     }
     answer_entry(self, exchange, entry);
 }
@@ -486,7 +505,9 @@ const struct command_line test_provider_command = {
             "  twice         charges, tells it twice more    late          answers pending, charges later, by webhook\n"
             "  authorize     only holds the money            late_success  refuses, but charges later all the same\n"
             "  action        waits for the shopper's step    refund_fails  charges; refunds fail\n"
-            "  overcharge    charges one unit too much\n\n"
+            "  overcharge    charges one unit too much\n"
+            "  dispute_won   charges; the payer contests it, and its end is told later, by webhooks; dispute_lost\n"
+            "                likewise\n\n"
             "GET /ledger shows all that it did: what Daybook's events are checked against, 50,000 entries at\n"
             "a time: `next` in an answer is the `from` of the one that goes on (GET /ledger?from=50000).",
     .run = run,

@@ -244,6 +244,47 @@ def payment_becomes(shop, payment, status):
     return wait_until(found, f"payment {payment} to become {status}")
 
 
+def contested(shop, payment, status):
+    def found():
+        document = shop.client.expect(200, shop.client.get(f"/v1/payments/{payment}"))
+        return [dispute["status"] for dispute in document["disputes"]] == [status] and document
+
+    return wait_until(found, f"the dispute of {payment} to be {status}")
+
+
+def test_what_a_payer_wins_back_from_his_bank_is_not_refunded(shop, sku, daybook):
+    shop.sells(sku, 100, 5)
+    payment = shop.buy((sku, 3), method="dispute_lost")["payments"][0]["id"]
+    document = contested(shop, payment, "lost")
+    assert (document["contested"], document["lost"], document["refunded"]) == (euros(0), euros(300), euros(0))
+    assert (document["disputes"][0]["reason"], document["status"]) == ("fraudulent", "captured")
+    assert_refused(shop.client.post(f"/v1/payments/{payment}/refunds", {}), 409, "payment_not_refundable")
+    assert ledger(daybook, payment)["lost"] == 300
+
+
+def test_what_a_cancelled_order_owes_waits_for_the_end_of_a_dispute(shop, sku, daybook):
+    """The bank is played by the test, so that the dispute ends when it says so."""
+    shop.sells(sku, 100, 5)
+    order = shop.buy((sku, 3))
+    payment = order["payments"][0]["id"]
+
+    def told(result):
+        more = {"code": "fraudulent", "respond_by": "2030-01-01T00:00:00Z"}
+        tell(shop.client, payment, "charge", result, 300, reference="dp_of_a_test", **more)
+
+    told("disputed")
+    document = contested(shop, payment, "open")
+    assert (document["contested"], document["lost"]) == (euros(300), euros(0))
+    assert document["disputes"][0]["respond_by"] == "2030-01-01T00:00:00.000000Z"
+    assert_refused(shop.client.post(f"/v1/payments/{payment}/refunds", {}), 409, "payment_disputed")
+    shop.client.expect(200, shop.client.post(f"/v1/orders/{order['id']}/cancel", {"reason": "changed my mind"}))
+    wait_until(lambda: shop.client.get(f"/v1/payments/{payment}").json().get("refund_owed"), "the debt")
+    assert ledger(daybook, payment)["refunded"] == 0
+    told("dispute_won")
+    contested(shop, payment, "won")
+    wait_until(lambda: ledger(daybook, payment)["refunded"] == 300, "the refund")
+
+
 def assert_refused(answer, status, code, pointer=""):
     problem = answer.json()
     assert (answer.status_code, problem["code"], problem.get("pointer", "")) == (status, code, pointer), problem

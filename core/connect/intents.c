@@ -266,6 +266,10 @@ struct intent *intents_apply(struct intents *intents, int64_t offset, const stru
     case EVENT_REFUND_FAILED:
         close_of_payment(intents, payment, REFUND, event->as.refund_failed.refund, on_closed);
         break;
+    case EVENT_REFUND_DEFERRED: /* nothing is asked of the provider: disputes are between it and the bank */
+    case EVENT_PAYMENT_DISPUTED:
+    case EVENT_DISPUTE_CLOSED:
+        break;
     }
     return NULL;
 }

@@ -15,8 +15,9 @@
 
 enum { WEBHOOK_TEXT_MAX = 512, SIGNATURES_MAX = 8 };
 
-static const char *const results[] = {"authorized", "captured",     "declined", "action_required",
-                                      "voided",     "void_refused", "refunded", "refund_failed"};
+static const char *const results[] = {"authorized", "captured",     "declined",    "action_required",
+                                      "voided",     "void_refused", "refunded",    "refund_failed",
+                                      "disputed",   "dispute_won",  "dispute_lost"};
 
 /* ---- the signature ------------------------------------------------------------------------------------------------
  */
@@ -105,6 +106,22 @@ static bool take_amount(struct arena *arena, const json_t *body, struct money *r
            refuse(arena, "invalid_format", "currency", "The currency is a code of ISO 4217.", ret_problem);
 }
 
+/* RFC 3339; absent: the provider does not say. */
+static bool take_time(struct arena *arena, const json_t *body, const char *field, bool *ret_has_time,
+                      int64_t *ret_time_us, struct problem *ret_problem) {
+    struct str text;
+    if (!take_text(arena, body, field, false, &text, ret_problem)) {
+        return false;
+    }
+    *ret_has_time = !str_is_empty(text);
+    return !*ret_has_time || timestamp_read(text, ret_time_us) ||
+           refuse(arena, "invalid_format", field, "The time is one of RFC 3339.", ret_problem);
+}
+
+static bool is_of_dispute(struct str result) {
+    return str_equal(result, STR("disputed")) || str_starts_with(result, STR("dispute_"));
+}
+
 static bool is_result(struct str text) {
     for (size_t i = 0; i < ARRAY_LENGTH(results); i++) {
         if (str_equal(text, str_of_cstr(results[i]))) {
@@ -124,6 +141,7 @@ static bool take_fields(struct arena *arena, const json_t *body, struct command 
                     take_text(arena, body, "code", false, &outcome->code, ret_problem) &&
                     take_text(arena, body, "message", false, &outcome->message, ret_problem) &&
                     take_text(arena, body, "action_url", false, &outcome->action_url, ret_problem) &&
+                    take_time(arena, body, "respond_by", &outcome->has_respond_by, &outcome->respond_by, ret_problem) &&
                     take_amount(arena, body, &outcome->amount, ret_problem);
     if (!is_taken) {
         return false;
@@ -134,6 +152,9 @@ static bool take_fields(struct arena *arena, const json_t *body, struct command 
     }
     if (!is_result(outcome->result)) {
         return refuse(arena, "invalid_format", "result", "This is no result of a payment.", ret_problem);
+    }
+    if (is_of_dispute(outcome->result) && str_is_empty(outcome->provider_ref)) {
+        return refuse(arena, "missing_field", "provider_ref", "A dispute has the provider's name for it.", ret_problem);
     }
     if (!path_id_stream(arena, STR("payment"), payment, &command->meta.stream, ret_problem)) {
         ret_problem->status = 400;

@@ -87,6 +87,23 @@ static void the_body_becomes_the_providers_outcome(void **state) {
     assert_false(outcome->has_action_url);
 }
 
+static void a_dispute_has_a_name_and_maybe_a_time_until_which_to_respond(void **state) {
+    (void)state;
+    struct command command;
+    struct problem problem;
+    assert_true(
+        webhook_command(&arena,
+                        STR("{\"intent\":\"" PAYMENT ".charge\",\"payment\":\"" PAYMENT "\",\"result\":\"disputed\","
+                            "\"amount\":400,\"currency\":\"EUR\",\"provider_ref\":\"dp_1\",\"code\":\"fraudulent\","
+                            "\"respond_by\":\"1970-01-02T00:00:00Z\"}"),
+                        &command, &problem));
+    const struct record_provider_outcome *outcome = &command.as.record_provider_outcome;
+    assert_true(str_equal(outcome->result, STR("disputed")));
+    assert_true(str_equal(outcome->provider_ref, STR("dp_1")));
+    assert_true(outcome->has_respond_by);
+    assert_int_equal(outcome->respond_by, INT64_C(86400000000));
+}
+
 static void a_body_that_says_too_little_is_refused_and_pointed_at(void **state) {
     (void)state;
     static const struct {
@@ -104,6 +121,9 @@ static void a_body_that_says_too_little_is_refused_and_pointed_at(void **state) 
          "/amount"},
         {"{\"intent\":\"i\",\"payment\":\"" PAYMENT "\",\"result\":\"captured\",\"amount\":1}", "missing_field",
          "/currency"},
+        {"{\"intent\":\"i\",\"payment\":\"" PAYMENT "\",\"result\":\"dispute_won\"}", "missing_field", "/provider_ref"},
+        {"{\"intent\":\"i\",\"payment\":\"" PAYMENT "\",\"result\":\"disputed\",\"respond_by\":\"soon\"}",
+         "invalid_format", "/respond_by"},
         {"{\"intent\":\"i\",\"intent\":\"j\"}", "duplicate_key", "/intent"},
         {"", "malformed_json", ""},
     };
@@ -141,6 +161,7 @@ int main(void) {
         cmocka_unit_test(of_several_signatures_one_must_be_genuine),
         cmocka_unit_test(nobody_signs_with_the_secret_that_stands_in_the_source),
         cmocka_unit_test(the_body_becomes_the_providers_outcome),
+        cmocka_unit_test(a_dispute_has_a_name_and_maybe_a_time_until_which_to_respond),
         cmocka_unit_test(a_body_that_says_too_little_is_refused_and_pointed_at),
     };
     return cmocka_run_group_tests_name("webhook", tests, set_up, tear_down);

@@ -1,4 +1,4 @@
-/* verify_money.c: what is captured was authorized, once; what is given back was captured. */
+/* verify_money.c: what is captured was authorized, once; what is given back was captured, and is not contested. */
 #include "core/log/verify_parts.h"
 
 #include <inttypes.h>
@@ -11,6 +11,7 @@ struct payment {
     int64_t captured_minor;
     int64_t refunded_minor;
     int64_t pending_minor;
+    int64_t contested_minor; /* by disputes that are open or lost */
     char currency[CURRENCY_BYTES + 1];
     bool was_captured;
 };
@@ -22,15 +23,24 @@ struct refund_record {
     uint8_t status;
 };
 
+enum dispute_status { DISPUTE_UNKNOWN, DISPUTE_OPEN, DISPUTE_ENDED };
+
+struct dispute_record {
+    int64_t amount_minor;
+    uint8_t status;
+};
+
 void money_maps_init(struct money_maps *maps) {
     digest_map_init(&maps->payments, sizeof(struct payment));
     digest_map_init(&maps->refunds, sizeof(struct refund_record));
+    digest_map_init(&maps->disputes, sizeof(struct dispute_record));
     digest_map_init(&maps->intents, 0);
 }
 
 void money_maps_release(struct money_maps *maps) {
     digest_map_release(&maps->payments);
     digest_map_release(&maps->refunds);
+    digest_map_release(&maps->disputes);
     digest_map_release(&maps->intents);
 }
 
@@ -132,6 +142,10 @@ static void refund_requested(struct verify *verify, struct payment *payment, con
     *refund = (struct refund_record){amount_of(verify, payment, ask->amount), REFUND_PENDING};
     payment->pending_minor = sum(payment->pending_minor, refund->amount_minor);
     check_refunds(verify, payment);
+    int64_t gone_minor = sum(payment->refunded_minor, payment->pending_minor);
+    if (payment->contested_minor > 0 && sum(gone_minor, payment->contested_minor) > payment->captured_minor) {
+        verify_tell(verify, "money", "refund %d is of money that a dispute holds", ask->refund);
+    }
 }
 
 /* A refund that the provider first refused may come through after all. */
@@ -163,6 +177,50 @@ static void refund_failed(struct verify *verify, struct payment *payment, const 
     }
     payment->pending_minor = sum(payment->pending_minor, -refund->amount_minor);
     refund->status = REFUND_FAILED_ONCE;
+}
+
+/* ---- disputes ------------------------------------------------------------------------------------------------------
+ */
+
+static struct dispute_record *dispute_at(struct verify *verify, struct str stream, struct str name) {
+    bool is_new;
+    return digest_map_at(&verify->money.disputes, digest_of(stream, name), &is_new);
+}
+
+static void disputed(struct verify *verify, struct payment *payment, const struct event *event) {
+    const struct payment_disputed *told = &event->as.payment_disputed;
+    struct dispute_record *dispute = dispute_at(verify, event->meta.stream, told->dispute);
+    if (dispute->status != DISPUTE_UNKNOWN) {
+        verify_tell(verify, "money", "the dispute %.*s is opened twice", STR_ARGS(told->dispute));
+        return;
+    }
+    *dispute = (struct dispute_record){amount_of(verify, payment, told->amount), DISPUTE_OPEN};
+    payment->contested_minor = sum(payment->contested_minor, dispute->amount_minor);
+    int64_t taken_minor = payment->was_captured ? payment->captured_minor : payment->requested_minor;
+    if (payment->contested_minor > taken_minor) {
+        verify_tell(verify, "money", "%" PRId64 " contested of %" PRId64 " taken", payment->contested_minor,
+                    taken_minor);
+    }
+}
+
+static void dispute_closed(struct verify *verify, struct payment *payment, const struct event *event) {
+    const struct dispute_closed *told = &event->as.dispute_closed;
+    struct dispute_record *dispute = dispute_at(verify, event->meta.stream, told->dispute);
+    bool is_won = str_equal(told->outcome, STR("won"));
+    if (dispute->status != DISPUTE_OPEN) {
+        verify_tell(verify, "money", "the dispute %.*s ends, and was not open", STR_ARGS(told->dispute));
+        return;
+    }
+    if (amount_of(verify, payment, told->amount) != dispute->amount_minor) {
+        verify_tell(verify, "money", "the dispute %.*s ends over %" PRId64 ", and was opened over %" PRId64,
+                    STR_ARGS(told->dispute), told->amount.amount, dispute->amount_minor);
+    }
+    if (!is_won && !str_equal(told->outcome, STR("lost"))) {
+        verify_tell(verify, "money", "the dispute %.*s is neither won nor lost", STR_ARGS(told->dispute));
+    }
+    dispute->status = DISPUTE_ENDED;
+    payment->contested_minor =
+        is_won ? sum(payment->contested_minor, -dispute->amount_minor) : payment->contested_minor;
 }
 
 /* --------------------------------------------------------------------------------------------------------------------
@@ -203,6 +261,13 @@ void verify_payment(struct verify *verify, const struct event *event) {
     case EVENT_REFUND_FAILED:
         refund_failed(verify, payment, event);
         break;
+    case EVENT_PAYMENT_DISPUTED:
+        disputed(verify, payment, event);
+        break;
+    case EVENT_DISPUTE_CLOSED:
+        dispute_closed(verify, payment, event);
+        break;
+    case EVENT_REFUND_DEFERRED:
     case EVENT_PAYMENT_ACTION_REQUIRED:
     case EVENT_PAYMENT_FAILED:
     case EVENT_PAYMENT_VOIDED:

@@ -16,6 +16,7 @@ struct stock_maps {
 struct money_maps {
     struct digest_map payments;
     struct digest_map refunds;
+    struct digest_map disputes; /* payment, name -> struct dispute_record */
     struct digest_map intents;
 };
 

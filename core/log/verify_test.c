@@ -447,6 +447,96 @@ static void sound_money_has_no_violations(void **state) {
     assert_sound(world);
 }
 
+static void dispute(struct world *world, const char *name, int64_t minor) {
+    struct event event = next(world, PAYMENT, EVENT_PAYMENT_DISPUTED);
+    event.as.payment_disputed =
+        (struct payment_disputed){.dispute = str_of_cstr(name), .amount = euros(minor), .reason = STR("fraudulent")};
+    append(world, &event);
+}
+
+static void end_dispute(struct world *world, const char *name, int64_t minor, const char *outcome) {
+    struct event event = next(world, PAYMENT, EVENT_DISPUTE_CLOSED);
+    event.as.dispute_closed = (struct dispute_closed){str_of_cstr(name), euros(minor), str_of_cstr(outcome)};
+    append(world, &event);
+}
+
+static void sound_disputes_have_no_violations(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    dispute(world, "early", 100); /* told of before the capture */
+    capture(world, 1000);
+    ask_refund(world, 1, 500);
+    dispute(world, "dp", 900); /* of what is given back as well: banks may */
+    end_dispute(world, "early", 100, "lost");
+    end_dispute(world, "dp", 900, "won");
+    ask_refund(world, 2, 400);
+    assert_sound(world);
+}
+
+static void a_refund_of_what_a_dispute_holds_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 1000);
+    dispute(world, "dp", 600);
+    ask_refund(world, 1, 401);
+    assert_found(world, "money", "is of money that a dispute holds");
+}
+
+static void a_refund_of_what_a_dispute_took_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 1000);
+    dispute(world, "dp", 600);
+    end_dispute(world, "dp", 600, "lost");
+    ask_refund(world, 1, 401);
+    assert_found(world, "money", "is of money that a dispute holds");
+}
+
+static void more_contested_than_was_taken_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 800);
+    dispute(world, "dp", 801);
+    assert_found(world, "money", "801 contested of 800 taken");
+}
+
+static void a_dispute_that_begins_twice_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 1000);
+    dispute(world, "dp", 100);
+    dispute(world, "dp", 100);
+    assert_found(world, "money", "the dispute dp is opened twice");
+}
+
+static void a_dispute_that_ends_twice_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 1000);
+    dispute(world, "dp", 100);
+    end_dispute(world, "dp", 100, "won");
+    end_dispute(world, "dp", 100, "lost");
+    assert_found(world, "money", "the dispute dp ends, and was not open");
+}
+
+static void a_dispute_that_ends_over_another_amount_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 1000);
+    dispute(world, "dp", 100);
+    end_dispute(world, "dp", 99, "lost");
+    assert_found(world, "money", "ends over 99, and was opened over 100");
+}
+
+static void a_dispute_that_ends_neither_way_is_found(void **state) {
+    struct world *world = *state;
+    ask(world, 1000);
+    capture(world, 1000);
+    dispute(world, "dp", 100);
+    end_dispute(world, "dp", 100, "drawn");
+    assert_found(world, "money", "is neither won nor lost");
+}
+
 static void a_charge_that_captures_at_once_is_sound(void **state) {
     struct world *world = *state;
     ask(world, 1000);
@@ -817,6 +907,14 @@ int main(void) {
         TEST(a_hold_behind_a_tombstone_is_found),
         TEST(sound_money_has_no_violations),
         TEST(a_charge_that_captures_at_once_is_sound),
+        TEST(sound_disputes_have_no_violations),
+        TEST(a_refund_of_what_a_dispute_holds_is_found),
+        TEST(a_refund_of_what_a_dispute_took_is_found),
+        TEST(more_contested_than_was_taken_is_found),
+        TEST(a_dispute_that_begins_twice_is_found),
+        TEST(a_dispute_that_ends_twice_is_found),
+        TEST(a_dispute_that_ends_over_another_amount_is_found),
+        TEST(a_dispute_that_ends_neither_way_is_found),
         TEST(a_second_capture_is_found),
         TEST(a_capture_of_more_than_was_authorized_is_found),
         TEST(an_authorization_of_more_than_was_asked_for_is_found),

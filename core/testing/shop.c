@@ -339,8 +339,12 @@ static void check_order(struct shop *shop, const struct given *given) {
         const struct shop_charge *charge = find_charge(shop, order->payments.items[i].payment);
         assert(charge != NULL);
         kept_minor += charge->status == CHARGE_TAKEN ? charge->amount.amount - charge->refunded_minor : 0;
+        bool is_confirmed = order->status == ORDER_STATUS_CONFIRMED;
         bool is_kept = str_equal(order->payments.items[i].result, ORDER_PAYMENT_CAPTURED);
-        kept_minor += is_kept && order->status == ORDER_STATUS_CONFIRMED ? charge->asked_back_minor : 0;
+        kept_minor += is_kept && is_confirmed ? charge->asked_back_minor : 0;
+        /* What a dispute holds, or has taken, cannot be given back. */
+        const struct payment_state *payment = shop_stream(shop, order->payments.items[i].payment)->state;
+        kept_minor -= is_confirmed ? 0 : payment_contested_now(payment) + payment_lost(payment);
     }
     assert(kept_minor == (order->status == ORDER_STATUS_CONFIRMED ? order->total.amount : 0) &&
            "the money kept is not what the order costs");

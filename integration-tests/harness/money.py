@@ -23,7 +23,7 @@ def books(provider_url):
 
 
 def paid_by_events(kafka, topic):
-    """What the events of payments add up to, by payment: captured and refunded cents, and how often each was told."""
+    """What the events of payments add up to, by payment: captured, refunded and lost cents, and how often it was captured."""
     found = defaultdict(Counter)
     for record in kafka.each_record(topic):
         name, event = decode(record.value())
@@ -33,6 +33,8 @@ def paid_by_events(kafka, topic):
             payment["captured"] += event["amount"]["amount"]
         elif name == "PaymentRefunded":
             payment["refunded"] += event["amount"]["amount"]
+        elif name == "DisputeClosed" and event["outcome"] == "lost":
+            payment["lost"] += event["amount"]["amount"]
     return found
 
 
@@ -40,9 +42,9 @@ def differences(ledger, events):
     """A line for each payment that one of them tells otherwise, or that was charged or captured more than once."""
     found = []
     for payment in sorted(ledger.keys() | events.keys()):
-        book = ledger.get(payment, {"captured": 0, "refunded": 0, "charges": 0})
+        book = ledger.get(payment, {"captured": 0, "refunded": 0, "lost": 0, "charges": 0})
         told = events.get(payment, Counter())
-        same = (book["captured"], book["refunded"]) == (told["captured"], told["refunded"])
+        same = all(book[what] == told[what] for what in ("captured", "refunded", "lost"))
         if not same or book["charges"] > 1 or told["captures"] > 1:
             found.append(f"{payment}: the provider says {book}, the events say {dict(told)}")
     return found

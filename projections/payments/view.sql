@@ -11,6 +11,8 @@ CREATE TABLE payments (
     captured_minor bigint NOT NULL,
     refund_pending_minor bigint NOT NULL,
     refunded_minor bigint NOT NULL,
+    contested_minor bigint NOT NULL, -- by disputes that are open
+    lost_minor bigint NOT NULL, -- by disputes that were lost
     currency text NOT NULL,
     document json COMPRESSION lz4 NOT NULL,
     version bigint NOT NULL,

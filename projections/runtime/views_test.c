@@ -18,8 +18,8 @@ static const struct kept {
     int format;
     uint32_t state_schema_id;
 } kept[] = {
-    {"products", 5, 19}, {"stock", 3, 165},     {"carts", 2, 159}, {"orders", 4, 163},
-    {"payments", 1, 55}, {"customers", 2, 108}, {"keys", 1, 151},
+    {"products", 5, 19},  {"stock", 3, 165},     {"carts", 2, 159}, {"orders", 4, 163},
+    {"payments", 2, 170}, {"customers", 2, 108}, {"keys", 1, 151},
 };
 
 static const struct kept *kept_of(const struct view *view) {

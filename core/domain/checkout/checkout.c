@@ -192,6 +192,9 @@ void checkout_after_payment(const struct payment_state *state, const struct even
     case EVENT_PAYMENT_VOID_REFUSED:
     case EVENT_PAYMENT_REFUNDED:
     case EVENT_REFUND_FAILED:
+    case EVENT_REFUND_DEFERRED:
+    case EVENT_PAYMENT_DISPUTED: /* the goods are sold: whoever sells them answers the bank */
+    case EVENT_DISPUTE_CLOSED:
         break;
     }
 }
@@ -238,10 +241,11 @@ static void after_rejection(const struct order_state *state, const struct event 
 /* ---- 7. Money the order does not keep is sent back --------------------------------------------------------------- */
 
 /* Names no amount: the order keeps nothing of this payment, and what is left of it only the payment knows. Part may
- * have been refunded on request, and to ask for more than is left would be refused, with nobody to hear it. */
+ * have been refunded on request, and to ask for more than is left would be refused, with nobody to hear it. What a
+ * dispute holds is owed until that is won. */
 static void refund(struct str payment, struct str reason, struct reactions *reactions) {
     react_command(reactions, payment, COMMAND_REFUND_PAYMENT)->as.refund_payment =
-        (struct refund_payment){.has_reason = true, .reason = reason};
+        (struct refund_payment){.has_reason = true, .reason = reason, .owed = true};
 }
 
 static void after_cancellation(const struct order_state *state, const struct event *event,

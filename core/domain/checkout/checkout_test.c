@@ -255,6 +255,30 @@ static void cancelling_while_a_partial_refund_is_under_way_gives_the_rest_back(v
     assert_int_equal(payment(shop, PAYMENT)->refunded, TOTAL_MINOR);
 }
 
+static struct command contested(const char *result, int64_t amount_minor) {
+    struct command command = {.type = COMMAND_RECORD_PROVIDER_OUTCOME};
+    command.as.record_provider_outcome = (struct record_provider_outcome){.intent = STR("pay_" KEY ".1.1.charge"),
+                                                                          .result = str_of_cstr(result),
+                                                                          .amount = {amount_minor, STR("EUR")},
+                                                                          .provider_ref = STR("dp_1"),
+                                                                          .code = STR("fraudulent")};
+    return command;
+}
+
+static void what_is_contested_of_a_cancelled_order_is_given_back_once_it_is_won(void **state) {
+    struct shop *shop = *state;
+    buy(shop, "cmd_buy", "approve");
+    assert_int_equal(shop_ask(shop, PAYMENT, contested("disputed", 1000)), ACCEPTED);
+    assert_int_equal(shop_ask(shop, ORDER, cancel()), ACCEPTED);
+    shop_settle(shop);
+    shop_check(shop);
+    assert_int_equal(payment(shop, PAYMENT)->refunded, TOTAL_MINOR - 1000);
+    assert_int_equal(shop_ask(shop, PAYMENT, contested("dispute_won", 1000)), ACCEPTED);
+    shop_settle(shop);
+    shop_check(shop);
+    assert_int_equal(payment(shop, PAYMENT)->refunded, TOTAL_MINOR);
+}
+
 static void a_late_success_of_which_part_was_refunded_already_is_returned_in_full(void **state) {
     struct shop *shop = *state;
     buy(shop, "cmd_buy", "hang");
@@ -665,6 +689,7 @@ int main(void) {
         TEST(cancelling_an_unpaid_order_frees_its_stock),
         TEST(cancelling_a_paid_order_refunds_it),
         TEST(cancelling_after_a_partial_refund_gives_the_rest_back),
+        TEST(what_is_contested_of_a_cancelled_order_is_given_back_once_it_is_won),
         TEST(cancelling_while_a_partial_refund_is_under_way_gives_the_rest_back),
         TEST(a_late_success_of_which_part_was_refunded_already_is_returned_in_full),
         TEST(a_hold_whose_void_was_refused_before_it_existed_is_given_back),

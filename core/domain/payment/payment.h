@@ -19,9 +19,12 @@
  * Meaning  a charge authorizes and, where the method can, captures in one call. Of a provider that only authorizes,
  *          the capture is requested at once, unless the payment is being voided; if the void is then refused, at once
  *          after that, so that the order can give the money back. A declined capture lets go of what it was to take.
- * Bounds   PAYMENT_MAX_REFUNDS refunds; the last one is of all that is left.
- * Size     payment.c is long because the provider's eight outcomes and our five commands share one set of rules on
- *          money.
+ * Disputes the payer may contest at his bank what was captured, once or more: what is contested is not refunded. A
+ *          dispute is won, and the money is ours again, or lost (a chargeback). What an order asks back meanwhile is
+ *          owed, and refunded once the dispute is won. The provider tells of them by webhooks alone, in any order, and
+ *          maybe before it has told of the capture.
+ * Bounds   PAYMENT_MAX_REFUNDS refunds on request, the last one of all that is left; of what is owed one more, and one
+ *          a dispute. PAYMENT_MAX_DISPUTES disputes.
  * Memory   events and state live in the arena handed over.
  * Thread   pure; any.            May use: base, generated structs, other parts of the domain.
  */
@@ -30,7 +33,7 @@
 #include "core/domain/aggregate.h"
 #include "gen/state.h"
 
-enum { PAYMENT_MAX_REFUNDS = 100 };
+enum { PAYMENT_MAX_REFUNDS = 100, PAYMENT_MAX_DISPUTES = 20 };
 
 extern const struct aggregate payment_aggregate;
 
@@ -41,5 +44,9 @@ void payment_evolve(struct payment_state *state, const struct event *event, stru
 /* Whether there is a provider of this name. What names another one is refused before anything is held for it. */
 bool payment_provider_exists(struct str provider);
 
-/* What can still be given back: captured - refunded - refunds pending. */
+/* What can still be given back: captured - refunded - refunds pending - contested (open or lost); it may be below 0. */
 int64_t payment_refundable(const struct payment_state *state);
+
+/* What disputes hold that are open, and what those have taken that were lost. */
+int64_t payment_contested_now(const struct payment_state *state);
+int64_t payment_lost(const struct payment_state *state);

@@ -100,7 +100,7 @@ static struct str any_method(void) {
                    {"late", 5},         {"hang", 4},         {"slow", 3},         {"twice", 4},
                    {"late_success", 4}, {"refund_fails", 2}, {"pledge", 3},       {"uncapturable", 3},
                    {"late_decline", 2}, {"refund_late", 3},  {"error_before", 2}, {"error_after", 2},
-                   {"refuse", 1},       {"barter", 1}};
+                   {"refuse", 1},       {"barter", 1},       {"dispute_won", 3},  {"dispute_lost", 3}};
     if (clients.plan.with_overcharge && sim_random(50) == 0) {
         return STR("overcharge");
     }

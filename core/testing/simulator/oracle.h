@@ -82,7 +82,7 @@
 /* What the provider did for one payment. */
 struct oracle_payment {
     struct str payment;
-    int64_t authorized_minor, captured_minor, refunded_minor;
+    int64_t authorized_minor, captured_minor, refunded_minor, contested_minor, lost_minor;
     int charges; /* that took effect */
     bool is_voided;
 };

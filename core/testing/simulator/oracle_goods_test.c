@@ -211,6 +211,55 @@ static void more_refunded_than_captured_is_found(void **state) {
     expect("money.refund");
 }
 
+static void dispute(const char *name, int64_t amount_minor, const char *outcome) {
+    struct event event = {.type = EVENT_PAYMENT_DISPUTED};
+    event.as.payment_disputed =
+        (struct payment_disputed){.dispute = str_of_cstr(name), .amount = {amount_minor, STR("EUR")}};
+    scene_event(SCENE_PAYMENT, STR(""), event);
+    event = (struct event){.type = EVENT_DISPUTE_CLOSED};
+    event.as.dispute_closed =
+        (struct dispute_closed){str_of_cstr(name), {amount_minor, STR("EUR")}, str_of_cstr(outcome)};
+    scene_event(SCENE_PAYMENT, STR(""), event);
+}
+
+static void a_dispute_that_was_lost_is_in_order(void **state) {
+    (void)state;
+    play();
+    dispute("dp_1", 300, "lost");
+    scene.payments[0].lost_minor = 300;
+    struct oracle_options options = scene_options();
+    struct oracle *oracle = oracle_judge(&options);
+    oracle_report(oracle, stderr);
+    assert_int_equal(oracle_violation_count(oracle), 0);
+    oracle_free(oracle);
+    scene_end();
+}
+
+static void a_lost_dispute_that_the_bank_knows_nothing_of_is_found(void **state) {
+    (void)state;
+    play();
+    dispute("dp_1", 300, "lost");
+    expect_only("money.ledger");
+}
+
+static void a_refund_of_what_a_dispute_took_is_found(void **state) {
+    (void)state;
+    play();
+    dispute("dp_1", 800, "lost");
+    refund(1, 300);
+    scene.payments[0].lost_minor = 800;
+    scene.payments[0].refunded_minor = 300;
+    expect_only("money.refund");
+}
+
+static void a_dispute_that_ends_twice_is_found(void **state) {
+    (void)state;
+    play();
+    dispute("dp_1", 300, "won");
+    dispute("dp_1", 300, "won");
+    expect("money.dispute");
+}
+
 static void a_ledger_that_says_otherwise_is_found(void **state) {
     (void)state;
     play();
@@ -289,6 +338,10 @@ int main(void) {
         cmocka_unit_test(a_second_capture_is_found),
         cmocka_unit_test(a_refund_on_request_is_in_order),
         cmocka_unit_test(more_refunded_than_captured_is_found),
+        cmocka_unit_test(a_dispute_that_was_lost_is_in_order),
+        cmocka_unit_test(a_lost_dispute_that_the_bank_knows_nothing_of_is_found),
+        cmocka_unit_test(a_refund_of_what_a_dispute_took_is_found),
+        cmocka_unit_test(a_dispute_that_ends_twice_is_found),
         cmocka_unit_test(a_ledger_that_says_otherwise_is_found),
         cmocka_unit_test(a_charge_that_the_events_do_not_know_is_found),
         cmocka_unit_test(a_charge_that_was_carried_out_twice_is_found),

@@ -9,6 +9,11 @@ struct refund_fold {
     bool is_on_request;
 };
 
+struct dispute_fold {
+    int64_t amount_minor;
+    bool is_open;
+};
+
 struct folding {
     struct oracle *oracle;
     struct payment_fold *payment;
@@ -62,8 +67,13 @@ static void refund_requested(struct folding *folding, const struct refund_reques
         wrong_refund(folding, event->refund, "is asked for twice");
     }
     *refund = (struct refund_fold){event->amount.amount, REFUND_ASKED, str_equal(event->reason, STR("request"))};
-    folding->payment->refund_pending_minor += refund->amount_minor;
+    struct payment_fold *payment = folding->payment;
+    payment->refund_pending_minor += refund->amount_minor;
     judge_refunds(folding);
+    int64_t contested_minor = payment->contested_minor + payment->lost_minor;
+    if (payment->refunded_minor + payment->refund_pending_minor + contested_minor > payment->captured_minor) {
+        wrong_refund(folding, event->refund, "is of money that a dispute holds");
+    }
 }
 
 static void refunded(struct folding *folding, const struct payment_refunded *event) {
@@ -87,6 +97,38 @@ static void refund_failed(struct folding *folding, const struct refund_failed *e
     folding->payment->refund_pending_minor -= refund->amount_minor;
     folding->payment->has_failed_refund = true;
     refund->status = REFUND_FAILED;
+}
+
+static void wrong_dispute(struct folding *folding, struct str name, const char *what) {
+    oracle_tell(folding->oracle, "money.dispute", AT_FORMAT ": dispute %.*s %s", AT_ARGS(folding), STR_ARGS(name),
+                what);
+}
+
+static void disputed(struct folding *folding, const struct payment_disputed *event) {
+    struct payment_fold *payment = folding->payment;
+    void **at = map_at(&payment->disputes, event->dispute);
+    if (*at != NULL) {
+        wrong_dispute(folding, event->dispute, "begins twice");
+        return;
+    }
+    struct dispute_fold *dispute = *at = arena_alloc(&folding->oracle->arena, sizeof *dispute);
+    *dispute = (struct dispute_fold){event->amount.amount, true};
+    payment->contested_minor += dispute->amount_minor;
+    if (payment->contested_minor + payment->lost_minor > payment->asked_minor) {
+        wrong_dispute(folding, event->dispute, "contests more than was taken");
+    }
+}
+
+static void dispute_closed(struct folding *folding, const struct dispute_closed *event) {
+    struct payment_fold *payment = folding->payment;
+    struct dispute_fold *dispute = map_get(&payment->disputes, event->dispute);
+    if (dispute == NULL || !dispute->is_open || dispute->amount_minor != event->amount.amount) {
+        wrong_dispute(folding, event->dispute, "ends, and is not open, or was of another amount");
+        return;
+    }
+    dispute->is_open = false;
+    payment->contested_minor -= dispute->amount_minor;
+    payment->lost_minor += str_equal(event->outcome, STR("lost")) ? dispute->amount_minor : 0;
 }
 
 static void contradicted(struct payment_fold *payment) {
@@ -152,6 +194,12 @@ static void apply(struct folding *folding, const struct event *event) {
     case EVENT_REFUND_FAILED:
         refund_failed(folding, &event->as.refund_failed);
         break;
+    case EVENT_PAYMENT_DISPUTED:
+        disputed(folding, &event->as.payment_disputed);
+        break;
+    case EVENT_DISPUTE_CLOSED:
+        dispute_closed(folding, &event->as.dispute_closed);
+        break;
     default:
         break;
     }
@@ -166,6 +214,7 @@ void oracle_fold_payments(struct oracle *oracle) {
         struct folding folding = {.oracle = oracle,
                                   .payment = arena_alloc(&oracle->arena, sizeof(struct payment_fold))};
         map_init(&folding.payment->refunds, &oracle->arena);
+        map_init(&folding.payment->disputes, &oracle->arena);
         stream->fold = folding.payment;
         for (uint32_t j = 0; j < stream->events.count; j++) {
             folding.event = stream->events.items[j];
@@ -192,6 +241,13 @@ static void judge_entry(struct oracle *oracle, const struct oracle_payment *entr
                     " and %" PRId64 "%s",
                     STR_ARGS(entry->payment), entry->captured_minor, entry->refunded_minor, captured_minor,
                     refunded_minor, payment == NULL ? " (there are none)" : "");
+    }
+    int64_t contested_minor = payment == NULL ? 0 : payment->contested_minor;
+    int64_t lost_minor = payment == NULL ? 0 : payment->lost_minor;
+    if (!is_excused && (entry->contested_minor != contested_minor || entry->lost_minor != lost_minor)) {
+        oracle_tell(oracle, "money.ledger",
+                    "%.*s: the payer contests %" PRId64 " and won %" PRId64 "; the events say %" PRId64 " and %" PRId64,
+                    STR_ARGS(entry->payment), entry->contested_minor, entry->lost_minor, contested_minor, lost_minor);
     }
     if (!is_excused && !entry->is_voided && entry->authorized_minor > entry->captured_minor) {
         oracle_tell(oracle, "money.held", "%.*s: the provider holds %" PRId64 " of which it captured %" PRId64,
@@ -247,13 +303,20 @@ static void judge_kept(struct oracle *oracle, struct str id, const struct order_
         if (payment == NULL) {
             continue; /* voided before it was asked for; settled.undecided tells when it is still to come */
         }
-        if (payment->has_failed_refund || payment->has_contradiction || payment->refund_pending_minor > 0) {
+        if (payment->has_failed_refund || payment->has_contradiction || payment->refund_pending_minor > 0 ||
+            payment->contested_minor > 0) {
             return; /* a person is to look; or settled.intent tells of it */
         }
-        kept_minor += payment->captured_minor - payment->refunded_minor;
         bool is_kept =
             order->status == ORDER_STATUS_CONFIRMED && str_equal(order->payments.items[i], order->kept_payment);
-        kept_minor += is_kept ? payment->refunded_on_request_minor : 0;
+        int64_t left_minor = payment->captured_minor - payment->refunded_minor;
+        if (is_kept) {
+            kept_minor += left_minor + payment->refunded_on_request_minor;
+        } else {
+            /* What the payer won back need not be given back; a bank may have let him contest what he was given. */
+            int64_t gone_minor = left_minor < payment->lost_minor ? left_minor : payment->lost_minor;
+            kept_minor += left_minor - gone_minor;
+        }
     }
     int64_t expected_minor = order->status == ORDER_STATUS_CONFIRMED ? order->total_minor : 0;
     if (kept_minor != expected_minor) {

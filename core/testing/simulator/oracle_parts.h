@@ -115,13 +115,15 @@ struct hold_fold {
 struct payment_fold {
     struct str order;
     int64_t asked_minor, authorized_minor, captured_minor, refunded_minor, refund_pending_minor;
-    int64_t refunded_on_request_minor; /* of the refunded: a client asked for it, not the order */
+    int64_t contested_minor, lost_minor; /* by disputes that are open; that were lost */
+    int64_t refunded_on_request_minor;   /* of the refunded: a client asked for it, not the order */
     uint32_t captures;
     bool awaits_step;       /* the shopper's, at the provider; and was not asked to let go */
     bool has_contradiction; /* PaymentOutcomeRefused */
     bool has_failed_refund; /* and so keeps what it should not */
     bool owes_charge, owes_capture, owes_void, owes_refund; /* asked of the provider, not answered */
     struct map refunds;                                     /* number as text -> struct refund_fold */
+    struct map disputes;                                    /* name -> struct dispute_fold */
 };
 
 struct oracle {

@@ -17,6 +17,8 @@ static struct oracle_payment payment_at(size_t index) {
         .authorized_minor = payment->authorized_minor,
         .captured_minor = payment->captured_minor,
         .refunded_minor = payment->refunded_minor,
+        .contested_minor = payment->contested_minor,
+        .lost_minor = payment->lost_minor,
         .charges = payment->charges > payment->captures ? payment->charges : payment->captures,
         .is_voided = payment->is_voided,
     };

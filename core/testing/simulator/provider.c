@@ -193,6 +193,30 @@ static void refund_goes_on(void *context) {
     come_to(context, "refunded");
 }
 
+/* Nobody asks for a dispute, so its webhooks are told until they are taken; its end may overtake its beginning. */
+static void dispute_ends(void *context) {
+    const struct sim_ledger_entry *dispute = context;
+    char key[sizeof dispute->payment + sizeof ".charge"];
+    snprintf(key, sizeof key, "%s.charge", dispute->payment);
+    const struct sim_ledger_entry *charge = sim_ledger_find(str_of_cstr(key));
+    const struct sim_ledger_entry *ended = sim_ledger_come_to(dispute, sim_method_named(charge->method)->dispute_ends);
+    provider.webhooks_open--;
+    if (ended != NULL) {
+        webhook_later(ended);
+    }
+}
+
+static void payer_contests(void *context) {
+    const struct sim_ledger_entry *charge = context;
+    int64_t amount_minor = sim_chance(500000) ? charge->amount_minor : sim_between(1, charge->amount_minor);
+    const struct sim_ledger_entry *dispute = sim_ledger_dispute(charge, amount_minor);
+    if (dispute != NULL) {
+        webhook_later(dispute);
+        provider.webhooks_open++; /* that of its end */
+        sim_after(sim_between(0, 120 * SECOND_US), NULL, dispute_ends, (void *)dispute);
+    }
+}
+
 void sim_provider_act(struct str payment) {
     for (const struct sim_ledger_entry *entry = sim_ledger_first(); entry != NULL; entry = entry->next) {
         if (is(entry->result, "action_required") && str_equal(str_of_cstr(entry->payment), payment)) {
@@ -206,6 +230,9 @@ static void plan_what_comes_later(const struct sim_ledger_entry *entry) {
     bool is_open = is(entry->result, "pending") || is(entry->result, "action_required");
     bool is_planned = entry->operation == SIM_CHARGE && method->later != NULL &&
                       is(entry->result, method->result); /* not one that came after a void */
+    if (entry->operation == SIM_CHARGE && method->dispute_ends != NULL && is(entry->result, "captured")) {
+        sim_after(sim_between(0, 240 * SECOND_US), NULL, payer_contests, (void *)entry);
+    }
     if (entry->operation == SIM_REFUND && is_open) {
         sim_after(sim_between(SECOND_US, 60 * SECOND_US), NULL, refund_goes_on, (void *)entry);
     } else if (is_planned && (!method->waits_for_shopper || sim_chance(sim_provider_shoppers_act))) {

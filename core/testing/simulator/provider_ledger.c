@@ -35,6 +35,8 @@ static const struct sim_method methods[] = {
     {.name = "error_before", .result = "captured", .errs_before = true},
     {.name = "error_after", .result = "captured", .errs_after = true},
     {.name = "refuse", .result = "refused"},
+    {.name = "dispute_won", .result = "captured", .dispute_ends = "dispute_won"},
+    {.name = "dispute_lost", .result = "captured", .dispute_ends = "dispute_lost"},
 };
 static const struct sim_method unknown_method = {.name = "", .result = "declined"};
 
@@ -106,6 +108,12 @@ static void add_up(struct sim_ledger_payment *payment, const struct sim_ledger_e
         payment->is_voided = true;
     } else if (is(entry->result, "refunded")) {
         payment->refunded_minor += entry->amount_minor;
+    } else if (is(entry->result, "disputed")) {
+        payment->disputes++;
+        payment->contested_minor += entry->amount_minor;
+    } else if (entry->operation == SIM_DISPUTE) { /* its end */
+        payment->contested_minor -= entry->amount_minor;
+        payment->lost_minor += is(entry->result, "dispute_lost") ? entry->amount_minor : 0;
     }
 }
 
@@ -170,12 +178,17 @@ static void decide_void(struct sim_ledger_entry *entry, const struct sim_ledger_
     }
 }
 
+/* What was neither given back nor contested. */
+static int64_t left_of(const struct sim_ledger_payment *payment) {
+    return payment->captured_minor - payment->refunded_minor - payment->contested_minor - payment->lost_minor;
+}
+
 static void decide_refund(struct sim_ledger_entry *entry, const struct sim_ledger_payment *payment) {
     const char *result = sim_method_named(payment->method)->refund;
     entry->result = result != NULL ? result : "refunded";
     if (is(entry->result, "refund_failed")) {
         entry->code = "account_closed";
-    } else if (entry->asked_minor > payment->captured_minor - payment->refunded_minor) {
+    } else if (entry->asked_minor > left_of(payment)) {
         refuse(entry, "refund_failed", "amount_too_large");
     }
 }
@@ -195,6 +208,8 @@ static void decide(struct sim_ledger_entry *entry, const struct sim_ledger_payme
         return;
     case SIM_REFUND:
         decide_refund(entry, payment);
+        return;
+    case SIM_DISPUTE: /* is not asked for */
         return;
     }
 }
@@ -256,9 +271,28 @@ const struct sim_ledger_entry *sim_ledger_come_to(const struct sim_ledger_entry 
     struct sim_ledger_entry row = *entry;
     row.result = result;
     row.code = is(result, "declined") ? "card_declined" : "";
-    if (row.operation == SIM_REFUND && row.asked_minor > payment->captured_minor - payment->refunded_minor) {
+    if (row.operation == SIM_REFUND && row.asked_minor > left_of(payment)) {
         refuse(&row, "refund_failed", "amount_too_large");
     }
+    return enter(&row);
+}
+
+/* Banks let what was given back be contested as well, but no more in all than was taken. */
+const struct sim_ledger_entry *sim_ledger_dispute(const struct sim_ledger_entry *charge, int64_t amount_minor) {
+    const struct sim_ledger_payment *payment = payment_of(charge);
+    int64_t most_minor = payment->captured_minor - payment->contested_minor - payment->lost_minor;
+    if (most_minor < 1) {
+        return NULL;
+    }
+    struct sim_ledger_entry row = *charge;
+    row.operation = SIM_DISPUTE;
+    row.origin = 0;
+    row.method[0] = '\0';
+    snprintf(row.key, sizeof row.key, "%.*s.dispute.%d", (int)sizeof row.payment - 24, row.payment,
+             payment->disputes + 1);
+    row.asked_minor = row.amount_minor = amount_minor < most_minor ? amount_minor : most_minor;
+    row.result = "disputed";
+    row.code = "fraudulent";
     return enter(&row);
 }
 
@@ -281,8 +315,11 @@ const struct sim_ledger_entry *sim_ledger_first(void) {
 }
 
 const char *sim_operation_name(enum sim_operation operation) {
-    static const char *const names[] = {
-        [SIM_CHARGE] = "charge", [SIM_CAPTURE] = "capture", [SIM_VOID] = "void", [SIM_REFUND] = "refund"};
+    static const char *const names[] = {[SIM_CHARGE] = "charge",
+                                        [SIM_CAPTURE] = "capture",
+                                        [SIM_VOID] = "void",
+                                        [SIM_REFUND] = "refund",
+                                        [SIM_DISPUTE] = "dispute"};
     return names[operation];
 }
 

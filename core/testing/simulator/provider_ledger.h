@@ -16,7 +16,8 @@
 
 enum { SIM_LEDGER_TEXT_MAX = 160 };
 
-enum sim_operation { SIM_CHARGE, SIM_CAPTURE, SIM_VOID, SIM_REFUND };
+/* A dispute is the payer's, by his bank: nobody asks the provider for one. */
+enum sim_operation { SIM_CHARGE, SIM_CAPTURE, SIM_VOID, SIM_REFUND, SIM_DISPUTE };
 
 /* A row: a request that was decided, or what an earlier one came to later on. */
 struct sim_ledger_entry {
@@ -41,7 +42,8 @@ struct sim_ledger_payment {
     char method[SIM_LEDGER_TEXT_MAX]; /* of its newest charge */
     int64_t authorized_minor;         /* held or taken at once, whatever came of it */
     int64_t captured_minor, refunded_minor;
-    int charges, captures; /* that took effect */
+    int64_t contested_minor, lost_minor; /* by disputes that are open; that were lost */
+    int charges, captures, disputes;     /* that took effect */
     bool is_voided;
 };
 
@@ -51,6 +53,7 @@ struct sim_method {
     const char *result; /* as it is asked for */
     const char *later;  /* what it comes to after a while; NULL: this is its end */
     int64_t later_least_us, later_most_us;
+    const char *dispute_ends;     /* the payer contests it: "dispute_won", "dispute_lost"; NULL: he does not */
     const char *refund;           /* "refunded", "refund_failed", or "pending", which is refunded after a while */
     bool answers_slowly;          /* after 2 s */
     bool answers_never;           /* the first time */
@@ -73,6 +76,7 @@ struct sim_method {
  *  uncapturable   authorized; captures fail     refund_late   captured; refunds are pending for a while
  *  error_before   5xx without an effect, then captured        error_after  captured, and answered 5xx
  *  refuse         422
+ *  dispute_won    captured, then contested, with that end          dispute_lost    likewise
  * Any other name is declined, as unknown_method. */
 const struct sim_method *sim_method_named(const char *name);
 
@@ -89,6 +93,10 @@ const struct sim_ledger_entry *sim_ledger_apply(const struct sim_ledger_entry *r
 /* What was pending, declined or waiting comes to `result` after all: a new row. NULL: it does not, since the payment
  * was voided, the row is not the key's newest any more, or it was dropped. */
 const struct sim_ledger_entry *sim_ledger_come_to(const struct sim_ledger_entry *entry, const char *result);
+
+/* The payer contests so much of it, or of what is left: a new row, "disputed", which comes to its end by
+ * sim_ledger_come_to. NULL: nothing is left. */
+const struct sim_ledger_entry *sim_ledger_dispute(const struct sim_ledger_entry *charge, int64_t amount_minor);
 
 /* The shopper's step was not taken in time: the charge is no longer found. Nothing, when it is no longer waiting. */
 void sim_ledger_drop(const struct sim_ledger_entry *entry);

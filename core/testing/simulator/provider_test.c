@@ -316,6 +316,22 @@ static void a_lost_webhook_leaves_the_outcome_to_be_looked_up(void **state) {
     assert_int_equal(webhooks.told, 1);
 }
 
+static void what_the_payer_contests_is_told_by_webhooks_and_taken_at_its_end(void **state) {
+    (void)state;
+    memset(&webhooks, 0, sizeof webhooks);
+    sim_provider_on_decided = take_webhook;
+    ASK("dispute_lost", charge("charge", 100), after(600, look("charge")), refund("refund.1", 100));
+    assert_string_equal(asker.heard, "captured 100, captured 100, refund_failed 100");
+    assert_int_equal(webhooks.told, 2);
+    assert_int_equal(sums()->contested_minor, 0);
+    assert_in_range(sums()->lost_minor, 1, 100);
+    begin(NULL);
+    sim_provider_on_decided = take_webhook;
+    ASK("dispute_won", charge("charge", 100), after(600, refund("refund.1", 100)));
+    assert_string_equal(asker.heard, "captured 100, refunded 100");
+    assert_int_equal(sums()->lost_minor, 0);
+}
+
 static void a_webhook_that_is_not_taken_comes_again(void **state) {
     (void)state;
     memset(&webhooks, 0, sizeof webhooks);
@@ -494,6 +510,7 @@ int main(void) {
         TEST(an_overcharge_is_in_the_ledger),
         TEST(a_step_that_the_shopper_takes_is_told_by_webhook),
         TEST(a_lost_webhook_leaves_the_outcome_to_be_looked_up),
+        TEST(what_the_payer_contests_is_told_by_webhooks_and_taken_at_its_end),
         TEST(a_webhook_that_is_not_taken_comes_again),
         TEST(what_was_dropped_is_not_found_and_charging_it_again_shows),
         TEST(a_lost_request_is_unknown_and_did_nothing),
