@@ -209,6 +209,20 @@ static void of_two_disputes_each_gives_back_its_own(void **state) {
     assert_sums(payment, 1000, 1000, 0, 1000);
 }
 
+/* The second one is of what was refunded: while it is open nothing is free, and its end frees what the first had held. */
+static void no_more_goes_back_than_is_left(void **state) {
+    struct given *payment = *state;
+    when(payment, refund_owed());
+    when(payment, outcome(PAYMENT ".refund.1", "refunded", 600));
+    when(payment, told("disputed", "dp_2", 600));
+    THEN(payment, EVENT_PAYMENT_DISPUTED);
+    when(payment, told("dispute_won", "dp_1", 400));
+    THEN(payment, EVENT_DISPUTE_CLOSED);
+    when(payment, told("dispute_won", "dp_2", 600));
+    THEN(payment, EVENT_DISPUTE_CLOSED, EVENT_REFUND_REQUESTED);
+    assert_int_equal(made(payment, 1)->as.refund_requested.amount.amount, 400);
+}
+
 static void nothing_is_owed_where_nothing_is_left(void **state) {
     struct given *payment = *state;
     when(payment, told("dispute_lost", "dp_1", 400));
@@ -246,6 +260,7 @@ int main(void) {
         IN(_disputed, what_is_owed_and_lost_has_gone_back_already),
         IN(_captured, all_of_it_contested_is_owed_as_a_whole),
         IN(_disputed, of_two_disputes_each_gives_back_its_own),
+        IN(_disputed, no_more_goes_back_than_is_left),
         IN(_disputed, nothing_is_owed_where_nothing_is_left),
         IN(_captured, a_dispute_of_what_was_refunded_moves_nothing_when_it_is_won),
     };
