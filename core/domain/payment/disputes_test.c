@@ -209,7 +209,7 @@ static void of_two_disputes_each_gives_back_its_own(void **state) {
     assert_sums(payment, 1000, 1000, 0, 1000);
 }
 
-/* The second one is of what was refunded: while it is open nothing is free, and its end frees what the first had held. */
+/* The second one is of what was refunded: while it is open nothing is free, and its end frees what the first had. */
 static void no_more_goes_back_than_is_left(void **state) {
     struct given *payment = *state;
     when(payment, refund_owed());

@@ -2,6 +2,7 @@
 
 #include "core/domain/actor.h"
 #include "core/domain/money.h"
+#include "core/domain/product/barcode.h"
 #include "core/domain/product/claim.h"
 #include "core/domain/product/size.h"
 #include "gen/codec.h"
@@ -142,6 +143,10 @@ static enum rejection define_product(const struct product_state *state, const st
             return decision_reject(decision, REJECT_DUPLICATE_SKU,
                                    arena_printf(decision->arena, "/variants/%u/sku", i));
         }
+        if (!barcode_can_be(ask->variants.items[i].barcode)) {
+            return decision_reject(decision, REJECT_WRONG_CHECK_DIGIT,
+                                   arena_printf(decision->arena, "/variants/%u/barcode", i));
+        }
     }
     const struct product_details details = {
         .title = ask->title,
@@ -243,6 +248,9 @@ static enum rejection add_variant(const struct product_state *state, const struc
     if (state->variants.count + state->proposed.count >= PRODUCT_MAX_VARIANTS) {
         return REJECT_TOO_MANY_VARIANTS;
     }
+    if (!barcode_can_be(ask->barcode)) {
+        return decision_reject(decision, REJECT_WRONG_CHECK_DIGIT, STR("/barcode"));
+    }
     const struct variant variant = {
         .sku = ask->sku,
         .has_barcode = ask->has_barcode,
@@ -276,6 +284,9 @@ static enum rejection change_variant(const struct product_state *state, const st
     if (!ask->has_barcode && !ask->has_title && !ask->has_attributes && !ask->has_price && !ask->has_weight_g &&
         !ask->has_tax_class) {
         return REJECT_NOTHING_TO_CHANGE;
+    }
+    if (!barcode_can_be(ask->barcode)) {
+        return decision_reject(decision, REJECT_WRONG_CHECK_DIGIT, STR("/barcode"));
     }
     struct variant after = *before;
     after.has_barcode |= ask->has_barcode;

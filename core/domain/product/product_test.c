@@ -245,6 +245,31 @@ static void a_variants_price_changes(void **state) {
     THEN_REFUSED(product, REJECT_UNKNOWN_VARIANT, "");
 }
 
+static void a_barcode_whose_check_digit_is_wrong_is_pointed_at(void **state) {
+    struct given *product = *state;
+    struct command command = add("WHITE");
+    command.as.add_variant.has_barcode = true;
+    command.as.add_variant.barcode = STR("4006381333930");
+    when(product, command);
+    THEN_REFUSED(product, REJECT_WRONG_CHECK_DIGIT, "/barcode");
+    command.as.add_variant.barcode = STR("4006381333931");
+    when(product, command);
+    THEN(product, EVENT_VARIANT_PROPOSED);
+    command = reprice("BLACK", 310);
+    command.as.change_variant.has_barcode = true;
+    command.as.change_variant.barcode = STR("036000291451");
+    when(product, command);
+    THEN_REFUSED(product, REJECT_WRONG_CHECK_DIGIT, "/barcode");
+    struct given other;
+    given_begin(&other, STR("prod_01J00000000000000000000009"));
+    struct variant variants[] = {variant("A", 1), variant("B", 1)};
+    variants[1].has_barcode = true;
+    variants[1].barcode = STR("96385075");
+    when(&other, define(variants, 2));
+    THEN_REFUSED(&other, REJECT_WRONG_CHECK_DIGIT, "/variants/1/barcode");
+    given_end(&other);
+}
+
 /* ---- publishing and archiving ------------------------------------------------------------------------------------ */
 
 static void a_draft_is_published_and_archived_once(void **state) {
@@ -422,6 +447,7 @@ int main(void) {
         DRAFT(a_change_to_the_same_adds_no_event),
         DRAFT(a_change_of_nothing_is_refused),
         DRAFT(a_variants_price_changes),
+        DRAFT(a_barcode_whose_check_digit_is_wrong_is_pointed_at),
         DRAFT(a_draft_is_published_and_archived_once),
         DRAFT(publishing_needs_a_variant),
         DRAFT(a_published_product_keeps_its_last_variant),
