@@ -20,4 +20,4 @@ struct command_line {
 
 extern const struct command_line serve_command, topics_command, migrate_command, replay_command, why_command,
     verify_command, export_command, load_command, test_provider_command, projection_command, config_command,
-    shards_command, dead_letters_command, vault_command, mail_command, people_command;
+    shards_command, dead_letters_command, vault_command, mail_command, people_command, reconcile_command;

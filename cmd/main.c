@@ -15,9 +15,9 @@
 #include "core/log/client_security.h"
 
 static const struct command_line *const command_lines[] = {
-    &serve_command,  &topics_command, &migrate_command,       &projection_command,   &replay_command, &why_command,
-    &verify_command, &export_command, &shards_command,        &dead_letters_command, &vault_command,  &people_command,
-    &load_command,   &mail_command,   &test_provider_command, &config_command,
+    &serve_command,     &topics_command, &migrate_command, &projection_command,    &replay_command, &why_command,
+    &verify_command,    &export_command, &shards_command,  &dead_letters_command,  &vault_command,  &people_command,
+    &reconcile_command, &load_command,   &mail_command,    &test_provider_command, &config_command,
 };
 
 static void print_overview(FILE *out) {
