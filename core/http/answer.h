@@ -1,5 +1,7 @@
 /* answer.h: an answer as the bytes that go over the wire.
  * Source   RFC 9112, 4, 6.1 and 6.2; RFC 9110, 8.6 (no Content-Length with 204).
+ * Promise  whatever it is, a browser is told to take it for nothing but what it says it is, and not as a page that
+ *          loads, runs or can be framed; where its own fields have a Content-Security-Policy, that one counts.
  * Thread   the loop's.           May use: base.
  */
 #pragma once

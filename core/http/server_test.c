@@ -153,6 +153,37 @@ static void an_answers_field_cannot_begin_another_line(void **state) {
     assert_holds("\r\nLocation: /x  Set-Cookie: a=b    HTTP/1.1 200 OK\r\n");
 }
 
+/* With a body or without one, refused by whomever: a browser guesses no type, and makes no page of it. */
+static void every_answer_says_that_it_is_no_page_and_nothing_but_what_it_says(void **state) {
+    (void)state;
+    static const struct {
+        struct str request;
+        int status;
+    } ROWS[] = {
+        {STR("GET /hello HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"), 200},
+        {STR("HEAD /hello HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"), 200},
+        {STR("GET /empty HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"), 204},
+        {STR("GET /unchanged HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"), 304},
+        {STR("GET /nowhere HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"), 404},
+        {STR("GET /hello HTTP/1.0\r\nA : b\r\n\r\n"), 400},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(ROWS); i++) {
+        converse(ROWS[i].request);
+        assert_status(ROWS[i].status);
+        assert_holds("\r\nX-Content-Type-Options: nosniff\r\n");
+        assert_holds("\r\nContent-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n");
+    }
+}
+
+static void a_page_has_the_policy_that_it_brings_and_no_other(void **state) {
+    (void)state;
+    converse(STR("GET /page HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n"));
+    assert_status(200);
+    assert_holds("\r\nX-Content-Type-Options: nosniff\r\n");
+    assert_holds("\r\ncontent-security-policy: default-src 'self'\r\n");
+    assert_false(test_holds(&reply, "Content-Security-Policy"));
+}
+
 static void pipelined_requests_are_answered_in_their_order(void **state) {
     (void)state;
     converse(STR("GET /later HTTP/1.1\r\n" HOST "\r\n"
@@ -443,6 +474,8 @@ static int run_all(void) {
         WITH(start, one_empty_line_before_the_request_is_skipped),
         WITH(start, field_values_lose_the_space_around_them_and_keep_the_rest),
         WITH(start, an_answers_field_cannot_begin_another_line),
+        WITH(start, every_answer_says_that_it_is_no_page_and_nothing_but_what_it_says),
+        WITH(start, a_page_has_the_policy_that_it_brings_and_no_other),
         WITH(start, pipelined_requests_are_answered_in_their_order),
         WITH(start, a_refusal_waits_for_the_answers_before_it),
         WITH(start, more_than_16_pipelined_requests_are_all_answered),

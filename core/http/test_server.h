@@ -8,7 +8,10 @@
  *   /later          200 "later", 30 ms later
  *   /hold           not before the connection is lost (or the server closes it)
  *   /big            200 with BIG_BYTES bytes
- *   /inject         200 with a field whose value tries to be two
+ *   /inject         201 with a field whose value tries to be two
+ *   /empty          204 without a body
+ *   /unchanged      304 without a body
+ *   /page           200 with a policy of its own
  * With `test_over_tls` set the server speaks TLS, and what test_connect gives is the plain end of a relay
  * (test_relay.h), so that one test says the same over both.
  * Thread   the server's loop runs on its own thread; all functions are for the test's thread.
@@ -110,6 +113,13 @@ static void test_on_request(void *context, struct http_exchange *exchange) {
     } else if (str_equal(exchange->path, STR("/inject"))) {
         http_answer_field(exchange, "Location", STR("/x\r\nSet-Cookie: a=b\r\n\r\nHTTP/1.1 200 OK"));
         http_answer(exchange, 201, NULL, (struct str){0});
+    } else if (str_equal(exchange->path, STR("/empty"))) {
+        http_answer(exchange, 204, NULL, (struct str){0});
+    } else if (str_equal(exchange->path, STR("/unchanged"))) {
+        http_answer(exchange, 304, NULL, (struct str){0});
+    } else if (str_equal(exchange->path, STR("/page"))) {
+        http_answer_field(exchange, "content-security-policy", STR("default-src 'self'"));
+        http_answer(exchange, 200, "text/html", STR("<!doctype html>"));
     } else {
         http_answer_problem(exchange, &(struct problem){.status = 404, .code = "not_found"});
     }

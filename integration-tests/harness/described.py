@@ -6,7 +6,8 @@ import jsonschema
 
 # Of any answer, whatever it is about.
 PLAIN_HEADERS = {"date", "content-length", "transfer-encoding", "content-type", "connection", "x-accel-buffering"} | {
-    "x-content-type-options"
+    "x-content-type-options",
+    "content-security-policy",
 }
 
 # Where people and keys are, who are walked through by test_openapi_people.py; all else is test_openapi.py's.
