@@ -129,6 +129,21 @@ static SSL_CTX *profile_create(const SSL_METHOD *method) {
     return made;
 }
 
+/* By what a server signs: no SHA-1, and with an RSA key PSS alone, in TLS 1.2 as in 1.3, where PKCS#1 v1.5 is gone (RFC
+ * 8446, 4.2.3; ASVS 5.0, 11.6.1). A client of TLS 1.2 without PSS needs a certificate of ECDSA. */
+static const char SIGNATURES[] = "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:ecdsa_secp521r1_sha512:ed25519:ed448:"
+                                 "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"
+                                 "rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512";
+
+static SSL_CTX *server_profile_create(void) {
+    SSL_CTX *made = profile_create(TLS_server_method());
+    if (!SSL_CTX_set1_sigalgs_list(made, SIGNATURES)) {
+        out_of_memory("OpenSSL"); /* as in profile_create */
+    }
+    SSL_CTX_set_alpn_select_cb(made, choose_protocol, NULL);
+    return made;
+}
+
 /* What OpenSSL says of its last failure. */
 static const char *reason_of_failure(void) {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
@@ -289,8 +304,7 @@ static enum err load(const char *certificate, const char *key, struct loaded *re
         err = read_file(key, &key_text, &loaded.key, info);
     }
     if (err == ERR_NONE) {
-        loaded.made = profile_create(TLS_server_method());
-        SSL_CTX_set_alpn_select_cb(loaded.made, choose_protocol, NULL);
+        loaded.made = server_profile_create();
         err = use_certificate(loaded.made, &certificate_text, certificate, &loaded.expires_at_s, info);
     }
     if (err == ERR_NONE) {

@@ -6,7 +6,8 @@
  *
  * Why      libuv owns the socket and its back-pressure, so OpenSSL gets a BIO of our own that reads what was received
  *          and writes into a buffer (docs/adr/0036-tls-over-memory.md).
- * Profile  Mozilla's intermediate: TLS 1.2 and 1.3; ECDHE with AES-GCM or ChaCha20-Poly1305; X25519, P-256, P-384. No
+ * Profile  Mozilla's intermediate: TLS 1.2 and 1.3; ECDHE with AES-GCM or ChaCha20-Poly1305; X25519, P-256, P-384; a
+ *          server signs by ECDSA, EdDSA or RSA-PSS. No
  *          DHE (no parameters to keep), compression, renegotiation, tickets, session cache, or early data: each
  *          connection is a whole handshake, and lives long. ALPN http/1.1; who offers other protocols alone is refused.
  * Promise  bytes are taken wherever they are cut. After TLS_FAILED `wire` ends with the alert that tells the peer why,

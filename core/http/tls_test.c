@@ -236,6 +236,7 @@ struct offer {
     const char *ciphers; /* of 1.2 and older; NULL: all */
     const char *groups;  /* NULL: all */
     const char *protocols;
+    const char *signatures; /* NULL: all that OpenSSL offers by itself */
     bool is_let_in;
 };
 
@@ -248,6 +249,9 @@ static void foreign_begin(struct foreign *foreign, const struct offer *offer) {
         SSL_CTX_set_cipher_list(foreign->context, offer->ciphers != NULL ? offer->ciphers : "ALL:@SECLEVEL=0"), 1);
     if (offer->groups != NULL) {
         assert_int_equal(SSL_CTX_set1_groups_list(foreign->context, offer->groups), 1);
+    }
+    if (offer->signatures != NULL) {
+        assert_int_equal(SSL_CTX_set1_sigalgs_list(foreign->context, offer->signatures), 1);
     }
     foreign->ssl = SSL_new(foreign->context);
     if (offer->protocols != NULL) {
@@ -307,6 +311,8 @@ static const struct offer OFFERS[] = {
     {"HTTP/1.1", TLS1_2_VERSION, TLS1_3_VERSION, .protocols = "\x08http/1.1", .is_let_in = true},
     {"h2 before HTTP/1.1", TLS1_2_VERSION, TLS1_3_VERSION, .protocols = "\x02h2\x08http/1.1", .is_let_in = true},
     {"h2 alone", TLS1_2_VERSION, TLS1_3_VERSION, .protocols = "\x02h2", .is_let_in = false},
+    {"ECDSA with SHA-256", TLS1_2_VERSION, TLS1_3_VERSION, .signatures = "ECDSA+SHA256", .is_let_in = true},
+    {"ECDSA with SHA-1", TLS1_2_VERSION, TLS1_2_VERSION, .signatures = "ECDSA+SHA1", .is_let_in = false},
 };
 
 static void only_mozillas_intermediate_profile_is_let_in(void **state) {
@@ -336,6 +342,35 @@ static void http_1_1_is_chosen_of_what_is_offered_and_the_cheapest_cipher(void *
     assert_string_equal(SSL_get_cipher_name(foreign.ssl), "TLS_AES_128_GCM_SHA256");
     assert_int_equal(SSL_get_negotiated_group(foreign.ssl), NID_X25519);
     foreign_end(&foreign);
+}
+
+/* PKCS#1 v1.5 is what a client of TLS 1.2 may ask for first, and alone. */
+static void an_rsa_key_signs_by_pss_and_by_nothing_else(void **state) {
+    (void)state;
+    static const struct offer ROWS[] = {
+        {"TLS 1.3", TLS1_3_VERSION, TLS1_3_VERSION, .is_let_in = true},
+        {"TLS 1.2", TLS1_2_VERSION, TLS1_2_VERSION, .is_let_in = true},
+        {"PKCS#1 first", TLS1_2_VERSION, TLS1_2_VERSION, .signatures = "RSA+SHA256:rsa_pss_rsae_sha512",
+         .is_let_in = true},
+        {"PKCS#1 alone", TLS1_2_VERSION, TLS1_2_VERSION, .signatures = "RSA+SHA256:RSA+SHA512", .is_let_in = false},
+        {"SHA-1", TLS1_2_VERSION, TLS1_2_VERSION, .signatures = "RSA+SHA1", .is_let_in = false},
+    };
+    struct tls_context *before = server_context;
+    test_certificate_write(&authority, (struct test_certificate){.name = "signer", .is_rsa = true});
+    server_context = test_server_context(&authority, "signer");
+    for (size_t i = 0; i < ARRAY_LENGTH(ROWS); i++) {
+        struct foreign foreign;
+        int signed_by = NID_undef;
+        foreign_begin(&foreign, &ROWS[i]);
+        bool is_let_in = foreign_shakes_hands(&foreign);
+        (void)SSL_get_peer_signature_type_nid(foreign.ssl, &signed_by);
+        foreign_end(&foreign);
+        if (is_let_in != ROWS[i].is_let_in || (is_let_in && signed_by != EVP_PKEY_RSA_PSS)) {
+            fail_msg("%s: let in %d, signed by %s", ROWS[i].what, is_let_in, OBJ_nid2sn(signed_by));
+        }
+    }
+    tls_context_close(server_context);
+    server_context = before;
 }
 
 static void nothing_is_kept_for_another_handshake(void **state) {
@@ -700,6 +735,7 @@ int main(void) {
         WITH(plaintext_is_less_than_its_ciphertext_and_one_record),
         WITH(only_mozillas_intermediate_profile_is_let_in),
         WITH(http_1_1_is_chosen_of_what_is_offered_and_the_cheapest_cipher),
+        WITH(an_rsa_key_signs_by_pss_and_by_nothing_else),
         WITH(nothing_is_kept_for_another_handshake),
         WITH(nobody_renegotiates),
         WITH(what_is_no_tls_fails_with_an_alert_at_most),
