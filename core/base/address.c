@@ -48,6 +48,17 @@ void address_write(const uint8_t address[ADDRESS_BYTES], char ret_text[ADDRESS_T
     }
 }
 
+bool address_is_this_machine(struct str host) {
+    static const uint8_t loopback[ADDRESS_BYTES] = {[ADDRESS_BYTES - 1] = 1};
+    uint8_t address[ADDRESS_BYTES];
+    if (host.len > 2 && host.data[0] == '[' && host.data[host.len - 1] == ']') {
+        host = str_of(host.data + 1, host.len - 2);
+    }
+    return str_equal(host, STR("localhost")) ||
+           (address_read(host, address) && ((is_ipv4(address) && address[IPV4_AT] == IN_LOOPBACKNET) ||
+                                            memcmp(address, loopback, sizeof loopback) == 0));
+}
+
 bool address_of_socket(const struct sockaddr *socket, uint8_t ret_address[ADDRESS_BYTES]) {
     if (socket->sa_family == AF_INET) {
         struct sockaddr_in ipv4;

@@ -29,6 +29,10 @@ struct sockaddr;
 MUST_CHECK bool address_read(struct str text, uint8_t ret_address[ADDRESS_BYTES]);
 void address_write(const uint8_t address[ADDRESS_BYTES], char ret_text[ADDRESS_TEXT_MAX]);
 
+/* Whether what is sent to that host never leaves this machine: `localhost`, or an address of the loopback network, in
+ * brackets or without. No name is looked up: another one may be anybody's tomorrow. */
+bool address_is_this_machine(struct str host);
+
 /* False for other families than IPv4 and IPv6. */
 MUST_CHECK bool address_of_socket(const struct sockaddr *socket, uint8_t ret_address[ADDRESS_BYTES]);
 

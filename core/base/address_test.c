@@ -316,11 +316,31 @@ static void each_address_is_counted_for_itself(void **state) {
     address_counts_release(&counts);
 }
 
+static void what_is_sent_to_this_machine_itself_is_told_apart(void **state) {
+    (void)state;
+    static const char *const OWN[] = {"localhost", "127.0.0.1",   "127.255.255.254", "::1",
+                                      "[::1]",     "[127.0.0.1]", "::ffff:127.0.0.1"};
+    static const char *const OTHERS[] = {
+        "",   "db",  "localhost.", "localhost.example", "[localhost",         "128.0.0.1", "126.0.0.1", "0.0.0.0",
+        "::", "::2", "[]",         "10.0.0.127",        "127.0.0.1.nip.test", "127.1",     "1::1"};
+    for (size_t i = 0; i < ARRAY_LENGTH(OWN); i++) {
+        if (!address_is_this_machine(str_of_cstr(OWN[i]))) {
+            fail_msg("%s is this machine", OWN[i]);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(OTHERS); i++) {
+        if (address_is_this_machine(str_of_cstr(OTHERS[i]))) {
+            fail_msg("%s is not known to be this machine", OTHERS[i]);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_is_one_whatever_its_family),
         cmocka_unit_test(what_is_no_address_is_refused_and_changes_nothing),
         cmocka_unit_test(a_socket_has_an_address),
+        cmocka_unit_test(what_is_sent_to_this_machine_itself_is_told_apart),
         cmocka_unit_test(who_has_a_network_of_ipv6_is_one_holder),
         cmocka_unit_test(a_list_has_what_its_networks_have),
         cmocka_unit_test(what_is_no_network_is_named),

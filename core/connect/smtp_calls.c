@@ -61,18 +61,6 @@ static char *copy_given(const char *text) {
     return is_given(text) ? strdup_or_end(text) : NULL;
 }
 
-static bool is_this_machine(struct str host) {
-    uint8_t address[ADDRESS_BYTES];
-    static const uint8_t mapped_loopback[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
-    static const uint8_t loopback[ADDRESS_BYTES] = {[ADDRESS_BYTES - 1] = 1};
-    if (host.len > 2 && host.data[0] == '[') {
-        host = str_of(host.data + 1, host.len - 2);
-    }
-    return str_equal(host, STR("localhost")) ||
-           (address_read(host, address) && (memcmp(address, mapped_loopback, sizeof mapped_loopback) == 0 ||
-                                            memcmp(address, loopback, sizeof loopback) == 0));
-}
-
 /* Empty, or `/` and what EHLO may say: a domain name, or an address in brackets (RFC 5321, 4.1.1.1). */
 static bool is_own_name(const char *path) {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]";
@@ -119,7 +107,7 @@ static enum err check_url(const char *text, bool *ret_is_this_machine, struct er
                        "smtp_url: behind HOST[:PORT] nothing is understood but /NAME, as which this machine presents "
                        "itself; who logs in stands in smtp_username and smtp_password");
     }
-    *ret_is_this_machine = is_this_machine(str_of_cstr(host));
+    *ret_is_this_machine = address_is_this_machine(str_of_cstr(host));
     return ERR_NONE;
 }
 

@@ -12,17 +12,10 @@ static void log_certificate(const struct certificate *certificate, const char *m
     log_line(LOG_INFO, "gateway", message, LOG_STR("expires_at", str_of(expires, len)));
 }
 
-static bool is_of_this_machine(const char *host) {
-    struct address_list own;
-    uint8_t address[ADDRESS_BYTES];
-    return strcmp(host, "localhost") == 0 ||
-           (address_list_read("127.0.0.0/8 ::1/128", &own, NULL) == ERR_NONE &&
-            address_read(str_of_cstr(host), address) && address_list_has(&own, address));
-}
-
 /* What is sent in the clear (passwords, tokens, orders) is read and changed by whoever is on its way. */
 static enum err check_plain(const struct config *config, struct err_info *info) {
-    bool may_be = config->development || *config->trusted_proxies != '\0' || is_of_this_machine(config->http_host);
+    bool may_be = config->development || *config->trusted_proxies != '\0' ||
+                  address_is_this_machine(str_of_cstr(config->http_host));
     return may_be ? ERR_NONE
                   : err_set(
                         info, ERR_CONFIG,
