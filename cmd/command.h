@@ -16,6 +16,7 @@ struct command_line {
     const char *summary; /* one line */
     const char *help;    /* paragraphs for --help: options, exit codes, examples */
     int (*run)(const struct config *config, int argc, char **argv);
+    bool is_apart; /* it speaks to nobody whom a setting names: links.h has nothing to say of it */
 };
 
 extern const struct command_line serve_command, topics_command, migrate_command, replay_command, why_command,

@@ -27,4 +27,5 @@ const struct command_line config_command = {
         "give it with --config, or name it in DAYBOOK_CONFIG. DAYBOOK_<NAME> in the environment overrides the file.\n"
         "Secrets are not printed: each is a comment, to be filled in or left to the environment.",
     .run = run,
+    .is_apart = true,
 };

@@ -161,4 +161,5 @@ const struct command_line load_command = {
         "unknown\n"
         "or a file failed, 2 wrong usage.",
     .run = run,
+    .is_apart = true,
 };

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/links.h"
 #include "cmd/secrets_scrub.h"
 #include "core/base/logger.h"
 #include "core/base/macros.h"
@@ -129,7 +130,11 @@ static int run_command(int argc, char **argv) {
      * copies what passwords and tokens come in. */
     json_set_alloc_funcs(malloc_or_end, free_wiping);
     int code = EXIT_WRONG_USAGE;
-    if (secure_clients(&config, &info) == ERR_NONE) {
+    enum err err = command->is_apart ? ERR_NONE : links_check(&config, &info);
+    if (err == ERR_NONE) {
+        err = secure_clients(&config, &info);
+    }
+    if (err == ERR_NONE) {
         code = command->run(&config, argc - at, argv + at);
     } else {
         fprintf(stderr, "daybook: %s\n", info.text);

@@ -11,6 +11,7 @@
 #include "cmd/core_files.h"
 #include "cmd/descriptors.h"
 #include "cmd/installation.h"
+#include "cmd/links.h"
 #include "core/base/logger.h"
 #include "core/base/macros.h"
 #include "core/base/timestamp.h"
@@ -269,6 +270,7 @@ static int run(const struct config *config, int argc, char **argv) {
     block_signals(&signals);
     prepare_descriptors(config, roles);
     forbid_core_files(config);
+    links_warn(config);
     if (roles & ROLE_GATEWAY) {
         warn_of_public_secret(config);
     }

@@ -511,4 +511,5 @@ const struct command_line test_provider_command = {
             "GET /ledger shows all that it did: what Daybook's events are checked against, 50,000 entries at\n"
             "a time: `next` in an answer is the `from` of the one that goes on (GET /ledger?from=50000).",
     .run = run,
+    .is_apart = true,
 };

@@ -54,6 +54,25 @@ def test_a_log_level_that_does_not_exist_is_refused():
     assert code == 2 and "debug info warn error" in text and "'verbose'" in text
 
 
+@pytest.mark.parametrize(
+    "settings, said",
+    [
+        ({"kafka_brokers": "kafka.example:9092"}, "kafka: the way to another machine"),
+        ({"postgres": "host=db.example user=daybook"}, "postgres: the way to another machine"),
+        ({"vault_postgres": "host=db.example sslmode=require"}, "sslmode=verify-full"),
+        ({"provider_url": "http://payments.example"}, "provider: the way to another machine"),
+        ({"admin_host": "0.0.0.0", "admin_port": 8081}, "admin: the way to another machine"),
+        ({"http_host": "0.0.0.0", "trusted_proxies": "10.0.0.1"}, "front: the way to another machine"),
+        ({"unprotected_links": "kafka database"}, "there is no 'database'"),
+    ],
+)
+@pytest.mark.parametrize("command", [["topics", "check"], ["migrate"]], ids=" ".join)
+def test_other_machines_are_not_spoken_to_in_the_clear(command, settings, said):
+    code, text = run(*command, development="false", **settings)
+    assert code == 2 and said in text, text
+    assert run("config", development="false", **settings)[0] == 0  # what is wrong can be looked at
+
+
 def test_a_printed_configuration_can_be_saved_and_given_again(tmp_path):
     code, text = run("config", provider_webhook_secret="hunter2", postgres="host=db password=hunter2", http_port=81)
     assert code == 0 and "hunter2" not in text

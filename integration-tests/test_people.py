@@ -84,6 +84,7 @@ def test_registering_twice_under_one_key_is_one_customer_and_says_no_more_to_the
     [
         ("ada@example.org", "short", 422, "password_too_short"),
         ("ada.lovelace@example.org", "ada.lovelace", 422, "password_known"),
+        ("ada@example.org", "DAYBOOK-2026", 422, "password_known"),
         ("no address", PASSWORD, 400, "invalid_format"),
         ("ada@example.org", "x" * 1025, 400, "too_long"),
     ],

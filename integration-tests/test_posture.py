@@ -20,7 +20,7 @@ from harness.processes import clean_environment
 from harness.shop import Shop
 from harness.stack import ROOT
 
-SECRET = "canary-of-the-webhooks"
+SECRET = "canary-of-the-webhooks-32-bytes-long"
 PASSWORD = "canary-of-the-database"
 # Of a process that must not be traced, the kernel shows these files to root alone.
 only_root_sees = pytest.mark.skipif(os.geteuid() != 0, reason="the kernel shows it to root alone")

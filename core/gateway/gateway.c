@@ -10,6 +10,7 @@
 #include "core/base/timestamp.h"
 #include "core/gateway/loop.h"
 #include "core/gateway/replies.h"
+#include "core/gateway/webhook.h"
 
 enum {
     /* A record that was not delivered by then is given up, so that its sender hears 503 before he gives up himself. */
@@ -72,10 +73,7 @@ static enum err open_passwords(struct gateway *gateway, struct err_info *info) {
                        "password_threads",
                        PASSWORD_MEMORY_BYTES);
     }
-    enum err err = ERR_NONE;
-    if (*config->password_list != '\0') {
-        err = password_list_load(config->password_list, &gateway->passwords, info);
-    }
+    enum err err = password_rules_open(config, &gateway->passwords, info);
     return err == ERR_NONE ? hashing_open((int)config->password_threads, HASHINGS_MAX, &gateway->hashing, info) : err;
 }
 
@@ -122,7 +120,10 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     recent_outcomes_init(&gateway->recent_outcomes);
     revocations_init(&gateway->revocations);
     gateway->api_keys = api_keys_open();
-    enum err err = docs_load(&gateway->docs, config->docs_dir, info);
+    enum err err = webhook_secret_check(config, info);
+    if (err == ERR_NONE) {
+        err = docs_load(&gateway->docs, config->docs_dir, info);
+    }
     if (err == ERR_NONE) {
         err = read_who_may(gateway, info);
     }
@@ -189,7 +190,7 @@ void gateway_stop(struct gateway *gateway) {
         loop_release(&gateway->loops[i]);
     }
     hashing_close(gateway->hashing);
-    password_list_free(gateway->passwords);
+    password_rules_close(&gateway->passwords);
     revocations_release(&gateway->revocations);
     recent_carts_release(&gateway->recent_carts);
     recent_outcomes_release(&gateway->recent_outcomes);

@@ -29,6 +29,7 @@
 #include "core/gateway/outcome_questions.h"
 #include "core/gateway/outcome_waiters.h"
 #include "core/gateway/page_cache.h"
+#include "core/gateway/password_rules.h"
 #include "core/gateway/recent_carts.h"
 #include "core/gateway/recent_outcomes.h"
 #include "core/gateway/revocations.h"
@@ -112,7 +113,7 @@ struct gateway {
     struct recent_outcomes recent_outcomes;
     struct revocations revocations;
     struct hashing *hashing;
-    struct password_list *passwords; /* that are refused; NULL: none is known */
+    struct password_rules passwords;
     char nobodys_verifier
         [PASSWORD_VERIFIER_MAX]; /* of a password that nobody knows, for whom there is none to compare */
     struct docs docs;

@@ -33,7 +33,8 @@ static struct customer_state *found_state(struct preparation *preparation) {
 
 bool people_takes_password(struct request *request, struct str password, struct str email) {
     struct problem problem = {.status = 422, .pointer = STR("/password")};
-    switch (password_judge(request->loop->gateway->passwords, password, email)) {
+    const struct password_rules *rules = &request->loop->gateway->passwords;
+    switch (password_judge(rules->list, &rules->house, password, email)) {
     case PASSWORD_FINE:
         return true;
     case PASSWORD_TOO_SHORT:
@@ -48,6 +49,10 @@ bool people_takes_password(struct request *request, struct str password, struct 
     case PASSWORD_KNOWN:
         problem.code = "password_known";
         problem.detail = "This password is known to whoever guesses passwords, or is the address itself.";
+        break;
+    case PASSWORD_OF_THE_HOUSE:
+        problem.code = "password_known";
+        problem.detail = "Without words that belong to this shop, which are guessed first, the password is too short.";
         break;
     }
     request_problem(request, &problem);

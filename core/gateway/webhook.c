@@ -196,6 +196,17 @@ static void name_command(struct request *request, struct command *command) {
     meta->issued_at = clock_wall_us();
 }
 
+enum err webhook_secret_check(const struct config *config, struct err_info *info) {
+    size_t bytes = strlen(config->provider_webhook_secret);
+    return bytes == 0 || bytes >= WEBHOOK_SECRET_MIN_BYTES || config_is_default(config, "provider_webhook_secret")
+               ? ERR_NONE
+               : err_set(
+                     info, ERR_CONFIG,
+                     "provider_webhook_secret has %zu bytes: whoever has seen a webhook could guess it. Give one of "
+                     "%d at least, such as `openssl rand -hex 32` makes",
+                     bytes, WEBHOOK_SECRET_MIN_BYTES);
+}
+
 bool webhook_secret_is_usable(const struct config *config) {
     bool is_public = config_is_default(config, "provider_webhook_secret");
     return config->provider_webhook_secret[0] != '\0' && (!is_public || config->development);

@@ -154,12 +154,34 @@ static void nobody_signs_with_the_secret_that_stands_in_the_source(void **state)
     config_release(&config);
 }
 
+static void a_secret_that_could_be_guessed_is_refused(void **state) {
+    (void)state;
+    struct config config;
+    struct err_info info = {0};
+    assert_int_equal(config_load(&config, NULL, NULL), ERR_NONE);
+    const char *public_secret = config.provider_webhook_secret;
+    assert_int_equal(webhook_secret_check(&config, &info), ERR_NONE); /* nothing is taken by it */
+    config.provider_webhook_secret = "";
+    assert_int_equal(webhook_secret_check(&config, &info), ERR_NONE);
+    config.provider_webhook_secret = "0123456789abcdef0123456789abcdef";
+    assert_int_equal(webhook_secret_check(&config, &info), ERR_NONE);
+    config.provider_webhook_secret = "0123456789abcdef0123456789abcde";
+    assert_int_equal(webhook_secret_check(&config, &info), ERR_CONFIG);
+    assert_non_null(strstr(info.text, "provider_webhook_secret has 31 bytes"));
+    assert_null(strstr(info.text, "0123"));
+    config.development = true; /* for a developer as well: he has the default */
+    assert_int_equal(webhook_secret_check(&config, &info), ERR_CONFIG);
+    config.provider_webhook_secret = public_secret;
+    config_release(&config);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_providers_signature_is_genuine_for_five_minutes),
         cmocka_unit_test(anything_changed_is_forged),
         cmocka_unit_test(of_several_signatures_one_must_be_genuine),
         cmocka_unit_test(nobody_signs_with_the_secret_that_stands_in_the_source),
+        cmocka_unit_test(a_secret_that_could_be_guessed_is_refused),
         cmocka_unit_test(the_body_becomes_the_providers_outcome),
         cmocka_unit_test(a_dispute_has_a_name_and_maybe_a_time_until_which_to_respond),
         cmocka_unit_test(a_body_that_says_too_little_is_refused_and_pointed_at),

@@ -218,7 +218,8 @@ size_t password_list_count(const struct password_list *list) {
     return list->count;
 }
 
-enum password_verdict password_judge(const struct password_list *list, struct str password, struct str email) {
+enum password_verdict password_judge(const struct password_list *list, const struct house_words *house,
+                                     struct str password, struct str email) {
     if (count_characters(password) < PASSWORD_MIN_CHARACTERS) {
         return PASSWORD_TOO_SHORT;
     }
@@ -230,7 +231,10 @@ enum password_verdict password_judge(const struct password_list *list, struct st
     bool is_known =
         list != NULL && list->count > 0 &&
         (is_listed(list, hash_of_text(list, password, false)) || is_listed(list, hash_of_text(list, password, true)));
-    return is_address || is_known ? PASSWORD_KNOWN : PASSWORD_FINE;
+    if (is_address || is_known) {
+        return PASSWORD_KNOWN;
+    }
+    return house_words_left(house, password) < PASSWORD_MIN_CHARACTERS ? PASSWORD_OF_THE_HOUSE : PASSWORD_FINE;
 }
 
 /* ---- verifiers ---- */

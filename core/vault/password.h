@@ -1,8 +1,9 @@
 /* password.h: which passwords are taken, and how they are kept: as verifiers of Argon2id, from which nobody reads them.
  *
  * Rules    a password has PASSWORD_MIN_CHARACTERS at least and PASSWORD_MAX_BYTES at most; it is not one that is known
- *          (the list), and not its owner's address or the part of it before the @. Nothing else is asked for, no digits
- *          and no capitals (NIST SP 800-63B). Bytes are taken as they were sent: nothing is cut, folded or trimmed.
+ *          (the list), and not its owner's address or the part of it before the @. Words of the house count for nothing
+ *          (house_words.h). Nothing else is asked for, no digits and no capitals (NIST SP 800-63B). Bytes are taken as
+ *          they were sent: nothing is cut, folded or trimmed.
  * Cost     Argon2id, 19,456 KiB and two passes (OWASP's Password Storage Cheat Sheet): some 25 ms, which only threads
  *          of core/gateway/hashing.h can afford. A verifier of another cost is still answered, and to be made anew.
  * Bounds   a list of PASSWORD_LIST_MAX passwords, 8 bytes each. A verifier asks for PASSWORD_MEMORY_MOST_BYTES and
@@ -16,6 +17,7 @@
 
 #include "core/base/err.h"
 #include "core/base/str.h"
+#include "core/vault/house_words.h"
 
 enum {
     PASSWORD_MIN_CHARACTERS = 10, /* of UTF-8: a character of four bytes is one */
@@ -42,11 +44,13 @@ enum password_verdict {
     PASSWORD_FINE,
     PASSWORD_TOO_SHORT,
     PASSWORD_TOO_LONG,
-    PASSWORD_KNOWN, /* listed, or the owner's address or its part before the @ */
+    PASSWORD_KNOWN,        /* listed, or the owner's address or its part before the @ */
+    PASSWORD_OF_THE_HOUSE, /* too short without the words of the house */
 };
 
 /* `list` may be NULL: nothing is known. */
-enum password_verdict password_judge(const struct password_list *list, struct str password, struct str email);
+enum password_verdict password_judge(const struct password_list *list, const struct house_words *house,
+                                     struct str password, struct str email);
 
 /* False: there was no memory for it. */
 MUST_CHECK bool password_make(struct str password, char ret_verifier[PASSWORD_VERIFIER_MAX]);

@@ -47,8 +47,10 @@ static struct password_list *list_of(struct str text) {
     return list;
 }
 
+static const struct house_words no_words;
+
 static enum password_verdict judged(const struct password_list *list, struct str password) {
-    return password_judge(list, password, STR("somebody.else@example.com"));
+    return password_judge(list, &no_words, password, STR("somebody.else@example.com"));
 }
 
 /* ---- the list ---- */
@@ -222,11 +224,38 @@ static void ten_characters_are_enough_whatever_they_are(void **state) {
 static void nobodys_address_is_his_password(void **state) {
     (void)state;
     struct str email = STR("Alexandra.Smith@example.com");
-    assert_int_equal(password_judge(NULL, STR("alexandra.smith@EXAMPLE.com"), email), PASSWORD_KNOWN);
-    assert_int_equal(password_judge(NULL, STR("alexandra.SMITH"), email), PASSWORD_KNOWN);
-    assert_int_equal(password_judge(NULL, STR("alexandra.smith1"), email), PASSWORD_FINE);
-    assert_int_equal(password_judge(NULL, STR("alexandra.smith@"), email), PASSWORD_FINE);
-    assert_int_equal(password_judge(NULL, STR("alexandra.smith"), (struct str){0}), PASSWORD_FINE);
+    assert_int_equal(password_judge(NULL, &no_words, STR("alexandra.smith@EXAMPLE.com"), email), PASSWORD_KNOWN);
+    assert_int_equal(password_judge(NULL, &no_words, STR("alexandra.SMITH"), email), PASSWORD_KNOWN);
+    assert_int_equal(password_judge(NULL, &no_words, STR("alexandra.smith1"), email), PASSWORD_FINE);
+    assert_int_equal(password_judge(NULL, &no_words, STR("alexandra.smith@"), email), PASSWORD_FINE);
+    assert_int_equal(password_judge(NULL, &no_words, STR("alexandra.smith"), (struct str){0}), PASSWORD_FINE);
+}
+
+/* The list is asked first: it is the better reason. */
+static void words_of_the_house_count_for_nothing(void **state) {
+    (void)state;
+    struct house_words house;
+    assert_int_equal(house_words_read("daybook heron", &house, NULL), ERR_NONE);
+    static const struct {
+        struct str password;
+        enum password_verdict verdict;
+    } ROWS[] = {
+        {STR("Daybook2026"), PASSWORD_OF_THE_HOUSE},
+        {STR("heronHERONheron"), PASSWORD_OF_THE_HOUSE},
+        {STR("daybook-123456789"), PASSWORD_FINE}, /* ten without it */
+        {STR("daybook-12345678"), PASSWORD_OF_THE_HOUSE},
+        {STR("a heron reads its daybook"), PASSWORD_FINE},
+        {STR("daybook"), PASSWORD_TOO_SHORT},
+        {STR("heronsteps"), PASSWORD_KNOWN},
+    };
+    struct password_list *list = list_of(STR("heronsteps\n"));
+    for (size_t i = 0; i < ARRAY_LENGTH(ROWS); i++) {
+        enum password_verdict verdict = password_judge(list, &house, ROWS[i].password, STR("ada@example.com"));
+        if (verdict != ROWS[i].verdict) {
+            fail_msg("row %zu: %d", i, verdict);
+        }
+    }
+    password_list_free(list);
 }
 
 /* ---- verifiers ---- */
@@ -373,6 +402,7 @@ int main(void) {
         cmocka_unit_test(what_is_no_file_is_refused_at_once),
         cmocka_unit_test(ten_characters_are_enough_whatever_they_are),
         cmocka_unit_test(nobodys_address_is_his_password),
+        cmocka_unit_test(words_of_the_house_count_for_nothing),
         cmocka_unit_test(known_vectors_are_right_and_to_be_made_anew),
         cmocka_unit_test(what_is_made_is_verified_and_current),
         cmocka_unit_test(a_cheaper_verifier_is_answered_and_to_be_made_anew),

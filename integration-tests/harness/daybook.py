@@ -31,6 +31,9 @@ BINARY = Path(os.environ.get("DAYBOOK_TEST_BINARY", ROOT / "build" / "release" /
 # Tests and measurements come from one address, and are many clients all the same.
 UNLIMITED = {"limits": "off", "http_connections_per_address": 0, "http_event_streams_per_address": 0}
 
+# Of what a front must know that is no developer's: as many as it asks for, and none that a test takes.
+KNOWN_PASSWORDS = "".join(f"known password {number}\n" for number in range(3000))
+
 VIEWS = ("products", "stock", "carts", "orders", "payments", "customers", "keys")
 
 _numbers = itertools.count(1)
@@ -93,6 +96,9 @@ class Daybook:
             "provider_url": self.provider_url,
             **UNLIMITED,
         } | settings
+        if self.settings["development"] != "true" and "password_list" not in self.settings:
+            self.settings["password_list"] = self.directory / "passwords"
+            self.settings["password_list"].write_text(KNOWN_PASSWORDS)
         self.settings["access"], self.has_key = access.of(self.settings)
         self._key, self._making_key = None, threading.Lock()
         self.add_front(self.port)
