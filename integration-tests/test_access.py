@@ -149,6 +149,20 @@ def test_metrics_are_not_for_whom_a_proxy_brings(closed):
     assert httpx.get(f"{closed.url}/metrics", headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 401
 
 
+def test_who_is_refused_stands_in_the_log_and_what_he_sent_does_not(closed):
+    canary = "canary-of-who-is-refused"
+    with closed.client() as client:
+        cart, _ = opened_cart(client)
+        assert client.post("/v1/products", {"title": canary}).status_code == 401
+        assert client.get(f"/v1/carts/{cart}").status_code == 404
+        assert client.get(f"/v1/stock/{canary}", headers={"Authorization": f"Bearer {canary}"}).status_code == 401
+    nobody = {"who": "anonymous", "level": "info"}
+    assert closed.service.says("gateway", "refused", kind="rights", code="unauthenticated", route="/v1/products", **nobody)
+    assert closed.service.says("gateway", "refused", kind="rights", code="unknown_cart", route="/v1/carts/{cart}", **nobody)
+    assert closed.service.says("gateway", "refused", kind="credentials", code="invalid_token", **nobody)
+    assert canary not in closed.service.log() and cart not in closed.service.log()
+
+
 # ---- the default -----------------------------------------------------------------------------------------------------
 
 

@@ -273,6 +273,7 @@ static enum err open_server(struct gateway_loop *loop, int port, struct err_info
         .tls = loop->gateway->certificate.tls,
         .on_request = request_received,
         .on_lost = request_lost,
+        .on_refused = request_refused_unread,
         .context = loop,
     };
     return http_server_open(&loop->uv, &options, &loop->server, info);

@@ -32,6 +32,7 @@
 #include "core/gateway/password_rules.h"
 #include "core/gateway/recent_carts.h"
 #include "core/gateway/recent_outcomes.h"
+#include "core/gateway/refusal_log.h"
 #include "core/gateway/revocations.h"
 #include "core/gateway/view_wait.h"
 #include "core/http/server.h"
@@ -87,6 +88,7 @@ struct gateway_loop {
     struct person_exports exports;
     uv_idle_t event_work; /* runs while they have something to do */
     struct metrics metrics;
+    struct refusal_log refusals;
     char reply_instance_text[ULID_TEXT_LEN + 16];
     struct str reply_instance; /* the gateway's instance id, a dot and the loop's number */
     uv_timer_t tick;

@@ -73,6 +73,28 @@ void request_drop(struct request *request) {
     http_answer(request->exchange, STATUS_CLIENT_GONE, NULL, (struct str){0});
 }
 
+/* For whoever watches over the front. */
+static void note_refusal(struct request *request, const struct problem *problem) {
+    const struct route *route = request->match.route;
+    const struct refusal refusal = {
+        .kind = refusal_kind_of(problem->status, problem->code, route == NULL || route_is_for_everybody(route)),
+        .status = problem->status,
+        .code = problem->code,
+        .method = route == NULL ? "" : route->method_name,
+        .route = route == NULL ? "" : route->pattern,
+        .who = request->principal.identity,
+        .is_known = !str_is_empty(request->principal.id),
+        .trace_id = request->trace_id};
+    refusal_log_note(&request->loop->refusals, &refusal, request->exchange->received_at_boot_us);
+}
+
+void request_refused_unread(void *gateway_loop, int status, const char *code) {
+    struct gateway_loop *loop = gateway_loop;
+    const struct refusal refusal = {
+        .kind = refusal_kind_of_server(status), .status = status, .code = code, .method = "", .route = ""};
+    refusal_log_note(&loop->refusals, &refusal, clock_boot_us());
+}
+
 void request_problem(struct request *request, const struct problem *problem) {
     struct problem traced = *problem;
     if (str_is_empty(request->trace_id)) {
@@ -82,6 +104,7 @@ void request_problem(struct request *request, const struct problem *problem) {
         traced.trace_id = request->trace_id;
     }
     count(request, problem->status);
+    note_refusal(request, problem);
     add_fields(request);
     http_answer_problem(request->exchange, &traced);
 }

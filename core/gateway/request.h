@@ -44,6 +44,9 @@ void request_received(void *gateway_loop, struct http_exchange *exchange);
 /* The connection of a request that was not answered yet is gone. */
 void request_lost(void *gateway_loop, struct http_exchange *exchange);
 
+/* What came is no request: the server answered by itself. */
+void request_refused_unread(void *gateway_loop, int status, const char *code);
+
 static inline struct arena *request_arena(struct request *request) {
     return &request->exchange->arena;
 }

@@ -238,6 +238,11 @@ static void test_front_lost(void *context, struct http_exchange *exchange) {
     request_lost(&front.loop, exchange);
 }
 
+static void test_front_refused(void *context, int status, const char *code) {
+    (void)context;
+    request_refused_unread(&front.loop, status, code);
+}
+
 /* The documents have version 1. */
 static inline void test_front_start(size_t streams_max, size_t connections_max) {
     front = (struct test_front){
@@ -247,6 +252,7 @@ static inline void test_front_start(size_t streams_max, size_t connections_max) 
     front.gateway.api_keys = api_keys_open();
     test_server_start(&front.server, (struct http_server_options){.on_request = test_front_request,
                                                                   .on_lost = test_front_lost,
+                                                                  .on_refused = test_front_refused,
                                                                   .connections_max = connections_max});
 }
 

@@ -216,6 +216,9 @@ static void refuse(struct connection *connection, enum http_refusal refusal) {
     exchange->closes = true;
     append(connection, exchange);
     struct http_refusal_row row = http_refusal_row(refusal);
+    if (server->options.on_refused != NULL) {
+        server->options.on_refused(server->options.context, row.status, row.code);
+    }
     http_answer_problem(&exchange->public,
                         &(struct problem){.status = row.status,
                                           .code = row.code,

@@ -102,6 +102,8 @@ struct http_server_options {
     /* The connection was lost before the answer: what waits for it may stop waiting. http_answer must still be
      * called once (it then only frees), now or later. May be NULL. */
     void (*on_lost)(void *context, struct http_exchange *exchange);
+    /* The server refuses by itself: a row of refusal.h. May be NULL. */
+    void (*on_refused)(void *context, int status, const char *code);
     void *context;
 };
 
