@@ -3,6 +3,7 @@
 import http.client
 import re
 import socket
+import ssl
 from collections import Counter
 
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})[^\r\n]*\r\n")
@@ -11,10 +12,62 @@ COUNTED = re.compile(r'^daybook_http_requests_total\{method="[^"]*",route="([^"]
 REFUSED = re.compile(r"^daybook_http_refused_total (\d+)$", re.MULTILINE)
 
 
-def connect(port, seconds=20):
+class Encrypted:
+    """A connection over TLS of which one side may end before the other; to Python's own sockets both are one."""
+
+    def __init__(self, connection, context):
+        self._socket = connection
+        self._received, self._unsent = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._received, self._unsent, server_hostname="localhost")
+        self._to_its_end(self._tls.do_handshake)
+
+    def _flush(self):
+        if data := self._unsent.read():
+            self._socket.sendall(data)
+
+    def _to_its_end(self, step, *arguments):
+        while True:
+            try:
+                done = step(*arguments)
+                self._flush()
+                return done
+            except ssl.SSLWantReadError:
+                self._flush()
+                if data := self._socket.recv(65536):
+                    self._received.write(data)
+                else:
+                    self._received.write_eof()
+
+    def sendall(self, data):
+        self._tls.write(data)
+        self._flush()
+
+    def recv(self, size):
+        try:
+            return self._to_its_end(self._tls.read, size)
+        except ssl.SSLZeroReturnError:  # the end was announced; one that was not is a failure
+            return b""
+
+    def shutdown(self, how):
+        assert how == socket.SHUT_WR
+        try:
+            self._tls.unwrap()
+        except ssl.SSLWantReadError:  # nothing was announced in return yet
+            pass
+        self._flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self._socket.close()
+
+
+def connect(port, seconds=20, context=None):
+    """With `context` over TLS."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=seconds)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return connection
+    return connection if context is None else Encrypted(connection, context)
 
 
 def send(connection, data, piece=None):
@@ -56,12 +109,16 @@ def answers_in(data, is_head=False):
 class Counts:
     """What the front counted since the last look, requests for /metrics left out."""
 
-    def __init__(self, port):
+    def __init__(self, port, context=None):
         self.port = port
+        self._context = context
         self._before = self._read()
 
     def _read(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        if self._context is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        else:
+            connection = http.client.HTTPSConnection("localhost", self.port, timeout=20, context=self._context)
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
         connection.close()

@@ -1,21 +1,42 @@
-"""CHECKS 23: one reading of each byte stream, or a refusal and an end; on the real front, with its own count as witness."""
+"""CHECKS 23: one reading of each byte stream, or a refusal and an end; on the real front, plain and over TLS, with its own
+count as witness."""
 
 import socket
 
 import pytest
+from harness.authority import Authority, trusting
 from harness.bounds import within
+from harness.daybook import Daybook
 from harness.waiting import Overdue, wait_until
 from raw import Counts, answers_in, connect, read_to_end, send
 from smuggling import CASES
 
 
+class Door:
+    """Where a front is spoken to; with `context` over TLS."""
+
+    def __init__(self, port, context=None):
+        self.port, self.context = port, context
+        self.counts = Counts(port, context)
+
+
 @pytest.fixture(scope="module")
-def counts(daybook):
-    return Counts(daybook.port)
+def door(request, stack, tmp_path_factory):
+    if request.param == "plain":
+        yield Door(request.getfixturevalue("daybook").port)
+        return
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    authority.issue()
+    installation = Daybook(stack, name="smuggling", **authority.settings())
+    try:
+        installation.install().start()
+        yield Door(installation.port, trusting(authority.file))
+    finally:
+        installation.discard()
 
 
-def converse(daybook, case, piece):
-    connection = connect(daybook.port, within(5))
+def converse(door, case, piece):
+    connection = connect(door.port, within(5), door.context)
     with connection:
         is_sent = send(connection, case.sent, piece)
         if not case.closes:
@@ -26,13 +47,18 @@ def converse(daybook, case, piece):
         return answers_in(read_to_end(connection), case.is_head)
 
 
-@pytest.mark.parametrize("piece", (None, 1), ids=("whole", "byte by byte"))
+# Over TLS records are cut by others (tls_test.c): what is to be seen is that nothing is read in another way behind it.
+WAYS = {"whole": ("plain", None), "byte by byte": ("plain", 1), "over TLS": ("tls", None)}
+
+
+@pytest.mark.parametrize("door, piece", WAYS.values(), ids=WAYS.keys(), indirect=["door"], scope="module")
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_what_is_sent_is_read_in_one_way(daybook, counts, case, piece):
+def test_what_is_sent_is_read_in_one_way(door, case, piece):
     if piece and len(case.sent) > 2048:
         piece = 512
+    counts = door.counts
     counts.reset()
-    answers = converse(daybook, case, piece)
+    answers = converse(door, case, piece)
     assert [status for status, _, _ in answers if status >= 200] == list(case.answers)
     # A body of which the first byte is there already did not wait.
     interim = [status for status, _, _ in answers if status < 200]
