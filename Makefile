@@ -92,7 +92,7 @@ SIM_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED))
 SIM := $(BUILD)/simulator
 HISTORIES := build/histories/histories
 
-.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench bench-compare growth scale-out flames asan ubsan tsan fuzz attack cover lint format retail clean registry sbom
+.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench bench-compare growth scale-out flames asan ubsan tsan fuzz attack cover lint format retail clean registry sbom holes
 
 help: ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -344,6 +344,9 @@ sbom: $(BUILD)/sbom.cdx.json ## what the program consists of besides its own cod
 $(BUILD)/sbom.cdx.json: $(BUILD)/daybook deploy/sbom.py
 	$(SAY) sbom $@
 	$(Q)python3 deploy/sbom.py $< --out $@
+
+holes: $(BUILD)/sbom.cdx.json ## which known holes these libraries have: TRACKER=FILE, Debian's list (docs/operations.md, "Libraries with holes")
+	$(Q)python3 deploy/holes.py $< $(or $(TRACKER),$(error TRACKER= names the file of Debian's security tracker))
 
 # ---- what is looked at ---------------------------------------------------------------------------------------------
 lint: $(GEN_STAMP) ## format, layers, house rules, problem codes, descriptions, registry, shellcheck, ruff, cppcheck, clang-tidy; CHECKS=house,tidy

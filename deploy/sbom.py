@@ -136,8 +136,9 @@ def distribution():
 
 
 def component_of_package(package, distro):
-    fields = "${Version}\t${Architecture}\t${source:Package}\t${Maintainer}"
-    version, arch, source, maintainer = output_of("dpkg-query", "-W", "-f", fields, package).splitlines()[0].split("\t")
+    fields = "${Version}\t${Architecture}\t${source:Package}\t${source:Version}\t${Maintainer}"
+    told = output_of("dpkg-query", "-W", "-f", fields, package).splitlines()[0]
+    version, arch, source, source_version, maintainer = told.split("\t")
     purl = f"pkg:deb/debian/{package}@{quote(version, safe='~')}?arch={arch}&distro={distro}"
     return {
         "type": "library",
@@ -148,7 +149,10 @@ def component_of_package(package, distro):
         "scope": "required",
         "licenses": licence_of(package),
         "purl": purl,
-        "properties": [{"name": "daybook:debian-source", "value": source}],
+        "properties": [
+            {"name": "daybook:debian-source", "value": source},
+            {"name": "daybook:debian-source-version", "value": source_version},
+        ],
     }
 
 

@@ -111,6 +111,57 @@ def test_the_bill_names_what_the_program_needs_and_no_more(sbom, dynamic):
         assert one["scope"] == "optional" or one["licenses"] and one["purl"].startswith("pkg:deb/"), one
 
 
+# ---- and which holes are known in that ------------------------------------------------------------------------------------
+
+
+def hole(release, status, fixed=None, urgency="medium"):
+    return {"releases": {release: {"status": status, "urgency": urgency} | ({"fixed_version": fixed} if fixed else {})}}
+
+
+def holes(tmp_path, bom, tracker, *arguments):
+    """What holes.py says, and with what it ends."""
+    (tmp_path / "bom.json").write_text(json.dumps(bom))
+    (tmp_path / "tracker.json").write_text(tracker if isinstance(tracker, str) else json.dumps(tracker))
+    command = [sys.executable, ROOT / "deploy" / "holes.py", tmp_path / "bom.json", tmp_path / "tracker.json", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_a_hole_that_has_a_mend_is_told_with_the_version_that_mends_it(tmp_path, sbom):
+    versions = {
+        properties["daybook:debian-source"]: properties["daybook:debian-source-version"]
+        for one in sbom["components"]
+        if "daybook:debian-source" in (properties := {each["name"]: each["value"] for each in one.get("properties", [])})
+    }
+    assert {"openssl", "curl", "libuv1", "node-undici"} & set(versions)
+    ssl = versions["openssl"]
+    tracker = {
+        "openssl": {
+            "CVE-1": hole("bookworm", "resolved", f"{ssl}+deb12u99", "high"),
+            "CVE-2": hole("bookworm", "resolved", ssl),  # it is installed
+            "CVE-3": hole("bookworm", "resolved", "0"),  # it never had it
+            "CVE-4": hole("bookworm", "open"),
+            "CVE-5": hole("bookworm", "open", urgency="unimportant"),
+            "CVE-6": hole("trixie", "resolved", "99:1"),
+        },
+        "nobody-needs-this": {"CVE-7": hole("bookworm", "resolved", "99:1")},
+    }
+    code, said = holes(tmp_path, sbom, tracker, "--release", "bookworm")
+    assert code == 3
+    assert f"CVE-1\topenssl {ssl}\thigh\tmended in {ssl}+deb12u99\n" in said
+    assert f"CVE-4\topenssl {ssl}\tmedium\tno mend yet\n" in said
+    assert set(re.findall(r"CVE-\d", said)) == {"CVE-1", "CVE-4"}
+    assert "1 holes with a mend to install, 1 without" in said
+    del tracker["openssl"]["CVE-1"]
+    assert holes(tmp_path, sbom, tracker, "--release", "bookworm")[0] == 0
+
+
+def test_a_list_that_says_nothing_is_no_good_news(tmp_path, sbom):
+    for tracker in ({}, {"openssl": {}}, {"openssl": {"CVE-1": hole("trixie", "open")}}, "not JSON", "[]"):
+        code, said = holes(tmp_path, sbom, tracker, "--release", "bookworm")
+        assert code == 1 and said.startswith("holes.py: "), said
+
+
 # ---- what it gave up -----------------------------------------------------------------------------------------------------
 
 
