@@ -155,7 +155,7 @@ const struct command_line mail_command = {
             "it never will; not sent, with the reason, in all other cases.\n"
             "\n"
             "Kinds: verify, reset, email_change, email_changed, password_changed, locked, locked_within, reused,\n"
-            "totp_enabled, totp_ended, order_confirmed.\n"
+            "totp_enabled, totp_ended, suspended, reinstated, order_confirmed.\n"
             "Exit codes: 0 all were sent, 1 some were not, 2 wrong usage or settings.",
     .run = run,
 };

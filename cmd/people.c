@@ -12,6 +12,7 @@
 #include "cmd/people_words.h"
 #include "cmd/person_key.h"
 #include "core/base/array.h"
+#include "core/base/format.h"
 #include "core/base/timestamp.h"
 #include "core/domain/rejection.h"
 #include "core/gateway/identity.h"
@@ -288,12 +289,33 @@ static int run_unlock(struct people *people, int argc, char **argv) {
     return change_customer(people, &command, "may log in");
 }
 
+static int run_suspend(struct people *people, int argc, char **argv) {
+    struct command command = {.type = COMMAND_SUSPEND_CUSTOMER};
+    if (argc != 2 || !people_customer_read(argv[0], &command.meta.stream)) {
+        return wrong_usage("suspend takes a customer (cus_...) and a reason");
+    }
+    command.as.suspend_customer.reason = str_of_cstr(argv[1]);
+    if (!format_matches(FORMAT_SLUG, command.as.suspend_customer.reason)) {
+        return wrong_usage("a reason is one word of the house's (a-z 0-9 _ - and dots), since it is kept for ever");
+    }
+    return change_customer(people, &command, "is suspended, and has no session any more");
+}
+
+static int run_reinstate(struct people *people, int argc, char **argv) {
+    struct command command = {.type = COMMAND_REINSTATE_CUSTOMER};
+    if (argc != 1 || !people_customer_read(argv[0], &command.meta.stream)) {
+        return wrong_usage("reinstate takes a customer (cus_...)");
+    }
+    return change_customer(people, &command, "may log in again");
+}
+
 /* ---- the subcommand ---------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
     int (*run)(struct people *people, int argc, char **argv);
-} verbs[] = {{"admin", run_admin}, {"key", run_key}, {"roles", run_roles}, {"unlock", run_unlock}};
+} verbs[] = {{"admin", run_admin},   {"key", run_key},         {"roles", run_roles},
+             {"unlock", run_unlock}, {"suspend", run_suspend}, {"reinstate", run_reinstate}};
 
 static int run(const struct config *config, int argc, char **argv) {
     struct people people = {.config = config};
@@ -318,7 +340,8 @@ static int run(const struct config *config, int argc, char **argv) {
 const struct command_line people_command = {
     .name = "people",
     .usage =
-        "admin EMAIL | admin --again | key NAME --role ROLE ... [--vendor NAME] | roles CUS [ROLE ...] | unlock CUS",
+        "admin EMAIL | admin --again | key NAME --role ROLE ... [--vendor NAME] | roles CUS [ROLE ...] | unlock CUS |\n"
+        "       daybook people suspend CUS REASON | reinstate CUS",
     .summary = "the first admin, keys of services, roles and lockouts",
     .help =
         "admin EMAIL      makes the first admin, once in an installation, and prints a password that is good for a "
@@ -334,7 +357,9 @@ const struct command_line people_command = {
         "roles CUS ROLE.. gives a customer these roles and takes all others from him: admin, support, analyst, "
         "auditor,\n"
         "                 vendor:NAME. His sessions end.\n"
-        "unlock CUS       lets a customer log in who is locked out after too many failures.\n\n"
+        "unlock CUS       lets a customer log in who is locked out after too many failures.\n"
+        "suspend CUS WORD locks a customer out without erasing him; the word says why, for ever. His sessions end.\n"
+        "reinstate CUS    lets him in again.\n\n"
         "What is secret goes to standard output, alone; words go to standard error. Each is a command in the log, by\n"
         "`system`, and is waited for: a handler must run.\n\n"
         "Exit codes: 0 done; 1 the log or the database failed, or nobody answered in a minute; 2 wrong usage or "

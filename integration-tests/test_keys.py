@@ -357,13 +357,15 @@ def test_before_there_is_an_admin_there_is_nobody_to_be_given_another_password(e
 
 def test_roles_and_lockouts_of_who_is_none_are_refused(empty):
     nobody = f"cus_{'0' * 26}"
-    for arguments in (("roles", nobody, "support"), ("unlock", nobody)):
+    for arguments in (("roles", nobody, "support"), ("unlock", nobody), ("suspend", nobody, "robbed"), ("reinstate", nobody)):
         code, out, said = people(empty, *arguments)
         assert (code, out) == (3, "")
         assert "unknown_customer" in said
     for arguments in (
         ("roles", nobody, "king"),
         ("roles", "ada@example.org", "support"),
+        ("suspend", nobody),
+        ("suspend", nobody, "He was robbed"),
         ("key", "importer"),
         ("key", "importer", "--role", "customer"),
         ("admin", "ada"),

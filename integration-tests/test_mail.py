@@ -11,7 +11,7 @@ from harness.mail_sink import MailSink
 from harness.processes import clean_environment
 
 KINDS = {"verify", "reset", "email_change", "email_changed", "password_changed", "locked", "locked_within", "reused"}
-KINDS |= {"totp_enabled", "totp_ended", "order_confirmed"}
+KINDS |= {"totp_enabled", "totp_ended", "suspended", "reinstated", "order_confirmed"}
 LINKS = {
     "Confirm your e-mail address": "https://shop.example/account/verification#customer=cus_",
     "Choose a new password": "https://shop.example/account/password#customer=cus_",

@@ -168,6 +168,16 @@ def walk_house(admin, me):
     admin.expect(404, admin.post(f"/v1/customers/{NOBODY}/unlock"))
     admin.expect(200, admin.delete(f"{path}/totp"))
     admin.expect(409, admin.delete(f"{path}/totp"))
+    admin.expect(200, admin.delete(f"{path}/sessions"))
+    admin.expect(404, admin.delete(f"/v1/customers/{NOBODY}/sessions"))
+    admin.expect(400, admin.post(f"{path}/suspend", {"reason": "He was robbed."}))
+    assert admin.expect(200, admin.post(f"{path}/suspend", {"reason": "robbed"}))["suspended_for"] == "robbed"
+    me.doors.expect(401, me.log_in())
+    admin.expect(409, admin.delete(f"{path}/totp"))
+    assert admin.expect(200, admin.get(path))["status"] == "suspended"
+    assert [one["id"] for one in admin.expect(200, admin.get("/v1/customers?status=suspended"))["items"]] == [me.id]
+    admin.expect(200, admin.post(f"{path}/reinstate"))
+    admin.expect(404, admin.post(f"/v1/customers/{NOBODY}/reinstate"))
     admin.expect(403, admin.get("/v1/me"))
     admin.expect(200, admin.get(path))
 
@@ -276,7 +286,7 @@ def live_with_things(life):
     life.examples.send(life.me.doors, "EndSession", 200, headers=bearer(other))
     other = life.examples.send(life.me.doors, "OpenSession", 201)
     life.send("EndOneSession", 200, {"session": other["session"]})
-    life.send("EndSessions", 200)
+    life.send("EndMySessions", 200)
 
 
 def live_with_the_house(life, admin):
@@ -291,6 +301,9 @@ def live_with_the_house(life, admin):
     assert roles == life.examples.of("SetRoles")["roles"]
     life.me.doors.expect(401, life.me.log_in(password="not my sentence"))
     life.examples.send(admin, "UnlockCustomer", 200, customer)
+    assert life.examples.send(admin, "SuspendCustomer", 200, customer)["status"] == "suspended"
+    assert life.examples.send(admin, "ReinstateCustomer", 200, customer)["status"] == "active"
+    life.examples.send(admin, "EndSessions", 200, customer)
     life.comes_in()  # with other roles the session before has ended
 
 

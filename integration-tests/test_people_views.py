@@ -47,7 +47,7 @@ def test_a_customer_is_found_by_his_address_and_his_sessions_by_what_ended(insta
         wait_caught_up(installed, "customers")
     found = installed.sql.rows(
         "SELECT id, roles, vendor FROM customers.customers WHERE identity = %s"
-        " ORDER BY (status = 'active') DESC, created_at DESC, id DESC",
+        " ORDER BY (status IN ('active', 'suspended')) DESC, created_at DESC, id DESC",
         [IDENTITY],
     )
     assert [(row["id"], row["roles"], row["vendor"]) for row in found] == [

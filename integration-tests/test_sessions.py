@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from harness.client import Client
+from harness.house import people
 from harness.person import Person, bearer, refresh
 from harness.roles import installed_apart
 from harness.waiting import wait_until
@@ -34,6 +35,16 @@ def fronts(split):
 @pytest.fixture
 def person(split, fronts):
     return Person(split.daybook, fronts[0]).verified()
+
+
+@pytest.fixture
+def admin(split):
+    """By a key, at the first front."""
+    key = people(split.daybook, "key", "admin of tests", "--role", "admin")
+    with Client(split[FRONTS[0]].url) as client:
+        client.http.headers["Authorization"] = f"Bearer {key}"
+        wait_until(lambda: client.get("/v1/api-keys").status_code == 200, "the key being known", 20)
+        yield client
 
 
 def lets_in(client, session):
@@ -150,6 +161,44 @@ def test_a_logout_counts_at_once_where_it_was_asked_for_and_soon_everywhere(fron
     assert_ended(fronts, session)
     assert refresh(fronts[1], session).status_code == 401
     assert all(lets_in(front, other) for front in fronts)
+
+
+def test_an_admin_ends_all_sessions_of_somebody(fronts, person, admin):
+    sessions = [person.logged_in(), person.logged_in()]
+    admin.expect(200, admin.delete(f"/v1/customers/{person.id}/sessions"))
+    assert not any(lets_in(fronts[0], session) for session in sessions)
+    for session in sessions:
+        assert_ended(fronts, session)
+        assert refresh(fronts[1], session).status_code == 401
+    assert lets_in(fronts[0], person.logged_in())
+
+
+def told(answer):
+    """What a refusal says, but for what is another thing each time."""
+    return answer.status_code, answer.json() | {"trace_id": ""}, sorted(answer.headers)
+
+
+def test_who_is_suspended_is_let_in_nowhere_until_he_is_reinstated(split, fronts, person, admin):
+    sessions = [person.logged_in(), person.logged_in()]
+    wrong = told(person.log_in(password="not my sentence"))
+    suspended = admin.expect(200, admin.post(f"/v1/customers/{person.id}/suspend", {"reason": "robbed"}))
+    assert (suspended["status"], suspended["suspended_for"]) == ("suspended", "robbed")
+    assert not any(lets_in(fronts[0], session) for session in sessions)
+    for session in sessions:
+        assert_ended(fronts, session)
+        assert refresh(fronts[1], session).status_code == 401
+    # A right password is told what a wrong one is.
+    for front in fronts:
+        assert told(person.log_in(client=front)) == wrong
+    assert told(person.log_in(password="not my sentence")) == wrong
+    person.client.expect(202, person.client.post("/v1/customers/password-resets", {"email": person.email}))
+    # His address stays his, whoever waits for it.
+    Person(split.daybook, fronts[0], email=person.email).registered()
+    admin.position = fronts[0].position
+    found = admin.expect(200, admin.post("/v1/customers/lookup", {"email": person.email}))["items"]
+    assert [(one["id"], one["status"]) for one in found] == [(person.id, "suspended")]
+    assert admin.expect(200, admin.post(f"/v1/customers/{person.id}/reinstate"))["status"] == "active"
+    assert lets_in(fronts[0], person.logged_in())
 
 
 def test_without_postgres_a_session_is_refreshed_and_nobody_logs_in(mortal_stack):

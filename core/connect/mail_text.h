@@ -34,6 +34,8 @@ enum { MAIL_MAX_BYTES = 64 * 1024, MAIL_VALUE_MAX_BYTES = 512, MAIL_NAME_MAX_BYT
     ROW(reused, "when")         /* a session's token was used twice: it may have been stolen */                        \
     ROW(totp_enabled, "when")   /* an authenticator's codes are asked for */                                           \
     ROW(totp_ended, "when")                                                                                            \
+    ROW(suspended, "when")  /* the house lets nobody in with this account */                                           \
+    ROW(reinstated, "when") /* and does again */                                                                       \
     ROW(order_confirmed, "order")
 
 struct mail_kind {

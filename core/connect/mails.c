@@ -62,6 +62,16 @@ static bool totp_ended(const struct event *event, struct mail_due *due) {
     return event->as.customer_totp_ended.has_to;
 }
 
+static bool suspended(const struct event *event, struct mail_due *due) {
+    due->to = event->as.customer_suspended.to;
+    return event->as.customer_suspended.has_to;
+}
+
+static bool reinstated(const struct event *event, struct mail_due *due) {
+    due->to = event->as.customer_reinstated.to;
+    return event->as.customer_reinstated.has_to;
+}
+
 static const struct row {
     uint16_t event, told_by;
     int32_t lasts_s; /* how long it is of any use */
@@ -79,6 +89,8 @@ static const struct row {
     {EVENT_SESSION_ENDED, COMMAND_RECORD_MAIL, MAIL_NOTICE_S, "reused", reused, NULL},
     {EVENT_CUSTOMER_TOTP_ENABLED, COMMAND_RECORD_MAIL, MAIL_NOTICE_S, "totp_enabled", totp_enabled, NULL},
     {EVENT_CUSTOMER_TOTP_ENDED, COMMAND_RECORD_MAIL, MAIL_NOTICE_S, "totp_ended", totp_ended, NULL},
+    {EVENT_CUSTOMER_SUSPENDED, COMMAND_RECORD_MAIL, MAIL_NOTICE_S, "suspended", suspended, NULL},
+    {EVENT_CUSTOMER_REINSTATED, COMMAND_RECORD_MAIL, MAIL_NOTICE_S, "reinstated", reinstated, NULL},
 };
 
 bool mail_due_of(const struct event *event, struct mail_due *ret_due) {

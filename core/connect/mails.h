@@ -10,6 +10,8 @@
  *      SessionEnded                   reused             when a token came back that had been used
  *      CustomerTotpEnabled            totp_enabled
  *      CustomerTotpEnded              totp_ended
+ *      CustomerSuspended              suspended          since no answer at the door says so
+ *      CustomerReinstated             reinstated
  *
  * Rule     an event that is told to somebody says to whom (`to`, sealed): whoever sends the mail folds no customer. How
  *          many there may be a day is the domain's (customer.h, Mail).

@@ -132,6 +132,18 @@ static void what_happened_to_an_account_is_told_when_the_event_says_to_whom(void
     assert_false(mail_due_of(&event, &none));
     event.as.customer_totp_ended.has_to = true;
     expect_notice(&event, "totp_ended", NOW_US);
+
+    event = now(EVENT_CUSTOMER_SUSPENDED);
+    event.as.customer_suspended.to = sealed_address();
+    assert_false(mail_due_of(&event, &none));
+    event.as.customer_suspended.has_to = true;
+    expect_notice(&event, "suspended", NOW_US);
+
+    event = now(EVENT_CUSTOMER_REINSTATED);
+    event.as.customer_reinstated.to = sealed_address();
+    assert_false(mail_due_of(&event, &none));
+    event.as.customer_reinstated.has_to = true;
+    expect_notice(&event, "reinstated", NOW_US);
 }
 
 static void all_other_events_are_told_to_nobody(void **state) {

@@ -408,6 +408,9 @@ static void what_is_hidden_is_told_by_its_kind(void **state) {
 static const char *const of_people_alone[] = {
     "PUT /v1/customers/{customer}/roles",
     "POST /v1/customers/{customer}/unlock",
+    "POST /v1/customers/{customer}/suspend",
+    "POST /v1/customers/{customer}/reinstate",
+    "DELETE /v1/customers/{customer}/sessions",
     "DELETE /v1/customers/{customer}/totp",
     "DELETE /v1/customers/{customer}",
     "GET /v1/customers/{customer}",

@@ -256,7 +256,7 @@ bool list_filters_api_keys(struct http_exchange *exchange, const struct list_pag
 
 bool list_filters_customers(struct http_exchange *exchange, const struct list_page *page,
                             struct customers_filter *ret_filter, struct problem *ret_problem) {
-    static const char *const statuses[] = {"unverified", "active", "erasing", "erased", NULL};
+    static const char *const statuses[] = {"unverified", "active", "suspended", "erasing", "erased", NULL};
     struct customers_filter *filter = ret_filter;
     *filter = (struct customers_filter){0};
     return take_one_of(exchange, "status", statuses, "a status that a customer can have", &filter->status,

@@ -324,7 +324,8 @@ void people_answer_standing(struct preparation *preparation, const struct outcom
 static bool ends_sessions(uint16_t command_type) {
     return command_type == COMMAND_RESET_PASSWORD || command_type == COMMAND_CHANGE_PASSWORD ||
            command_type == COMMAND_ISSUE_PASSWORD || command_type == COMMAND_END_SESSIONS ||
-           command_type == COMMAND_SET_ROLES || command_type == COMMAND_ERASE_CUSTOMER;
+           command_type == COMMAND_SET_ROLES || command_type == COMMAND_SUSPEND_CUSTOMER ||
+           command_type == COMMAND_ERASE_CUSTOMER;
 }
 
 void people_wait_for_end(struct intake *intake) {

@@ -524,6 +524,20 @@ static void another_password_ends_all_others_at_once(void **state) {
     assert_true(is_revoked(8));
 }
 
+static void a_suspension_ends_all_at_once(void **state) {
+    (void)state;
+    const struct command command = {.type = COMMAND_SUSPEND_CUSTOMER, .meta.stream = STR(TEST_CUSTOMER)};
+    struct customer_state customer = people.state;
+    customer.status = CUSTOMER_STATUS_SUSPENDED;
+    customer.sessions_from = 8;
+    customer.session_kept = 0;
+    note(&command, OUTCOME_STATUS_REJECTED, "own_account", NULL);
+    assert_false(is_revoked(7));
+    note(&command, OUTCOME_STATUS_ACCEPTED, "", &customer);
+    assert_true(is_revoked(7));
+    assert_false(is_revoked(8));
+}
+
 /* Of a later release: the view will tell of it, and until then that is counted. */
 static void an_end_that_cannot_be_read_is_counted(void **state) {
     (void)state;
@@ -543,6 +557,7 @@ static void what_ends_sessions_is_waited_for(void **state) {
         uint16_t type;
         bool is_waited_for;
     } rows[] = {{COMMAND_END_SESSION, true},     {COMMAND_RESET_PASSWORD, true},   {COMMAND_SET_ROLES, true},
+                {COMMAND_END_SESSIONS, true},    {COMMAND_SUSPEND_CUSTOMER, true}, {COMMAND_REINSTATE_CUSTOMER, false},
                 {COMMAND_ERASE_CUSTOMER, false}, {COMMAND_VERIFY_CUSTOMER, false}, {COMMAND_OPEN_CART, false}};
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct intake intake = {
@@ -592,6 +607,7 @@ int main(void) {
         WITH(a_logout_counts_at_once),
         WITH(a_token_that_comes_back_ends_its_session_at_once),
         WITH(another_password_ends_all_others_at_once),
+        WITH(a_suspension_ends_all_at_once),
         WITH(an_end_that_cannot_be_read_is_counted),
         WITH(the_house_gives_no_password_and_erases_others_alone),
         WITH(of_a_login_that_comes_too_often_no_password_is_left),

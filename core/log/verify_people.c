@@ -1,5 +1,5 @@
 /* verify_people.c: an address is one customer's at a time; a session's tokens come one after the other, and none after
- * its end; of who is erased nothing more is written. */
+ * its end; who is suspended has no session; of who is erased nothing more is written. */
 #include "core/log/verify_parts.h"
 
 #include <inttypes.h>
@@ -18,6 +18,7 @@ struct person {
     int32_t sessions_from; /* those before are ended ... */
     int32_t session_kept;  /* ... save this one */
     uint8_t stage;
+    bool is_suspended;
     int64_t locked_until_us;
 };
 
@@ -148,6 +149,42 @@ static void sessions_ended(struct verify *verify, struct person *person, const s
     person->session_kept = ended->kept;
 }
 
+/* ---- suspending -------------------------------------------------------------------------------------------------- */
+
+static void suspended(struct verify *verify, struct person *person) {
+    if (person->is_suspended) {
+        verify_tell(verify, "suspended", "a customer who is suspended is suspended again");
+    }
+    if (person->sessions_opened > 0 && (person->sessions_from <= person->sessions_opened || person->session_kept > 0)) {
+        verify_tell(verify, "suspended", "a customer is suspended, and not all of his sessions were ended before");
+    }
+    person->is_suspended = true;
+}
+
+static void reinstated(struct verify *verify, struct person *person) {
+    if (!person->is_suspended) {
+        verify_tell(verify, "suspended", "a customer is reinstated who was not suspended");
+    }
+    person->is_suspended = false;
+    person->locked_until_us = 0;
+}
+
+/* What may still come: guesses at the door, a claim that is given back, other roles, what became of mails, and his end.
+ */
+static void check_suspended(struct verify *verify, const struct person *person, const struct event *event) {
+    static const uint16_t may_come[] = {EVENT_LOGIN_FAILED,        EVENT_CUSTOMER_CLAIM_REFUSED,
+                                        EVENT_CUSTOMER_MAILED,     EVENT_CUSTOMER_ROLES_CHANGED,
+                                        EVENT_CUSTOMER_REINSTATED, EVENT_CUSTOMER_SUSPENDED,
+                                        EVENT_CUSTOMER_ERASED,     EVENT_CUSTOMER_ERASURE_REQUESTED};
+    bool may = !person->is_suspended || person->stage != PERSON_THERE;
+    for (size_t i = 0; i < sizeof may_come / sizeof may_come[0]; i++) {
+        may = may || event->type == may_come[i];
+    }
+    if (!may) {
+        verify_tell(verify, "suspended", "a customer who is suspended has another event");
+    }
+}
+
 /* ---- erasure ----------------------------------------------------------------------------------------------------- */
 
 /* What may still come: a claim that is given back, and while the keys are being destroyed what became of mails. */
@@ -167,6 +204,7 @@ void verify_customer(struct verify *verify, const struct event *event) {
     bool is_new;
     struct person *person = digest_map_at(&verify->people.persons, digest_of(event->meta.stream, STR("")), &is_new);
     check_erased(verify, person, event);
+    check_suspended(verify, person, event);
     switch ((int)event->type) {
     case EVENT_SESSION_OPENED:
         session_opened(verify, person, event);
@@ -194,6 +232,12 @@ void verify_customer(struct verify *verify, const struct event *event) {
     case EVENT_CUSTOMER_UNLOCKED:
     case EVENT_CUSTOMER_TOTP_ENDED:
         person->locked_until_us = 0;
+        break;
+    case EVENT_CUSTOMER_SUSPENDED:
+        suspended(verify, person);
+        break;
+    case EVENT_CUSTOMER_REINSTATED:
+        reinstated(verify, person);
         break;
     case EVENT_CUSTOMER_ERASURE_REQUESTED:
         person->stage = PERSON_ERASING;

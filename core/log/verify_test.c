@@ -851,6 +851,50 @@ static void a_lock_within_sessions_keeps_nobody_from_logging_in(void **state) {
     assert_sound(world);
 }
 
+static void who_is_suspended_without_an_open_session_is_sound(void **state) {
+    struct world *world = *state;
+    sessions_of_a_sound_life(world);
+    person_event(world, EVENT_SESSIONS_ENDED, 4, 0);
+    person_event(world, EVENT_CUSTOMER_SUSPENDED, 0, 0);
+    person_event(world, EVENT_LOGIN_FAILED, 60, 0);
+    person_event(world, EVENT_CUSTOMER_ROLES_CHANGED, 0, 0);
+    person_event(world, EVENT_CUSTOMER_MAILED, 0, 0);
+    person_event(world, EVENT_CUSTOMER_CLAIM_REFUSED, 0, 0);
+    person_event(world, EVENT_CUSTOMER_REINSTATED, 0, 0); /* unlocks as well */
+    person_event(world, EVENT_SESSION_OPENED, 4, 0);
+    person_event(world, EVENT_SESSIONS_ENDED, 5, 0);
+    person_event(world, EVENT_CUSTOMER_SUSPENDED, 0, 0);
+    person_event(world, EVENT_CUSTOMER_ERASURE_REQUESTED, 0, 0);
+    person_event(world, EVENT_CUSTOMER_MAILED, 0, 0);
+    person_event(world, EVENT_CUSTOMER_ERASED, 0, 0);
+    assert_sound(world);
+}
+
+static void what_a_suspension_forbids_is_found(void **state) {
+    (void)state;
+    static const struct {
+        uint16_t types[3];
+        const char *words;
+    } rows[] = {
+        {{EVENT_SESSION_OPENED, EVENT_CUSTOMER_SUSPENDED}, "not all of his sessions were ended"},
+        {{EVENT_CUSTOMER_SUSPENDED, EVENT_SESSION_OPENED}, "has another event"},
+        {{EVENT_CUSTOMER_SUSPENDED, EVENT_CUSTOMER_PASSWORD_CHANGED}, "has another event"},
+        {{EVENT_CUSTOMER_SUSPENDED, EVENT_CUSTOMER_EMAIL_CHANGED}, "has another event"},
+        {{EVENT_CUSTOMER_SUSPENDED, EVENT_CUSTOMER_SUSPENDED}, "suspended again"},
+        {{EVENT_CUSTOMER_REINSTATED}, "who was not suspended"},
+        {{EVENT_CUSTOMER_SUSPENDED, EVENT_CUSTOMER_REINSTATED, EVENT_CUSTOMER_REINSTATED}, "who was not suspended"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        void *world;
+        setup(&world);
+        for (size_t j = 0; j < 3 && (j == 0 || rows[i].types[j] != 0); j++) {
+            person_event(world, rows[i].types[j], 1, 0);
+        }
+        assert_found(world, "suspended", rows[i].words);
+        teardown(&world);
+    }
+}
+
 static void what_is_written_of_an_erased_customer_is_found(void **state) {
     (void)state;
     static const struct {
@@ -938,6 +982,8 @@ int main(void) {
         cmocka_unit_test(tokens_and_sessions_out_of_turn_are_found),
         cmocka_unit_test(a_session_that_is_opened_while_locked_is_found),
         cmocka_unit_test_setup_teardown(a_lock_within_sessions_keeps_nobody_from_logging_in, setup, teardown),
+        TEST(who_is_suspended_without_an_open_session_is_sound),
+        cmocka_unit_test(what_a_suspension_forbids_is_found),
         cmocka_unit_test(what_is_written_of_an_erased_customer_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

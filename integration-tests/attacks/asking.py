@@ -203,6 +203,7 @@ BODIES = {
     "POST /v1/sessions": lambda market, n: {"email": "nobody@example.org", "password": WRONG},
     "POST /v1/sessions/refresh": lambda market, n: {"refresh_token": BAD_TOKEN},
     "PUT /v1/customers/{customer}/roles": lambda market, n: {"roles": [{"role": "support"}]},
+    "POST /v1/customers/{customer}/suspend": lambda market, n: {"reason": "robbed"},
     "POST /v1/api-keys": lambda market, n: {"name": "new", "roles": [{"role": "service"}]},
     "POST /v1/customers/lookup": lambda market, n: {"email": market.people["ann"].email},
     "POST /v1/webhooks/{provider}": lambda market, n: {"intent": "forged"},

@@ -14,6 +14,7 @@ import pytest
 from harness.bounds import within
 from harness.client import Client
 from harness.events import streams
+from harness.house import people as daybook_people
 from harness.person import PASSWORD, Person, bearer
 from harness.roles import installed_apart
 from harness.schemas import decode
@@ -169,7 +170,7 @@ def test_guesses_at_several_fronts_at_once_are_counted_by_one(house):
 
 
 def test_of_an_address_nothing_is_told_by_a_refusal_whatever_became_of_it(house):
-    wrong, locked, erased = (house.person() for _ in range(3))
+    wrong, locked, suspended, erased = (house.person() for _ in range(4))
     unverified = Person(house.daybook, house.client()).registered()
     unknown = Person(house.daybook, None)
     guesser = house.client(FRONTS[1])
@@ -179,6 +180,7 @@ def test_of_an_address_nothing_is_told_by_a_refusal_whatever_became_of_it(house)
         "DELETE", "/v1/me", {"password": PASSWORD}, headers=bearer(erased.logged_in()) | {"Prefer": "wait=60"}
     )
     assert erased.client.expect(200, gone)["status"] == "erased"
+    daybook_people(house.daybook, "suspend", suspended.id, "robbed")
     wait_until(house.daybook.views_have_seen_all, "the views")
     tries = {
         "nobody's": (unknown, None),
@@ -187,6 +189,8 @@ def test_of_an_address_nothing_is_told_by_a_refusal_whatever_became_of_it(house)
         "locked, the right password": (locked, PASSWORD),
         "not proved": (unverified, None),
         "not proved, the right password": (unverified, PASSWORD),
+        "suspended": (suspended, None),
+        "suspended, the right password": (suspended, PASSWORD),
         "erased": (erased, None),
         "erased, the right password": (erased, PASSWORD),
     }
@@ -200,7 +204,8 @@ def test_of_an_address_nothing_is_told_by_a_refusal_whatever_became_of_it(house)
             assert without_trace(answer) == without_trace(first), what
             assert fields(answer) == fields(first), what
     # For another password likewise, one after the other: nobody waits for a mail that is sent or not.
-    people = {"nobody's": unknown, "somebody's": wrong, "locked": locked, "not proved": unverified, "erased": erased}
+    people = {"nobody's": unknown, "somebody's": wrong, "locked": locked, "not proved": unverified}
+    people |= {"suspended": suspended, "erased": erased}
     answers = {what: house.client().post("/v1/customers/password-resets", {"email": one.email}) for what, one in people.items()}
     first = answers["nobody's"]
     assert (first.status_code, first.json()) == (202, {"status": "accepted"})

@@ -56,6 +56,10 @@ static void put_person(struct json_writer *writer, const struct customer_state *
     if (state->locked_until != 0) {
         json_field_time(writer, "locked_until", state->locked_until);
     }
+    if (state->status == CUSTOMER_STATUS_SUSPENDED) {
+        json_field_time(writer, "suspended_at", state->suspended_at);
+        json_field_string(writer, "suspended_for", state->suspended_for);
+    }
 }
 
 void customer_document(struct buf *out, struct str stream, int64_t version, const struct customer_state *state) {

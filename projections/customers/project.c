@@ -112,7 +112,8 @@ static void put_sessions(struct view_batch *batch, const struct event *event) {
 
 /* There is no more to be known of one who is to be erased than his id, and that he was. */
 static bool is_known(const struct customer_state *state) {
-    return state->status == CUSTOMER_STATUS_UNVERIFIED || state->status == CUSTOMER_STATUS_ACTIVE;
+    return state->status == CUSTOMER_STATUS_UNVERIFIED || state->status == CUSTOMER_STATUS_ACTIVE ||
+           state->status == CUSTOMER_STATUS_SUSPENDED;
 }
 
 static void put_customer(struct view_batch *batch, struct arena *arena, const struct event *event,
@@ -156,7 +157,7 @@ static void project(struct view_batch *batch, struct arena *arena, const struct 
 const struct view customers_view = {
     .name = "customers",
     .sql = customers_sql,
-    .format = 2,
+    .format = 3,
     .families = {"customers"},
     .tables = {[CUSTOMERS] = {.name = "customers",
                               .columns = {{"id", VIEW_TEXT, .key = true},

@@ -54,6 +54,19 @@ static void who_has_no_vendors_role_has_no_vendor(void **state) {
     assert_true(test_row(CUSTOMERS, 0)[VENDOR].is_null);
 }
 
+static void who_is_suspended_is_found_as_before(void **state) {
+    (void)state;
+    registers();
+    is_verified();
+    is_given_roles();
+    is_suspended();
+    test_project();
+    const struct view_value *row = test_row(CUSTOMERS, 0);
+    test_text(&row[STATUS], "suspended");
+    test_text(&row[IDENTITY_OF], IDENTITY);
+    assert_int_equal(row[ROLES].item_count, 2);
+}
+
 static void from_when_an_erasure_is_asked_for_nobody_finds_him_by_his_address_or_roles(void **state) {
     (void)state;
     registers();
@@ -261,6 +274,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         TEST(a_customer_has_an_address_that_is_known_by_its_stream_and_roles),
         TEST(who_has_no_vendors_role_has_no_vendor),
+        TEST(who_is_suspended_is_found_as_before),
         TEST(from_when_an_erasure_is_asked_for_nobody_finds_him_by_his_address_or_roles),
         TEST(a_session_has_a_row_from_where_it_was_opened_and_one_of_its_last_use),
         TEST(what_ended_by_itself_has_no_use_and_what_ended_with_others_is_told_by_number),

@@ -14,7 +14,7 @@ const struct pg_statement customer_by_id = {
 const struct pg_statement customer_by_identity = {
     .name = "customer_by_identity",
     .sql = "SELECT " CUSTOMER_ROW " FROM " CUSTOMER_TABLES " WHERE c.identity = $1::text"
-           " ORDER BY (c.status = 'active') DESC, c.created_at DESC, c.id DESC LIMIT 1",
+           " ORDER BY (c.status IN ('active', 'suspended')) DESC, c.created_at DESC, c.id DESC LIMIT 1",
     .parameter_count = 1,
 };
 

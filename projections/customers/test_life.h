@@ -82,6 +82,12 @@ static inline void ends_all_before(int32_t session, int32_t kept) {
     test_event(event);
 }
 
+static inline void is_suspended(void) {
+    struct event event = {.type = EVENT_CUSTOMER_SUSPENDED};
+    event.as.customer_suspended.reason = STR("left_the_company");
+    test_event(event);
+}
+
 static inline void is_to_be_erased(void) {
     static struct str keys[] = {STR("per_1"), STR("per_2")};
     struct event event = {.type = EVENT_CUSTOMER_ERASURE_REQUESTED};

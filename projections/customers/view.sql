@@ -18,8 +18,8 @@ CREATE TABLE customers (
     created_at timestamptz NOT NULL,
     changed_at timestamptz NOT NULL
 ) WITH (fillfactor = 70);
--- Several may wait for one address, and one has it.
-CREATE INDEX customers_identity ON customers (identity, (status = 'active'), created_at, id)
+-- Several may wait for one address, and one has it, whether he is let in or suspended.
+CREATE INDEX customers_identity ON customers (identity, (status IN ('active', 'suspended')), created_at, id)
     WHERE identity IS NOT NULL;
 CREATE INDEX customers_newest ON customers (created_at, id);
 CREATE INDEX customers_status ON customers (status, created_at, id);

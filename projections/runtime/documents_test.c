@@ -259,6 +259,23 @@ static void of_what_was_not_opened_a_customer_shows_nothing(void **state) {
                           "'created_at':'" AT_TEXT "','changed_at':'" AT_TEXT "'}");
 }
 
+static void who_is_suspended_is_shown_with_why(void **state) {
+    (void)state;
+    struct customer_state customer = a_customer(false);
+    customer.addresses.count = customer.roles.count = customer.consents.count = 0;
+    customer.status = CUSTOMER_STATUS_SUSPENDED;
+    customer.suspended_at = AT;
+    customer.suspended_for = STR("left_the_company");
+    customer.locked_until = 0;
+    struct buf out;
+    buf_init(&out, 65536);
+    customer_document(&out, STR("cus_1"), 7, &customer);
+    assert_document(&out, "{'id':'cus_1','status':'suspended','addresses':[],'roles':[],'consents':[],'totp':'on',"
+                          "'password_change_required':false,'suspended_at':'" AT_TEXT
+                          "','suspended_for':'left_the_company','version':7,'created_at':'" AT_TEXT
+                          "','changed_at':'" AT_TEXT "'}");
+}
+
 /* Whatever a state still has. */
 static void who_is_being_erased_or_was_is_an_id(void **state) {
     (void)state;
@@ -340,6 +357,7 @@ int main(void) {
         cmocka_unit_test(a_payment_shows_each_amount_in_the_currency_that_was_asked_for),
         cmocka_unit_test(a_customer_shows_what_was_opened_but_never_his_password),
         cmocka_unit_test(of_what_was_not_opened_a_customer_shows_nothing),
+        cmocka_unit_test(who_is_suspended_is_shown_with_why),
         cmocka_unit_test(who_is_being_erased_or_was_is_an_id),
         cmocka_unit_test(a_session_shows_from_where_it_was_opened_once_that_was_opened),
         cmocka_unit_test(an_api_key_shows_its_past_but_none_of_its_hashes),

@@ -12,6 +12,7 @@ static struct str purpose_of(const struct customer_state *state, struct str iden
     case CUSTOMER_STATUS_ACTIVE:
         return str_equal(identity, state->pending_identity) ? CLAIM_CHANGE : CLAIM_NONE;
     case CUSTOMER_STATUS_ABSENT:
+    case CUSTOMER_STATUS_SUSPENDED: /* what he had asked for is forgotten */
     case CUSTOMER_STATUS_ERASING:
     case CUSTOMER_STATUS_ERASED:
         return CLAIM_NONE;
@@ -42,7 +43,7 @@ enum rejection claiming_record(const struct customer_state *state, const struct 
     }
     bool is_waited_for = str_equal(told->identity, state->claiming) && told->claim == state->claiming_number;
     if (!is_waited_for) {
-        bool is_held = state->status == CUSTOMER_STATUS_ACTIVE && str_equal(told->identity, state->identity) &&
+        bool is_held = customer_is_there(state) == ACCEPTED && str_equal(told->identity, state->identity) &&
                        told->claim == state->claim;
         if (!is_held) { /* a newer claim has taken its place, or it was answered before: a grant is given back */
             refuse_claim(told, CLAIM_NONE, decision);
@@ -127,6 +128,8 @@ void claiming_after_customer(const struct customer_state *state, const struct ev
     case EVENT_CUSTOMER_TOTP_ENABLED:
     case EVENT_CUSTOMER_TOTP_ENDED:
     case EVENT_CUSTOMER_UNLOCKED:
+    case EVENT_CUSTOMER_SUSPENDED:
+    case EVENT_CUSTOMER_REINSTATED:
     case EVENT_SESSION_OPENED:
     case EVENT_SESSION_REFRESHED:
     case EVENT_SESSION_ENDED:

@@ -40,7 +40,15 @@ static const struct status_change changes[] = {
     {EVENT_SESSION_ENDED, CUSTOMER_STATUS_ACTIVE, CUSTOMER_STATUS_ACTIVE},
     {EVENT_SESSIONS_ENDED, CUSTOMER_STATUS_ACTIVE, CUSTOMER_STATUS_ACTIVE},
     {EVENT_CUSTOMER_MAILED, CUSTOMER_STATUS_ACTIVE, CUSTOMER_STATUS_ACTIVE},
+    {EVENT_CUSTOMER_SUSPENDED, CUSTOMER_STATUS_ACTIVE, CUSTOMER_STATUS_SUSPENDED},
     {EVENT_CUSTOMER_ERASURE_REQUESTED, CUSTOMER_STATUS_ACTIVE, CUSTOMER_STATUS_ERASING},
+
+    {EVENT_CUSTOMER_CLAIM_REFUSED, CUSTOMER_STATUS_SUSPENDED, CUSTOMER_STATUS_SUSPENDED},
+    {EVENT_LOGIN_FAILED, CUSTOMER_STATUS_SUSPENDED, CUSTOMER_STATUS_SUSPENDED},
+    {EVENT_CUSTOMER_ROLES_CHANGED, CUSTOMER_STATUS_SUSPENDED, CUSTOMER_STATUS_SUSPENDED},
+    {EVENT_CUSTOMER_MAILED, CUSTOMER_STATUS_SUSPENDED, CUSTOMER_STATUS_SUSPENDED},
+    {EVENT_CUSTOMER_REINSTATED, CUSTOMER_STATUS_SUSPENDED, CUSTOMER_STATUS_ACTIVE},
+    {EVENT_CUSTOMER_ERASURE_REQUESTED, CUSTOMER_STATUS_SUSPENDED, CUSTOMER_STATUS_ERASING},
 
     /* A claim that was on its way is still answered, and given back. */
     {EVENT_CUSTOMER_CLAIM_REFUSED, CUSTOMER_STATUS_ERASING, CUSTOMER_STATUS_ERASING},
@@ -66,6 +74,7 @@ static bool is_follow_up(uint16_t command_type) {
 
 static bool is_of_house(uint16_t command_type) {
     return command_type == COMMAND_SET_ROLES || command_type == COMMAND_UNLOCK_CUSTOMER ||
+           command_type == COMMAND_SUSPEND_CUSTOMER || command_type == COMMAND_REINSTATE_CUSTOMER ||
            command_type == COMMAND_REMOVE_TOTP;
 }
 
@@ -143,7 +152,7 @@ enum rejection customer_decide(const struct customer_state *state, const struct 
     case COMMAND_END_SESSION:
         return customer_end_session(state, session, &command->as.end_session, decision);
     case COMMAND_END_SESSIONS:
-        return customer_end_all_sessions(state, &command->as.end_sessions, decision);
+        return customer_end_all_sessions(state, command, decision);
     case COMMAND_BEGIN_TOTP:
         return customer_begin_totp(state, &command->as.begin_totp, decision);
     case COMMAND_CONFIRM_TOTP:
@@ -156,6 +165,10 @@ enum rejection customer_decide(const struct customer_state *state, const struct 
         return customer_set_roles(state, command, decision);
     case COMMAND_UNLOCK_CUSTOMER:
         return customer_unlock(state, decision);
+    case COMMAND_SUSPEND_CUSTOMER:
+        return customer_suspend(state, command, decision);
+    case COMMAND_REINSTATE_CUSTOMER:
+        return customer_reinstate(state, decision);
     case COMMAND_REMOVE_TOTP:
         return customer_remove_totp(state, decision);
     case COMMAND_ERASE_CUSTOMER:
@@ -217,6 +230,8 @@ static void answer(const struct customer_state *state, const struct event *event
     case EVENT_CUSTOMER_ROLES_CHANGED:
     case EVENT_CUSTOMER_TOTP_ENABLED:
     case EVENT_CUSTOMER_UNLOCKED:
+    case EVENT_CUSTOMER_SUSPENDED:
+    case EVENT_CUSTOMER_REINSTATED:
     case EVENT_SESSIONS_ENDED:
     case EVENT_CUSTOMER_MAILED:
     case EVENT_CUSTOMER_ERASURE_REQUESTED:

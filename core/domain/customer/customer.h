@@ -6,6 +6,10 @@
  *                                    +----------------------------------------------------------+
  *                                      EraseCustomer, or nobody proved the mailbox in a week
  *
+ *                         SuspendCustomer            ReinstateCustomer
+ *               active ------------------> suspended ------------------> active        EraseCustomer, by the house
+ *                                          suspended ----------------------------------------------> erasing
+ *
  * Promise  several customers may wait for one address; one verified customer has it (claiming.h tells how). So nobody
  *          learns by registering that an address is taken, and nobody can squat one whose mail he does not read.
  *          A proof (password, code) is made in the front; here its result is counted: after LOCK_AFTER failures in a
@@ -13,11 +17,14 @@
  *          anybody may try, are counted apart from proofs within a session: a stranger who locks the one does not keep
  *          the owner from changing his password.
  *          A session's tokens are good one after the other; an older one that comes back ends the session.
+ *          Who is suspended has no session, opens none, is mailed nothing that anybody can ask for, and keeps all he
+ *          had: address, roles and what is his. That he is, is told to nobody at the door, whatever he proves.
  *          What is sealed leaves the state when the erasure begins; its keys are destroyed by who reads the event.
  * Mail     an event that causes mail has `to`, so whoever sends it needs no fold. What somebody asks for is counted: a
  *          day has MAILS_ASKED_A_DAY that anybody can ask for, and beyond them nothing is mailed and nothing said of
  *          it; and MAILS_A_DAY with those that the customer asks for himself. What he is told for his safety (another
- *          password or address, a lock, a stolen token, an authenticator that comes or goes) is always mailed.
+ *          password or address, a lock, a stolen token, an authenticator that comes or goes, that he is suspended or no
+ *          more) is always mailed.
  *          CustomerErased closes all mails of the stream: of those that were not sent by then none is.
  * Sub-keys sessions, by their numbers: there may be any number of them.
  * Bounds   ADDRESSES_MAX addresses, CONSENTS_MAX purposes, ROLES_MAX roles.

@@ -385,7 +385,8 @@ static void who_is_nobody_asks_for_nothing(void **state) {
 
 static void what_the_house_does_is_for_the_house_alone(void **state) {
     struct given *customer = *state;
-    static const uint16_t commands[] = {COMMAND_SET_ROLES, COMMAND_UNLOCK_CUSTOMER, COMMAND_REMOVE_TOTP};
+    static const uint16_t commands[] = {COMMAND_SET_ROLES, COMMAND_UNLOCK_CUSTOMER, COMMAND_SUSPEND_CUSTOMER,
+                                        COMMAND_REINSTATE_CUSTOMER, COMMAND_REMOVE_TOTP};
     static const struct {
         const char *actor;
         bool is_of_house;

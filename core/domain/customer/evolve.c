@@ -183,6 +183,18 @@ static void evolve_password_changed(struct customer_state *state, const struct c
     }
 }
 
+/* What was on its way by mail goes no further: it may be that of whoever he is suspended for. */
+static void evolve_suspension(struct customer_state *state, const struct event *event) {
+    bool is_suspended = event->type == EVENT_CUSTOMER_SUSPENDED;
+    state->suspended_at = is_suspended ? event->meta.occurred_at : 0;
+    state->suspended_for = is_suspended ? event->as.customer_suspended.reason : STR("");
+    state->reset_asked_at = 0;
+    forget_pending(state);
+    if (!is_suspended) {
+        unlock(state);
+    }
+}
+
 static void evolve_session_opened(struct customer_state *state, const struct session_opened *opened) {
     state->sessions_opened = opened->session;
     if (opened->totp_step > 0) {
@@ -309,6 +321,10 @@ void customer_evolve(struct customer_state *state, struct session_state *session
         break;
     case EVENT_CUSTOMER_UNLOCKED:
         unlock(state);
+        break;
+    case EVENT_CUSTOMER_SUSPENDED:
+    case EVENT_CUSTOMER_REINSTATED:
+        evolve_suspension(state, event);
         break;
     case EVENT_SESSION_OPENED:
     case EVENT_SESSION_REFRESHED:

@@ -1,4 +1,4 @@
-/* house.c: what the house does: roles, lockouts, erasure, and what became of mails. */
+/* house.c: what the house does: roles, lockouts, suspending, erasure, and what became of mails. */
 #include "core/domain/actor.h"
 #include "core/domain/customer/parts.h"
 #include "core/domain/roles.h"
@@ -11,7 +11,7 @@
 enum rejection customer_set_roles(const struct customer_state *state, const struct command *command,
                                   struct decision *decision) {
     const struct set_roles *ask = &command->as.set_roles;
-    enum rejection refusal = customer_is_active(state);
+    enum rejection refusal = customer_is_there(state);
     if (refusal != ACCEPTED) {
         return refusal;
     }
@@ -43,6 +43,40 @@ enum rejection customer_unlock(const struct customer_state *state, struct decisi
     return ACCEPTED;
 }
 
+/* ---- suspending -------------------------------------------------------------------------------------------------- */
+
+bool customer_asks_for_himself(const struct command *command, const struct decision *decision) {
+    struct actor actor = actor_of(command->meta.actor);
+    bool is_of_house = actor.kind == ACTOR_STAFF || actor.kind == ACTOR_SYSTEM;
+    return !is_of_house || str_equal(actor.id, decision->stream);
+}
+
+/* Sessions first, so that none is open of who is suspended, wherever one stops to read. Nobody does it to himself: the
+ * last admin would lock out all of them. Two may do it to each other at once, as with roles. */
+enum rejection customer_suspend(const struct customer_state *state, const struct command *command,
+                                struct decision *decision) {
+    enum rejection refusal = customer_is_there(state);
+    if (refusal != ACCEPTED || state->status == CUSTOMER_STATUS_SUSPENDED) {
+        return refusal;
+    }
+    if (str_equal(actor_of(command->meta.actor).id, decision->stream)) {
+        return REJECT_OWN_ACCOUNT;
+    }
+    (void)customer_end_sessions(state, 0, STR("suspended"), decision);
+    decision_event(decision, EVENT_CUSTOMER_SUSPENDED)->as.customer_suspended = (struct customer_suspended){
+        .reason = command->as.suspend_customer.reason, .has_to = state->has_email, .to = state->email};
+    return ACCEPTED;
+}
+
+enum rejection customer_reinstate(const struct customer_state *state, struct decision *decision) {
+    enum rejection refusal = customer_is_there(state);
+    if (refusal == ACCEPTED && state->status == CUSTOMER_STATUS_SUSPENDED) {
+        decision_event(decision, EVENT_CUSTOMER_REINSTATED)->as.customer_reinstated =
+            (struct customer_reinstated){.has_to = state->has_email, .to = state->email};
+    }
+    return refusal;
+}
+
 /* ---- erasure ----------------------------------------------------------------------------------------------------- */
 
 /* The person's own key; and that of the address, once it is his: before, somebody else's orders may lie under it, who
@@ -62,22 +96,18 @@ static void request_erasure(const struct customer_state *state, bool asked, stru
             .keys = keys, .identity = has_address ? state->identity : STR(""), .asked = asked};
 }
 
-/* Whoever asks for himself gives his password; the house does not have it. */
-static bool asks_for_himself(const struct command *command, const struct decision *decision) {
-    struct actor actor = actor_of(command->meta.actor);
-    bool is_of_house = actor.kind == ACTOR_STAFF || actor.kind == ACTOR_SYSTEM;
-    return !is_of_house || str_equal(actor.id, decision->stream);
-}
-
+/* Whoever asks for himself gives his password; the house does not have it. Who is suspended asks the house. */
 enum rejection customer_erase(const struct customer_state *state, const struct command *command,
                               struct decision *decision) {
     const struct erase_customer *ask = &command->as.erase_customer;
     const struct proof proof = {.within = true, .proved = ask->proved, .password_number = ask->password_number};
-    enum rejection refusal = state->status == CUSTOMER_STATUS_UNVERIFIED ? ACCEPTED : customer_is_active(state);
-    if (refusal != ACCEPTED) {
+    bool is_by_house = !customer_asks_for_himself(command, decision);
+    enum rejection refusal = is_by_house ? customer_is_there(state) : customer_is_active(state);
+    if (refusal != ACCEPTED && state->status != CUSTOMER_STATUS_UNVERIFIED) {
         return refusal;
     }
-    if (!asks_for_himself(command, decision) || customer_proves(state, &proof, decision, &refusal)) {
+    refusal = ACCEPTED;
+    if (is_by_house || customer_proves(state, &proof, decision, &refusal)) {
         request_erasure(state, true, decision);
     }
     return refusal;
@@ -94,6 +124,7 @@ enum rejection customer_record_erasure(const struct customer_state *state, struc
     switch (state->status) {
     case CUSTOMER_STATUS_ABSENT:
     case CUSTOMER_STATUS_UNVERIFIED:
+    case CUSTOMER_STATUS_SUSPENDED:
     case CUSTOMER_STATUS_ACTIVE:
         return REJECT_UNKNOWN_CUSTOMER; /* nobody asked for it */
     case CUSTOMER_STATUS_ERASING:

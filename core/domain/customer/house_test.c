@@ -1,4 +1,4 @@
-/* Roles, lockouts, erasure, and what became of mails. */
+/* Roles, lockouts, suspending, erasure, and what became of mails. */
 #include "core/domain/customer/customer.h"
 
 #include <setjmp.h>
@@ -67,13 +67,181 @@ static void the_house_unlocks(void **state) {
     THEN(customer, EVENT_SESSION_OPENED);
 }
 
-/* ---- erasure ----------------------------------------------------------------------------------------------------- */
+/* ---- suspending -------------------------------------------------------------------------------------------------- */
 
 static struct command erase(const char *actor, bool proved) {
     return (struct command){.type = COMMAND_ERASE_CUSTOMER,
                             .meta = {.actor = str_of_cstr(actor), .command_id = STR("cmd_erase")},
                             .as.erase_customer = {.password_number = PASSWORD_NUMBER, .proved = proved}};
 }
+
+static struct command suspend_by(const char *actor) {
+    return (struct command){.type = COMMAND_SUSPEND_CUSTOMER,
+                            .meta.actor = str_of_cstr(actor),
+                            .as.suspend_customer.reason = STR("left_the_company")};
+}
+
+static const struct command suspend = {.type = COMMAND_SUSPEND_CUSTOMER,
+                                       .meta.actor = {"admin:key_1", 11},
+                                       .as.suspend_customer.reason = {"left_the_company", 16}};
+static const struct command reinstate = {.type = COMMAND_REINSTATE_CUSTOMER, .meta.actor = {"admin:key_1", 11}};
+
+static void who_is_suspended_has_no_session_and_opens_none(void **state) {
+    struct given *customer = *state;
+    when(customer, people_log_in(true));
+    when(customer, suspend);
+    THEN(customer, EVENT_SESSIONS_ENDED, EVENT_CUSTOMER_SUSPENDED);
+    assert_str(made(customer, 0)->as.sessions_ended.reason, "suspended");
+    assert_int_equal(made(customer, 0)->as.sessions_ended.kept, 0);
+    assert_str(made(customer, 1)->as.customer_suspended.reason, "left_the_company");
+    assert_str(made(customer, 1)->as.customer_suspended.to.ciphertext, "ada@example.org");
+    assert_int_equal(customer_of(customer)->status, CUSTOMER_STATUS_SUSPENDED);
+    assert_int_equal(customer_of(customer)->suspended_at, customer->now_us);
+    assert_str(customer_of(customer)->suspended_for, "left_the_company");
+    when(customer, suspend);
+    THEN_NOTHING(customer);
+    struct command refresh = {.type = COMMAND_REFRESH_SESSION};
+    refresh.as.refresh_session = (struct refresh_session){.session = 1, .generation = 1};
+    when(customer, refresh);
+    THEN_REFUSED(customer, REJECT_SESSION_ENDED, "");
+}
+
+/* What he or the house would do with him, save let him in, take his roles or erase him. */
+static void nothing_else_is_done_with_who_is_suspended(void **state) {
+    struct given *customer = *state;
+    static const struct {
+        uint16_t type;
+        const char *actor;
+    } rows[] = {
+        {COMMAND_CHANGE_PROFILE, "customer:" CUS}, {COMMAND_PUT_ADDRESS, "customer:" CUS},
+        {COMMAND_REMOVE_ADDRESS, "customer:" CUS}, {COMMAND_SET_CONSENT, "customer:" CUS},
+        {COMMAND_CHANGE_EMAIL, "customer:" CUS},   {COMMAND_CHANGE_PASSWORD, "customer:" CUS},
+        {COMMAND_END_SESSIONS, "customer:" CUS},   {COMMAND_BEGIN_TOTP, "customer:" CUS},
+        {COMMAND_CONFIRM_TOTP, "customer:" CUS},   {COMMAND_END_TOTP, "customer:" CUS},
+        {COMMAND_ERASE_CUSTOMER, "customer:" CUS}, {COMMAND_UNLOCK_CUSTOMER, "admin:key_1"},
+        {COMMAND_REMOVE_TOTP, "admin:key_1"},      {COMMAND_ISSUE_PASSWORD, "system"},
+    };
+    when(customer, suspend);
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        when(customer, (struct command){.type = rows[i].type, .meta.actor = str_of_cstr(rows[i].actor)});
+        THEN_REFUSED(customer, REJECT_CUSTOMER_SUSPENDED, "");
+    }
+    when(customer, (struct command){.type = COMMAND_REQUEST_PASSWORD_RESET});
+    THEN_NOTHING(customer);
+}
+
+/* As a wrong password does: nobody learns by logging in that there is such a customer. */
+static void a_right_password_is_refused_to_the_suspended_as_a_wrong_one_is_and_written_down(void **state) {
+    struct given *customer = *state;
+    static const char *const whys[] = {"password", "suspended"};
+    when(customer, suspend);
+    for (int proved = 0; proved <= 1; proved++) {
+        struct command command = people_log_in(proved);
+        command.meta.command_id = STR("cmd_login");
+        command.as.open_session.has_client = true;
+        command.as.open_session.client = sealed_text("192.0.2.1");
+        when(customer, command);
+        THEN(customer, EVENT_LOGIN_FAILED);
+        THEN_ANSWERS(customer, "cmd_login", REJECT_LOGIN_REFUSED);
+        assert_str(made(customer, 0)->as.login_failed.why, whys[proved]);
+        assert_str(made(customer, 0)->as.login_failed.client.ciphertext, "192.0.2.1");
+    }
+}
+
+static void who_is_reinstated_logs_in_as_before(void **state) {
+    struct given *customer = *state;
+    when(customer, set_roles("admin:key_1", admin_and_support, 2));
+    when(customer, reinstate);
+    THEN_NOTHING(customer);
+    when(customer, suspend);
+    for (int i = 0; i < CUSTOMER_LOCK_AFTER; i++) {
+        when(customer, people_log_in(true));
+    }
+    when(customer, reinstate);
+    THEN(customer, EVENT_CUSTOMER_REINSTATED);
+    assert_str(made(customer, 0)->as.customer_reinstated.to.ciphertext, "ada@example.org");
+    assert_int_equal(customer_of(customer)->status, CUSTOMER_STATUS_ACTIVE);
+    assert_int_equal(customer_of(customer)->suspended_at, 0);
+    assert_int_equal(customer_of(customer)->roles.count, 2);
+    when(customer, people_log_in(true));
+    THEN(customer, EVENT_SESSION_OPENED);
+}
+
+static void nobody_suspends_himself(void **state) {
+    struct given *customer = *state;
+    when(customer, suspend_by("admin:" CUS));
+    THEN_REFUSED(customer, REJECT_OWN_ACCOUNT, "");
+    when(customer, suspend_by("system"));
+    THEN(customer, EVENT_CUSTOMER_SUSPENDED); /* there was no session to end */
+}
+
+static void who_never_proved_his_mailbox_is_not_suspended(void **state) {
+    struct given *customer = *state; /* registered */
+    when(customer, suspend);
+    THEN_REFUSED(customer, REJECT_EMAIL_UNVERIFIED, "");
+    when(customer, reinstate);
+    THEN_REFUSED(customer, REJECT_EMAIL_UNVERIFIED, "");
+}
+
+/* Who robbed him may have asked for it. */
+static void what_was_on_its_way_by_mail_is_good_for_nothing_after_a_suspension(void **state) {
+    struct given *customer = *state;
+    when(customer, (struct command){.type = COMMAND_REQUEST_PASSWORD_RESET});
+    THEN(customer, EVENT_CUSTOMER_PASSWORD_RESET_REQUESTED);
+    when(customer, people_change_email(NEW_IDN, "new@example.org", true));
+    when(customer, people_confirm_email(1)); /* the claim is on its way: version 7 */
+    THEN(customer, EVENT_CUSTOMER_VERIFICATION_PROVED);
+    when(customer, suspend);
+    when(customer, people_claimed(NEW_IDN, 7, true));
+    THEN(customer, EVENT_CUSTOMER_CLAIM_REFUSED);
+    SENT(customer, 0, COMMAND_RELEASE_IDENTITY, NEW_IDN);
+    when(customer, reinstate);
+    when(customer, people_reset_password(1));
+    THEN_REFUSED(customer, REJECT_TOKEN_USED, "/token");
+    when(customer, people_confirm_email(1));
+    THEN_REFUSED(customer, REJECT_TOKEN_USED, "/token");
+}
+
+static void who_is_suspended_keeps_his_address(void **state) {
+    struct given *customer = *state;
+    when(customer, suspend);
+    when(customer, people_claimed(IDN, 3, true)); /* a copy of the answer that he had */
+    THEN_NOTHING(customer);
+}
+
+static void the_house_takes_roles_from_the_suspended_and_erases_them(void **state) {
+    struct given *customer = *state;
+    when(customer, set_roles("admin:key_1", admin_and_support, 2));
+    when(customer, suspend);
+    when(customer, set_roles("admin:key_1", NULL, 0));
+    THEN(customer, EVENT_CUSTOMER_ROLES_CHANGED);
+    when(customer, erase("customer:" CUS, true));
+    THEN_REFUSED(customer, REJECT_CUSTOMER_SUSPENDED, "");
+    when(customer, erase("admin:key_1", false));
+    THEN(customer, EVENT_CUSTOMER_ERASURE_REQUESTED);
+    assert_str(made(customer, 0)->as.customer_erasure_requested.identity, IDN);
+    when(customer, reinstate);
+    THEN_REFUSED(customer, REJECT_CUSTOMER_ERASING, "");
+}
+
+/* ---- sessions ---------------------------------------------------------------------------------------------------- */
+
+static void the_house_ends_all_sessions_of_somebody(void **state) {
+    struct given *customer = *state;
+    struct command end = {.type = COMMAND_END_SESSIONS, .meta.actor = STR("admin:key_1"), .as.end_sessions.kept = 1};
+    when(customer, people_log_in(true));
+    when(customer, end);
+    THEN(customer, EVENT_SESSIONS_ENDED);
+    assert_int_equal(made(customer, 0)->as.sessions_ended.kept, 0);
+    assert_str(made(customer, 0)->as.sessions_ended.reason, "by_house");
+    when(customer, end);
+    THEN_NOTHING(customer);
+    when(customer, suspend);
+    when(customer, end);
+    THEN_NOTHING(customer);
+}
+
+/* ---- erasure ----------------------------------------------------------------------------------------------------- */
 
 static const struct command record_erasure = {.type = COMMAND_RECORD_ERASURE};
 
@@ -214,6 +382,7 @@ static void one_that_was_proved_does_not(void **state) {
 
 static struct str who_may(uint16_t command_type) {
     bool is_of_house = command_type == COMMAND_SET_ROLES || command_type == COMMAND_UNLOCK_CUSTOMER ||
+                       command_type == COMMAND_SUSPEND_CUSTOMER || command_type == COMMAND_REINSTATE_CUSTOMER ||
                        command_type == COMMAND_REMOVE_TOTP;
     return is_of_house                             ? STR("admin:key_1")
            : command_type == COMMAND_CONFIRM_EMAIL ? STR("customer:" CUS)
@@ -245,6 +414,8 @@ static void check_all_refused(struct given *customer, enum rejection by_name) {
         {COMMAND_END_TOTP, REJECTION_COUNT},
         {COMMAND_SET_ROLES, REJECTION_COUNT},
         {COMMAND_UNLOCK_CUSTOMER, REJECTION_COUNT},
+        {COMMAND_SUSPEND_CUSTOMER, REJECTION_COUNT},
+        {COMMAND_REINSTATE_CUSTOMER, REJECTION_COUNT},
         {COMMAND_REMOVE_TOTP, REJECTION_COUNT},
         {COMMAND_ERASE_CUSTOMER, REJECTION_COUNT},
     };
@@ -331,6 +502,16 @@ int main(void) {
         TEST(other_roles_end_the_sessions, verified_setup),
         TEST(nobody_takes_the_admin_from_himself, verified_setup),
         TEST(the_house_unlocks, verified_setup),
+        TEST(who_is_suspended_has_no_session_and_opens_none, verified_setup),
+        TEST(nothing_else_is_done_with_who_is_suspended, verified_setup),
+        TEST(a_right_password_is_refused_to_the_suspended_as_a_wrong_one_is_and_written_down, verified_setup),
+        TEST(who_is_reinstated_logs_in_as_before, verified_setup),
+        TEST(nobody_suspends_himself, verified_setup),
+        TEST(who_never_proved_his_mailbox_is_not_suspended, registered_setup),
+        TEST(what_was_on_its_way_by_mail_is_good_for_nothing_after_a_suspension, verified_setup),
+        TEST(who_is_suspended_keeps_his_address, verified_setup),
+        TEST(the_house_takes_roles_from_the_suspended_and_erases_them, verified_setup),
+        TEST(the_house_ends_all_sessions_of_somebody, verified_setup),
         TEST(who_asks_to_be_erased_is_and_told_when_it_is_done, verified_setup),
         TEST(nobody_is_erased_by_who_does_not_know_his_password, verified_setup),
         TEST(the_house_erases_without_a_password, verified_setup),

@@ -12,6 +12,8 @@ extern const struct status_table customer_life;
 
 /* ACCEPTED when the customer is active. */
 enum rejection customer_is_active(const struct customer_state *state);
+/* ACCEPTED also when he is suspended: for what the house does with him all the same. */
+enum rejection customer_is_there(const struct customer_state *state);
 
 /* What the front found out about a password. */
 struct proof {
@@ -105,6 +107,12 @@ enum rejection customer_remove_totp(const struct customer_state *state, struct d
 /* What SessionEnded.reason says of a session whose older token came back. */
 #define SESSION_REUSED STR("reused")
 
+/* Why a suspended customer was not let in who had proved to be himself: LoginFailed.why. */
+#define CUSTOMER_WHY_SUSPENDED STR("suspended")
+
+/* Whether the command comes from the customer and not from the house. */
+bool customer_asks_for_himself(const struct command *command, const struct decision *decision);
+
 /* ---- sessions (sessions.c) --------------------------------------------------------------------------------------- */
 enum rejection customer_open_session(const struct customer_state *state, const struct open_session *ask,
                                      struct decision *decision);
@@ -112,13 +120,16 @@ enum rejection customer_refresh_session(const struct customer_state *state, cons
                                         const struct refresh_session *ask, struct decision *decision);
 enum rejection customer_end_session(const struct customer_state *state, const struct session_state *session,
                                     const struct end_session *ask, struct decision *decision);
-enum rejection customer_end_all_sessions(const struct customer_state *state, const struct end_sessions *ask,
+enum rejection customer_end_all_sessions(const struct customer_state *state, const struct command *command,
                                          struct decision *decision);
 
 /* ---- what the house does (house.c) ------------------------------------------------------------------------------- */
 enum rejection customer_set_roles(const struct customer_state *state, const struct command *command,
                                   struct decision *decision);
 enum rejection customer_unlock(const struct customer_state *state, struct decision *decision);
+enum rejection customer_suspend(const struct customer_state *state, const struct command *command,
+                                struct decision *decision);
+enum rejection customer_reinstate(const struct customer_state *state, struct decision *decision);
 enum rejection customer_erase(const struct customer_state *state, const struct command *command,
                               struct decision *decision);
 enum rejection customer_expire_registration(const struct customer_state *state, struct decision *decision);

@@ -18,8 +18,14 @@ enum rejection customer_is_active(const struct customer_state *state) {
         return ACCEPTED;
     case CUSTOMER_STATUS_ERASING:
         return REJECT_CUSTOMER_ERASING;
+    case CUSTOMER_STATUS_SUSPENDED:
+        return REJECT_CUSTOMER_SUSPENDED;
     }
     return REJECT_UNKNOWN_CUSTOMER;
+}
+
+enum rejection customer_is_there(const struct customer_state *state) {
+    return state->status == CUSTOMER_STATUS_SUSPENDED ? ACCEPTED : customer_is_active(state);
 }
 
 /* ---- mails ------------------------------------------------------------------------------------------------------- */

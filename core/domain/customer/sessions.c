@@ -49,11 +49,13 @@ static void open_session(const struct customer_state *state, const struct open_s
     };
 }
 
-/* A customer of whom there is none, and one who has not proved his mailbox, are refused as one is whose password was
- * wrong: nobody learns who is one. */
+/* A customer of whom there is none, one who has not proved his mailbox, and one who is suspended are refused as one is
+ * whose password was wrong: nobody learns who is one (OWASP, Authentication Cheat Sheet: one answer, also for an account
+ * that is disabled). Whoever is suspended was told so by mail; that he tried is written down. */
 enum rejection customer_open_session(const struct customer_state *state, const struct open_session *ask,
                                      struct decision *decision) {
-    if (state->status != CUSTOMER_STATUS_ACTIVE && state->status != CUSTOMER_STATUS_UNVERIFIED) {
+    bool is_there = customer_is_there(state) == ACCEPTED;
+    if (!is_there && state->status != CUSTOMER_STATUS_UNVERIFIED) {
         return REJECT_LOGIN_REFUSED;
     }
     const struct proof proof = {.proved = ask->proved,
@@ -65,6 +67,10 @@ enum rejection customer_open_session(const struct customer_state *state, const s
     }
     if (state->status == CUSTOMER_STATUS_UNVERIFIED) {
         return REJECT_LOGIN_REFUSED;
+    }
+    if (state->status == CUSTOMER_STATUS_SUSPENDED) {
+        customer_fail_proof(state, false, CUSTOMER_WHY_SUSPENDED, proof.client, decision);
+        return ACCEPTED;
     }
     if (!proves_code(state, ask, decision, &refusal)) {
         return refusal;
@@ -144,11 +150,14 @@ int32_t customer_end_sessions(const struct customer_state *state, int32_t kept, 
     return session_kept;
 }
 
-enum rejection customer_end_all_sessions(const struct customer_state *state, const struct end_sessions *ask,
+/* The house ends them all: it has none there that could be kept. Of who is suspended there are none. */
+enum rejection customer_end_all_sessions(const struct customer_state *state, const struct command *command,
                                          struct decision *decision) {
-    enum rejection refusal = customer_is_active(state);
+    bool is_by_house = !customer_asks_for_himself(command, decision);
+    enum rejection refusal = is_by_house ? customer_is_there(state) : customer_is_active(state);
     if (refusal == ACCEPTED) {
-        (void)customer_end_sessions(state, ask->kept, STR("request"), decision);
+        (void)customer_end_sessions(state, is_by_house ? 0 : command->as.end_sessions.kept,
+                                    is_by_house ? STR("by_house") : STR("request"), decision);
     }
     return refusal;
 }

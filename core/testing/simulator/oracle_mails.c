@@ -22,6 +22,10 @@ static const struct sealed *recipient_of(const struct event *event) {
         return event->as.customer_totp_enabled.has_to ? &event->as.customer_totp_enabled.to : NULL;
     case EVENT_CUSTOMER_TOTP_ENDED:
         return event->as.customer_totp_ended.has_to ? &event->as.customer_totp_ended.to : NULL;
+    case EVENT_CUSTOMER_SUSPENDED:
+        return event->as.customer_suspended.has_to ? &event->as.customer_suspended.to : NULL;
+    case EVENT_CUSTOMER_REINSTATED:
+        return event->as.customer_reinstated.has_to ? &event->as.customer_reinstated.to : NULL;
     default:
         return NULL;
     }

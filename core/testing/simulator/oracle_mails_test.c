@@ -2,6 +2,7 @@
 #include "core/testing/simulator/oracle_scene.h"
 
 #define ADA STR("cus_01ARZ3NDEKTSV4RRFFQ69G5FA1")
+#define IDN STR("idn_01ARZ3NDEKTSV4RRFFQ69G5FA3")
 #define KEY STR("per_7")
 
 /* ---- the mail server and the vault ------------------------------------------------------------------------------- */
@@ -146,6 +147,33 @@ static void what_happens_to_an_account_and_is_not_told_is_found(void **state) {
     }
 }
 
+/* He has proved his mailbox under claim 4: the mail of before is version 3. */
+static void is_verified(void) {
+    is_told("failed");
+    scene_event(
+        ADA, STR(""),
+        (struct event){.type = EVENT_CUSTOMER_VERIFICATION_PROVED, .as.customer_verification_proved.identity = IDN});
+    scene_event(IDN, STR(""),
+                (struct event){.type = EVENT_IDENTITY_CLAIMED, .as.identity_claimed = {.customer = ADA, .claim = 4}});
+    scene_event(ADA, STR(""), (struct event){.type = EVENT_CUSTOMER_VERIFIED, .as.customer_verified.identity = IDN});
+}
+
+static void who_is_suspended_or_let_in_again_and_not_told_is_found(void **state) {
+    const struct sealed to = {.key_id = KEY};
+    struct event suspended = {.type = EVENT_CUSTOMER_SUSPENDED}, reinstated = {.type = EVENT_CUSTOMER_REINSTATED};
+    suspended.as.customer_suspended = (struct customer_suspended){.reason = STR("robbed"), .has_to = true, .to = to};
+    reinstated.as.customer_reinstated = (struct customer_reinstated){.has_to = true, .to = to};
+    is_verified();
+    scene_event(ADA, STR(""), suspended);
+    expect_alone("mail.closed");
+    begin(state);
+    is_verified();
+    suspended.as.customer_suspended.has_to = false; /* whose address is not known any more */
+    scene_event(ADA, STR(""), suspended);
+    scene_event(ADA, STR(""), reinstated);
+    expect_alone("mail.closed");
+}
+
 static void a_mail_that_nobody_asked_for_is_found(void **state) {
     (void)state;
     is_told("failed");
@@ -198,6 +226,7 @@ int main(void) {
         cmocka_unit_test_setup(a_mail_that_nothing_came_of_is_found, begin),
         cmocka_unit_test_setup(a_mail_that_waits_while_somebody_is_erased_is_owed_no_more, begin),
         cmocka_unit_test_setup(what_happens_to_an_account_and_is_not_told_is_found, begin),
+        cmocka_unit_test_setup(who_is_suspended_or_let_in_again_and_not_told_is_found, begin),
         cmocka_unit_test_setup(a_mail_that_nobody_asked_for_is_found, begin),
         cmocka_unit_test_setup(a_mail_to_somebody_else_is_found, begin),
         cmocka_unit_test_setup(a_mail_that_comes_again_as_another_is_found, begin),

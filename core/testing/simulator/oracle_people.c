@@ -1,5 +1,5 @@
-/* oracle_people.c: who has which address, which sessions go on, who is locked out, and that nothing is written of who
- * is erased. */
+/* oracle_people.c: who has which address, which sessions go on, who is locked out, that who is suspended has no session
+ * and opens none, and that nothing is written of who is erased. */
 #include "core/testing/simulator/oracle_parts.h"
 
 #include "core/base/timestamp.h"
@@ -163,6 +163,44 @@ static void apply_session(struct oracle *oracle, struct person_fold *fold, const
     }
 }
 
+/* ---- suspending -------------------------------------------------------------------------------------------------- */
+
+/* All his sessions were ended before, so that no token of his lets in. */
+static void apply_suspension(struct oracle *oracle, struct person_fold *fold, const struct seen_event *seen) {
+    bool has_session = false;
+    for (int32_t number = 1; number <= fold->sessions_opened; number++) {
+        has_session = has_session || is_open(fold, session_at(oracle, fold, number), number);
+    }
+    if (has_session || fold->status != CUSTOMER_STATUS_ACTIVE) {
+        oracle_tell(oracle, "person.suspended", "%.*s, %s%s, is suspended at " PLACE_FORMAT,
+                    STR_ARGS(seen->event.meta.stream), customer_status_name(fold->status),
+                    has_session ? " with an open session" : "", PLACE_ARGS(seen->at));
+    }
+    fold->status = CUSTOMER_STATUS_SUSPENDED;
+}
+
+static void judge_suspended(struct oracle *oracle, const struct person_fold *fold, const struct seen_event *seen) {
+    bool may_be = false;
+    switch ((int)seen->event.type) {
+    case EVENT_LOGIN_FAILED:
+    case EVENT_CUSTOMER_CLAIM_REFUSED:
+    case EVENT_CUSTOMER_ROLES_CHANGED:
+    case EVENT_CUSTOMER_MAILED:
+    case EVENT_CUSTOMER_REINSTATED:
+    case EVENT_CUSTOMER_ERASURE_REQUESTED:
+        may_be = true;
+        break;
+    default:
+        break;
+    }
+    bool is_suspended = fold->status == CUSTOMER_STATUS_SUSPENDED;
+    bool is_unasked = seen->event.type == EVENT_CUSTOMER_REINSTATED && !is_suspended;
+    if (is_unasked || (is_suspended && !may_be)) {
+        oracle_tell(oracle, "person.suspended", "%.*s, %s, has %s at " PLACE_FORMAT, STR_ARGS(seen->event.meta.stream),
+                    customer_status_name(fold->status), event_info(seen->event.type)->name, PLACE_ARGS(seen->at));
+    }
+}
+
 /* ---- a person ---------------------------------------------------------------------------------------------------- */
 
 static void take_claim(struct oracle *oracle, struct person_fold *fold, const struct seen_event *seen,
@@ -233,6 +271,7 @@ static void apply_proof(struct oracle *oracle, struct person_fold *fold, const s
 static void apply_person(struct oracle *oracle, struct person_fold *fold, const struct seen_event *seen) {
     const struct event *event = &seen->event;
     judge_erased(oracle, fold, seen);
+    judge_suspended(oracle, fold, seen);
     apply_proof(oracle, fold, seen);
     switch ((int)event->type) {
     case EVENT_CUSTOMER_REGISTERED:
@@ -268,6 +307,13 @@ static void apply_person(struct oracle *oracle, struct person_fold *fold, const 
     case EVENT_SESSION_ENDED:
     case EVENT_SESSIONS_ENDED:
         apply_session(oracle, fold, seen);
+        break;
+    case EVENT_CUSTOMER_SUSPENDED:
+        apply_suspension(oracle, fold, seen);
+        break;
+    case EVENT_CUSTOMER_REINSTATED:
+        fold->status = CUSTOMER_STATUS_ACTIVE;
+        clear_all(fold);
         break;
     case EVENT_CUSTOMER_ERASURE_REQUESTED:
         if (event->as.customer_erasure_requested.asked) {
@@ -311,6 +357,11 @@ static const void *fold_at(const struct oracle *oracle, struct str id) {
     return stream == NULL ? NULL : stream->fold;
 }
 
+/* Whoever is suspended keeps his. */
+static bool has_address(const struct person_fold *person) {
+    return person->status == CUSTOMER_STATUS_ACTIVE || person->status == CUSTOMER_STATUS_SUSPENDED;
+}
+
 static void judge_person(struct oracle *oracle, struct str id, const struct person_fold *person) {
     if (!str_is_empty(person->claiming) && !oracle_has_lost(oracle, person->claiming)) {
         oracle_tell(oracle, "person.released", "%.*s still claims %.*s", STR_ARGS(id), STR_ARGS(person->claiming));
@@ -318,7 +369,7 @@ static void judge_person(struct oracle *oracle, struct str id, const struct pers
     if (person->status == CUSTOMER_STATUS_ERASING) {
         oracle_tell(oracle, "person.erased", "%.*s is still being erased", STR_ARGS(id));
     }
-    if (person->status != CUSTOMER_STATUS_ACTIVE || oracle_has_lost(oracle, person->identity)) {
+    if (!has_address(person) || oracle_has_lost(oracle, person->identity)) {
         return;
     }
     const struct address_fold *address = fold_at(oracle, person->identity);
@@ -334,7 +385,7 @@ static void judge_address(struct oracle *oracle, struct str id, const struct add
         return;
     }
     const struct person_fold *person = fold_at(oracle, address->holder);
-    if (person == NULL || person->status != CUSTOMER_STATUS_ACTIVE || !str_equal(person->identity, id)) {
+    if (person == NULL || !has_address(person) || !str_equal(person->identity, id)) {
         oracle_tell(oracle, "person.released", "%.*s is kept by %.*s, who does not have it", STR_ARGS(id),
                     STR_ARGS(address->holder));
     }

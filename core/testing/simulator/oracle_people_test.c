@@ -118,6 +118,14 @@ static void a_sound_life_is_sound(void **state) {
     refreshes(1, 2);
     ends_all(3, 1);
     refreshes(1, 3);
+    ends_all(3, 0);
+    happens(ADA, EVENT_CUSTOMER_SUSPENDED);
+    fails(1, 0);
+    happens(ADA, EVENT_CUSTOMER_ROLES_CHANGED);
+    happens(ADA, EVENT_CUSTOMER_MAILED);
+    happens(ADA, EVENT_CUSTOMER_REINSTATED);
+    fails(1, 0);
+    happens(ADA, EVENT_CUSTOMER_SUSPENDED);
     happens(ADA, EVENT_CUSTOMER_ERASURE_REQUESTED);
     is_released(IDN, ADA, 2);
     happens(ADA, EVENT_CUSTOMER_MAILED);
@@ -326,6 +334,33 @@ static void a_count_of_codes_that_the_password_clears_is_found(void **state) {
     expect_only("person.lockout");
 }
 
+static void who_is_suspended_and_has_or_gets_a_session_is_found(void **state) {
+    (void)state;
+    play_people();
+    opens(1);
+    happens(ADA, EVENT_CUSTOMER_SUSPENDED);
+    expect_only("person.suspended");
+    play_people();
+    happens(ADA, EVENT_CUSTOMER_SUSPENDED);
+    opens(1);
+    expect_only("person.suspended");
+    play_people();
+    happens(ADA, EVENT_CUSTOMER_SUSPENDED);
+    changes_password("reset");
+    expect_only("person.suspended");
+    play_people();
+    happens(ADA, EVENT_CUSTOMER_REINSTATED);
+    expect_only("person.suspended");
+}
+
+static void whoever_is_suspended_and_loses_his_address_is_found(void **state) {
+    (void)state;
+    play_people();
+    happens(ADA, EVENT_CUSTOMER_SUSPENDED);
+    is_released(IDN, ADA, 2);
+    expect_only("person.unique");
+}
+
 static void an_erasure_without_an_end_is_found(void **state) {
     (void)state;
     play_people();
@@ -450,6 +485,8 @@ int main(void) {
         cmocka_unit_test(a_proof_while_locked_within_is_found),
         cmocka_unit_test(a_failure_that_clears_the_other_counter_is_found),
         cmocka_unit_test(a_count_of_codes_that_the_password_clears_is_found),
+        cmocka_unit_test(who_is_suspended_and_has_or_gets_a_session_is_found),
+        cmocka_unit_test(whoever_is_suspended_and_loses_his_address_is_found),
         cmocka_unit_test(an_erasure_without_an_end_is_found),
         cmocka_unit_test(what_is_written_of_the_erased_is_found),
         cmocka_unit_test(an_erasure_that_nobody_asked_for_is_found),

@@ -1,6 +1,6 @@
 /* person.c: somebody who registers, proves his mailbox, logs in and out, forgets his password, takes an authenticator
- * and loses it, is robbed of his tokens, moves to another address and is erased in the end, or not; and whoever wants
- * the same address.
+ * and loses it, is robbed of his tokens, is suspended and let in again, moves to another address and is erased in the
+ * end, or not; and whoever wants the same address.
  *
  * The front's part is played here as well: it states whether a password was right. What is sealed is made up. */
 #include "core/testing/simulator/shopper_parts.h"
@@ -13,6 +13,7 @@ enum {
     WRONG_ONE_IN = 3,   /* passwords */
     GUESSES_MOST = 14,  /* of one who will not stop: more than lock an account */
     EXPIRES_ONE_IN = 40,
+    SUSPENDED_ACTS = 3, /* that somebody tries in vain before he is let in again */
 };
 
 struct person {
@@ -314,6 +315,24 @@ static void unlock(struct person *person) {
     (void)errand_begin(&errand);
 }
 
+/* Whom it finds suspended it lets in again, mostly: else there would soon be nobody who does anything. */
+static void suspend(struct person *person) {
+    bool is_suspended = person->known.status == CUSTOMER_STATUS_SUSPENDED;
+    bool suspends = sim_random(8) == 0 ? is_suspended : !is_suspended;
+    struct errand errand = person_errand(person, suspends ? COMMAND_SUSPEND_CUSTOMER : COMMAND_REINSTATE_CUSTOMER);
+    errand.actor = "admin:key_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    if (suspends) {
+        errand.command.as.suspend_customer.reason = STR("robbed");
+    }
+    (void)errand_begin(&errand);
+}
+
+static void end_all_sessions(struct person *person) {
+    struct errand errand = person_errand(person, COMMAND_END_SESSIONS);
+    errand.actor = "admin:key_01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    (void)errand_begin(&errand);
+}
+
 static void erase(struct person *person) {
     struct errand errand = person_errand(person, COMMAND_ERASE_CUSTOMER);
     errand.actor = sim_random(2) == 0 ? "admin:key_01ARZ3NDEKTSV4RRFFQ69G5FAV" : errand.actor;
@@ -350,11 +369,11 @@ static void act(void *context) {
     static const struct {
         void (*act)(struct person *person);
         uint32_t weight;
-    } acts[] = {{verify, 6},        {log_in, 14},    {guess, 5},          {guess_within, 4},    {refresh, 12},
-                {end_sessions, 5},  {ask_reset, 4},  {reset_password, 4}, {change_password, 3}, {change_email, 6},
-                {confirm_email, 6}, {begin_totp, 5}, {confirm_totp, 6},   {end_totp, 4},        {remove_totp, 1},
-                {set_roles, 2},     {unlock, 2},     {erase, 2},          {record_erasure, 2},  {change_profile, 1},
-                {put_address, 3}};
+    } acts[] = {{verify, 6},        {log_in, 14},    {guess, 5},           {guess_within, 4},    {refresh, 12},
+                {end_sessions, 5},  {ask_reset, 4},  {reset_password, 4},  {change_password, 3}, {change_email, 6},
+                {confirm_email, 6}, {begin_totp, 5}, {confirm_totp, 6},    {end_totp, 4},        {remove_totp, 1},
+                {set_roles, 2},     {unlock, 2},     {erase, 2},           {record_erasure, 2},  {change_profile, 1},
+                {put_address, 3},   {suspend, 3},    {end_all_sessions, 1}};
     struct person *person = context;
     if (person->acts_left == 0) {
         actor_is_idle();
@@ -375,6 +394,10 @@ static void act(void *context) {
     }
     if (person->known.totp == TOTP_STATUS_PENDING && sim_random(2) == 0) {
         confirm_totp(person);
+        return;
+    }
+    if (person->known.status == CUSTOMER_STATUS_SUSPENDED && sim_random(SUSPENDED_ACTS) == 0) {
+        suspend(person);
         return;
     }
     uint32_t total = 0;
