@@ -286,6 +286,25 @@ def test_an_authenticator_is_begun_confirmed_used_and_ended(me):
     assert me.log_in().status_code == 201
 
 
+def test_with_an_authenticator_password_and_address_are_changed_by_a_code_as_well(me):
+    secret = me.client.expect(200, me.client.post("/v1/me/totp", {"password": PASSWORD}))["secret"]
+    used = code_of(secret)
+    codes = me.client.expect(200, me.client.put("/v1/me/totp", {"code": used}))["recovery_codes"]
+    email = {"email": f"new.{uuid.uuid4().hex[:8]}@example.org", "password": PASSWORD}
+    password = {"current": PASSWORD, "password": ANOTHER}
+    for path, body in (("/v1/me/email", email), ("/v1/me/password", password)):
+        refused = assert_problem(me.client.put(path, body), 401, "code_required")
+        assert refused.json()["pointer"] == "/code"
+        assert_problem(me.client.put(path, body | {"code": used}), 401, "invalid_credentials")
+        assert_problem(me.client.put(path, body | {"code": "000000x"}), 401, "invalid_credentials")
+    seen = mine(me)
+    assert (seen["email"], "pending_email" in seen) == (me.email, False)
+    me.client.expect(200, me.client.put("/v1/me/email", email | {"code": codes[0]}))
+    assert_problem(me.client.put("/v1/me/password", password | {"code": codes[0]}), 401, "invalid_credentials")
+    me.client.expect(200, me.client.put("/v1/me/password", password | {"code": next_code(secret, [used])}))
+    assert me.log_in(password=ANOTHER, code=codes[1]).status_code == 201
+
+
 def test_a_reset_leaves_the_authenticator_on(house, me):
     secret = me.client.expect(200, me.client.post("/v1/me/totp", {"password": PASSWORD}))["secret"]
     me.client.expect(200, me.client.put("/v1/me/totp", {"code": code_of(secret)}))

@@ -5,6 +5,7 @@
 #include "core/gateway/loop.h"
 #include "core/gateway/me.h"
 #include "core/gateway/people.h"
+#include "core/gateway/seen_code.h"
 #include "core/gateway/sessions.h"
 
 static struct command *command_of(struct preparation *preparation) {
@@ -78,6 +79,17 @@ void me_prove(struct preparation *preparation, struct str *password,
     me_find(preparation, password, on_customer_to_prove);
 }
 
+/* What was sent of a second factor, where one is asked for; whether it was used before is for the decision to say. */
+static struct seen_code look_at_code(struct preparation *preparation, bool has_code, struct str *code) {
+    const struct customer_state *state = found_state(preparation);
+    struct seen_code seen = {0};
+    if (has_code && state->totp == TOTP_STATUS_ON) {
+        seen = seen_code_of(preparation->request->loop, preparation->stream, state->totp_number, *code);
+    }
+    preparation_wipe(code);
+    return seen;
+}
+
 /* ---- another password -------------------------------------------------------------------------------------------- */
 
 static void on_verifier_made(struct hashing_job *job) {
@@ -92,8 +104,12 @@ static void on_verifier_made(struct hashing_job *job) {
 /* A verifier is made whether the old one was right or not: what is sealed is never a password. */
 static void on_current_proved(struct preparation *preparation, bool is_proved) {
     struct change_password *ask = &command_of(preparation)->as.change_password;
+    const struct seen_code seen = look_at_code(preparation, ask->has_code, &ask->code);
     ask->proved = is_proved;
     ask->password_number = found_state(preparation)->password_number;
+    ask->totp_number = found_state(preparation)->totp_number;
+    ask->totp_step = seen.step;
+    ask->recovery = seen.recovery;
     preparation_hash(preparation, &ask->password.plaintext, false, (struct str){0}, on_verifier_made);
 }
 
@@ -123,8 +139,12 @@ void me_prepare_password(struct preparation *preparation) {
 
 static void on_email_proved(struct preparation *preparation, bool is_proved) {
     struct change_email *ask = &command_of(preparation)->as.change_email;
+    const struct seen_code seen = look_at_code(preparation, ask->has_code, &ask->code);
     ask->proved = is_proved;
     ask->password_number = found_state(preparation)->password_number;
+    ask->totp_number = found_state(preparation)->totp_number;
+    ask->totp_step = seen.step;
+    ask->recovery = seen.recovery;
     preparation_end(preparation, preparation->stream, (struct str){0});
 }
 

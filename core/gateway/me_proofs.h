@@ -6,6 +6,9 @@
  * Rule     the password is compared on the hashing threads with the verifier that the view has; the decision counts
  *          what was wrong, apart from logins, and compares once more which password it was. A new one is judged before
  *          anything else is done for it (password.h).
+ * Factor   who has an authenticator sends a code of it as well for another password or address (OWASP ASVS 5.0, 7.5.1):
+ *          a thief of password and session must not get the account by them. Each is good once, so that of the login
+ *          is not good here.
  * Once     a password for one use lets in to set another one, and to log out. The session that asks is kept: its next
  *          tokens (POST /v1/sessions/refresh) let in everywhere.
  * Keys     an Idempotency-Key counts within the person, whatever was proved: whoever asks again is given the first

@@ -1,6 +1,7 @@
 #include "core/gateway/me_proofs.h"
 
 #include "core/gateway/test_people.h"
+#include "core/vault/totp.h"
 
 /* Of the customer, in session 7. */
 static void ask(enum http_method method, const char *path, const char *body) {
@@ -91,6 +92,57 @@ static void a_new_address_is_named_and_looked_for_nowhere(void **state) {
     test_end();
 }
 
+/* ---- a second factor --------------------------------------------------------------------------------------------- */
+
+static const char *with_recovery_code(const char *before, int32_t totp_number) {
+    struct str code = recovery_code_write(&people.arena, &people.gateway.secret, STR(TEST_CUSTOMER), totp_number, 2);
+    return arena_printf(&people.arena, "{%s,\"code\":\"%.*s\"}", before, STR_ARGS(code)).data;
+}
+
+#define OF_PASSWORD "\"current\":\"password\",\"password\":\"another sentence\""
+#define OF_EMAIL "\"email\":\"eve@example.org\",\"password\":\"password\""
+
+static void a_code_is_compared_with_the_authenticator_and_left_nowhere(void **state) {
+    (void)state;
+    people.state.totp = TOTP_STATUS_ON;
+    people.state.totp_number = 3;
+    ask(HTTP_PUT_, "/v1/me/password", with_recovery_code(OF_PASSWORD, 3));
+    const struct change_password *password = &people.intake.command.as.change_password;
+    assert_true(people.is_prepared && password->proved);
+    assert_int_equal(password->totp_number, 3);
+    assert_int_equal(password->totp_step, 0);
+    assert_int_equal(password->recovery, 3);
+    assert_int_equal(password->code.len, 0);
+    test_end();
+    ask(HTTP_PUT_, "/v1/me/email", with_recovery_code(OF_EMAIL, 3));
+    const struct change_email *email = &people.intake.command.as.change_email;
+    assert_true(people.is_prepared && email->proved);
+    assert_int_equal(email->totp_number, 3);
+    assert_int_equal(email->recovery, 3);
+    assert_int_equal(email->code.len, 0);
+    test_end();
+    ask(HTTP_PUT_, "/v1/me/email", with_recovery_code(OF_EMAIL, 2)); /* of the authenticator before */
+    assert_int_equal(email->totp_step, -1);
+    assert_int_equal(email->recovery, 0);
+    test_end();
+    ask(HTTP_PUT_, "/v1/me/email", "{" OF_EMAIL "}");
+    assert_int_equal(email->totp_step, 0);
+    assert_int_equal(email->recovery, 0);
+    test_end();
+}
+
+static void of_who_has_no_authenticator_no_code_is_looked_at(void **state) {
+    (void)state;
+    people.state.totp = TOTP_STATUS_PENDING;
+    people.state.totp_number = 3;
+    ask(HTTP_PUT_, "/v1/me/password", with_recovery_code(OF_PASSWORD, 3));
+    const struct change_password *password = &people.intake.command.as.change_password;
+    assert_int_equal(password->totp_step, 0);
+    assert_int_equal(password->recovery, 0);
+    assert_int_equal(password->code.len, 0);
+    test_end();
+}
+
 /* ---- erasure ----------------------------------------------------------------------------------------------------- */
 
 static void who_has_himself_erased_gives_his_password(void **state) {
@@ -169,6 +221,8 @@ int main(void) {
         WITH(a_new_one_is_judged_before_anything_is_done_for_it),
         WITH(the_same_key_is_the_same_request_whatever_was_proved),
         WITH(a_new_address_is_named_and_looked_for_nowhere),
+        WITH(a_code_is_compared_with_the_authenticator_and_left_nowhere),
+        WITH(of_who_has_no_authenticator_no_code_is_looked_at),
         WITH(who_has_himself_erased_gives_his_password),
         WITH(the_house_erases_without_one),
         WITH(nobody_has_nothing_to_change),

@@ -20,21 +20,23 @@ enum rejection customer_request_reset(const struct customer_state *state, struct
     return ACCEPTED;
 }
 
-/* Sessions first: the event that answers is the last. */
-static void set_password(const struct customer_state *state, const struct sealed *password, struct str how,
-                         int32_t kept_session, int64_t once_until, struct decision *decision) {
+/* Sessions first: the event that answers is the last. It is returned. */
+static struct customer_password_changed *set_password(const struct customer_state *state, const struct sealed *password,
+                                                      struct str how, int32_t kept_session, int64_t once_until,
+                                                      struct decision *decision) {
     struct str reason = str_equal(how, CUSTOMER_BY_CHANGE) ? STR("password_changed") : STR("password_reset");
     int32_t kept = customer_end_sessions(state, kept_session, reason, decision);
-    decision_event(decision, EVENT_CUSTOMER_PASSWORD_CHANGED)->as.customer_password_changed =
-        (struct customer_password_changed){
-            .password = *password,
-            .number = state->password_number + 1,
-            .how = how,
-            .kept_session = kept,
-            .has_to = state->has_email,
-            .to = state->email,
-            .once_until = once_until,
-        };
+    struct event *event = decision_event(decision, EVENT_CUSTOMER_PASSWORD_CHANGED);
+    event->as.customer_password_changed = (struct customer_password_changed){
+        .password = *password,
+        .number = state->password_number + 1,
+        .how = how,
+        .kept_session = kept,
+        .has_to = state->has_email,
+        .to = state->email,
+        .once_until = once_until,
+    };
+    return &event->as.customer_password_changed;
 }
 
 enum rejection customer_reset_password(const struct customer_state *state, const struct reset_password *ask,
@@ -45,16 +47,21 @@ enum rejection customer_reset_password(const struct customer_state *state, const
     if (!is_good) {
         return decision_reject(decision, REJECT_TOKEN_USED, STR("/token"));
     }
-    set_password(state, &ask->password, CUSTOMER_BY_RESET, 0, 0, decision);
+    (void)set_password(state, &ask->password, CUSTOMER_BY_RESET, 0, 0, decision);
     return ACCEPTED;
 }
 
 enum rejection customer_change_password(const struct customer_state *state, const struct change_password *ask,
                                         struct decision *decision) {
     const struct proof proof = {.within = true, .proved = ask->proved, .password_number = ask->password_number};
+    const struct code code = {.totp_number = ask->totp_number, .step = ask->totp_step, .recovery = ask->recovery};
     enum rejection refusal = customer_is_active(state);
-    if (refusal == ACCEPTED && customer_proves(state, &proof, decision, &refusal)) {
-        set_password(state, &ask->password, CUSTOMER_BY_CHANGE, ask->session, 0, decision);
+    if (refusal == ACCEPTED && customer_proves(state, &proof, decision, &refusal) &&
+        customer_proves_code(state, true, &code, NULL, decision, &refusal)) {
+        struct customer_password_changed *changed =
+            set_password(state, &ask->password, CUSTOMER_BY_CHANGE, ask->session, 0, decision);
+        changed->totp_step = customer_used_step(state, &code);
+        changed->recovery = customer_used_recovery(state, &code);
     }
     return refusal;
 }
@@ -71,7 +78,7 @@ enum rejection customer_issue_password(const struct customer_state *state, const
     if (actor_of(command->meta.actor).kind != ACTOR_SYSTEM || ask->once_until <= decision->now_us) {
         return REJECT_MALFORMED_COMMAND;
     }
-    set_password(state, &ask->password, CUSTOMER_BY_ISSUE, 0, ask->once_until, decision);
+    (void)set_password(state, &ask->password, CUSTOMER_BY_ISSUE, 0, ask->once_until, decision);
     return ACCEPTED;
 }
 

@@ -392,20 +392,96 @@ static void who_guesses_codes_is_not_let_off_for_proving_the_password(void **sta
         THEN(customer, EVENT_LOGIN_FAILED);
     }
     when(customer, people_change_email(NEW_IDN, "thief@example.org", true));
+    THEN_REFUSED(customer, REJECT_CODE_REQUIRED, "/code");
     when(customer, people_change_password(true, 0));
-    THEN(customer, EVENT_CUSTOMER_PASSWORD_CHANGED);
+    THEN_REFUSED(customer, REJECT_CODE_REQUIRED, "/code");
     assert_int_equal(customer_of(customer)->proof_failures, CUSTOMER_LOCK_AFTER - 1);
-    struct command command = people_end_totp(true, 1, 100);
-    command.as.end_totp.password_number = 2;
+    struct command command = people_change_password(true, 0);
+    command.as.change_password.totp_number = 1;
+    command.as.change_password.totp_step = -1;
     when(customer, command);
+    THEN(customer, EVENT_LOGIN_FAILED);
+    assert_str(made(customer, 0)->as.login_failed.why, "code");
+    assert_true(made(customer, 0)->as.login_failed.within);
     assert_true(made(customer, 0)->as.login_failed.locked_until > 0);
-    command.as.end_totp.step = 101;
+    command.as.change_password.totp_step = 101;
     when(customer, command);
     THEN_REFUSED(customer, REJECT_LOGIN_REFUSED, "");
     wait_s(customer, CUSTOMER_LOCK_FIRST_S);
     when(customer, command);
-    THEN(customer, EVENT_CUSTOMER_TOTP_ENDED);
+    THEN(customer, EVENT_CUSTOMER_PASSWORD_CHANGED);
     assert_int_equal(customer_of(customer)->proof_failures, 0);
+}
+
+/* ---- another password or address with an authenticator ----------------------------------------------------------- */
+
+static struct command change_password_by(int32_t totp_number, int64_t step, int32_t recovery) {
+    struct command command = people_change_password(true, 0);
+    command.meta.command_id = STR("cmd_change");
+    command.as.change_password.totp_number = totp_number;
+    command.as.change_password.totp_step = step;
+    command.as.change_password.recovery = recovery;
+    return command;
+}
+
+static struct command change_email_by(int32_t totp_number, int64_t step, int32_t recovery) {
+    struct command command = people_change_email(NEW_IDN, "new@example.org", true);
+    command.as.change_email.totp_number = totp_number;
+    command.as.change_email.totp_step = step;
+    command.as.change_email.recovery = recovery;
+    return command;
+}
+
+static void with_an_authenticator_a_password_is_changed_by_a_code_which_is_good_once(void **state) {
+    struct given *customer = *state;
+    given_totp(customer, 100);
+    when(customer, people_change_password(true, 0));
+    THEN_REFUSED(customer, REJECT_CODE_REQUIRED, "/code");
+    when(customer, change_password_by(1, 100, 0)); /* it confirmed the authenticator */
+    THEN(customer, EVENT_LOGIN_FAILED);
+    THEN_ANSWERS(customer, "cmd_change", REJECT_LOGIN_REFUSED);
+    when(customer, change_password_by(2, 101, 0)); /* of another authenticator */
+    THEN(customer, EVENT_LOGIN_FAILED);
+    when(customer, change_password_by(1, 101, 0));
+    THEN(customer, EVENT_CUSTOMER_PASSWORD_CHANGED);
+    assert_int_equal(made(customer, 0)->as.customer_password_changed.totp_step, 101);
+    assert_int_equal(made(customer, 0)->as.customer_password_changed.recovery, 0);
+    assert_int_equal(customer_of(customer)->totp_step, 101);
+    struct command login = people_log_in(true);
+    login.as.open_session.password_number = 2;
+    login.as.open_session.totp_number = 1;
+    login.as.open_session.totp_step = 101;
+    when(customer, login);
+    THEN(customer, EVENT_LOGIN_FAILED);
+}
+
+static void with_an_authenticator_an_address_is_changed_by_a_code_which_is_good_once(void **state) {
+    struct given *customer = *state;
+    given_totp(customer, 100);
+    when(customer, people_change_email(NEW_IDN, "new@example.org", true));
+    THEN_REFUSED(customer, REJECT_CODE_REQUIRED, "/code");
+    when(customer, change_email_by(1, 0, 3));
+    THEN(customer, EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED);
+    assert_int_equal(made(customer, 0)->as.customer_email_change_requested.recovery, 3);
+    assert_int_equal(made(customer, 0)->as.customer_email_change_requested.totp_step, 0);
+    when(customer, change_email_by(1, 0, 3));
+    THEN(customer, EVENT_LOGIN_FAILED);
+    assert_true(made(customer, 0)->as.login_failed.within);
+    when(customer, change_email_by(1, 101, 0));
+    THEN(customer, EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED);
+    when(customer, change_password_by(1, 101, 0));
+    THEN(customer, EVENT_LOGIN_FAILED);
+}
+
+/* Whoever sends one without being asked is not held up by it. */
+static void without_an_authenticator_a_code_says_nothing(void **state) {
+    struct given *customer = *state;
+    when(customer, people_begin_totp(true)); /* and not confirmed */
+    when(customer, change_email_by(1, 100, 0));
+    THEN(customer, EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED);
+    assert_int_equal(made(customer, 0)->as.customer_email_change_requested.totp_step, 0);
+    when(customer, change_password_by(0, -1, 0));
+    THEN(customer, EVENT_CUSTOMER_PASSWORD_CHANGED);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, verified_setup, customer_teardown)
@@ -432,6 +508,9 @@ int main(void) {
         TEST(a_stranger_who_locks_the_login_keeps_nobody_from_changing_his_password),
         TEST(who_guesses_within_a_session_is_locked_out_there_and_told),
         TEST(who_guesses_codes_is_not_let_off_for_proving_the_password),
+        TEST(with_an_authenticator_a_password_is_changed_by_a_code_which_is_good_once),
+        TEST(with_an_authenticator_an_address_is_changed_by_a_code_which_is_good_once),
+        TEST(without_an_authenticator_a_code_says_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,10 +112,21 @@ static void evolve_failure(struct customer_state *state, const struct login_fail
     }
 }
 
-/* The password was proved within a session. Where codes are asked for that is half of a proof: who has the password and
- * a session must not guess codes for as long as he likes by proving the password in between. */
-static void unlock_within(struct customer_state *state) {
-    if (state->totp != TOTP_STATUS_ON) {
+/* Each is good once. */
+static void use_code(struct customer_state *state, int64_t step, int32_t recovery) {
+    if (step > 0) {
+        state->totp_step = step;
+    }
+    if (recovery >= 1 && recovery <= CUSTOMER_RECOVERY_CODES) {
+        state->recovery_used |= 1 << (recovery - 1);
+    }
+}
+
+/* The password was proved within a session, and the code where one was asked for. Events of before codes were asked for
+ * have none, and with an authenticator the password alone is half of a proof. */
+static void prove_within(struct customer_state *state, int64_t step, int32_t recovery) {
+    use_code(state, step, recovery);
+    if (state->totp != TOTP_STATUS_ON || step > 0 || recovery > 0) {
         state->proof_failures = 0;
         state->proof_locked_until = 0;
     }
@@ -142,7 +153,7 @@ static void evolve_email_change_requested(struct customer_state *state, const st
     state->has_pending_email = true;
     state->pending_email = requested->to;
     note_mail(state, event);
-    unlock_within(state);
+    prove_within(state, requested->totp_step, requested->recovery);
 }
 
 static void evolve_reset_requested(struct customer_state *state, const struct event *event) {
@@ -158,7 +169,7 @@ static void evolve_totp(struct customer_state *state, const struct event *event)
         state->totp = TOTP_STATUS_PENDING;
         state->totp_step = 0;
         state->recovery_used = 0;
-        unlock_within(state);
+        prove_within(state, 0, 0);
     } else if (event->type == EVENT_CUSTOMER_TOTP_ENABLED) {
         state->totp = TOTP_STATUS_ON;
         state->totp_step = event->as.customer_totp_enabled.step;
@@ -177,7 +188,7 @@ static void evolve_password_changed(struct customer_state *state, const struct c
     state->reset_asked_at = 0;
     forget_pending(state);
     if (str_equal(changed->how, CUSTOMER_BY_CHANGE)) {
-        unlock_within(state);
+        prove_within(state, changed->totp_step, changed->recovery);
     } else {
         unlock(state);
     }
@@ -197,12 +208,7 @@ static void evolve_suspension(struct customer_state *state, const struct event *
 
 static void evolve_session_opened(struct customer_state *state, const struct session_opened *opened) {
     state->sessions_opened = opened->session;
-    if (opened->totp_step > 0) {
-        state->totp_step = opened->totp_step;
-    }
-    if (opened->recovery >= 1 && opened->recovery <= CUSTOMER_RECOVERY_CODES) {
-        state->recovery_used |= 1 << (opened->recovery - 1);
-    }
+    use_code(state, opened->totp_step, opened->recovery);
     unlock(state);
 }
 

@@ -69,8 +69,10 @@ enum rejection customer_verify(const struct customer_state *state, const struct 
 enum rejection customer_change_email(const struct customer_state *state, const struct change_email *ask,
                                      struct decision *decision) {
     const struct proof proof = {.within = true, .proved = ask->proved, .password_number = ask->password_number};
+    const struct code code = {.totp_number = ask->totp_number, .step = ask->totp_step, .recovery = ask->recovery};
     enum rejection refusal = customer_is_active(state);
-    if (refusal != ACCEPTED || !customer_proves(state, &proof, decision, &refusal)) {
+    if (refusal != ACCEPTED || !customer_proves(state, &proof, decision, &refusal) ||
+        !customer_proves_code(state, true, &code, NULL, decision, &refusal)) {
         return refusal;
     }
     if (str_equal(ask->identity, state->identity)) {
@@ -85,11 +87,13 @@ enum rejection customer_change_email(const struct customer_state *state, const s
             .identity = ask->identity,
             .email_key = ask->email_key,
             .to = ask->email,
+            .totp_step = customer_used_step(state, &code),
+            .recovery = customer_used_recovery(state, &code),
         };
     return ACCEPTED;
 }
 
-/* Who asked for the change was logged in and gave the password; here a session and the token are enough. The token
+/* Who asked for the change was logged in and gave all his proofs; here a session and the token are enough. The token
  * alone is not (customer.c): the mailbox's owner, who clicks a link, must not hand it to somebody else's account. */
 enum rejection customer_confirm_email(const struct customer_state *state, const struct confirm_email *ask,
                                       struct decision *decision) {

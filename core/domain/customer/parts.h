@@ -35,9 +35,18 @@ void customer_fail_proof(const struct customer_state *state, bool within, struct
 /* What the front found out about a second factor. */
 struct code {
     int32_t totp_number; /* which authenticator it was compared with */
-    int64_t step;        /* of an authenticator's code; 0: none was sent */
+    int64_t step;        /* of an authenticator's code; 0: none was sent, -1: a wrong one */
     int32_t recovery;    /* the recovery code's number, from 1 */
 };
+
+/* The second factor, where one is asked for: as customer_proves. Whoever sends no code is told to, which says no more
+ * than that the password was right. `client` may be NULL. */
+MUST_CHECK bool customer_proves_code(const struct customer_state *state, bool within, const struct code *code,
+                                     const struct sealed *client, struct decision *decision,
+                                     enum rejection *ret_refusal);
+/* What an event says of a code that was good, so that it is good once; 0 where none was asked for. */
+int64_t customer_used_step(const struct customer_state *state, const struct code *code);
+int32_t customer_used_recovery(const struct customer_state *state, const struct code *code);
 
 bool customer_code_is_recovery(const struct code *code);
 /* Each is good once, and those of another authenticator are not. */

@@ -101,6 +101,31 @@ bool customer_proves(const struct customer_state *state, const struct proof *pro
     return false;
 }
 
+bool customer_proves_code(const struct customer_state *state, bool within, const struct code *code,
+                          const struct sealed *client, struct decision *decision, enum rejection *ret_refusal) {
+    if (state->totp != TOTP_STATUS_ON) {
+        return true;
+    }
+    if (!customer_code_is_recovery(code) && code->step == 0) {
+        *ret_refusal = decision_reject(decision, REJECT_CODE_REQUIRED, STR("/code"));
+        return false;
+    }
+    bool is_good = customer_code_is_good(state, code);
+    if (!is_good) {
+        customer_fail_proof(state, within, STR("code"), client, decision);
+        *ret_refusal = ACCEPTED;
+    }
+    return is_good;
+}
+
+int64_t customer_used_step(const struct customer_state *state, const struct code *code) {
+    return state->totp == TOTP_STATUS_ON && !customer_code_is_recovery(code) ? code->step : 0;
+}
+
+int32_t customer_used_recovery(const struct customer_state *state, const struct code *code) {
+    return state->totp == TOTP_STATUS_ON && customer_code_is_recovery(code) ? code->recovery : 0;
+}
+
 bool customer_code_is_recovery(const struct code *code) {
     return code->recovery >= 1 && code->recovery <= CUSTOMER_RECOVERY_CODES;
 }

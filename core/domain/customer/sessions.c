@@ -7,31 +7,11 @@ static struct code code_of(const struct open_session *ask) {
     return (struct code){.totp_number = ask->totp_number, .step = ask->totp_step, .recovery = ask->recovery};
 }
 
-/* A second factor, where one is asked for; false: *ret_refusal is the answer. A code is good once, and whoever sends
- * none is told to, which says no more than that the password was right. */
-static bool proves_code(const struct customer_state *state, const struct open_session *ask, struct decision *decision,
-                        enum rejection *ret_refusal) {
-    if (state->totp != TOTP_STATUS_ON) {
-        return true;
-    }
-    const struct code code = code_of(ask);
-    if (!customer_code_is_recovery(&code) && code.step == 0) {
-        *ret_refusal = decision_reject(decision, REJECT_CODE_REQUIRED, STR("/code"));
-        return false;
-    }
-    bool is_good = customer_code_is_good(state, &code);
-    if (!is_good) {
-        customer_fail_proof(state, false, STR("code"), ask->has_client ? &ask->client : NULL, decision);
-        *ret_refusal = ACCEPTED;
-    }
-    return is_good;
-}
-
 static void open_session(const struct customer_state *state, const struct open_session *ask,
                          struct decision *decision) {
     const struct code code = code_of(ask);
-    bool has_code = state->totp == TOTP_STATUS_ON;
-    bool is_recovery = has_code && customer_code_is_recovery(&code);
+    int64_t step = customer_used_step(state, &code);
+    int32_t recovery = customer_used_recovery(state, &code);
     if (ask->has_rehashed) {
         decision_event(decision, EVENT_CUSTOMER_PASSWORD_REHASHED)->as.customer_password_rehashed =
             (struct customer_password_rehashed){.password = ask->rehashed};
@@ -39,11 +19,11 @@ static void open_session(const struct customer_state *state, const struct open_s
     decision_event(decision, EVENT_SESSION_OPENED)->as.session_opened = (struct session_opened){
         .session = state->sessions_opened + 1,
         .expires_at = decision->now_us + customer_seconds_us(CUSTOMER_SESSION_IDLE_S),
-        .method = is_recovery ? STR("recovery")
-                  : has_code  ? STR("totp")
-                              : STR("password"),
-        .totp_step = has_code && !is_recovery ? ask->totp_step : 0,
-        .recovery = is_recovery ? ask->recovery : 0,
+        .method = recovery > 0 ? STR("recovery")
+                  : step > 0   ? STR("totp")
+                               : STR("password"),
+        .totp_step = step,
+        .recovery = recovery,
         .has_client = ask->has_client,
         .client = ask->client,
     };
@@ -72,7 +52,8 @@ enum rejection customer_open_session(const struct customer_state *state, const s
         customer_fail_proof(state, false, CUSTOMER_WHY_SUSPENDED, proof.client, decision);
         return ACCEPTED;
     }
-    if (!proves_code(state, ask, decision, &refusal)) {
+    const struct code code = code_of(ask);
+    if (!customer_proves_code(state, false, &code, proof.client, decision, &refusal)) {
         return refusal;
     }
     open_session(state, ask, decision);

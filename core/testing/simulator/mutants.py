@@ -138,8 +138,8 @@ MUTANTS = {
             "    if (!str_is_empty(state->customer)) {\n",
         ),
     ],
-    "codes-guessed-for-ever": [
-        ("core/domain/customer/evolve.c", "    if (state->totp != TOTP_STATUS_ON) {\n", "    if (true) {\n"),
+    "code-not-asked-for": [
+        ("core/domain/customer/proof.c", "    if (state->totp != TOTP_STATUS_ON) {\n", "    if (true) {\n"),
     ],
     "two-rotations-of-a-key": [
         ("core/domain/apikey/apikey.c", "    if (ask->generation != state->generation + 1) {", "    if (false) {"),

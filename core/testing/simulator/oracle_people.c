@@ -21,6 +21,8 @@ struct counter {
 struct person_fold {
     enum customer_status status;
     enum totp_status totp;
+    int64_t totp_step;      /* the newest whose code was used */
+    uint32_t recovery_used; /* bits by number */
     struct str identity, claiming;
     int64_t claim, claiming_number;
     struct counter logins, within;
@@ -73,11 +75,9 @@ static void clear_all(struct person_fold *fold) {
     fold->logins = fold->within = (struct counter){0};
 }
 
-/* The password was, which is enough within a session where no codes are asked for. */
+/* The password was, and the code where one is asked for. */
 static void clear_within(struct person_fold *fold) {
-    if (fold->totp != TOTP_STATUS_ON) {
-        fold->within = (struct counter){0};
-    }
+    fold->within = (struct counter){0};
 }
 
 /* Nothing is proved, and nothing counted, while it is locked. What the house does proves nothing. */
@@ -86,6 +86,25 @@ static void judge_proof(struct oracle *oracle, const struct counter *counter, co
     if (!is_of_house && seen->event.meta.occurred_at < counter->locked_until) {
         oracle_tell(oracle, "person.lockout", "%.*s is locked, and has %s at " PLACE_FORMAT,
                     STR_ARGS(seen->event.meta.stream), event_info(seen->event.type)->name, PLACE_ARGS(seen->at));
+    }
+}
+
+/* Where an authenticator is on, whatever asks for a proof has a code of it, each once. */
+static void apply_code(struct oracle *oracle, struct person_fold *fold, const struct seen_event *seen, int64_t step,
+                       int32_t recovery) {
+    if (fold->totp != TOTP_STATUS_ON) {
+        return;
+    }
+    bool is_used = recovery > 0 ? (fold->recovery_used >> recovery & 1) != 0 : step <= fold->totp_step;
+    if (is_used) {
+        oracle_tell(oracle, "person.factor", "%.*s has %s by step %lld, code %d, none or used, at " PLACE_FORMAT,
+                    STR_ARGS(seen->event.meta.stream), event_info(seen->event.type)->name, (long long)step, recovery,
+                    PLACE_ARGS(seen->at));
+    }
+    if (recovery > 0) {
+        fold->recovery_used |= 1U << recovery;
+    } else {
+        fold->totp_step = step;
     }
 }
 
@@ -236,15 +255,19 @@ static void apply_proof(struct oracle *oracle, struct person_fold *fold, const s
         break;
     case EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED:
         judge_proof(oracle, &fold->within, seen);
+        apply_code(oracle, fold, seen, event->as.customer_email_change_requested.totp_step,
+                   event->as.customer_email_change_requested.recovery);
         clear_within(fold);
         break;
     case EVENT_CUSTOMER_TOTP_BEGUN:
         judge_proof(oracle, &fold->within, seen);
         fold->totp = TOTP_STATUS_PENDING;
+        fold->recovery_used = 0;
         clear_within(fold);
         break;
     case EVENT_CUSTOMER_TOTP_ENABLED:
         fold->totp = TOTP_STATUS_ON;
+        fold->totp_step = event->as.customer_totp_enabled.step;
         break;
     case EVENT_CUSTOMER_TOTP_ENDED:
         judge_proof(oracle, &fold->within, seen);
@@ -257,6 +280,8 @@ static void apply_proof(struct oracle *oracle, struct person_fold *fold, const s
             clear_all(fold);
         } else {
             judge_proof(oracle, &fold->within, seen);
+            apply_code(oracle, fold, seen, event->as.customer_password_changed.totp_step,
+                       event->as.customer_password_changed.recovery);
             clear_within(fold);
         }
         break;
@@ -300,6 +325,7 @@ static void apply_person(struct oracle *oracle, struct person_fold *fold, const 
         break;
     case EVENT_SESSION_OPENED:
         judge_proof(oracle, &fold->logins, seen);
+        apply_code(oracle, fold, seen, event->as.session_opened.totp_step, event->as.session_opened.recovery);
         clear_all(fold);
         apply_session(oracle, fold, seen);
         break;

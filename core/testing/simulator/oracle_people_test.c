@@ -38,8 +38,13 @@ static void is_verified(struct str customer) {
                 (struct event){.type = EVENT_CUSTOMER_VERIFIED, .as.customer_verified.identity = IDN});
 }
 
+/* Of her authenticator's newest code, if she has one. */
+static int64_t step;
+
 static void opens(int32_t session) {
-    scene_event(ADA, STR(""), (struct event){.type = EVENT_SESSION_OPENED, .as.session_opened.session = session});
+    scene_event(
+        ADA, STR(""),
+        (struct event){.type = EVENT_SESSION_OPENED, .as.session_opened = {.session = session, .totp_step = ++step}});
 }
 
 static void refreshes(int32_t session, int32_t generation) {
@@ -69,9 +74,15 @@ static void fails_within(int32_t failures, int64_t lock_us) {
 }
 
 static void changes_password(const char *how) {
-    scene_event(
-        ADA, STR(""),
-        (struct event){.type = EVENT_CUSTOMER_PASSWORD_CHANGED, .as.customer_password_changed.how = str_of_cstr(how)});
+    scene_event(ADA, STR(""),
+                (struct event){.type = EVENT_CUSTOMER_PASSWORD_CHANGED,
+                               .as.customer_password_changed = {.how = str_of_cstr(how), .totp_step = ++step}});
+}
+
+static void opens_by(int64_t of_step, int32_t recovery) {
+    scene_event(ADA, STR(""),
+                (struct event){.type = EVENT_SESSION_OPENED,
+                               .as.session_opened = {.session = 1, .totp_step = of_step, .recovery = recovery}});
 }
 
 static void is_locked_within(void) {
@@ -106,8 +117,8 @@ static void a_sound_life_is_sound(void **state) {
     happens(ADA, EVENT_CUSTOMER_TOTP_BEGUN);
     happens(ADA, EVENT_CUSTOMER_TOTP_ENABLED);
     fails_within(1, 0);
-    changes_password("changed"); /* which is half a proof now */
-    fails_within(2, 0);
+    changes_password("changed"); /* by a code as well */
+    fails_within(1, 0);
     changes_password("reset");
     fails_within(1, 0);
     fails(1, 0);
@@ -324,14 +335,33 @@ static void a_failure_that_clears_the_other_counter_is_found(void **state) {
     expect_only("person.lockout");
 }
 
-static void a_count_of_codes_that_the_password_clears_is_found(void **state) {
+/* Without a code, or with one that was used: at the door, and within a session. */
+static void a_proof_without_a_code_of_its_own_is_found(void **state) {
     (void)state;
-    play_people();
-    happens(ADA, EVENT_CUSTOMER_TOTP_ENABLED);
-    fails_within(1, 0);
-    changes_password("changed");
-    fails_within(1, 0);
-    expect_only("person.lockout");
+    for (int way = 0; way < 5; way++) {
+        play_people();
+        happens(ADA, EVENT_CUSTOMER_TOTP_ENABLED);
+        if (way == 0) {
+            opens_by(0, 0);
+        } else if (way == 1) {
+            opens(1);
+            scene_event(ADA, STR(""),
+                        (struct event){.type = EVENT_CUSTOMER_PASSWORD_CHANGED,
+                                       .as.customer_password_changed = {.how = STR("changed"), .totp_step = step}});
+        } else if (way == 2) {
+            opens_by(0, 3);
+            scene_event(ADA, STR(""),
+                        (struct event){.type = EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED,
+                                       .as.customer_email_change_requested.recovery = 3});
+        } else if (way == 3) {
+            scene_event(ADA, STR(""),
+                        (struct event){.type = EVENT_CUSTOMER_PASSWORD_CHANGED,
+                                       .as.customer_password_changed.how = STR("changed")});
+        } else {
+            happens(ADA, EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED);
+        }
+        expect_only("person.factor");
+    }
 }
 
 static void who_is_suspended_and_has_or_gets_a_session_is_found(void **state) {
@@ -484,7 +514,7 @@ int main(void) {
         cmocka_unit_test(a_tenth_failure_that_does_not_lock_is_found),
         cmocka_unit_test(a_proof_while_locked_within_is_found),
         cmocka_unit_test(a_failure_that_clears_the_other_counter_is_found),
-        cmocka_unit_test(a_count_of_codes_that_the_password_clears_is_found),
+        cmocka_unit_test(a_proof_without_a_code_of_its_own_is_found),
         cmocka_unit_test(who_is_suspended_and_has_or_gets_a_session_is_found),
         cmocka_unit_test(whoever_is_suspended_and_loses_his_address_is_found),
         cmocka_unit_test(an_erasure_without_an_end_is_found),

@@ -206,6 +206,12 @@ static struct errand changing_password(struct person *person, bool proved) {
         .proved = proved,
         .session = person->known.touched_session,
     };
+    if (person->known.totp == TOTP_STATUS_ON) {
+        struct sent_code code = draw_code(person);
+        errand.command.as.change_password.totp_number = person->known.totp_number;
+        errand.command.as.change_password.totp_step = code.step;
+        errand.command.as.change_password.recovery = code.recovery;
+    }
     return errand;
 }
 
@@ -282,6 +288,12 @@ static void change_email(struct person *person) {
         .password_number = person->known.password_number,
         .proved = sim_random(8) != 0,
     };
+    if (person->known.totp == TOTP_STATUS_ON) {
+        struct sent_code code = draw_code(person);
+        errand.command.as.change_email.totp_number = person->known.totp_number;
+        errand.command.as.change_email.totp_step = code.step;
+        errand.command.as.change_email.recovery = code.recovery;
+    }
     (void)errand_begin(&errand);
 }
 
