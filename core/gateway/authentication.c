@@ -13,7 +13,7 @@ struct known_token {
     int32_t session;
     uint32_t roles;
     char customer[CUSTOMER_ID_LEN];
-    bool is_once;
+    bool is_once, was_code_given;
 };
 
 /* ---- life cycle -------------------------------------------------------------------------------------------------- */
@@ -126,7 +126,8 @@ static void remember(struct authentication *authentication, struct arena *arena,
     struct known_token known = {.expires_at_s = claims->expires_at_s,
                                 .session = claims->session,
                                 .roles = claims->roles,
-                                .is_once = claims->is_once};
+                                .is_once = claims->is_once,
+                                .was_code_given = claims->was_code_given};
     memcpy(known.customer, claims->customer.data, CUSTOMER_ID_LEN);
     memcpy(bytes, &known, sizeof known);
     if (claims->vendor.len > 0) {
@@ -151,6 +152,7 @@ static bool recall(struct authentication *authentication, struct arena *arena, c
         .session = known.session,
         .roles = known.roles,
         .is_once = known.is_once,
+        .was_code_given = known.was_code_given,
         .vendor = str_is_empty(vendor) ? (struct str){0} : arena_str_copy(arena, vendor),
         .expires_at_s = known.expires_at_s,
     };
@@ -174,11 +176,14 @@ static uint32_t capacities_of(uint32_t roles) {
     return capacities;
 }
 
-static void become(const struct access_claims *claims, struct principal *principal) {
+static void become(const struct access_claims *claims, bool roles_need_factor, struct principal *principal) {
+    uint32_t capacities = capacities_of(claims->roles);
+    bool is_customer_alone = roles_need_factor && !claims->was_code_given;
     principal->identity = claims->customer;
     principal->id = claims->customer;
-    principal->vendor = claims->vendor;
-    principal->capacities = capacities_of(claims->roles);
+    principal->vendor = is_customer_alone ? (struct str){0} : claims->vendor;
+    principal->capacities = is_customer_alone ? capacities_of(0) : capacities;
+    principal->withheld = capacities & ~principal->capacities;
     principal->session = claims->session;
     principal->is_once = claims->is_once;
 }
@@ -205,7 +210,7 @@ static enum credentials take_access_token(struct authentication *authentication,
     if (revocations_has(authentication->revocations, claims.customer, claims.session)) {
         return refuse_revoked(ret_problem);
     }
-    become(&claims, principal);
+    become(&claims, authentication->roles_need_factor, principal);
     return CREDENTIALS_GOOD;
 }
 

@@ -14,6 +14,9 @@
  *          them), and only its end and the revocations are looked at. Time is that of a clock that does not go back.
  * Start    until the front has read once which sessions have ended (revocations.h) it does not know of any token
  *          whether its session has, and says so; that a token has had its time it says all the same.
+ * Factor   where roles need one, a session that was not opened by a code of an authenticator is that of a customer, and
+ *          the roles are withheld (principal.h): so its owner gets in to have an authenticator, and is told what he
+ *          lacks.
  * API keys are those of core/gateway/api_keys.h, whose api_keys_find and api_keys_are_known are handed over; without
  * them there are none. Until they were read nobody is told that his key is none.
  * Memory   a principal's texts live in the request's arena.
@@ -52,6 +55,7 @@ struct authentication {
     const struct cors_origins *origins; /* of pages that may send cookies, beside our own */
     struct str own_origin;              /* setting public_url */
     struct key_finder key_finder;       /* set by whoever has keys */
+    bool roles_need_factor;             /* set by whoever has the setting staff_second_factor */
     struct lru known;                   /* access tokens that were good, by their hashes */
     uint8_t known_key[32];              /* of these */
 };

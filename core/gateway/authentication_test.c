@@ -165,6 +165,32 @@ static void each_role_is_the_capacity_of_its_name(void **state) {
     }
 }
 
+static void where_roles_need_a_factor_they_are_withheld_without_one(void **state) {
+    (void)state;
+    const uint32_t roles = 1U << CAPACITY_ADMIN | 1U << CAPACITY_VENDOR, customer = 1U << CAPACITY_CUSTOMER;
+    struct access_claims claims = claims_of(TOKEN_ROLE_ADMIN | TOKEN_ROLE_VENDOR);
+    claims.vendor = STR("Röster");
+    authentication.roles_need_factor = true;
+    for (int given = 0; given <= 1; given++) {
+        claims.was_code_given = given;
+        for (int again = 0; again < 2; again++) { /* the second time it is remembered */
+            request(HTTP_POST_);
+            bearer(token_of(&claims));
+            assert_int_equal(look(), CREDENTIALS_GOOD);
+            assert_is_ada();
+            assert_int_equal(principal.capacities, given ? roles | customer : customer);
+            assert_int_equal(principal.withheld, given ? 0 : roles);
+            assert_int_equal(principal.vendor.len > 0, given);
+        }
+    }
+    claims = claims_of(0); /* who has no role lacks nothing */
+    request(HTTP_POST_);
+    bearer(token_of(&claims));
+    assert_int_equal(look(), CREDENTIALS_GOOD);
+    assert_int_equal(principal.capacities, customer);
+    assert_int_equal(principal.withheld, 0);
+}
+
 static void a_password_for_one_use_is_told(void **state) {
     (void)state;
     struct access_claims claims = claims_of(0);
@@ -497,6 +523,7 @@ int main(void) {
         WITH(who_brings_nothing_is_nobody),
         WITH(a_token_says_who_and_as_what),
         WITH(each_role_is_the_capacity_of_its_name),
+        WITH(where_roles_need_a_factor_they_are_withheld_without_one),
         WITH(a_password_for_one_use_is_told),
         WITH(what_is_none_of_ours_is_refused),
         WITH(another_scheme_is_refused_and_none_is_guessed),

@@ -115,6 +115,7 @@ enum err gateway_start(const struct config *config, const struct gateway_peer *p
     gateway->peer_count = peer_count;
     gateway->local_replies = local;
     gateway->is_open = strcmp(config->access, "open") == 0;
+    gateway->roles_need_factor = strcmp(config->staff_second_factor, "required") == 0;
     log_topics_name(&gateway->topics, config->topic_prefix);
     recent_carts_init(&gateway->recent_carts);
     recent_outcomes_init(&gateway->recent_outcomes);

@@ -349,6 +349,7 @@ enum err loop_open(struct gateway_loop *loop, struct gateway *gateway, unsigned 
     if (err != ERR_NONE) {
         return err;
     }
+    loop->authentication.roles_need_factor = gateway->roles_need_factor;
     loop->authentication.key_finder =
         (struct key_finder){.find = api_keys_find, .are_known = api_keys_are_known, .keys = gateway->api_keys};
     revocation_reader_init(&loop->revocation_reader, &gateway->revocations, loop->query_pg, pg_pool_query,

@@ -121,6 +121,7 @@ struct gateway {
     struct docs docs;
     struct api_keys *api_keys; /* the first loop reads them */
     struct limits *limits;     /* NULL: none */
+    bool roles_need_factor;    /* setting `staff_second_factor` */
     bool is_open;              /* setting `access`: whoever brings no credentials may do everything */
     struct address_list trusted_proxies, metrics_from;
     _Atomic bool has_warned_of_proxy;

@@ -39,6 +39,7 @@ struct principal {
     struct str vendor;     /* for whom he acts with CAPACITY_VENDOR */
     struct str cart_token; /* as it was sent; empty: none */
     uint32_t capacities;   /* bits of enum capacity */
+    uint32_t withheld;     /* the same: what he would be besides, had his session been opened with a second factor */
     enum principal_by by;  /* BY_NOTHING also with a cart's token alone */
     int32_t session;       /* of a person; 0: none */
     bool is_once;          /* his password must be changed before anything else */

@@ -396,8 +396,19 @@ static bool must_change_password(const struct request *request) {
     return request->principal.is_once && strchr(request->match.route->may, 'o') == NULL;
 }
 
+/* Whether his role would let him in, did he prove by a second factor that it is he. Whoever may not come in either way
+ * is told no more than others. */
+static bool lacks_factor(struct request *request, const char *may) {
+    const struct gateway *gateway = request->loop->gateway;
+    struct principal whole = request->principal;
+    whole.capacities |= whole.withheld;
+    return whole.withheld != 0 &&
+           access_judge_for(request_arena(request), &gateway->secret, gateway->is_open, &request->match, &whole, may)
+                   .verdict == ACCESS_GRANTED;
+}
+
 /* False: it was refused. */
-static bool is_granted(struct request *request) {
+static bool is_granted(struct request *request, const char *may) {
     switch (request->access.verdict) {
     case ACCESS_GRANTED:
         return true;
@@ -406,6 +417,12 @@ static bool is_granted(struct request *request) {
         request_refuse(request, 401, "unauthenticated", "This is not for everybody, and nothing says who you are.");
         return false;
     case ACCESS_FORBIDDEN:
+        if (lacks_factor(request, may)) {
+            request_refuse(request, 403, "second_factor_required",
+                           "This takes a session that was opened with an authenticator's code: get one "
+                           "(POST /v1/me/totp), and log in with it.");
+            return false;
+        }
         request_refuse(request, 403, "forbidden", "This is for others.");
         return false;
     case ACCESS_HIDDEN:
@@ -420,13 +437,12 @@ bool request_is_let_in_for(struct request *request, const char *may) {
     const struct gateway *gateway = request->loop->gateway;
     request->access = access_judge_for(request_arena(request), &gateway->secret, gateway->is_open, &request->match,
                                        &request->principal, may);
-    return is_granted(request);
+    return is_granted(request, may);
 }
 
 /* False: it was refused. */
 static bool is_let_in(struct request *request) {
     const struct gateway *gateway = request->loop->gateway;
-    struct arena *arena = request_arena(request);
     struct problem problem;
     if (!principal_read(request->exchange, &gateway->secret, &request->principal, &problem)) {
         request_problem(request, &problem);
@@ -444,8 +460,9 @@ static bool is_let_in(struct request *request) {
         return false;
     }
     request->principal.is_operator = is_operator(request);
-    request->access = access_judge(arena, &gateway->secret, gateway->is_open, &request->match, &request->principal);
-    return is_granted(request);
+    request->access =
+        access_judge(request_arena(request), &gateway->secret, gateway->is_open, &request->match, &request->principal);
+    return is_granted(request, request->match.route->may);
 }
 
 /* In its body, or in what it is answered. */

@@ -185,6 +185,21 @@ static void who_is_known_is_let_in_as_what_he_is(void **state) {
     assert_holds("\"code\":\"forbidden\"");
 }
 
+/* To whom his role would open it is told what he lacks, and to nobody else. */
+static void where_roles_need_a_factor_who_has_none_is_told_what_he_lacks(void **state) {
+    (void)state;
+    test_tell("/begin"); /* so that there is a loop */
+    front.loop.authentication.roles_need_factor = true;
+    test_converse_from("127.0.0.2", "GET /metrics", test_bearer(TOKEN_ROLE_ADMIN), &reply);
+    assert_holds("HTTP/1.1 403 ");
+    assert_holds("\"code\":\"second_factor_required\"");
+    test_converse_from("127.0.0.2", "GET /metrics", test_bearer(TOKEN_ROLE_AUDITOR), &reply);
+    assert_holds("\"code\":\"forbidden\"");
+    test_converse_from("127.0.0.2", "GET /metrics", test_bearer(0), &reply);
+    assert_holds("\"code\":\"forbidden\"");
+    front.loop.authentication.roles_need_factor = false;
+}
+
 static void a_password_for_one_use_lets_in_nowhere_else(void **state) {
     (void)state;
     test_converse_from("127.0.0.2", "GET /metrics", test_bearer_of(TEST_PERSON, TOKEN_ROLE_ADMIN, true, 600), &reply);
@@ -304,6 +319,7 @@ int main(void) {
         WITH(a_proxy_brings_in_nobody_by_its_own_address),
         WITH(a_bad_credential_is_refused_wherever_it_is_brought),
         WITH(who_is_known_is_let_in_as_what_he_is),
+        WITH(where_roles_need_a_factor_who_has_none_is_told_what_he_lacks),
         WITH(a_password_for_one_use_lets_in_nowhere_else),
         WITH(a_cookie_that_is_none_is_taken_back),
         WITH(until_it_knows_which_sessions_have_ended_it_believes_no_token),

@@ -5,6 +5,7 @@
 
 #include "core/base/json_write.h"
 #include "core/base/timestamp.h"
+#include "core/domain/customer/customer.h"
 #include "core/gateway/identity.h"
 #include "core/gateway/loop.h"
 #include "core/gateway/seen_code.h"
@@ -203,7 +204,7 @@ bool session_answer_write(struct arena *arena, const struct session_terms *terms
         .customer = customer,
         .session = state->touched_session,
         .is_once = state->once_until > 0,
-        .was_code_given = terms->was_code_given,
+        .was_code_given = customer_session_has_factor(state, state->touched_session),
         .issued_at_s = state->touched_at / MICROS_PER_SECOND,
         .expires_at_s = state->touched_at / MICROS_PER_SECOND + terms->access_token_s,
     };
@@ -232,6 +233,8 @@ bool session_answer_write(struct arena *arena, const struct session_terms *terms
                           mail_token_write(arena, terms->secret, CSRF_USE, customer, state->touched_session));
     }
     json_field_bool(&writer, "password_change_required", claims.is_once);
+    json_field_bool(&writer, "second_factor_required",
+                    terms->roles_need_factor && claims.roles != 0 && !claims.was_code_given);
     json_object_end(&writer);
     *ret_answer = (struct session_answer){.body = arena_str_copy(arena, buf_text(&body))};
     if (terms->as_cookies) {
@@ -246,7 +249,7 @@ bool session_answer_write(struct arena *arena, const struct session_terms *terms
 /* The state is that of the moment of the outcome, so that the session it touched last is the one that was opened or
  * refreshed by this command. A front that cannot read it says what is true: the session is there, and another front
  * has its tokens. */
-static void answer_session(struct preparation *preparation, const struct outcome *outcome, bool is_login) {
+static void answer_session(struct preparation *preparation, const struct outcome *outcome) {
     struct request *request = preparation->request;
     struct arena *arena = request_arena(request);
     struct customer_state state;
@@ -257,7 +260,7 @@ static void answer_session(struct preparation *preparation, const struct outcome
         .secret = secret_of(preparation),
         .access_token_s = request->loop->gateway->config->access_token_s,
         .as_cookies = preparation->has_cookie,
-        .was_code_given = is_login && is_read && state.totp == TOTP_STATUS_ON,
+        .roles_need_factor = request->loop->authentication.roles_need_factor,
     };
     if (!is_read || !session_answer_write(arena, &terms, arena_str_copy(arena, outcome->stream), &state, &answer)) {
         preparation_answer_pending(preparation);
@@ -277,7 +280,7 @@ void sessions_answer_login(struct preparation *preparation, const struct outcome
     if (outcome->status == OUTCOME_STATUS_REJECTED) {
         preparation_refuse_by(preparation, outcome, LOGIN_ANSWER_MS);
     } else {
-        answer_session(preparation, outcome, true);
+        answer_session(preparation, outcome);
     }
 }
 
@@ -337,7 +340,7 @@ void sessions_prepare_refresh(struct preparation *preparation) {
 
 void sessions_answer_refresh(struct preparation *preparation, const struct outcome *outcome) {
     if (outcome->status == OUTCOME_STATUS_ACCEPTED) {
-        answer_session(preparation, outcome, false);
+        answer_session(preparation, outcome);
         return;
     }
     if (preparation->has_cookie) {

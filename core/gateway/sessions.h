@@ -48,7 +48,7 @@ struct session_terms {
     const struct secret *secret;
     int64_t access_token_s;
     bool as_cookies;
-    bool was_code_given; /* when it was opened */
+    bool roles_need_factor; /* setting staff_second_factor */
 };
 
 /* Of the session that was touched last; false: the state has none that could be. */

@@ -366,6 +366,46 @@ static void a_password_for_one_use_says_so(void **state) {
     assert_true(holds(written(&customer, false).body, "\"password_change_required\":true"));
 }
 
+static struct access_claims claims_of(const struct session_answer *answer, const struct customer_state *customer) {
+    struct access_claims claims;
+    assert_int_equal(access_token_read(people.loop.authentication.signing, &people.arena,
+                                       member(answer->body, "access_token"), customer->touched_at / MICROS_PER_SECOND,
+                                       &claims),
+                     TOKEN_FINE);
+    return claims;
+}
+
+/* Also after a refresh: the state says by what the session was opened. */
+static void a_token_says_whether_its_session_was_opened_by_a_second_factor(void **state) {
+    (void)state;
+    static const struct {
+        enum totp_status totp;
+        int32_t sessions_from;
+        bool has_factor;
+    } rows[] = {{TOTP_STATUS_ON, 7, true},       {TOTP_STATUS_ON, 5, true},   {TOTP_STATUS_ON, 8, false},
+                {TOTP_STATUS_PENDING, 5, false}, {TOTP_STATUS_OFF, 5, false}, {TOTP_STATUS_ON, 0, false}};
+    struct role_grant support[] = {{.role = STR("support")}};
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct customer_state customer = opened(); /* session 7 */
+        customer.totp = rows[i].totp;
+        customer.totp_sessions_from = rows[i].sessions_from;
+        customer.roles = (struct role_grant_array){.items = support, .count = 1};
+        struct session_terms terms = terms_of(false);
+        terms.roles_need_factor = true;
+        struct session_answer answer;
+        assert_true(session_answer_write(&people.arena, &terms, STR(TEST_CUSTOMER), &customer, &answer));
+        assert_int_equal(claims_of(&answer, &customer).was_code_given, rows[i].has_factor);
+        assert_true(holds(answer.body,
+                          rows[i].has_factor ? "\"second_factor_required\":false" : "\"second_factor_required\":true"));
+        customer.roles.count = 0; /* who has no role lacks nothing */
+        assert_true(session_answer_write(&people.arena, &terms, STR(TEST_CUSTOMER), &customer, &answer));
+        assert_true(holds(answer.body, "\"second_factor_required\":false"));
+        customer.roles.count = 1;
+        assert_true(
+            holds(written(&customer, false).body, "\"second_factor_required\":false")); /* nor where it is optional */
+    }
+}
+
 static void with_cookies_the_body_has_no_token_but_that_which_goes_with_them(void **state) {
     (void)state;
     struct customer_state customer = opened();
@@ -597,6 +637,7 @@ int main(void) {
         WITH(without_the_database_nobody_is_told_who_is_known),
         WITH(tokens_say_who_and_which_session),
         WITH(a_password_for_one_use_says_so),
+        WITH(a_token_says_whether_its_session_was_opened_by_a_second_factor),
         WITH(with_cookies_the_body_has_no_token_but_that_which_goes_with_them),
         WITH(a_customer_without_a_session_gets_no_tokens),
         WITH(a_refusal_has_a_trace_of_the_request_and_not_of_the_command),

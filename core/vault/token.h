@@ -65,7 +65,7 @@ struct access_claims {
     uint32_t roles;       /* bits of enum token_role */
     struct str vendor;    /* whose things he may touch as a vendor; empty: nobody's */
     bool is_once;         /* with a password that must be changed first */
-    bool was_code_given;  /* when the session was opened: a code of TOTP, or a recovery code */
+    bool was_code_given;  /* when the session was opened: of an authenticator that is still on, or a recovery code */
     int64_t issued_at_s;  /* since 1970 */
     int64_t expires_at_s; /* later, by ACCESS_LIFE_MAX_S at most */
 };

@@ -41,6 +41,8 @@ export DAYBOOK_POSTGRES="$DATABASE user=daybook"
 export DAYBOOK_PROVIDER_URL=http://127.0.0.1:$PROVIDER_PORT
 export DAYBOOK_DATA_DIR=${DAYBOOK_DATA_DIR:-$VAR/daybook}
 export DAYBOOK_DEVELOPMENT=${DAYBOOK_DEVELOPMENT:-true}
+# So that the admin of a developer's machine comes in by README.md's lines, without an authenticator.
+export DAYBOOK_STAFF_SECOND_FACTOR=${DAYBOOK_STAFF_SECOND_FACTOR:-optional}
 export DAYBOOK_DOCS_DIR=${DAYBOOK_DOCS_DIR-$ROOT/var/docs}
 export DAYBOOK_SECRET_FILE=${DAYBOOK_SECRET_FILE:-$VAR/daybook/secret}
 export DAYBOOK_MASTER_KEY_FILE=${DAYBOOK_MASTER_KEY_FILE:-$VAR/daybook/master}

@@ -93,6 +93,7 @@ class Daybook:
             "secret_file": self.directory / "secret",
             "master_key_file": self.directory / "master",
             "development": "true",
+            "staff_second_factor": "optional",  # test_second_factor.py has it required
             "provider_url": self.provider_url,
             **UNLIMITED,
         } | settings

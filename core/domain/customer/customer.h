@@ -59,6 +59,10 @@ extern const struct aggregate customer_aggregate;
 /* The life of a session. */
 extern const struct status_table session_life;
 
+/* Whether the session was opened by a second factor, which he still has: a code is asked for at each login from when an
+ * authenticator is on, and of one that came before nothing is known. */
+bool customer_session_has_factor(const struct customer_state *state, int32_t session);
+
 /* `session` is that of the command's or event's number; NULL for those that touch none. */
 enum rejection customer_decide(const struct customer_state *state, const struct session_state *session,
                                const struct command *command, struct decision *decision);

@@ -173,6 +173,7 @@ static void evolve_totp(struct customer_state *state, const struct event *event)
     } else if (event->type == EVENT_CUSTOMER_TOTP_ENABLED) {
         state->totp = TOTP_STATUS_ON;
         state->totp_step = event->as.customer_totp_enabled.step;
+        state->totp_sessions_from = state->sessions_opened + 1;
     } else {
         state->totp = TOTP_STATUS_OFF;
         unlock(state);

@@ -60,6 +60,10 @@ enum rejection customer_open_session(const struct customer_state *state, const s
     return ACCEPTED;
 }
 
+bool customer_session_has_factor(const struct customer_state *state, int32_t session) {
+    return state->totp == TOTP_STATUS_ON && state->totp_sessions_from > 0 && session >= state->totp_sessions_from;
+}
+
 /* ---- its next tokens --------------------------------------------------------------------------------------------- */
 
 /* Ended with all others, whatever its own state says. */

@@ -13,8 +13,43 @@
 
 #define DAY_S (24 * 3600)
 
+static bool has_factor(struct given *customer, int32_t number) {
+    return customer_session_has_factor(customer_of(customer), number);
+}
+
 static const struct session_state *session(struct given *customer, const char *number) {
     return given_part_state(customer, str_of_cstr(number));
+}
+
+/* ---- by what it was opened --------------------------------------------------------------------------------------- */
+
+static void a_session_has_a_factor_when_it_was_opened_by_a_code_of_the_authenticator_that_is_on(void **state) {
+    struct given *customer = *state;
+    struct command login = people_log_in(true);
+    when(customer, login); /* 1 */
+    when(customer, people_begin_totp(true));
+    when(customer, login); /* 2 */
+    assert_false(has_factor(customer, 2));
+    when(customer, people_confirm_totp(1, 100));
+    THEN(customer, EVENT_CUSTOMER_TOTP_ENABLED);
+    assert_false(has_factor(customer, 1) || has_factor(customer, 2));
+    login.as.open_session.totp_number = 1;
+    login.as.open_session.totp_step = 101;
+    when(customer, login); /* 3 */
+    THEN(customer, EVENT_SESSION_OPENED);
+    assert_true(has_factor(customer, 3));
+    assert_false(has_factor(customer, 2));
+    when(customer, people_end_totp(true, 1, 102));
+    THEN(customer, EVENT_CUSTOMER_TOTP_ENDED);
+    assert_false(has_factor(customer, 3));
+    given_totp(customer, 200);
+    assert_false(has_factor(customer, 3)); /* by a code of the one before */
+    login.as.open_session.totp_number = 2;
+    login.as.open_session.totp_step = 0;
+    login.as.open_session.recovery = 1;
+    when(customer, login); /* 4 */
+    THEN(customer, EVENT_SESSION_OPENED);
+    assert_true(has_factor(customer, 4));
 }
 
 /* ---- logging in -------------------------------------------------------------------------------------------------- */
@@ -391,6 +426,7 @@ static void a_session_that_was_ended_with_all_others_is_not_brought_back_by_bein
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(a_session_has_a_factor_when_it_was_opened_by_a_code_of_the_authenticator_that_is_on),
         TEST(a_right_password_opens_a_session),
         TEST(a_wrong_password_is_counted_and_refused),
         TEST(right_opens_nothing_while_locked_and_counts_from_nought_after),
