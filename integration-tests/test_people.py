@@ -238,6 +238,27 @@ def test_cookies_change_nothing_without_the_sessions_own_token(front, client, pe
         assert "Max-Age=0" in refused.headers["Set-Cookie"]
 
 
+def test_a_login_ends_the_session_that_it_brings_along(front, client, person):
+    first = person.log_in(cookie=True)
+    cookies = "; ".join(re.match("[^;]*", cookie)[0] for cookie in first.headers.get_list("Set-Cookie"))
+    other = person.logged_in()
+    body = {"email": person.email, "password": person.password, "cookie": True}
+    with httpx.Client(base_url=front.url) as browser:
+        assert browser.get("/v1/products", headers={"Cookie": cookies}).status_code == 200
+        again = browser.post("/v1/sessions", json=body, headers={"Cookie": cookies})
+        assert again.status_code == 201, again.text
+        assert again.json()["session"] > other["session"] > first.json()["session"]
+        assert_problem(browser.get("/v1/products", headers={"Cookie": cookies}), 401, "invalid_token")
+        proof = {"Cookie": cookies, "Idempotency-Key": str(uuid.uuid4()), CSRF: first.json()["csrf_token"]}
+        assert_problem(browser.post("/v1/sessions/refresh", headers=proof), 401, "session_ended")
+        assert browser.get("/v1/products", headers=bearer(other)).status_code == 200
+        # And so by its access token.
+        last = browser.post("/v1/sessions", json=body | {"cookie": False}, headers=bearer(other))
+        assert last.status_code == 201, last.text
+        assert_problem(browser.get("/v1/products", headers=bearer(other)), 401, "invalid_token")
+        assert browser.get("/v1/products", headers=bearer(last.json())).status_code == 200
+
+
 def test_others_can_check_a_token(client, person):
     keys = client.expect(200, client.get("/.well-known/jwks.json"))["keys"]
     assert keys and all(key["crv"] == "Ed25519" and key["use"] == "sig" and "d" not in key for key in keys)

@@ -369,12 +369,27 @@ static void note_all(struct revocations *revocations, struct arena *arena, const
     revocations_add(revocations, &end);
 }
 
+/* By a login that is sent again the browser may have the new session's cookie already, which that login opened: what it
+ * replaced was noted when it was decided. */
+static bool was_replaced(struct arena *arena, const struct command *command, const struct outcome *outcome) {
+    int32_t replaced = command->as.open_session.replaces;
+    uint32_t schema_id;
+    struct str avro;
+    struct customer_state state;
+    const char *why;
+    return replaced > 0 && !outcome->replayed && frame_read(outcome->resource, &schema_id, &avro) &&
+           customer_state_decode_as(arena, schema_id, avro, &state, &why) && state.touched_session > replaced;
+}
+
 void people_note_outcome(struct revocations *revocations, struct arena *arena, const struct command *command,
                          const struct outcome *outcome) {
     if (command->type == COMMAND_END_SESSION && outcome->status == OUTCOME_STATUS_ACCEPTED) {
         note_one(revocations, command, command->as.end_session.session);
     } else if (command->type == COMMAND_REFRESH_SESSION && is_refusal(outcome, REJECT_SESSION_ENDED)) {
         note_one(revocations, command, command->as.refresh_session.session);
+    } else if (command->type == COMMAND_OPEN_SESSION && outcome->status == OUTCOME_STATUS_ACCEPTED &&
+               was_replaced(arena, command, outcome)) {
+        note_one(revocations, command, command->as.open_session.replaces);
     } else if (ends_sessions(command->type) && outcome->status == OUTCOME_STATUS_ACCEPTED) {
         note_all(revocations, arena, outcome);
     }

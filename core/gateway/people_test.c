@@ -524,6 +524,22 @@ static void another_password_ends_all_others_at_once(void **state) {
     assert_true(is_revoked(8));
 }
 
+static void what_a_login_replaced_ends_at_once_and_not_what_it_opened(void **state) {
+    (void)state;
+    struct command command = {.type = COMMAND_OPEN_SESSION, .meta.stream = STR(TEST_CUSTOMER)};
+    struct customer_state customer = people.state;
+    customer.touched_session = 8;
+    command.as.open_session.replaces = 8; /* sent again by a browser that has the new cookie */
+    note(&command, OUTCOME_STATUS_ACCEPTED, "", &customer);
+    assert_false(is_revoked(8));
+    command.as.open_session.replaces = 7;
+    note(&command, OUTCOME_STATUS_REJECTED, "invalid_credentials", NULL);
+    assert_false(is_revoked(7));
+    note(&command, OUTCOME_STATUS_ACCEPTED, "", &customer);
+    assert_true(is_revoked(7));
+    assert_false(is_revoked(8));
+}
+
 static void a_suspension_ends_all_at_once(void **state) {
     (void)state;
     const struct command command = {.type = COMMAND_SUSPEND_CUSTOMER, .meta.stream = STR(TEST_CUSTOMER)};
@@ -607,6 +623,7 @@ int main(void) {
         WITH(a_logout_counts_at_once),
         WITH(a_token_that_comes_back_ends_its_session_at_once),
         WITH(another_password_ends_all_others_at_once),
+        WITH(what_a_login_replaced_ends_at_once_and_not_what_it_opened),
         WITH(a_suspension_ends_all_at_once),
         WITH(an_end_that_cannot_be_read_is_counted),
         WITH(the_house_gives_no_password_and_erases_others_alone),

@@ -64,10 +64,27 @@ static struct str within_proof(struct preparation *preparation) {
     return arena_printf(request_arena(preparation->request), "proved %s", text);
 }
 
+/* The session of whoever logs in that his browser still has, or by whose token he comes: it ends with the new one. One
+ * of somebody else is none of his business, whoever sat there before. */
+static int32_t session_until_now(struct preparation *preparation) {
+    const struct request *request = preparation->request;
+    struct str customer = preparation->finding.customer.id;
+    struct str cookie = cookie_find(request->exchange, REFRESH_COOKIE);
+    struct session_ref ref = {0};
+    uint8_t his[ULID_BYTES] = {0};
+    if (str_equal(request->principal.id, customer)) {
+        return request->principal.session;
+    }
+    bool is_his = !str_is_empty(cookie) && refresh_token_read(secret_of(preparation), cookie, &ref) &&
+                  ulid_read(str_from(customer, 4), his) && memcmp(his, ref.customer, sizeof his) == 0;
+    return is_his && ref.session <= INT32_MAX ? (int32_t)ref.session : 0;
+}
+
 static void end_login(struct preparation *preparation) {
     struct open_session *ask = &command_of(preparation)->as.open_session;
     preparation_wipe(&ask->password);
     if (preparation->finding.is_there) {
+        ask->replaces = session_until_now(preparation);
         look_at_code(preparation, &preparation->finding.customer.state, ask);
     }
     preparation_wipe(&ask->code);

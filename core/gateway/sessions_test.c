@@ -515,6 +515,42 @@ static void a_refresh_token_says_whose_session_and_which_token_of_it(void **stat
     test_end();
 }
 
+/* ---- the session of before --------------------------------------------------------------------------------------- */
+
+static struct str refresh_cookie_of(const char *customer, uint32_t session) {
+    struct session_ref ref = {.session = session, .generation = 1};
+    assert_true(ulid_read(str_from(str_of_cstr(customer), 4), ref.customer));
+    struct str token = refresh_token_write(&people.arena, &people.gateway.secret, &ref);
+    return arena_printf(&people.arena, "a=b; __Secure-daybook-refresh=%.*s", STR_ARGS(token));
+}
+
+/* Of a login that brings the cookie, and is that of who came by this session; 0: none. */
+static int32_t replaced_by(struct str cookie, const char *who, int32_t session) {
+    test_request(HTTP_POST_, "/v1/sessions");
+    if (!str_is_empty(cookie)) {
+        test_header("Cookie", cookie);
+    }
+    people.request->principal.id = str_of_cstr(who);
+    people.request->principal.session = session;
+    test_prepare(LOGIN(TEST_EMAIL, "password"), false);
+    assert_true(people.is_prepared);
+    int32_t replaced = people.intake.command.as.open_session.replaces;
+    test_end();
+    return replaced;
+}
+
+static void a_login_ends_the_session_that_it_brings_along_if_it_is_of_the_same_person(void **state) {
+    (void)state;
+    struct str none = {0};
+    assert_int_equal(replaced_by(none, "", 0), 0);
+    assert_int_equal(replaced_by(refresh_cookie_of(TEST_CUSTOMER, 7), "", 0), 7);
+    assert_int_equal(replaced_by(refresh_cookie_of(TEST_STRANGER, 7), "", 0), 0);
+    assert_int_equal(replaced_by(STR("__Secure-daybook-refresh=drt_x"), "", 0), 0);
+    assert_int_equal(replaced_by(none, TEST_CUSTOMER, 5), 5);
+    assert_int_equal(replaced_by(none, TEST_STRANGER, 5), 0);
+    assert_int_equal(replaced_by(refresh_cookie_of(TEST_CUSTOMER, 7), "key_01ARZ3NDEKTSV4RRFFQ69G5FAV", 0), 7);
+}
+
 static void what_is_no_refresh_token_is_refused(void **state) {
     (void)state;
     struct str good = refresh_token(7, 3);
@@ -644,6 +680,7 @@ int main(void) {
         WITH(a_refusal_leaves_when_neither_could_be_done_yet),
         WITH(who_leaves_while_he_is_refused_is_forgotten),
         WITH(a_refresh_token_says_whose_session_and_which_token_of_it),
+        WITH(a_login_ends_the_session_that_it_brings_along_if_it_is_of_the_same_person),
         WITH(what_is_no_refresh_token_is_refused),
         WITH(who_has_a_token_of_ours_is_not_held_up_by_those_who_guess),
         WITH(a_session_that_has_ended_is_no_guess),

@@ -146,7 +146,7 @@ enum rejection customer_decide(const struct customer_state *state, const struct 
     case COMMAND_CHANGE_PASSWORD:
         return customer_change_password(state, &command->as.change_password, decision);
     case COMMAND_OPEN_SESSION:
-        return customer_open_session(state, &command->as.open_session, decision);
+        return customer_open_session(state, session, &command->as.open_session, decision);
     case COMMAND_REFRESH_SESSION:
         return customer_refresh_session(state, session, &command->as.refresh_session, decision);
     case COMMAND_END_SESSION:
@@ -248,6 +248,8 @@ static struct str session_key(int32_t session, struct arena *arena) {
 
 static struct str command_session(const struct command *command, struct arena *arena) {
     switch ((int)command->type) {
+    case COMMAND_OPEN_SESSION: /* that which it replaces */
+        return session_key(command->as.open_session.replaces, arena);
     case COMMAND_REFRESH_SESSION:
         return session_key(command->as.refresh_session.session, arena);
     case COMMAND_END_SESSION:

@@ -123,8 +123,9 @@ enum rejection customer_remove_totp(const struct customer_state *state, struct d
 bool customer_asks_for_himself(const struct command *command, const struct decision *decision);
 
 /* ---- sessions (sessions.c) --------------------------------------------------------------------------------------- */
-enum rejection customer_open_session(const struct customer_state *state, const struct open_session *ask,
-                                     struct decision *decision);
+/* `session` is that which is replaced; NULL: none. */
+enum rejection customer_open_session(const struct customer_state *state, const struct session_state *session,
+                                     const struct open_session *ask, struct decision *decision);
 enum rejection customer_refresh_session(const struct customer_state *state, const struct session_state *session,
                                         const struct refresh_session *ask, struct decision *decision);
 enum rejection customer_end_session(const struct customer_state *state, const struct session_state *session,

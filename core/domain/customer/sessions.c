@@ -1,6 +1,24 @@
 /* sessions.c: logging in, the next tokens of a session, and logging out. */
 #include "core/domain/customer/parts.h"
 
+/* ---- which are open ---------------------------------------------------------------------------------------------- */
+
+/* Ended with all others, whatever its own state says. */
+static bool was_ended(const struct customer_state *state, int32_t session) {
+    return session < state->sessions_from && session != state->session_kept;
+}
+
+static bool is_open(const struct customer_state *state, const struct session_state *session, int32_t number) {
+    return state->status == CUSTOMER_STATUS_ACTIVE && session->status == SESSION_STATUS_OPEN &&
+           !was_ended(state, number);
+}
+
+static struct session_ended *end_session(int32_t number, struct str reason, struct decision *decision) {
+    struct event *event = decision_event(decision, EVENT_SESSION_ENDED);
+    event->as.session_ended = (struct session_ended){.session = number, .reason = reason};
+    return &event->as.session_ended;
+}
+
 /* ---- logging in -------------------------------------------------------------------------------------------------- */
 
 static struct code code_of(const struct open_session *ask) {
@@ -30,10 +48,11 @@ static void open_session(const struct customer_state *state, const struct open_s
 }
 
 /* A customer of whom there is none, one who has not proved his mailbox, and one who is suspended are refused as one is
- * whose password was wrong: nobody learns who is one (OWASP, Authentication Cheat Sheet: one answer, also for an account
- * that is disabled). Whoever is suspended was told so by mail; that he tried is written down. */
-enum rejection customer_open_session(const struct customer_state *state, const struct open_session *ask,
-                                     struct decision *decision) {
+ * whose password was wrong: nobody learns who is one (OWASP, Authentication Cheat Sheet: one answer, also for an
+ * account that is disabled). Whoever is suspended was told so by mail; that he tried is written down.
+ * Who had a session where he logs in has another one now, and the first is over (OWASP ASVS 5.0, 7.2.4). */
+enum rejection customer_open_session(const struct customer_state *state, const struct session_state *session,
+                                     const struct open_session *ask, struct decision *decision) {
     bool is_there = customer_is_there(state) == ACCEPTED;
     if (!is_there && state->status != CUSTOMER_STATUS_UNVERIFIED) {
         return REJECT_LOGIN_REFUSED;
@@ -56,6 +75,9 @@ enum rejection customer_open_session(const struct customer_state *state, const s
     if (!customer_proves_code(state, false, &code, proof.client, decision, &refusal)) {
         return refusal;
     }
+    if (ask->replaces > 0 && session != NULL && is_open(state, session, ask->replaces)) {
+        (void)end_session(ask->replaces, STR("replaced"), decision);
+    }
     open_session(state, ask, decision);
     return ACCEPTED;
 }
@@ -65,22 +87,6 @@ bool customer_session_has_factor(const struct customer_state *state, int32_t ses
 }
 
 /* ---- its next tokens --------------------------------------------------------------------------------------------- */
-
-/* Ended with all others, whatever its own state says. */
-static bool was_ended(const struct customer_state *state, int32_t session) {
-    return session < state->sessions_from && session != state->session_kept;
-}
-
-static bool is_open(const struct customer_state *state, const struct session_state *session, int32_t number) {
-    return state->status == CUSTOMER_STATUS_ACTIVE && session->status == SESSION_STATUS_OPEN &&
-           !was_ended(state, number);
-}
-
-static struct session_ended *end_session(int32_t number, struct str reason, struct decision *decision) {
-    struct event *event = decision_event(decision, EVENT_SESSION_ENDED);
-    event->as.session_ended = (struct session_ended){.session = number, .reason = reason};
-    return &event->as.session_ended;
-}
 
 /* The older of two tokens comes back when it was copied: which of the two is the thief's cannot be told; both lose. */
 enum rejection customer_refresh_session(const struct customer_state *state, const struct session_state *session,

@@ -21,6 +21,55 @@ static const struct session_state *session(struct given *customer, const char *n
     return given_part_state(customer, str_of_cstr(number));
 }
 
+/* ---- what it replaces -------------------------------------------------------------------------------------------- */
+
+static struct command log_in_instead_of(int32_t session) {
+    struct command command = people_log_in(true);
+    command.as.open_session.replaces = session;
+    return command;
+}
+
+static void who_logs_in_where_he_had_a_session_has_another_and_the_first_ends(void **state) {
+    struct given *customer = *state;
+    when(customer, people_log_in(true)); /* 1 */
+    when(customer, people_log_in(true)); /* 2, elsewhere */
+    struct command command = log_in_instead_of(1);
+    command.meta.command_id = STR("cmd_login");
+    when(customer, command);
+    THEN(customer, EVENT_SESSION_ENDED, EVENT_SESSION_OPENED);
+    THEN_ANSWERS(customer, "cmd_login", ACCEPTED);
+    assert_int_equal(made(customer, 0)->as.session_ended.session, 1);
+    assert_str(made(customer, 0)->as.session_ended.reason, "replaced");
+    assert_int_equal(made(customer, 1)->as.session_opened.session, 3);
+    assert_int_equal(session(customer, "1")->status, SESSION_STATUS_ENDED);
+    assert_int_equal(session(customer, "2")->status, SESSION_STATUS_OPEN);
+    assert_int_equal(session(customer, "3")->status, SESSION_STATUS_OPEN);
+    assert_int_equal(customer_of(customer)->touched_session, 3);
+}
+
+static void a_session_that_is_over_or_is_none_is_not_replaced(void **state) {
+    struct given *customer = *state;
+    when(customer, people_log_in(true));
+    when(customer, log_in_instead_of(9));
+    THEN(customer, EVENT_SESSION_OPENED); /* 2 */
+    when(customer, log_in_instead_of(1));
+    when(customer, log_in_instead_of(1)); /* it has ended */
+    THEN(customer, EVENT_SESSION_OPENED); /* 4 */
+    when(customer, (struct command){.type = COMMAND_END_SESSIONS, .as.end_sessions.kept = 4});
+    when(customer, log_in_instead_of(2)); /* with all others */
+    THEN(customer, EVENT_SESSION_OPENED);
+}
+
+static void who_proves_nothing_ends_nothing(void **state) {
+    struct given *customer = *state;
+    when(customer, people_log_in(true));
+    struct command command = log_in_instead_of(1);
+    command.as.open_session.proved = false;
+    when(customer, command);
+    THEN(customer, EVENT_LOGIN_FAILED);
+    assert_int_equal(session(customer, "1")->status, SESSION_STATUS_OPEN);
+}
+
 /* ---- by what it was opened --------------------------------------------------------------------------------------- */
 
 static void a_session_has_a_factor_when_it_was_opened_by_a_code_of_the_authenticator_that_is_on(void **state) {
@@ -427,6 +476,9 @@ static void a_session_that_was_ended_with_all_others_is_not_brought_back_by_bein
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_session_has_a_factor_when_it_was_opened_by_a_code_of_the_authenticator_that_is_on),
+        TEST(who_logs_in_where_he_had_a_session_has_another_and_the_first_ends),
+        TEST(a_session_that_is_over_or_is_none_is_not_replaced),
+        TEST(who_proves_nothing_ends_nothing),
         TEST(a_right_password_opens_a_session),
         TEST(a_wrong_password_is_counted_and_refused),
         TEST(right_opens_nothing_while_locked_and_counts_from_nought_after),

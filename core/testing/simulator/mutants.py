@@ -141,6 +141,9 @@ MUTANTS = {
     "code-not-asked-for": [
         ("core/domain/customer/proof.c", "    if (state->totp != TOTP_STATUS_ON) {\n", "    if (true) {\n"),
     ],
+    "suspended-with-open-sessions": [
+        ("core/domain/customer/house.c", '    (void)customer_end_sessions(state, 0, STR("suspended"), decision);\n', ""),
+    ],
     "two-rotations-of-a-key": [
         ("core/domain/apikey/apikey.c", "    if (ask->generation != state->generation + 1) {", "    if (false) {"),
     ],

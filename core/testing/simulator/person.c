@@ -183,7 +183,9 @@ static struct errand login(struct person *person, bool proved) {
     struct errand errand = person_errand(person, COMMAND_OPEN_SESSION);
     errand.actor = NULL;
     errand.command.as.open_session =
-        (struct open_session){.password_number = person->known.password_number, .proved = proved};
+        (struct open_session){.password_number = person->known.password_number,
+                              .proved = proved,
+                              .replaces = sim_random(2) == 0 ? person->known.touched_session : 0};
     if (person->known.totp == TOTP_STATUS_ON) {
         struct sent_code code = draw_code(person);
         errand.command.as.open_session.totp_number = person->known.totp_number;
