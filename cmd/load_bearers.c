@@ -7,6 +7,7 @@
 #include "core/base/memory.h"
 
 #define SCHEME STR("Bearer ")
+#define GUEST STR("-")
 
 /* RFC 6750, 2.1: b68token. */
 static bool is_token(struct str text) {
@@ -22,6 +23,9 @@ static bool is_token(struct str text) {
 }
 
 static struct str value_of(struct str token) {
+    if (str_equal(token, GUEST)) {
+        return (struct str){0};
+    }
     char *value = malloc_or_end(SCHEME.len + token.len);
     memcpy(value, SCHEME.data, SCHEME.len);
     memcpy(value + SCHEME.len, token.data, token.len);
@@ -69,13 +73,19 @@ enum err load_bearers_read(const char *path, struct load_bearers *ret_bearers, s
 void load_bearers_release(struct load_bearers *bearers) {
     for (size_t i = 0; i < bearers->count; i++) {
         char *value = (char *)bearers->values[i].data; /* ours: value_of made it */
-        explicit_bzero(value, bearers->values[i].len);
-        free(value);
+        if (value != NULL) {
+            explicit_bzero(value, bearers->values[i].len);
+            free(value);
+        }
     }
     free(bearers->values);
     *bearers = (struct load_bearers){0};
 }
 
-struct str load_bearers_of(const struct load_bearers *bearers, int64_t line_number) {
-    return bearers->count == 0 ? (struct str){0} : bearers->values[(size_t)(line_number - 1) % bearers->count];
+int64_t load_bearers_turn(const struct load_bearers *bearers, int64_t line_number) {
+    return bearers->count == 0 ? 0 : (line_number - 1) % (int64_t)bearers->count + 1;
+}
+
+struct str load_bearers_of(const struct load_bearers *bearers, int64_t turn) {
+    return bearers->count == 0 ? (struct str){0} : bearers->values[turn - 1];
 }

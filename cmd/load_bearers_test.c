@@ -43,11 +43,28 @@ static void lines_are_taken_in_turn_and_the_same_line_always_the_same(void **sta
     assert_int_equal(bearers.count, 3);
     static const char *const EXPECTED[] = {"Bearer dbk_1_A-b.c~d+e/f=", "Bearer dbk_2_A-b.c~d+e/f=", "Bearer last"};
     for (int64_t line = 1; line < 10; line++) {
-        struct str value = load_bearers_of(&bearers, line);
-        assert_true(str_equal(value, str_of_cstr(EXPECTED[(line - 1) % 3])));
+        int64_t turn = load_bearers_turn(&bearers, line);
+        assert_int_equal(turn, (line - 1) % 3 + 1);
+        assert_true(str_equal(load_bearers_of(&bearers, turn), str_of_cstr(EXPECTED[turn - 1])));
     }
     load_bearers_release(&bearers);
-    assert_true(str_is_empty(load_bearers_of(&bearers, 1)));
+    assert_int_equal(load_bearers_turn(&bearers, 5), 0);
+    assert_true(str_is_empty(load_bearers_of(&bearers, 0)));
+}
+
+static void a_dash_is_a_guest_who_has_his_turn_like_all(void **state) {
+    (void)state;
+    struct load_bearers bearers;
+    struct err_info info;
+    char path[32];
+    write_lines(path, "dbk_", "\n-\n", "--", 3); /* two dashes may be somebody's token */
+    assert_int_equal(load_bearers_read(path, &bearers, &info), ERR_NONE);
+    unlink(path);
+    assert_int_equal(bearers.count, 5);
+    assert_true(str_equal(load_bearers_of(&bearers, 1), STR("Bearer dbk_1")));
+    assert_true(str_is_empty(load_bearers_of(&bearers, 2)) && str_is_empty(load_bearers_of(&bearers, 4)));
+    assert_true(str_equal(load_bearers_of(&bearers, 5), STR("Bearer --")));
+    load_bearers_release(&bearers);
 }
 
 static void what_is_no_token_is_named_by_its_line_and_never_shown(void **state) {
@@ -97,6 +114,7 @@ static void as_much_as_there_may_be_is_taken_and_no_more(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_taken_in_turn_and_the_same_line_always_the_same),
+        cmocka_unit_test(a_dash_is_a_guest_who_has_his_turn_like_all),
         cmocka_unit_test(what_is_no_token_is_named_by_its_line_and_never_shown),
         cmocka_unit_test(as_much_as_there_may_be_is_taken_and_no_more),
     };

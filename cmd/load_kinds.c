@@ -356,6 +356,7 @@ static const struct load_kind_rules RULES[] = {
     [LOAD_CARTS] = {.item_name = "cart", .reads_answers = true, .next = cart_next, .decided = cart_decided},
     [LOAD_CHECKOUTS] = {.item_name = "checkout",
                         .reads_answers = true,
+                        .takes_entries = true,
                         .next = checkout_next,
                         .decided = checkout_decided},
     [LOAD_CART_UPDATES] = {.item_name = "cart update",
@@ -364,7 +365,8 @@ static const struct load_kind_rules RULES[] = {
                            .needs_line = update_needs_line,
                            .next = update_next,
                            .decided = update_decided},
-    [LOAD_READS] = {.item_name = "read", .goes_round = true, .next = read_next, .decided = read_decided},
+    [LOAD_READS] =
+        {.item_name = "read", .goes_round = true, .takes_entries = true, .next = read_next, .decided = read_decided},
 };
 
 const struct load_kind_rules *load_kind_rules(enum load_kind kind) {

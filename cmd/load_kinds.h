@@ -69,6 +69,7 @@ struct load_kind_rules {
     const char *item_name; /* in the report: "basket" */
     bool goes_round;       /* begins the file again at its end */
     bool reads_answers;    /* the body is parsed for `decided` */
+    bool takes_entries;    /* a line may be an entry of a journal, whose "bearer" tells who sent it (load_bearers.h) */
     /* Whether the slot needs a line of the file for its next item. NULL: always. */
     bool (*needs_line)(const struct load_slot_state *slot);
     /* The request of item->step; false: the line is not what this kind takes. */

@@ -4,12 +4,20 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/memory.h"
 #include "core/base/timestamp.h"
 
 enum { BAR_CELLS = 24, TERMINAL_PERIOD_US = 500 * 1000, LINE_PERIOD_US = 5 * 1000 * 1000 };
+
+/* Used by this process so far. */
+static int64_t processor_now_us(void) {
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return used.tv_sec * MICROS_PER_SECOND + used.tv_nsec / 1000;
+}
 
 struct load_report *load_report_create(const struct load_options *options, const char *item_name, int64_t now_us) {
     struct load_report *report = calloc_or_end(1, sizeof *report);
@@ -18,7 +26,13 @@ struct load_report *load_report_create(const struct load_options *options, const
     report->is_terminal = isatty(STDERR_FILENO) == 1;
     report->started_us = report->printed_us = now_us;
     report->item.name = item_name;
+    report->processor_began_us = processor_now_us();
     return report;
+}
+
+void load_report_end(struct load_report *report, int64_t now_us) {
+    report->ended_us = now_us;
+    report->processor_us = processor_now_us() - report->processor_began_us;
 }
 
 void load_tally_add(struct load_tally *tally, struct str name) {
@@ -154,6 +168,9 @@ void load_report_print(const struct load_report *report, FILE *out) {
             fprintf(out, "  %-43s %12llu\n", rest[i].what, (unsigned long long)rest[i].count);
         }
     }
+    uint64_t finished = report->items_finished > 0 ? report->items_finished : 1;
+    fprintf(out, "  processor time of load: %.2f s, %.1f us for each %s\n", (double)report->processor_us / 1e6,
+            (double)report->processor_us / (double)finished, report->item_name);
     fprintf(out, "  %-14s %10s %10s %10s %10s %10s %10s\n", "latency in ms", "count", "p50", "p90", "p99", "p99.9",
             "max");
     print_latency(out, &report->item);
@@ -186,11 +203,12 @@ static json_t *report_json(const struct load_report *report) {
         json_object_set_new(latencies, report->steps[i].name, latency_json(&report->steps[i]));
     }
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:i, s:I, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "file",
-        options->file, "kind", load_kind_name(options->kind), "loop", options->rate_per_s > 0 ? "open" : "closed",
-        "host", options->host, "port", options->port, "in_flight", (json_int_t)options->in_flight, "rate_asked_per_s",
-        options->rate_per_s, "duration_s", passed_s, "rate_per_s", (double)report->items_finished / passed_s,
-        "finished", (json_int_t)report->items_finished, "skipped", (json_int_t)report->items_skipped, "malformed",
+        "{s:s, s:s, s:s, s:s, s:i, s:I, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}",
+        "file", options->file, "kind", load_kind_name(options->kind), "loop",
+        options->rate_per_s > 0 ? "open" : "closed", "host", options->host, "port", options->port, "in_flight",
+        (json_int_t)options->in_flight, "rate_asked_per_s", options->rate_per_s, "duration_s", passed_s, "rate_per_s",
+        (double)report->items_finished / passed_s, "processor_s", (double)report->processor_us / 1e6, "finished",
+        (json_int_t)report->items_finished, "skipped", (json_int_t)report->items_skipped, "malformed",
         (json_int_t)report->items_malformed, "unknown", (json_int_t)report->items_unknown, "not_started",
         (json_int_t)report->items_not_started, "attempts", (json_int_t)report->attempts, "replayed",
         (json_int_t)report->replayed, "polls", (json_int_t)report->polls, "outcomes", tally_json(&report->outcomes),

@@ -32,7 +32,8 @@ struct load_report {
     const char *item_name;
     bool is_terminal;
     int64_t started_us, ended_us;
-    int64_t printed_us; /* when progress was told last */
+    int64_t processor_began_us, processor_us; /* load_report_end */
+    int64_t printed_us;                       /* when progress was told last */
     uint64_t finished_at_print;
     double rate_now; /* items a second since then */
     uint64_t items_finished, items_skipped, items_malformed, items_unknown, items_not_started;
@@ -44,6 +45,10 @@ struct load_report {
 };
 
 struct load_report *load_report_create(const struct load_options *options, const char *item_name, int64_t now_us);
+
+/* The run is over: so long it took, and so much processor time of this process, all threads and the kernel's work for
+ * them; a server on the same machine has that much less. */
+void load_report_end(struct load_report *report, int64_t now_us);
 
 void load_tally_add(struct load_tally *tally, struct str name);
 uint64_t load_tally_of(const struct load_tally *tally, const char *name);

@@ -29,7 +29,7 @@ struct slot {
     struct load_item item;
     struct load_request request; /* of the item's step */
     struct str poll_path;        /* empty: the request itself is sent */
-    struct str bearer;           /* of the line that came last: what follows from it is sent by the same */
+    int64_t bearer;              /* whose the line is that came last: what follows from it is sent by the same */
     int64_t intended_us;         /* when the item was meant to start */
     int64_t step_begun_us;       /* first attempt; for the first step: the intended start */
     int64_t first_sent_us;       /* what retry_s counts from */
@@ -103,6 +103,9 @@ static void write_entry(struct slot *slot, struct str outcome, bool is_decided) 
     put_text(entry, "code", item->code);
     put_text(entry, "cart", item->cart);
     put_text(entry, "token", item->token);
+    if (slot->bearer > 0) {
+        json_object_set_new(entry, "bearer", json_integer((json_int_t)slot->bearer));
+    }
     put_text(entry, is_order ? "order" : "id", item->id);
     put_text(entry, "order_status", item->order_status);
     if (item->total != NULL) {
@@ -316,8 +319,9 @@ static void send_attempt(struct slot *slot) {
     bool is_poll = !str_is_empty(slot->poll_path);
     struct http_field fields[4];
     size_t field_count = 0;
-    if (!str_is_empty(slot->bearer)) {
-        fields[field_count++] = (struct http_field){.name = STR("Authorization"), .value = slot->bearer};
+    struct str bearer = load_bearers_of(&run->bearers, slot->bearer);
+    if (!str_is_empty(bearer)) {
+        fields[field_count++] = (struct http_field){.name = STR("Authorization"), .value = bearer};
     }
     if (!str_is_empty(request->token)) {
         fields[field_count++] = (struct http_field){.name = STR("Daybook-Cart-Token"), .value = request->token};
@@ -381,6 +385,12 @@ static bool next_line(struct load_run *run, struct str *ret_line) {
     }
 }
 
+/* By whom the item is sent: by who sent what it goes on with, else by whose turn it is. */
+static int64_t bearer_of(const struct load_run *run, const struct load_item *item) {
+    json_int_t sender = run->rules->takes_entries ? json_integer_value(json_object_get(item->line, "bearer")) : 0;
+    return load_bearers_turn(&run->bearers, sender > 0 ? (int64_t)sender : item->line_number);
+}
+
 /* Gives the slot its next item; false when there is none. */
 static bool take_item(struct slot *slot) {
     struct load_run *run = slot->run;
@@ -394,9 +404,9 @@ static bool take_item(struct slot *slot) {
         return false;
     }
     item->line_number = run->source.line_number;
-    slot->bearer = load_bearers_of(&run->bearers, item->line_number);
     item->text = arena_str_copy(&item->arena, line);
     item->line = json_loadb(line.data, line.len, JSON_REJECT_DUPLICATES, NULL);
+    slot->bearer = bearer_of(run, item);
     return true;
 }
 
@@ -423,7 +433,7 @@ static void on_client_closed(void *context) {
 }
 
 static void close_all(struct load_run *run) {
-    run->report->ended_us = now_us();
+    load_report_end(run->report, now_us());
     run->report->items_not_started = run->is_exhausted ? 0 : load_schedule_behind(&run->schedule, now_us());
     uv_close((uv_handle_t *)&run->pacer, NULL);
     uv_close((uv_handle_t *)&run->progress, NULL);
