@@ -92,7 +92,7 @@ SIM_LDFLAGS := $(addprefix -Wl$(comma)--wrap=,$(SIM_WRAPPED))
 SIM := $(BUILD)/simulator
 HISTORIES := build/histories/histories
 
-.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench bench-compare growth scale-out flames asan ubsan tsan fuzz attack cover lint format retail clean registry sbom holes
+.PHONY: help deps build run test unit integration faults sim sim-mutants histories bench bench-compare bench-doors growth scale-out flames asan ubsan tsan fuzz attack cover lint format retail clean registry sbom holes
 
 help: ## this list
 	@grep -hE '^[a-z -]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -322,6 +322,10 @@ bench: $(BUILD)/daybook $(BENCH_PROGRAMS) ## Daybook beside the limits of what i
 
 bench-compare: ## what differs between two runs of make bench beyond their noise: BASE=before.json, and build/bench.json
 	python3 integration-tests/bench/compare.py $(BASE) $(or $(NOW),build/bench.json)
+
+bench-doors: $(BUILD)/daybook ## what access control, limits and TLS cost, into build/doors.json; ARGS="--rounds 5 --alone 3"
+	deploy/local/deps.sh wrk
+	DAYBOOK_TEST_BINARY=$(abspath $(BUILD)/daybook) var/venv/bin/python integration-tests/bench/doors.py $(ARGS)
 
 flames: $(BUILD)/daybook ## a flame graph of each role while shoppers check out, into docs/flames; needs perf and inferno
 	deploy/local/deps.sh

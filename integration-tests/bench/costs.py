@@ -2,6 +2,7 @@
 
 import os
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 
 from harness.cpu_group import cpu_seconds, family
@@ -13,9 +14,11 @@ LOAD = "load"
 
 class Spent:
     """`with Spent(...) as spent:` what the servers and `processes`, by their names here, used within the block is then in
-    `spent.seconds`; LOAD is what programs used that this one started and that ended within it."""
+    `spent.seconds`; LOAD is what programs used that this one started and that ended within it. `clocks` are further ones, in
+    seconds."""
 
-    def __init__(self, stack: Stack, processes: dict[str, Process]):
+    def __init__(self, stack: Stack, processes: dict[str, Process], clocks: dict[str, Callable[[], float]] | None = None):
+        self.clocks = clocks or {}
         self.roots = {name: [process.pid] for name, process in processes.items()}
         self.roots |= {"broker": stack.kafka_pids(), "PostgreSQL": [stack.postgres_pid()]}
 
@@ -32,7 +35,21 @@ class Spent:
     def _now(self) -> dict[str, float]:
         ended = os.times()
         used = {name: sum(cpu_seconds(family(pid)) for pid in pids) for name, pids in self.roots.items()}
+        used |= {name: clock() for name, clock in self.clocks.items()}
         return used | {LOAD: ended.children_user + ended.children_system}
+
+
+def threads_seconds(pid: int, begins: str) -> float:
+    """The processor time that the process's threads whose names begin so have used. One that ends takes its own along."""
+    ticks = 0
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            before, _, after = stat.read_text().rpartition(")")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if before.partition("(")[2].startswith(begins):
+            ticks += sum(map(int, after.split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def connections(pid: int, ports: set[int]) -> int:

@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
@@ -70,6 +71,7 @@ class Sampler:
 class Figures:
     def __init__(self, daybook: Daybook, folder: Path, seconds: int, in_flight: int):
         self.daybook, self.folder, self.seconds, self.in_flight = daybook, folder, seconds, in_flight
+        self.credentials: tuple = ()  # further arguments of `daybook load`: who sends, and whom it trusts
         self._numbers = itertools.count()
 
     # ---- traffic
@@ -80,7 +82,7 @@ class Figures:
         report = self.folder / f"report-{number}.json"
         output(
             BINARY, "load", file, "--kind", kind, "--url", url or self.daybook.url, "--report", report,
-            "--salt", f"load-{number}", "--keyless-carts", *self.daybook.load_access(), *more,
+            "--salt", f"load-{number}", "--keyless-carts", *self.daybook.load_access(), *self.credentials, *more,
             env=clean_environment(self.daybook.environment()),
         )  # fmt: skip
         return json.loads(report.read_text())
@@ -117,10 +119,13 @@ class Figures:
         wait_until(self.daybook.views_have_seen_all, "the views", 60)
         return made, report["rate_per_s"]
 
-    def checkouts(self, baskets: Path, *pace, per_second: float = CARTS_PER_SECOND) -> tuple[dict, float]:
-        """Checkouts of carts that stand there, as shoppers make them before they pay: the report, confirmed a second."""
+    def checkouts(self, baskets: Path, *pace, per_second: float = CARTS_PER_SECOND, beside=None) -> tuple[dict, float]:
+        """Checkouts of carts that stand there, as shoppers make them before they pay: the report, confirmed a second. The
+        block of `beside` is the load, and what the views do after it."""
         carts, self.carts_per_s = self.carts(baskets, int(per_second * self.seconds))
-        report = self.load("checkouts", carts, *pace, "--duration", self.seconds)
+        with beside or nullcontext():
+            report = self.load("checkouts", carts, *pace, "--duration", self.seconds)
+            wait_until(self.daybook.views_have_seen_all, "the views", 60)
         if report["duration_s"] < 0.99 * self.seconds:
             raise SystemExit("all carts were checked out before the time was over: make more")
         carts.unlink()
