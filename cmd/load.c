@@ -130,6 +130,7 @@ const struct command_line load_command = {
         "                       was due (corrected for coordinated omission); --in-flight bounds them (default: 512)\n"
         "  --rotate             all connections in turn, as of people who each act now and then, not few kept busy:\n"
         "                       with --in-flight 10000 --rate 2500 each acts every 4 s\n"
+        "  --connect-first      the time begins when all connections are open (GET /health/live on each)\n"
         "  --duration S         starts nothing after S seconds\n"
         "  --max N              starts N items at most\n"
         "\n"

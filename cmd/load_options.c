@@ -97,6 +97,7 @@ enum option_id {
     OPTION_RATE,
     OPTION_IN_FLIGHT,
     OPTION_ROTATE,
+    OPTION_CONNECT_FIRST,
     OPTION_DURATION,
     OPTION_MAX,
     OPTION_RETRY,
@@ -119,6 +120,7 @@ static const struct option OPTIONS[] = {
     {"rate", required_argument, NULL, OPTION_RATE},
     {"in-flight", required_argument, NULL, OPTION_IN_FLIGHT},
     {"rotate", no_argument, NULL, OPTION_ROTATE},
+    {"connect-first", no_argument, NULL, OPTION_CONNECT_FIRST},
     {"duration", required_argument, NULL, OPTION_DURATION},
     {"max", required_argument, NULL, OPTION_MAX},
     {"retry-seconds", required_argument, NULL, OPTION_RETRY},
@@ -153,6 +155,9 @@ static enum err take_option(int id, char *value, struct load_options *options, i
         return read_number("in-flight", value, 1, LOAD_IN_FLIGHT_MAX, &options->in_flight, info);
     case OPTION_ROTATE:
         options->rotates = true;
+        return ERR_NONE;
+    case OPTION_CONNECT_FIRST:
+        options->connects_first = true;
         return ERR_NONE;
     case OPTION_DURATION:
         return read_number("duration", value, 1, 7 * 86400, &options->duration_s, info);

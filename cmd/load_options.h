@@ -28,6 +28,7 @@ struct load_options {
     int64_t in_flight;    /* at most, in both loops */
     double rate_per_s;    /* open loop; 0: closed loop */
     bool rotates;         /* all connections in turn */
+    bool connects_first;  /* load_greeting.h */
     int64_t duration_s;   /* 0: until the file ends */
     int64_t items_max;    /* 0: all */
     int64_t retry_s;      /* how long one request is repeated before its outcome is given up as unknown */

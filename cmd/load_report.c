@@ -24,10 +24,14 @@ struct load_report *load_report_create(const struct load_options *options, const
     report->options = options;
     report->item_name = item_name;
     report->is_terminal = isatty(STDERR_FILENO) == 1;
-    report->started_us = report->printed_us = now_us;
     report->item.name = item_name;
-    report->processor_began_us = processor_now_us();
+    load_report_begin(report, now_us);
     return report;
+}
+
+void load_report_begin(struct load_report *report, int64_t now_us) {
+    report->started_us = report->printed_us = now_us;
+    report->processor_began_us = processor_now_us();
 }
 
 void load_report_end(struct load_report *report, int64_t now_us) {

@@ -46,6 +46,9 @@ struct load_report {
 
 struct load_report *load_report_create(const struct load_options *options, const char *item_name, int64_t now_us);
 
+/* The first item may start now. Until then load_report_create's is the beginning. */
+void load_report_begin(struct load_report *report, int64_t now_us);
+
 /* The run is over: so long it took, and so much processor time of this process, all threads and the kernel's work for
  * them; a server on the same machine has that much less. */
 void load_report_end(struct load_report *report, int64_t now_us);

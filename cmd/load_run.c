@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cmd/load_bearers.h"
+#include "cmd/load_greeting.h"
 #include "cmd/load_kinds.h"
 #include "cmd/load_schedule.h"
 #include "cmd/load_source.h"
@@ -51,6 +52,7 @@ struct load_run {
     struct http_client *client;
     struct slot *slots, *free, *free_last;
     size_t active;
+    struct load_greeting greeting;
     uv_timer_t pacer, progress;
     uint32_t random;
     bool is_exhausted; /* the file has ended */
@@ -66,22 +68,11 @@ static int64_t now_us(void) {
     return clock_boot_us();
 }
 
-static uint32_t next_random(struct load_run *run) {
-    run->random ^= run->random << 13; /* xorshift32: only spreads waits */
-    run->random ^= run->random >> 17;
-    run->random ^= run->random << 5;
-    return run->random;
-}
-
 /* ---- the end of an item -------------------------------------------------------------------------------------- */
-
-static json_t *text_json(struct str text) {
-    return text.len == 0 ? NULL : json_stringn(text.data, text.len);
-}
 
 static void put_text(json_t *entry, const char *name, struct str text) {
     if (text.len > 0) {
-        json_object_set_new(entry, name, text_json(text));
+        json_object_set_new(entry, name, json_stringn(text.data, text.len));
     }
 }
 
@@ -189,7 +180,7 @@ static void try_again(struct slot *slot, int64_t retry_after_s) {
         end_item(slot, STR("unknown"), false);
         return;
     }
-    int64_t wait_ms = load_backoff_ms(slot->step_attempts, next_random(run), retry_after_s);
+    int64_t wait_ms = load_backoff_ms(slot->step_attempts, load_random_next(&run->random), retry_after_s);
     uv_timer_start(&slot->timer, on_retry, (uint64_t)wait_ms, 0);
 }
 
@@ -517,14 +508,6 @@ static void create_slots(struct load_run *run) {
     }
 }
 
-static void start_timers(struct load_run *run) {
-    uv_timer_init(run->loop, &run->pacer);
-    uv_timer_init(run->loop, &run->progress);
-    run->pacer.data = run->progress.data = run;
-    uv_timer_start(&run->progress, on_progress, PROGRESS_MS, PROGRESS_MS);
-    uv_timer_start(&run->pacer, on_pace, 0, 0);
-}
-
 static struct load_schedule schedule_of(const struct load_options *options) {
     int64_t start_us = now_us();
     return (struct load_schedule){
@@ -533,6 +516,17 @@ static struct load_schedule schedule_of(const struct load_options *options) {
         .end_us = options->duration_s > 0 ? start_us + options->duration_s * MICROS_PER_SECOND : INT64_MAX,
         .items_max = options->items_max > 0 ? (uint64_t)options->items_max : UINT64_MAX,
     };
+}
+
+static void begin(void *context) {
+    struct load_run *run = context;
+    if (uv_is_closing((uv_handle_t *)&run->pacer)) {
+        return; /* stopped while connections were opened */
+    }
+    load_report_begin(run->report, now_us());
+    run->schedule = schedule_of(run->options);
+    uv_timer_start(&run->progress, on_progress, PROGRESS_MS, PROGRESS_MS);
+    uv_timer_start(&run->pacer, on_pace, 0, 0);
 }
 
 enum err load_run_start(uv_loop_t *loop, const struct load_options *options, struct load_report *report,
@@ -571,8 +565,14 @@ enum err load_run_start(uv_loop_t *loop, const struct load_options *options, str
         return err;
     }
     create_slots(run);
-    run->schedule = schedule_of(options);
-    start_timers(run);
+    uv_timer_init(loop, &run->pacer);
+    uv_timer_init(loop, &run->progress);
+    run->pacer.data = run->progress.data = run;
+    if (options->connects_first) {
+        load_greeting_send(&run->greeting, run->client, (size_t)options->in_flight, begin, run);
+    } else {
+        begin(run);
+    }
     *ret_run = run;
     return ERR_NONE;
 }

@@ -30,6 +30,13 @@ uint64_t load_schedule_behind(const struct load_schedule *schedule, int64_t now_
     return due > schedule->started ? due - schedule->started : 0;
 }
 
+uint32_t load_random_next(uint32_t *state) {
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+
 int64_t load_backoff_ms(uint32_t attempt, uint32_t random, int64_t retry_after_s) {
     int64_t most_ms = BACKOFF_FIRST_MS;
     for (uint32_t i = 1; i < attempt && most_ms < BACKOFF_MOST_MS; i++) {

@@ -29,6 +29,9 @@ int64_t load_schedule_next_us(const struct load_schedule *schedule, int64_t now_
 /* Items that were due by now (or by the end) and have not started: how far an open loop lags behind. */
 uint64_t load_schedule_behind(const struct load_schedule *schedule, int64_t now_us);
 
+/* The next number of a row that only spreads waits (xorshift32); *state is never 0. */
+uint32_t load_random_next(uint32_t *state);
+
 /* How long to wait before attempt number `attempt` + 1: doubling from 25 ms to 2 s, scattered over its upper half by
  * `random`, so that clients that failed together do not return together; at least what the server asked for, which
  * is believed up to 10 s. */

@@ -127,6 +127,9 @@ static void options_have_defaults_and_ranges(void **state) {
     assert_false(options.rotates);
     assert_int_equal(read_options("f --rate 9 --rotate", &options, &info), ERR_NONE);
     assert_true(options.rotates);
+    assert_false(options.connects_first);
+    assert_int_equal(read_options("f --connect-first", &options, &info), ERR_NONE);
+    assert_true(options.connects_first);
     assert_int_equal(read_options("f --keyless-carts --journal j", &options, &info), ERR_NONE);
     assert_true(options.keyless_carts);
     assert_false(options.is_https);
@@ -255,10 +258,12 @@ struct shop {
     int requests, without_key, without_position, polls;
     int without_token; /* of what concerns a cart, by the cart's own */
     int reads_with_token;
-    int by_another;          /* by another than who opened the cart, or than whose turn it was at its line */
-    bool has_bearers;        /* "Bearer key-0" and two more, in turn */
-    bool has_guest;          /* in the place of the second of them: he brings nothing */
-    int reads_by_the_last;   /* by "Bearer key-2" */
+    int by_another;               /* by another than who opened the cart, or than whose turn it was at its line */
+    bool has_bearers;             /* "Bearer key-0" and two more, in turn */
+    bool has_guest;               /* in the place of the second of them: he brings nothing */
+    int reads_by_the_last;        /* by "Bearer key-2" */
+    int greetings, greetings_due; /* GET /health/live; others before so many have come: */
+    int too_early;
     bool tells_only_decided; /* and no more, where it is asked for an outcome */
     bool shows_carts;        /* then, but without their tokens, which the command's own answer has alone */
     uv_sem_t some_orders;    /* posted at each order */
@@ -419,6 +424,12 @@ static void shop_poll(struct shop *shop, struct http_exchange *exchange) {
 static void shop_on_request(void *context, struct http_exchange *exchange) {
     struct shop *shop = context;
     shop->requests++;
+    if (str_equal(exchange->path, STR("/health/live"))) {
+        shop->greetings++;
+        answer_json(exchange, 200, STR("{}"));
+        return;
+    }
+    shop->too_early += shop->greetings < shop->greetings_due;
     struct str key = http_request_field(exchange, "Idempotency-Key");
     if (str_starts_with(exchange->path, STR("/v1/commands/"))) {
         shop_poll(shop, exchange);
@@ -459,6 +470,8 @@ static void write_baskets(int count) {
     assert_int_equal(fclose(file), 0);
 }
 
+static bool stops_at_once; /* whoever runs load is told to end before it has begun */
+
 /* Runs load in this thread against the shop at `port`. */
 static struct load_report *run_load(struct load_options options, int port, bool has_journal) {
     struct err_info info = {0};
@@ -480,6 +493,9 @@ static struct load_report *run_load(struct load_options options, int port, bool 
                      ERR_NONE);
     uv_loop_init(&loop);
     assert_int_equal(load_run_start(&loop, &kept, report, has_journal ? &journal : NULL, &run, &info), ERR_NONE);
+    if (stops_at_once) {
+        load_run_stop(run);
+    }
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(load_run_finish(run, &info), ERR_NONE);
     assert_int_equal(uv_loop_close(&loop), 0);
@@ -743,6 +759,43 @@ static void each_basket_becomes_one_order_though_the_shop_is_killed_meanwhile(vo
     shop_release(&shop);
 }
 
+static void the_time_begins_when_all_connections_are_open(void **state) {
+    (void)state;
+    struct shop shop;
+    struct test_server server;
+    write_baskets(BASKETS);
+    shop_opens(&shop, &server);
+    shop.greetings_due = 16;
+    struct load_options options = {.kind = LOAD_CARTS, .in_flight = 16, .retry_s = 30, .connects_first = true};
+    struct load_report *report = run_load(options, server.port, false);
+    assert_int_equal(report->items_finished, BASKETS);
+    assert_int_equal(report->item.histogram.total, BASKETS);
+    assert_true(report->started_us > 0); /* not run_load's */
+    assert_int_equal(shop.greetings, 16);
+    assert_int_equal(shop.too_early, 0);
+    free(report);
+    test_server_stop(&server);
+    assert_int_equal(server.stats.connections_total, 16);
+    shop_release(&shop);
+}
+
+static void who_is_stopped_while_connections_are_opened_sends_nothing(void **state) {
+    (void)state;
+    struct shop shop;
+    struct test_server server;
+    write_baskets(3);
+    shop_opens(&shop, &server);
+    struct load_options options = {.kind = LOAD_CARTS, .in_flight = 4, .retry_s = 30, .connects_first = true};
+    stops_at_once = true;
+    struct load_report *report = run_load(options, server.port, false);
+    stops_at_once = false;
+    test_server_stop(&server);
+    assert_int_equal(report->items_finished + report->items_unknown + report->items_not_started, 0);
+    assert_int_equal(shop.requests, shop.greetings);
+    free(report);
+    shop_release(&shop);
+}
+
 static void what_is_never_answered_ends_as_unknown_and_is_tried_again_by_resume(void **state) {
     (void)state;
     struct shop shop;
@@ -860,6 +913,8 @@ int main(void) {
         cmocka_unit_test(whoever_was_shown_his_cart_asks_for_its_token_under_his_key),
         cmocka_unit_test(carts_may_be_opened_without_keys_and_checkouts_never),
         cmocka_unit_test(each_basket_becomes_one_order_though_the_shop_is_killed_meanwhile),
+        cmocka_unit_test(the_time_begins_when_all_connections_are_open),
+        cmocka_unit_test(who_is_stopped_while_connections_are_opened_sends_nothing),
         cmocka_unit_test(what_is_never_answered_ends_as_unknown_and_is_tried_again_by_resume),
         cmocka_unit_test(what_was_refused_for_now_comes_again_at_the_end_of_the_file),
         cmocka_unit_test(an_open_loop_sends_at_its_rate_and_stops_in_time),
