@@ -1,6 +1,5 @@
 #include "core/gateway/authentication.h"
 
-#include <assert.h>
 #include <sodium.h>
 #include <stddef.h>
 
@@ -96,16 +95,17 @@ static enum credentials refuse_by(enum token_verdict verdict, struct problem *re
     return refuse_token(ret_problem);
 }
 
-/* A cache of tokens would be one of what lets people in: it knows them by a keyed hash (BLAKE2b-256). */
+/* A cache of tokens would be one of what lets people in: it knows them by a keyed hash. SipHash-2-4 of 128 bits is a
+ * pseudorandom function under a key that nobody sees and that dies with the process: a token that is none of ours meets
+ * one of those that are known with a probability of 2^-115. It is taken of each request, in a quarter of BLAKE2b's
+ * time. */
 struct token_name {
-    uint8_t bytes[crypto_generichash_BYTES];
+    uint8_t bytes[crypto_shorthash_siphashx24_BYTES];
 };
 
 static struct token_name name_of(const struct authentication *authentication, struct str token) {
     struct token_name name;
-    int failed = crypto_generichash(name.bytes, sizeof name.bytes, (const unsigned char *)token.data, token.len,
-                                    authentication->known_key, sizeof authentication->known_key);
-    assert(failed == 0);
+    crypto_shorthash_siphashx24(name.bytes, (const unsigned char *)token.data, token.len, authentication->known_key);
     return name;
 }
 

@@ -57,7 +57,7 @@ struct authentication {
     struct key_finder key_finder;       /* set by whoever has keys */
     bool roles_need_factor;             /* set by whoever has the setting staff_second_factor */
     struct lru known;                   /* access tokens that were good, by their hashes */
-    uint8_t known_key[32];              /* of these */
+    uint8_t known_key[16];              /* of these: SipHash's */
 };
 
 /* `public_url` and `token_audience` are the settings; the texts, and what is pointed to, must outlive it. ERR_CONFIG.

@@ -328,7 +328,7 @@ static void what_is_remembered_of_a_token_lets_nobody_in(void **state) {
     assert_int_equal(look(), CREDENTIALS_GOOD);
     const struct lru_entry *entry = authentication.known.newest;
     assert_non_null(entry);
-    assert_int_equal(entry->name.len, 32);
+    assert_int_equal(entry->name.len, 16);
     assert_null(memmem(token.data, token.len, entry->name.data, entry->name.len));
     assert_null(memmem(entry->value.data, entry->value.len, token.data, 16));
     request(HTTP_GET_);
