@@ -15,7 +15,7 @@ SECONDS = {"service": 3.0, "front": 1.0, "PostgreSQL": 0.5, "broker": 0.25, "pro
 def turn(share=1.0, seconds=SECONDS, **figures):
     """Doors with this share of the open ones' rates, and what their work took."""
     rates = {name: value * share for name, value in RATES.items()} | figures
-    us = {figure.work: doors_told.each_us(seconds, 1000) for figure in FIGURES if figure.work}
+    us = {work: doors_told.each_us(seconds, 1000) for work in doors_told.WORKS}
     return {"figures": rates, "us": us}
 
 
@@ -34,6 +34,11 @@ def test_what_one_takes_is_told_by_part_and_the_loop_is_no_more_within_the_servi
         "load": 2000,
     }
     assert doors_told.service_us("a checkout")(turn()) == 3000
+
+
+def test_what_connections_took_is_taken_off_the_service_alone():
+    left = doors_told.without(SECONDS, {"service": 0.5, "front": 0.25, "broker": 9.0, "load": 9.0})
+    assert left == SECONDS | {"service": 2.5, "front": 0.75}
 
 
 def test_a_turn_is_held_against_the_open_one_of_its_own_round():

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import doors_told  # noqa: E402
 import httpx  # noqa: E402
 from costs import LOAD, Spent, threads_seconds  # noqa: E402
-from doors_told import CARTS, CHECKOUTS, GETS, HALF, NOT_MODIFIED, each_us  # noqa: E402
+from doors_told import CARTS, CHECKOUTS, CONNECTION, GETS, HALF, NOT_MODIFIED, each_us  # noqa: E402
 from figures import Figures  # noqa: E402
 from harness.authority import NOBODY, Authority, trusting  # noqa: E402
 from harness.daybook import Daybook  # noqa: E402
@@ -118,7 +118,9 @@ class House:
 
     def come(self) -> None:
         """Where access is closed, customers log in, and guests come between them."""
-        self.figures.credentials = ("--ca", self.authority.file) if self.doors.is_encrypted else ()
+        self.figures.more = ("--connect-first",)
+        if self.doors.is_encrypted:
+            self.figures.more += ("--ca", self.authority.file)
         self.tokens = []
         if not self.doors.is_closed:
             return
@@ -126,7 +128,7 @@ class House:
             self.tokens = [client.expect(201, person.log_in(client=client))["access_token"] for person in self.people]
         self.bearers.touch(mode=0o600)
         self.bearers.write_text("".join(f"{token}\n-\n" for token in self.tokens))
-        self.figures.credentials += ("--bearer-file", self.bearers)
+        self.figures.more += ("--bearer-file", self.bearers)
 
     def headers(self, order: dict) -> dict[str, str]:
         """What its owner brings."""
@@ -162,7 +164,7 @@ class House:
         self.look()
         self.baskets(STARTED_S)
         figures: dict[str, float] = {}
-        us = {"a checkout": self.peak(figures)}
+        us = self.peak(figures)
         if name == "open":
             self.open_peaks.append(figures[CHECKOUTS])
         if self.rate is None:  # the first turn of all, which is the open doors'
@@ -177,13 +179,25 @@ class House:
         loops = {"front": lambda: threads_seconds(service.pid, "http ")}
         return Spent(self.daybook.stack, {"service": service, "provider": self.daybook.provider}, loops)
 
-    def peak(self, figures: dict[str, float]) -> dict[str, float]:
+    def peak(self, figures: dict[str, float]) -> dict[str, dict[str, float]]:
+        greeting = self.greeting()
         spent = self.spent()
         report, figures[CHECKOUTS] = self.figures.checkouts(self.figures.uniform, "--closed", self.in_flight, beside=spent)
         figures[CARTS] = self.figures.carts_per_s
         refuse_errors(report)
-        seconds = spent.seconds | {LOAD: report["processor_s"]}
-        return each_us(seconds, report["outcomes"]["confirmed"])
+        seconds = doors_told.without(spent.seconds, greeting) | {LOAD: report["processor_s"]}
+        return {
+            CONNECTION: each_us(greeting, self.in_flight),
+            "a checkout": each_us(seconds, report["outcomes"]["confirmed"]),
+        }
+
+    def greeting(self) -> dict[str, float]:
+        """What it takes to open all connections, and hardly more."""
+        page = self.folder / "page.jsonl"
+        page.write_text("/health/live\n")
+        with self.spent() as spent:
+            self.figures.load("reads", page, "--closed", self.in_flight, "--max", 1)
+        return spent.seconds
 
     def baskets(self, seconds: int, *more) -> None:
         refuse_errors(

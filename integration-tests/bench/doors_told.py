@@ -30,6 +30,8 @@ FIGURES = (
     Figure(GETS, "requests/s", "a GET by id"),
     Figure(NOT_MODIFIED, "requests/s", "a 304"),
 )
+CONNECTION = "a connection, with its first request"
+WORKS = (CONNECTION, *(figure.work for figure in FIGURES if figure.work is not None))
 FRONT, SERVICE = "front's loop", "rest of the service"
 PARTS = (FRONT, SERVICE, "PostgreSQL", "broker", "provider", "load")
 
@@ -54,6 +56,11 @@ def each_us(seconds: dict[str, float], count: float) -> dict[str, float]:
     """What each part took for one of so many; `seconds` has the loop's within the service's."""
     parts = seconds | {FRONT: seconds["front"], SERVICE: seconds["service"] - seconds["front"]}
     return {part: parts[part] * 1e6 / count for part in PARTS}
+
+
+def without(seconds: dict[str, float], before: dict[str, float]) -> dict[str, float]:
+    """What a load took from the service, without what opening its connections took, which was measured before."""
+    return seconds | {part: seconds[part] - before[part] for part in ("front", "service")}
 
 
 def figure_of(figure: Figure) -> Of:
@@ -129,20 +136,18 @@ def _doors_alone(rounds: list[dict[str, Turn]]) -> None:
     doors = doors_of(rounds)
     if doors == [CLOSED]:
         return
-    print("\n" + _line(f"by the {OPEN} doors of the same round", doors))
+    print("\n" + _line(f"beside the {OPEN} doors of the same round", doors))
     for figure in FIGURES:
         print(_line(f"{figure.name}", [with_ends(ratio(rounds, door, figure_of(figure))) for door in doors]))
 
 
 def _processor(rounds: list[dict[str, Turn]]) -> None:
     doors = doors_of(rounds)
-    for figure in FIGURES:
-        if figure.work is None:
-            continue
-        title = f"processor time of {figure.work}, us: {OPEN}, and so much more"
+    for work in WORKS:
+        title = f"processor time of {work}, us: {OPEN}, and so much more"
         print("\n" + _line(title, [OPEN, *doors], width=14))
         for part in PARTS:
-            of = part_us(figure.work, part)
+            of = part_us(work, part)
             values = [f"{of_all(rounds, OPEN, of).median:.1f}"]
             values += [f"{more(rounds, door, of).median:+.1f}" for door in doors]
             print(_line(part, values, width=14))
@@ -150,7 +155,7 @@ def _processor(rounds: list[dict[str, Turn]]) -> None:
 
 def turn_told(turn: Turn) -> str:
     told = [f"{number(turn['figures'][figure.name])} {figure.unit}" for figure in FIGURES]
-    loops = [f"{turn['us'][figure.work][FRONT]:.1f}" for figure in FIGURES if figure.work is not None]
+    loops = [f"{turn['us'][work][FRONT]:.1f}" for work in WORKS]
     return f"{', '.join(told)}; loop {', '.join(loops)} us"
 
 

@@ -71,7 +71,7 @@ class Sampler:
 class Figures:
     def __init__(self, daybook: Daybook, folder: Path, seconds: int, in_flight: int):
         self.daybook, self.folder, self.seconds, self.in_flight = daybook, folder, seconds, in_flight
-        self.credentials: tuple = ()  # further arguments of `daybook load`: who sends, and whom it trusts
+        self.more: tuple = ()  # arguments of each `daybook load`: who sends, and whom it trusts
         self._numbers = itertools.count()
 
     # ---- traffic
@@ -82,7 +82,7 @@ class Figures:
         report = self.folder / f"report-{number}.json"
         output(
             BINARY, "load", file, "--kind", kind, "--url", url or self.daybook.url, "--report", report,
-            "--salt", f"load-{number}", "--keyless-carts", *self.daybook.load_access(), *self.credentials, *more,
+            "--salt", f"load-{number}", "--keyless-carts", *self.daybook.load_access(), *self.more, *more,
             env=clean_environment(self.daybook.environment()),
         )  # fmt: skip
         return json.loads(report.read_text())
