@@ -97,6 +97,16 @@ static void a_released_buf_can_be_written_again(void **state) {
     buf_release(&buf);
 }
 
+static void reserving_nothing_is_not_past_the_maximum(void **state) {
+    (void)state;
+    struct buf buf;
+    buf_init(&buf, 8);
+    assert_non_null(buf_reserve(&buf, 0));
+    assert_true(buf_ok(&buf));
+    assert_int_equal(buf.len, 0);
+    buf_release(&buf);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_written_stands_in_its_order),
@@ -105,6 +115,7 @@ int main(void) {
         cmocka_unit_test(what_was_secret_is_nowhere_once_it_is_cleared),
         cmocka_unit_test(reserved_room_can_be_filled_in_part),
         cmocka_unit_test(a_released_buf_can_be_written_again),
+        cmocka_unit_test(reserving_nothing_is_not_past_the_maximum),
     };
     return cmocka_run_group_tests_name("buf", tests, NULL, NULL);
 }
