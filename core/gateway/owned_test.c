@@ -31,6 +31,8 @@ static void a_page_from_memory_is_judged_like_one_from_the_database(void **state
     assert_int_equal(ask_with("GET", "bea", ORDER, "If-None-Match: \"7\"\r\n"), 404); /* and not 304 */
     assert_int_equal(ask("ann", ORDER), 200);
     assert_int_equal(ask_with("GET", "ann", ORDER, "If-None-Match: \"7\"\r\n"), 304);
+    assert_int_equal(ask_with("GET", "ann", ORDER, "If-None-Match: \"6\",\tW/\"7\" , \"8\"\r\n"), 304);
+    assert_int_equal(ask_with("GET", "ann", ORDER, "If-None-Match: \"6\" , \"77\"\r\n"), 200);
     assert_int_equal(database.asked, asked);
     page_cache_expire(&loop.pages, clock_boot_us());
     assert_int_equal(ask("bea", ORDER), 404);

@@ -241,6 +241,17 @@ void request_view_is_not_there(struct request *request, enum view_state state) {
 
 /* ---- what the client knows --------------------------------------------------------------------------------------- */
 
+/* Without the spaces around a member of a list (RFC 9110, 5.6.1). */
+static struct str trimmed(struct str text) {
+    while (text.len > 0 && (text.data[0] == ' ' || text.data[0] == '\t')) {
+        text = str_from(text, 1);
+    }
+    while (text.len > 0 && (text.data[text.len - 1] == ' ' || text.data[text.len - 1] == '\t')) {
+        text.len--;
+    }
+    return text;
+}
+
 bool request_knows(struct request *request, struct str etag) {
     struct str rest = http_request_field(request->exchange, "if-none-match");
     if (str_equal(rest, STR("*"))) {
@@ -249,9 +260,7 @@ bool request_knows(struct request *request, struct str etag) {
     while (!str_is_empty(rest)) {
         struct str item = str_first(rest, str_find(rest, ','));
         rest = str_from(rest, item.len + 1);
-        while (item.len > 0 && item.data[0] == ' ') {
-            item = str_from(item, 1);
-        }
+        item = trimmed(item);
         if (str_starts_with(item, STR("W/"))) {
             item = str_from(item, 2);
         }
