@@ -291,13 +291,7 @@ bool csrf_is_met(const struct authentication *authentication, const struct http_
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static bool starts_with_scheme(struct str text) {
-    static const char scheme[] = "bearer ";
-    for (uint32_t i = 0; i < sizeof scheme - 1; i++) {
-        if (i >= text.len || (text.data[i] | 0x20) != (scheme[i] | 0x20)) {
-            return false;
-        }
-    }
-    return true;
+    return http_name_equal(str_first(text, 7), "bearer ");
 }
 
 static enum credentials take_key(struct authentication *authentication, struct arena *arena, struct str text,

@@ -230,6 +230,10 @@ static void another_scheme_is_refused_and_none_is_guessed(void **state) {
     request(HTTP_GET_);
     header("authorization", arena_printf(&arena, "bEARER %.*s", STR_ARGS(plain_token())));
     assert_int_equal(look(), CREDENTIALS_GOOD);
+    /* What differs from a space by one bit is none. */
+    request(HTTP_GET_);
+    header("authorization", arena_join(&arena, str_of("Bearer", 7), plain_token()));
+    assert_refused("invalid_token");
 }
 
 static void two_authorizations_are_none(void **state) {
