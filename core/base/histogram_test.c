@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+
 static int histogram_setup(void **state) {
     *state = calloc(1, sizeof(struct histogram));
     return *state == NULL ? -1 : 0;
@@ -85,6 +87,35 @@ static void merging_counts_both(void **state) {
     assert_int_equal(histogram_at(histogram, 0.5), 20);
 }
 
+enum { RECORDED = 200000, VALUE = 1000 };
+
+static void *record_many(void *argument) {
+    for (int i = 0; i < RECORDED; i++) {
+        histogram_record(argument, VALUE);
+    }
+    return NULL;
+}
+
+/* Counts may be a moment apart, and are never more than were recorded, nor fewer than a moment ago. */
+static void one_reads_while_another_records(void **state) {
+    struct histogram *histogram = *state;
+    pthread_t writer;
+    uint64_t before = 0;
+    assert_int_equal(pthread_create(&writer, NULL, record_many, histogram), 0);
+    while (before < RECORDED) {
+        struct histogram *seen = calloc(1, sizeof *seen);
+        assert_non_null(seen);
+        histogram_merge(seen, histogram);
+        assert_in_range(seen->total, before, RECORDED);
+        assert_true(seen->sum % VALUE == 0 && (seen->largest == VALUE || seen->largest == 0));
+        assert_in_range(histogram_at(seen, 0.5), 0, VALUE + VALUE / 64);
+        before = seen->total;
+        free(seen);
+    }
+    assert_int_equal(pthread_join(writer, NULL), 0);
+    assert_int_equal(histogram->total, RECORDED);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_recorded_is_0, histogram_setup, histogram_teardown),
@@ -93,6 +124,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(the_edges_of_buckets_are_in_order, histogram_setup, histogram_teardown),
         cmocka_unit_test_setup_teardown(larger_values_count_as_the_largest, histogram_setup, histogram_teardown),
         cmocka_unit_test_setup_teardown(merging_counts_both, histogram_setup, histogram_teardown),
+        cmocka_unit_test_setup_teardown(one_reads_while_another_records, histogram_setup, histogram_teardown),
     };
     return cmocka_run_group_tests_name("histogram", tests, NULL, NULL);
 }

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
 
 enum { LINE_MAX_BYTES = 4096 };
 
@@ -136,6 +138,51 @@ static void a_field_that_just_does_not_fit_is_left_out(void **state) {
     }
 }
 
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
+
+enum { WRITERS = 4, LINES_EACH = 500 };
+
+static void *write_lines(void *argument) {
+    char text[200];
+    int writer = (int)(uintptr_t)argument;
+    memset(text, 'a' + writer, sizeof text);
+    for (int i = 0; i < LINES_EACH; i++) {
+        log_line(LOG_INFO, "serve", "told", LOG_INT("writer", writer), LOG_INT("number", i),
+                 LOG_STR("text", str_of(text, (size_t)i % sizeof text)));
+        log_line(LOG_DEBUG, "serve", "kept back");
+    }
+    return NULL;
+}
+
+/* Lines are whole, and each thread's in its order. */
+static void lines_of_many_threads_do_not_mix(void **state) {
+    struct capture *capture = *state;
+    pthread_t threads[WRITERS];
+    int64_t next[WRITERS] = {0};
+    FILE *lines = fdopen(dup(capture->reading_end), "r");
+    char *line = NULL;
+    size_t capacity = 0;
+    assert_non_null(lines);
+    for (uintptr_t i = 0; i < WRITERS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, write_lines, (void *)i), 0);
+    }
+    for (int i = 0; i < WRITERS * LINES_EACH; i++) {
+        ssize_t len = getline(&line, &capacity, lines);
+        json_t *json = len > 0 ? json_loadb(line, (size_t)len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+        assert_non_null(json);
+        json_int_t writer = json_integer_value(json_object_get(json, "writer"));
+        assert_in_range(writer, 0, WRITERS - 1);
+        assert_int_equal(json_integer_value(json_object_get(json, "number")), next[writer]++);
+        json_decref(json);
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+        assert_int_equal(next[i], LINES_EACH);
+    }
+    free(line);
+    fclose(lines);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_line_says_when_how_grave_who_and_what, capture_setup, capture_teardown),
@@ -145,6 +192,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_line_that_is_too_long_is_cut_says_so_and_is_json_still, capture_setup,
                                         capture_teardown),
         cmocka_unit_test_setup_teardown(a_field_that_just_does_not_fit_is_left_out, capture_setup, capture_teardown),
+        cmocka_unit_test_setup_teardown(lines_of_many_threads_do_not_mix, capture_setup, capture_teardown),
     };
     return cmocka_run_group_tests_name("logger", tests, NULL, NULL);
 }

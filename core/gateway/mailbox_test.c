@@ -6,6 +6,9 @@
 
 #include <cmocka.h>
 
+#include <stdatomic.h>
+#include <stdio.h>
+
 #include "core/base/array.h"
 #include "core/gateway/recent_carts.h"
 
@@ -69,6 +72,41 @@ static void letters_of_many_threads_all_arrive_each_threads_in_order(void **stat
         assert_int_equal(pthread_join(threads[i], NULL), 0);
     }
     close_and_release();
+}
+
+static _Atomic size_t taken_by_all;
+
+static void *post_until_it_is_closed(void *argument) {
+    for (int i = 0; post((uint8_t)(uintptr_t)argument, i); i++) {
+        atomic_fetch_add(&taken_by_all, 1);
+    }
+    return NULL;
+}
+
+/* A loop ends while others still have something for it: they are told, and nothing of theirs is left behind. */
+static void it_is_closed_while_others_post(void **state) {
+    (void)state;
+    open_with((size_t)1 << 20);
+    atomic_store(&taken_by_all, 0);
+    pthread_t threads[POSTERS];
+    for (uintptr_t i = 0; i < POSTERS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, post_until_it_is_closed, (void *)i), 0);
+    }
+    while (heard < LETTERS_EACH) {
+        (void)uv_run(&loop, UV_RUN_ONCE);
+    }
+    mailbox_close(&mailbox);
+    for (size_t i = 0; i < POSTERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+    assert_int_equal(uv_loop_close(&loop), 0);
+    size_t waiting;
+    uint64_t dropped;
+    mailbox_count(&mailbox, &waiting, &dropped);
+    assert_int_equal(waiting, 0);
+    assert_true(dropped >= POSTERS && heard <= atomic_load(&taken_by_all));
+    mailbox_release(&mailbox);
 }
 
 static void past_the_bound_letters_are_dropped_and_counted(void **state) {
@@ -164,14 +202,56 @@ static void a_cart_too_long_to_remember_is_forgotten(void **state) {
     arena_release(&arena);
 }
 
+enum { CARTS = 50, NOTES_EACH = 20000 };
+
+/* Notes carts whose lines all name the same SKU, and finds no cart with two. */
+static void *note_and_look(void *argument) {
+    static const char *const names[] = {"A", "B.1", "C"};
+    const char *const skus[] = {names[(uintptr_t)argument], names[(uintptr_t)argument], names[(uintptr_t)argument]};
+    struct arena own;
+    char cart[16];
+    uintptr_t torn = 0;
+    arena_init(&own, 1 << 20);
+    for (int i = 0; i < NOTES_EACH; i++) {
+        snprintf(cart, sizeof cart, "cart_%02d", i % CARTS);
+        note(str_of_cstr(cart), skus, (size_t)i % 20);
+        struct str_array found = {0};
+        arena_reset(&own);
+        if (recent_carts_skus(&carts, &own, str_of_cstr(cart), &found)) {
+            for (uint32_t k = 1; k < found.count; k++) {
+                torn += !str_equal(found.items[k], found.items[0]);
+            }
+        }
+    }
+    arena_release(&own);
+    return (void *)torn;
+}
+
+static void loops_note_and_look_at_once(void **state) {
+    (void)state;
+    recent_carts_init(&carts);
+    pthread_t threads[3];
+    for (uintptr_t i = 0; i < 3; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, note_and_look, (void *)i), 0);
+    }
+    for (int i = 0; i < 3; i++) {
+        void *torn;
+        assert_int_equal(pthread_join(threads[i], &torn), 0);
+        assert_null(torn);
+    }
+    recent_carts_release(&carts);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(letters_of_many_threads_all_arrive_each_threads_in_order),
+        cmocka_unit_test(it_is_closed_while_others_post),
         cmocka_unit_test(past_the_bound_letters_are_dropped_and_counted),
         cmocka_unit_test(large_letters_are_dropped_before_there_are_many),
         cmocka_unit_test(a_closed_mailbox_takes_nothing),
         cmocka_unit_test(the_newest_lines_of_a_cart_are_known),
         cmocka_unit_test(a_cart_too_long_to_remember_is_forgotten),
+        cmocka_unit_test(loops_note_and_look_at_once),
     };
     return cmocka_run_group_tests_name("mailbox", tests, NULL, NULL);
 }

@@ -7,6 +7,9 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <stdio.h>
+
 static struct recent_outcomes outcomes;
 static struct arena arena;
 
@@ -62,11 +65,56 @@ static void a_large_one_is_left_to_the_log(void **state) {
     assert_true(str_is_empty(found("cmd_A")));
 }
 
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
+
+enum { LOOPS = 3, COMMANDS_EACH = 20000, NAMES = 64 };
+
+static pthread_barrier_t begun;
+
+/* Each command's record says its name, so that one that is found under another is told. */
+static void *note_and_find(void *argument) {
+    struct arena own;
+    char id[16], value[256];
+    uintptr_t wrong = 0, found_count = 0;
+    int seed = (int)(uintptr_t)argument;
+    arena_init(&own, 1 << 20);
+    pthread_barrier_wait(&begun);
+    for (int i = 0; i < COMMANDS_EACH; i++) {
+        snprintf(id, sizeof id, "cmd_%02d", (i * (seed + 3)) % NAMES);
+        int len = snprintf(value, sizeof value, "%s", id);
+        len += snprintf(value + len, sizeof value - (size_t)len, "%*s", i % 100, "");
+        note(id, OUTCOME_STATUS_ACCEPTED, "", str_of(value, (size_t)len));
+        snprintf(id, sizeof id, "cmd_%02d", i % NAMES);
+        arena_reset(&own);
+        struct str record = recent_outcomes_find(&outcomes, &own, str_of_cstr(id));
+        found_count += record.len > 0;
+        wrong += record.len > 0 && !str_equal(str_first(record, 6), str_of_cstr(id));
+    }
+    arena_release(&own);
+    return (void *)(wrong > 0 || found_count == 0 ? (uintptr_t)1 : (uintptr_t)0);
+}
+
+static void loops_note_and_find_at_once(void **state) {
+    (void)state;
+    pthread_t threads[LOOPS];
+    pthread_barrier_init(&begun, NULL, LOOPS);
+    for (uintptr_t i = 0; i < LOOPS; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, note_and_find, (void *)i), 0);
+    }
+    for (int i = 0; i < LOOPS; i++) {
+        void *failed;
+        assert_int_equal(pthread_join(threads[i], &failed), 0);
+        assert_null(failed);
+    }
+    pthread_barrier_destroy(&begun);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_came_to_rest_is_remembered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_the_last_word_is_not, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_large_one_is_left_to_the_log, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(loops_note_and_find_at_once, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("recent_outcomes", tests, NULL, NULL);
 }

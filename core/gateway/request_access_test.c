@@ -148,6 +148,45 @@ static void metrics_are_for_those_who_ask_from_the_right_place(void **state) {
     assert_true(has_metrics("127.0.0.100", "X-Forwarded-For: 127.0.0.1\r\n"));
 }
 
+enum { COUNTED = 50000 };
+
+static _Atomic bool has_counted;
+
+static void *count_many(void *metrics) {
+    for (int i = 0; i < COUNTED; i++) {
+        metrics_second_try(metrics);
+        metrics_request(metrics, 0, 299, 1000);
+    }
+    atomic_store(&has_counted, true);
+    return NULL;
+}
+
+/* Another loop counts meanwhile: of what a page tells nothing was counted twice, or is forgotten by the next. */
+static void a_page_is_told_while_others_count(void **state) {
+    (void)state;
+    static const char name[] = "\ndaybook_gateway_second_tries_total ";
+    pthread_t thread;
+    int64_t told = 0;
+    assert_true(has_metrics("127.0.0.1", "")); /* the front has begun */
+    front.gateway.loops = &front.loop;
+    front.gateway.loop_count = 1;
+    atomic_store(&has_counted, false);
+    assert_int_equal(pthread_create(&thread, NULL, count_many, &front.loop.metrics), 0);
+    for (bool is_over = false; !is_over;) {
+        int64_t before = told;
+        is_over = atomic_load(&has_counted);
+        assert_true(has_metrics("127.0.0.1", ""));
+        const char *at = memmem(reply.data, reply.len, name, sizeof name - 1);
+        assert_non_null(at);
+        struct str rest = str_from(buf_text(&reply), (uint32_t)(at - reply.data) + (uint32_t)sizeof name - 1);
+        assert_true(int64_read(str_first(rest, str_find(rest, '\n')), &told));
+        assert_in_range(told, before, COUNTED);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(told, COUNTED);
+    assert_holds(",status=\"299\"} 50000\n");
+}
+
 /* One that is itself at such an address: what it says of its client must be understood. */
 static void a_proxy_brings_in_nobody_by_its_own_address(void **state) {
     (void)state;
@@ -316,6 +355,7 @@ int main(void) {
         WITH(the_public_sees_no_stock_by_location),
         WITH(what_is_not_for_everybody_asks_who_one_is),
         WITH(metrics_are_for_those_who_ask_from_the_right_place),
+        WITH(a_page_is_told_while_others_count),
         WITH(a_proxy_brings_in_nobody_by_its_own_address),
         WITH(a_bad_credential_is_refused_wherever_it_is_brought),
         WITH(who_is_known_is_let_in_as_what_he_is),

@@ -394,6 +394,102 @@ static void ends_of_no_year_do_not_hold_it_up(void **state) {
     assert_true(has(ADA, REVOCATIONS_PAGE_ROWS));
 }
 
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
+
+enum { ADDERS = 3, ENDS_EACH = 4000, ASKERS = 2 };
+
+static pthread_barrier_t begun;
+static _Atomic int adding;
+
+struct part {
+    pthread_t thread;
+    int number;
+    _Atomic int progress; /* so many of its ends were added */
+    int wrong;            /* what cmocka must not be told on this thread */
+};
+
+static void customer_of(int part, int number, char ret_customer[31]) {
+    snprintf(ret_customer, 31, "cus_01ARZ3NDEKTSV4RRFF%02d%06d", part, number);
+}
+
+/* Ends of its own, later and later; and between them, over and over, one that all tell. */
+static void *add_ends(void *argument) {
+    struct part *part = argument;
+    char customer[31];
+    pthread_barrier_wait(&begun);
+    for (int i = 0; i < ENDS_EACH; i++) {
+        customer_of(part->number, i, customer);
+        add(customer, 1, false, 0, now_us + i);
+        add(EVE, 1, false, 0, now_us + i);
+        part->wrong += !has(customer, 1);
+        atomic_store(&part->progress, i + 1);
+    }
+    atomic_fetch_sub(&adding, 1);
+    return NULL;
+}
+
+/* A loop that judges tokens: who has ended has ended, and who has not has not. */
+static void *ask_ends(void *argument) {
+    struct part *part = argument;
+    pthread_barrier_wait(&begun);
+    do { /* once at least, also where the thread comes late */
+        part->wrong += !has(ADA, 3) + has(ADA, 2) + has(EVE, 2);
+        part->wrong += revocations_counts(&revocations).ends > ADDERS * ENDS_EACH + 2;
+    } while (atomic_load(&adding) > 0);
+    part->wrong += !revocations_are_known(&revocations);
+    return NULL;
+}
+
+static int least_progress(struct part adders[ADDERS]) {
+    int least = ENDS_EACH;
+    for (int i = 0; i < ADDERS; i++) {
+        int progress = atomic_load(&adders[i].progress);
+        least = progress < least ? progress : least;
+    }
+    return least;
+}
+
+/* Of what loops tell each other no end is lost that still matters, while one forgets those that do not. */
+static void loops_add_and_ask_while_one_forgets(void **state) {
+    (void)state;
+    struct part adders[ADDERS] = {0}, askers[ASKERS] = {0};
+    char customer[31];
+    add(ADA, 3, false, 0, now_us + ENDS_EACH);
+    atomic_store(&adding, ADDERS);
+    pthread_barrier_init(&begun, NULL, ADDERS + ASKERS + 1);
+    for (int i = 0; i < ADDERS; i++) {
+        adders[i].number = i;
+        assert_int_equal(pthread_create(&adders[i].thread, NULL, add_ends, &adders[i]), 0);
+    }
+    for (int i = 0; i < ASKERS; i++) {
+        assert_int_equal(pthread_create(&askers[i].thread, NULL, ask_ends, &askers[i]), 0);
+    }
+    revocations_set_known(&revocations);
+    pthread_barrier_wait(&begun);
+    for (int i = 1; atomic_load(&adding) > 0; i++) {
+        add(ADA, 3, false, 0, now_us + ENDS_EACH + i); /* to the end of the line, so that it holds up no others */
+        revocations_forget(&revocations, now_us + least_progress(adders) - ENDS_EACH / 4);
+    }
+    for (int i = 0; i < ADDERS; i++) {
+        assert_int_equal(pthread_join(adders[i].thread, NULL), 0);
+        assert_int_equal(adders[i].wrong, 0);
+        for (int k = ENDS_EACH - ENDS_EACH / 4; k < ENDS_EACH; k++) {
+            customer_of(i, k, customer);
+            assert_true(has(customer, 1));
+        }
+    }
+    for (int i = 0; i < ASKERS; i++) {
+        assert_int_equal(pthread_join(askers[i].thread, NULL), 0);
+        assert_int_equal(askers[i].wrong, 0);
+    }
+    assert_true(has(EVE, 1));
+    revocations_forget(&revocations, INT64_MAX);
+    assert_int_equal(revocations_counts(&revocations).ends, 0);
+    assert_int_equal(revocations_counts(&revocations).lost_total, 0);
+    assert_false(has(ADA, 3));
+    pthread_barrier_destroy(&begun);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void) {
@@ -420,6 +516,7 @@ int main(void) {
         WITH(of_a_machine_whose_clock_says_1970_all_are_asked_for),
         WITH(ends_of_no_year_do_not_hold_it_up),
         WITH(without_the_database_the_table_stands_still_and_is_asked_for_whole_afterwards),
+        WITH(loops_add_and_ask_while_one_forgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
