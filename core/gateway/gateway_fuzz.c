@@ -207,6 +207,9 @@ static void fuzz_intake(struct http_exchange *exchange, struct str text) {
     if (intake_command(&source, &intake, &problem)) {
         require(intake.command.meta.stream.len > 0 && intake.command.meta.command_id.len == 30, "a command is whole");
         require(intake.wait_ms >= 0 && intake.wait_ms <= PREFER_WAIT_MAX_S * 1000, "waiting is bounded");
+        const struct command_meta *meta = &intake.command.meta;
+        struct str etag = arena_printf(&exchange->arena, "\"%lld\"", (long long)meta->expected_version);
+        require(!meta->has_expected_version || str_equal(etag, fields[2].value), "a version is the one of If-Match");
     } else {
         require(problem.status >= 400 && problem.status < 500 && problem.code != NULL, "a refusal is the caller's");
     }

@@ -16,7 +16,7 @@ PACKAGES=(
     # the tests and their clients
     libcmocka-dev kcat curl ca-certificates python3 python3-venv
     # make lint, make fuzz
-    clang clang-tidy clang-format cppcheck shellcheck
+    clang clang-tidy clang-format cppcheck shellcheck libclang-rt-14-dev
 )
 
 # Shows /openapi.json and /asyncapi.json. One file of the package is wanted, and none that it depends on; its hash says

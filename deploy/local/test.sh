@@ -136,8 +136,9 @@ beside sim idly make sim SEEDS=1000
 beside histories idly make histories
 step asan make MODE=asan unit build build/asan/simulator
 beside sim_asan idly make MODE=asan sim SEEDS=50
+beside fuzz idly make fuzz FUZZ_SECONDS=20 FUZZ_JOBS=6
 await deps clients checker evolved
 step integration make integration ASAN=build/asan/daybook
 SLOWER=6 step faults make faults ARGS="-m quick -n 3 --dist loadfile --no-loadscope-reorder"
-await lint_slow sim histories sim_asan
+await lint_slow sim histories sim_asan fuzz
 printf '==== all passed, in %d s\n' "$SECONDS"
