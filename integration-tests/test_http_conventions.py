@@ -406,6 +406,7 @@ def test_what_is_not_there_is_named_by_kind(client):
     for method, path, body, code in (
         ("POST", f"/v1/carts/cart_{ulid}/checkout", {"payment": {"provider": "test", "method": "m"}}, "unknown_cart"),
         ("POST", f"/v1/orders/ord_{ulid}.1/cancel", {"reason": "x"}, "unknown_order"),
+        ("POST", f"/v1/orders/ord_{ulid}.1/confirmation", {}, "unknown_order"),
         ("POST", f"/v1/payments/pay_{ulid}.1.1/void", {}, "unknown_payment"),
         ("PATCH", f"/v1/products/prod_{ulid}", {"title": "x"}, "unknown_product"),
     ):

@@ -77,6 +77,7 @@ def test_every_answer_is_as_it_is_described(daybook, client, described):
     client.expect(200, client.get(f"/v1/carts/{cart}"))
     client.expect(200, client.get(f"/v1/orders/{order['id']}"))
     client.expect(200, client.get("/v1/orders?limit=1"))
+    client.expect(200, client.post(f"/v1/orders/{order['id']}/confirmation", {}))
     client.expect(200, client.get(f"/v1/orders/{order['id']}/history"))
     client.expect(200, client.get(f"/v1/orders/{order['id']}/history?as_of=2"))
     client.expect(200, client.post(f"/v1/payments/{payment}/refunds", {"amount": euros(100), "reason": "late"}))
@@ -132,6 +133,7 @@ def test_every_example_is_accepted(daybook, client, described):
     send("SetCartLine", 200, cart=cart, sku=sku)
     order = send("CheckOutCart", 201, cart=cart)
     assert order["status"] == "confirmed"
+    send("ResendConfirmation", 200, order=order["id"])
     payment = order["payments"][0]["id"]
     send("RefundPayment", 200, payment=payment)
     # What is authorized Daybook captures by itself.

@@ -139,6 +139,7 @@ def test_others_are_told_that_it_is_not_there_and_change_nothing(shops, hers):
     before = len(daybook.kafka.records(daybook.topic("orders")))
     for actor in (f"customer:{BEA}", "anonymous", "guest:h4sh", f"guest:h4sh:{BEA}", LEAF, "somebody"):
         assert commands.send("CancelOrder", order, actor, reason="malice") == "unknown_order"
+        assert commands.send("ResendConfirmation", order, actor) == "unknown_order"
         retry = {"provider": "test", "method": "approve"}
         assert commands.send("RetryOrderPayment", order, actor, **retry) == "unknown_order"
         line = {"sku": "tea", "quantity": 9, "price_facts": []}

@@ -1,6 +1,7 @@
 #include "core/domain/money.h"
 
 #include <assert.h>
+#include <string.h>
 
 bool money_add(int64_t a_minor, int64_t b_minor, int64_t *ret_sum_minor) {
     int64_t sum;
@@ -35,4 +36,17 @@ int64_t divide_half_even(int64_t numerator, int64_t denominator) {
         return quotient + (numerator < 0 ? -1 : 1);
     }
     return quotient;
+}
+
+int money_decimals(struct str currency) {
+    static const char none[] = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF";
+    static const char three[] = "BHD IQD JOD KWD LYD OMR TND";
+    static const char four[] = "CLF UYW";
+    if (currency.len != 3) {
+        return 2;
+    }
+    return memmem(none, sizeof none, currency.data, 3) != NULL     ? 0
+           : memmem(three, sizeof three, currency.data, 3) != NULL ? 3
+           : memmem(four, sizeof four, currency.data, 3) != NULL   ? 4
+                                                                   : 2;
 }

@@ -19,5 +19,8 @@ MUST_CHECK bool money_multiply(int64_t price_minor, int64_t count, int64_t *ret_
 
 bool money_equal(struct money a, struct money b);
 
+/* How many decimals an amount of this currency has when people read it (ISO 4217, list one, 2024). */
+int money_decimals(struct str currency);
+
 /* numerator / denominator, rounded half to even; the denominator is above 0. */
 int64_t divide_half_even(int64_t numerator, int64_t denominator);

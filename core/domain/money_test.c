@@ -74,12 +74,25 @@ static void money_is_the_same_in_amount_and_currency(void **state) {
     assert_false(money_equal((struct money){1, STR("EUR")}, (struct money){1, STR("USD")}));
 }
 
+static void amounts_are_read_with_the_decimals_of_their_currency(void **state) {
+    (void)state;
+    static const struct {
+        const char *currency;
+        int decimals;
+    } rows[] = {{"EUR", 2}, {"USD", 2}, {"JPY", 0}, {"XPF", 0}, {"BIF", 0},
+                {"KWD", 3}, {"BHD", 3}, {"UYW", 4}, {"", 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(money_decimals(str_of_cstr(rows[i].currency)), rows[i].decimals);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(halves_go_to_the_even_neighbour),
         cmocka_unit_test(rounding_does_not_drift),
         cmocka_unit_test(a_sum_or_product_beyond_the_bound_is_refused_and_leaves_the_result_alone),
         cmocka_unit_test(money_is_the_same_in_amount_and_currency),
+        cmocka_unit_test(amounts_are_read_with_the_decimals_of_their_currency),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -178,11 +178,13 @@ static void an_order_is_touched_by_whose_it_is_and_by_the_house(void **state) {
     (void)state;
     struct command retry = {.type = COMMAND_RETRY_ORDER_PAYMENT, .as.retry_order_payment = {STR("test"), STR("bank")}};
     struct command cancel = {.type = COMMAND_CANCEL_ORDER, .as.cancel_order = {STR("no more")}};
+    struct command resend = {.type = COMMAND_RESEND_CONFIRMATION};
     for (size_t i = 0; i < ARRAY_LENGTH(purchase_actors); i++) {
         for (int is_anns = 0; is_anns < 2; is_anns++) {
             struct given order;
             bool may = is_anns ? purchase_actors[i].anns : purchase_actors[i].a_guests;
             begin_order(&order, is_anns ? ANN : NULL);
+            expect(&order, purchase_actors[i].actor, resend, may, REJECT_UNKNOWN_ORDER);
             expect(&order, purchase_actors[i].actor, retry, may, REJECT_UNKNOWN_ORDER);
             expect(&order, purchase_actors[i].actor, cancel, may, REJECT_UNKNOWN_ORDER);
             given_check_history(&order);

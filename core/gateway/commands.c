@@ -7,6 +7,7 @@
 #include "core/domain/rejection.h"
 #include "core/gateway/answers.h"
 #include "core/gateway/api_key_commands.h"
+#include "core/gateway/buyer_address.h"
 #include "core/gateway/facts.h"
 #include "core/gateway/identity.h"
 #include "core/gateway/intake.h"
@@ -37,6 +38,7 @@ struct command_request {
     struct view_wait view_wait;
     struct api_key_rotation rotation;
     struct facts_request facts;
+    struct buyer_address address;
     struct sealed *sealed[SEALED_MAX];
     size_t sealed_count, sealed_next;
     bool is_second_try;
@@ -490,13 +492,33 @@ static void on_key(void *context, enum vault_found found, const struct vault_key
     seal_next(cr);
 }
 
+static void on_address(void *context) {
+    struct command_request *cr = context;
+    if (!is_abandoned(cr)) {
+        send_command(cr);
+    }
+}
+
+/* What is sealed for the command is sealed. Of a customer who checks out without an address his own comes along. */
+static void send_with_address(struct command_request *cr) {
+    struct check_out_cart *ask =
+        command_of(cr)->type == COMMAND_CHECK_OUT_CART ? &command_of(cr)->as.check_out_cart : NULL;
+    if (ask == NULL || ask->has_email || !seals_as_customer(cr)) {
+        send_command(cr);
+        return;
+    }
+    cr->address =
+        (struct buyer_address){.arena = request_arena(cr->request), .ask = ask, .on_done = on_address, .context = cr};
+    buyer_address_attach(&cr->address, loop_of(cr)->pg, cr->request->access.customer);
+}
+
 /* Last, so that nothing is kept of a request that is refused before; a second try finds its texts sealed. Whoever
  * prepared a text says whose key it is. All else are addresses: a customer's is sealed with his own key, so that it
  * ends with him, and that key is never made here; others' keys belong to whoever has the address: after he was erased,
  * the next who gives it has a new one. */
 static void seal_next(struct command_request *cr) {
     if (cr->sealed_next == cr->sealed_count) {
-        send_command(cr);
+        send_with_address(cr);
         return;
     }
     struct arena *arena = request_arena(cr->request);

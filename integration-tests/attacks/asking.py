@@ -97,7 +97,7 @@ def _items(market, row, caller):
 
 def _purchases(market, row):
     for one in market.purchases:
-        is_checkout, is_of_waiting = row.path.endswith("/checkout"), row.path.endswith(("/payments", "/cancel"))
+        is_checkout, is_of_waiting = row.path.endswith("/checkout"), row.path.endswith(("/payments", "/confirmation", "/cancel"))
         parameters = {
             "cart": one.bought_cart if is_checkout else one.cart,
             "order": one.waiting if is_of_waiting else one.order,
@@ -181,6 +181,7 @@ BODIES = {
     "PUT /v1/carts/{cart}/lines/{sku}": lambda market, n: {"quantity": 1 + n % 50},
     "POST /v1/carts/{cart}/checkout": lambda market, n: {"payment": {"provider": "test", "method": "approve"}},
     "POST /v1/orders/{order}/payments": lambda market, n: {"provider": "test", "method": "decline"},
+    "POST /v1/orders/{order}/confirmation": lambda market, n: {},
     "POST /v1/orders/{order}/cancel": lambda market, n: {"reason": "asked"},
     "POST /v1/payments/{payment}/capture": lambda market, n: {"reason": "asked"},
     "POST /v1/payments/{payment}/void": lambda market, n: {"reason": "asked"},
@@ -279,6 +280,7 @@ GRANTED = {
     "POST /v1/carts": (201, None),
     "POST /v1/carts/{cart}/checkout": (409, "cart_not_open"),
     "POST /v1/orders/{order}/payments": (402, "payment_declined"),
+    "POST /v1/orders/{order}/confirmation": (409, "order_not_confirmed"),
     "POST /v1/payments/{payment}/capture": (409, "payment_not_capturable"),
     "POST /v1/payments/{payment}/void": (409, "payment_not_voidable"),
     "POST /v1/customers": (201, None),

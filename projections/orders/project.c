@@ -85,7 +85,7 @@ static void project(struct view_batch *batch, struct arena *arena, const struct 
 const struct view orders_view = {
     .name = "orders",
     .sql = orders_sql,
-    .format = 4,
+    .format = 5,
     .families = {"orders"},
     .tables = {[ORDERS] = {.name = "orders",
                            .columns = {{"id", VIEW_TEXT, .key = true},

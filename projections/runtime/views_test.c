@@ -18,7 +18,7 @@ static const struct kept {
     int format;
     uint32_t state_schema_id;
 } kept[] = {
-    {"products", 5, 19},  {"stock", 3, 165},     {"carts", 2, 159}, {"orders", 4, 163},
+    {"products", 5, 19},  {"stock", 3, 165},     {"carts", 2, 159}, {"orders", 5, 186},
     {"payments", 2, 170}, {"customers", 3, 175}, {"keys", 1, 151},
 };
 

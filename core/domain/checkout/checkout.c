@@ -292,5 +292,8 @@ void checkout_after_order(const struct order_state *state, const struct event *e
         refund(returned->payment, returned->reason, reactions);
         break;
     }
+    case EVENT_ORDER_CONFIRMATION_REQUESTED:
+    case EVENT_ORDER_MAILED:
+        break; /* the connector reads the one and has written the other */
     }
 }

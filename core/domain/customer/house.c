@@ -1,6 +1,7 @@
 /* house.c: what the house does: roles, lockouts, suspending, erasure, and what became of mails. */
 #include "core/domain/actor.h"
 #include "core/domain/customer/parts.h"
+#include "core/domain/mail_code.h"
 #include "core/domain/roles.h"
 
 /* ---- roles and lockouts ------------------------------------------------------------------------------------------ */
@@ -138,18 +139,9 @@ enum rejection customer_record_erasure(const struct customer_state *state, struc
 
 /* ---- mails ------------------------------------------------------------------------------------------------------- */
 
-/* What a mail server says quotes addresses, which have no place in the log: its three digits are enough. */
-static bool is_smtp_code(struct str code) {
-    bool are_digits = true;
-    for (uint32_t i = 0; i < code.len; i++) {
-        are_digits = are_digits && code.data[i] >= '0' && code.data[i] <= '9';
-    }
-    return are_digits && (code.len == 0 || code.len == 3);
-}
-
 enum rejection customer_record_mail(const struct customer_state *state, const struct record_mail *told,
                                     struct decision *decision) {
-    if (!is_smtp_code(told->code)) {
+    if (!mail_code_is_plain(told->code)) {
         return REJECT_MALFORMED_COMMAND;
     }
     if (state->status == CUSTOMER_STATUS_ABSENT || state->status == CUSTOMER_STATUS_ERASED) {

@@ -4,6 +4,7 @@
 #include "core/domain/checkout/checkout.h"
 #include "core/domain/ids.h"
 #include "core/domain/money.h"
+#include "core/domain/order/confirmation.h"
 #include "core/domain/payment/payment.h"
 #include "gen/codec.h"
 
@@ -32,6 +33,11 @@ static const struct status_change changes[] = {
     {EVENT_ORDER_PAYMENT_RETURNED, ORDER_STATUS_AWAITING_PAYMENT, ORDER_STATUS_AWAITING_PAYMENT},
     {EVENT_ORDER_PAYMENT_RETURNED, ORDER_STATUS_CONFIRMED, ORDER_STATUS_CONFIRMED},
     {EVENT_ORDER_PAYMENT_RETURNED, ORDER_STATUS_CANCELLED, ORDER_STATUS_CANCELLED},
+
+    /* Nor does a mail. */
+    {EVENT_ORDER_CONFIRMATION_REQUESTED, ORDER_STATUS_CONFIRMED, ORDER_STATUS_CONFIRMED},
+    {EVENT_ORDER_MAILED, ORDER_STATUS_CONFIRMED, ORDER_STATUS_CONFIRMED},
+    {EVENT_ORDER_MAILED, ORDER_STATUS_CANCELLED, ORDER_STATUS_CANCELLED},
 };
 static const struct status_table life = {changes, ARRAY_LENGTH(changes)};
 
@@ -309,7 +315,8 @@ static enum rejection record_order_payment(const struct order_state *state, cons
 
 /* Of what clients send. What follows from events and what the provider says comes whoever began it. */
 static bool is_anothers(const struct order_state *state, const struct command *command) {
-    bool is_a_clients = command->type == COMMAND_RETRY_ORDER_PAYMENT || command->type == COMMAND_CANCEL_ORDER;
+    bool is_a_clients = command->type == COMMAND_RETRY_ORDER_PAYMENT || command->type == COMMAND_CANCEL_ORDER ||
+                        command->type == COMMAND_RESEND_CONFIRMATION;
     return is_a_clients && state->status != ORDER_STATUS_ABSENT &&
            !actor_may_touch_purchase(command->meta.actor, state->has_customer, state->customer);
 }
@@ -331,6 +338,10 @@ enum rejection order_decide(const struct order_state *state, const struct comman
         return cancel_order(state, &command->as.cancel_order, decision);
     case COMMAND_EXPIRE_ORDER:
         return expire_order(state, decision);
+    case COMMAND_RESEND_CONFIRMATION:
+        return order_resend_confirmation(state, decision);
+    case COMMAND_RECORD_ORDER_MAIL:
+        return order_record_mail(state, &command->as.record_order_mail, decision);
     }
     return REJECT_MALFORMED_COMMAND;
 }
@@ -464,6 +475,12 @@ void order_evolve(struct order_state *state, const struct event *event, struct a
         break;
     case EVENT_ORDER_PAYMENT_RETURNED:
         evolve_returned(state, &event->as.order_payment_returned);
+        break;
+    case EVENT_ORDER_CONFIRMATION_REQUESTED:
+        order_evolve_confirmation_requested(state, event);
+        break;
+    case EVENT_ORDER_MAILED:
+        order_evolve_mailed(state, &event->as.order_mailed);
         break;
     }
     state->status = (enum order_status)status_evolved(&life, event->type, (int)state->status);
