@@ -13,7 +13,7 @@
 #include "core/connect/mail_text.h"
 #include "core/connect/smtp_calls.h"
 
-enum { MAIL_VALUES = 5, MESSAGE_ID_SIZE = 256 + ULID_TEXT_LEN + 16 };
+enum { MAIL_VALUES = 8, ROWS = 2, ROW_VALUES = 3, MESSAGE_ID_SIZE = 256 + ULID_TEXT_LEN + 16 };
 
 struct mailing {
     struct smtp_calls *calls;
@@ -30,9 +30,19 @@ struct letter {
 };
 
 static const struct mail_value made_up[MAIL_VALUES] = {
-    {"customer", STR("cus_00000000000000000000000000")}, {"token", STR("this-is-no-token-and-opens-nothing")},
-    {"until", STR("1 January 1970, 01:00 UTC")},         {"when", STR("1 January 1970, 00:00 UTC")},
+    {"customer", STR("cus_00000000000000000000000000")},
+    {"token", STR("this-is-no-token-and-opens-nothing")},
+    {"until", STR("1 January 1970, 01:00 UTC")},
+    {"when", STR("1 January 1970, 00:00 UTC")},
     {"order", STR("ord_00000000000000000000000000.1")},
+    {"reference", STR("R-1970-1")},
+    {"total", STR("31.99 EUR")},
+    {"more", STR("1")},
+};
+
+static const struct mail_value made_up_rows[ROWS * ROW_VALUES] = {
+    {"quantity", STR("2")}, {"title", STR("Green tea")}, {"sum", STR("7.00 EUR")},
+    {"quantity", STR("1")}, {"title", STR("Pot")},       {"sum", STR("19.99 EUR")},
 };
 
 static void tell(struct letter *letter, bool is_sent, const char *what) {
@@ -74,6 +84,7 @@ static void send_letter(struct letter *letter) {
                         .message_id = make_message_id(mailing->address, message_id),
                         .values = made_up,
                         .value_count = MAIL_VALUES,
+                        .rows = {made_up_rows, ROWS, ROW_VALUES},
                         .date_us = clock_wall_us()};
     buf_init(&data, MAIL_MAX_BYTES);
     if (!mail_write(&data, &mail, mailing->from, &why)) {

@@ -205,7 +205,7 @@ def test_a_connector_without_its_rights_says_so_and_is_not_ready(split, secure):
     connector.environment |= {f"DAYBOOK_{name.upper()}": str(value) for name, value in wrong.items()}
     try:
         connector.start()
-        wait_until(lambda: "the log of customers cannot be read" in connector.log(), "the reason in the log")
+        wait_until(lambda: "the log cannot be read" in connector.log(), "the reason in the log")
         assert "uthorization" in connector.log() and not connector.is_ready()
     finally:
         connector.stop()

@@ -29,6 +29,15 @@ static void tell_mail(const struct errand *errand, int attempt, struct command *
             .attempt = attempt,
         };
         break;
+    case COMMAND_RECORD_ORDER_MAIL:
+        command->as.record_order_mail = (struct record_order_mail){
+            .cause = errand->cause,
+            .template = str_of_cstr(errand->mail.kind),
+            .result = str_of_cstr(errand->progress.result),
+            .code = str_of_cstr(errand->progress.code),
+            .attempt = attempt,
+        };
+        break;
     default:
         assert(!"a row of mails.c is told by a command that is not known here");
     }

@@ -14,25 +14,39 @@
 #include "core/log/record.h"
 
 enum {
-    MAILS_MAX = 20000, /* open ones a shard, some 500 bytes each; further ones wait in the log */
-    ERASURES_MAX = 10000,
     MESSAGES_A_TURN = 1000, /* then the loop looks at its sockets again */
     SEEK_TIMEOUT_MS = 1000,
     SEEK_AGAIN_MS = 1000,
     UNREAD_AGAIN_MS = 10000, /* a shard that could not be read */
 };
 
-/* Whose events may need something done. An event is closed by one of its own partition. */
-static const enum log_topic sources[] = {TOPIC_CUSTOMERS};
+/* Whose events may need something done, and how much of it is kept at hand a shard; further ones wait in the log. An
+ * event is closed by one of its own partition. A mail is some 500 bytes, and an order's 200 more for each line. */
+static const struct source {
+    enum log_topic topic;
+    struct errand_bounds bounds;
+} sources[] = {
+    {TOPIC_CUSTOMERS, {.mails = 20000, .erasures = 10000}},
+    {TOPIC_ORDERS, {.mails = 5000, .foreseen = 20000}},
+};
+
+/* Orders cause mails alone, and are read only where these are sent. */
+static size_t source_count(const struct errands *errands) {
+    return errands->calls != NULL ? ARRAY_LENGTH(sources) : 1;
+}
 
 size_t errands_shard_count(const struct errands *errands) {
-    return ARRAY_LENGTH(sources) * (size_t)errands->config->shards;
+    return source_count(errands) * (size_t)errands->config->shards;
 }
 
 /* ---- taking in --------------------------------------------------------------------------------------------------- */
 
+static const struct source *source_of(const struct errands *errands, size_t shard) {
+    return &sources[shard / (size_t)errands->config->shards];
+}
+
 static const char *topic_of(const struct errands *errands, size_t shard) {
-    return errands->topics.names[sources[shard / (size_t)errands->config->shards]];
+    return errands->topics.names[source_of(errands, shard)->topic];
 }
 
 static int32_t partition_of(const struct errands *errands, size_t shard) {
@@ -41,8 +55,8 @@ static int32_t partition_of(const struct errands *errands, size_t shard) {
 
 /* NULL: none of ours. */
 static struct errand_shard *shard_of(struct errands *errands, const char *topic, int32_t partition) {
-    for (size_t i = 0; i < ARRAY_LENGTH(sources); i++) {
-        if (strcmp(topic, errands->topics.names[sources[i]]) == 0 && partition >= 0 &&
+    for (size_t i = 0; i < source_count(errands); i++) {
+        if (strcmp(topic, errands->topics.names[sources[i].topic]) == 0 && partition >= 0 &&
             partition < errands->config->shards) {
             return &errands->shards[i * (size_t)errands->config->shards + (size_t)partition];
         }
@@ -91,6 +105,7 @@ static void take_event(struct errands *errands, struct errand_shard *shard, cons
     }
     if (broker_us >= 0) {
         log_clock_record(&errands->clock, broker_us, clock_boot_us(), shard->is_live);
+        errands_end_late(errands, shard, broker_us);
     }
     errands->has_work = true;
 }
@@ -108,7 +123,8 @@ static void read_again_from(struct errand_shard *shard, int64_t offset, int64_t 
 static void take_error(struct errands *errands, struct errand_shard *shard, const rd_kafka_message_t *message) {
     struct err_info info;
     bool is_passing = client_error_is_passing(message->err);
-    const char *topic = message->rkt == NULL ? errands->topics.names[sources[0]] : rd_kafka_topic_name(message->rkt);
+    const char *topic =
+        message->rkt == NULL ? errands->topics.names[sources[0].topic] : rd_kafka_topic_name(message->rkt);
     (void)client_error_said(&info, message->err, is_passing, topic, rd_kafka_message_errstr(message));
     errands_warn(errands, is_passing ? ERRANDS_CANNOT_REACH : ERRANDS_CANNOT_READ, info.text);
     if (shard != NULL && shard->is_live && !is_passing) {
@@ -186,8 +202,9 @@ void errands_on_rebalance(rd_kafka_t *consumer, rd_kafka_resp_err_t err, rd_kafk
     for (int i = 0; i < partitions->cnt; i++) {
         struct errand_shard *shard = shard_of(errands, partitions->elems[i].topic, partitions->elems[i].partition);
         if (shard != NULL) {
+            const struct source *source = source_of(errands, (size_t)(shard - errands->shards));
             drop_shard(shard);
-            shard->open = is_given ? open_errands_create(MAILS_MAX, ERASURES_MAX) : NULL;
+            shard->open = is_given ? open_errands_create(source->bounds) : NULL;
         }
     }
     rd_kafka_assign(consumer, is_given ? partitions : NULL);
@@ -201,14 +218,15 @@ void errands_drop_shards(struct errands *errands) {
 }
 
 enum err errands_subscribe(struct errands *errands, struct err_info *info) {
-    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(ARRAY_LENGTH(sources));
-    for (size_t i = 0; i < ARRAY_LENGTH(sources); i++) {
-        rd_kafka_topic_partition_list_add(topics, errands->topics.names[sources[i]], RD_KAFKA_PARTITION_UA);
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new((int)source_count(errands));
+    for (size_t i = 0; i < source_count(errands); i++) {
+        rd_kafka_topic_partition_list_add(topics, errands->topics.names[sources[i].topic], RD_KAFKA_PARTITION_UA);
     }
     rd_kafka_resp_err_t subscribed = rd_kafka_subscribe(errands->consumer, topics);
     rd_kafka_topic_partition_list_destroy(topics);
-    return subscribed == RD_KAFKA_RESP_ERR_NO_ERROR ? ERR_NONE
-                                                    : client_error(info, subscribed, "subscribing to the customers");
+    return subscribed == RD_KAFKA_RESP_ERR_NO_ERROR
+               ? ERR_NONE
+               : client_error(info, subscribed, "subscribing to the topics whose events ask for something");
 }
 
 /* ---- reading again ----------------------------------------------------------------------------------------------- */

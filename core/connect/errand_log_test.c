@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/connect/test_people.h"
+#include "core/connect/test_orders.h"
 #include "core/log/record.h"
 
 enum { SHARDS = 2, QUEUE_MAX = 16 };
@@ -90,15 +90,19 @@ rd_kafka_resp_err_t rd_kafka_assign(rd_kafka_t *consumer, const rd_kafka_topic_p
 /* ---- the test's side --------------------------------------------------------------------------------------------- */
 
 static struct config config;
-static struct errand_shard shards[SHARDS];
+static struct errand_shard shards[2 * SHARDS]; /* of customers, and of orders */
 static struct errands errands;
 static struct errand_shard *const shard = &shards[1];
 
-static void rebalance(rd_kafka_resp_err_t what) {
+static void rebalance_of(const char *topic, rd_kafka_resp_err_t what) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, "daybook.customers", 1);
+    rd_kafka_topic_partition_list_add(list, topic, 1);
     errands_on_rebalance(NULL, what, list, &errands);
     rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void rebalance(rd_kafka_resp_err_t what) {
+    rebalance_of("daybook.customers", what);
 }
 
 static int set_up(void **state) {
@@ -223,6 +227,54 @@ static void the_log_s_clock_is_proven_by_what_comes_behind_the_end(void **state)
     assert_true(errands.clock.is_proven);
 }
 
+/* ---- orders ------------------------------------------------------------------------------------------------------ */
+
+static struct errand_shard *const of_orders = &shards[SHARDS + 1];
+static char a_server;
+
+/* A server takes mails, so orders are read. */
+static void mails_are_sent(void) {
+    errands.calls = (struct smtp_calls *)&a_server;
+    rebalance_of("daybook.orders", RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS);
+    kafka.topic = "daybook.orders";
+}
+
+static struct event at(struct event event, int64_t us) {
+    event.meta.occurred_at = us;
+    return event;
+}
+
+static void orders_are_read_only_where_mails_are_sent(void **state) {
+    (void)state;
+    assert_int_equal(errands_shard_count(&errands), SHARDS);
+    mails_are_sent();
+    assert_int_equal(errands_shard_count(&errands), 2 * SHARDS);
+    read_event(4, placed(STR("evt_1")));
+    read_event(5, of_order(EVENT_ORDER_CONFIRMED, STR("evt_2")));
+    assert_int_equal(open_errands_count(of_orders->open, ERRAND_MAIL), 1);
+    assert_int_equal(mails(), 0);
+}
+
+/* A shop begins to send mails: nobody is told now of what he ordered last year, nor is the log. */
+static void confirmations_that_were_over_before_a_record_end_without_a_word(void **state) {
+    (void)state;
+    const int64_t day_us = INT64_C(24 * 3600) * MICROS_PER_SECOND, now_us = kafka.broker_us;
+    mails_are_sent();
+    kafka.broker_us = now_us - 2 * day_us;
+    read_event(4, at(placed(STR("evt_1")), kafka.broker_us));
+    read_event(5, at(of_order(EVENT_ORDER_CONFIRMED, STR("evt_2")), kafka.broker_us));
+    struct event other = at(confirmation_requested(STR("evt_3")), now_us - day_us + MICROS_PER_SECOND);
+    other.meta.stream = ANOTHER_ORDER;
+    kafka.broker_us = other.meta.occurred_at - MICROS_PER_SECOND;
+    read_event(6, other);
+    assert_int_equal(errands.counts.mails_late, 0);
+    assert_int_equal(open_errands_count(of_orders->open, ERRAND_MAIL), 2);
+    kafka.broker_us = now_us - day_us + 2 * MICROS_PER_SECOND;
+    read_event(7, at(of_order(EVENT_ORDER_PAYMENT_RETURNED, STR("evt_4")), kafka.broker_us));
+    assert_int_equal(errands.counts.mails_late, 1);
+    assert_true(str_equal(open_errands_first(of_orders->open)->stream, ANOTHER_ORDER));
+}
+
 /* ---- what cannot be read ----------------------------------------------------------------------------------------- */
 
 static void fails(rd_kafka_resp_err_t err, bool has_place) {
@@ -275,7 +327,7 @@ static void a_broker_that_is_away_makes_no_shard_deaf(void **state) {
 /* One mail more than there is room for, and then room for half of them. */
 static void pass_one_over(void) {
     open_errands_free(shard->open, NULL);
-    shard->open = open_errands_create(2, 2);
+    shard->open = open_errands_create((struct errand_bounds){2, 2, 2});
     read_mail(1);
     read_mail(2);
     read_mail(3);
@@ -356,6 +408,8 @@ int main(void) {
         TEST(an_event_of_a_newer_release_stops_its_shard),
         TEST(an_errand_was_asked_for_at_the_later_of_two_times),
         TEST(the_log_s_clock_is_proven_by_what_comes_behind_the_end),
+        TEST(orders_are_read_only_where_mails_are_sent),
+        TEST(confirmations_that_were_over_before_a_record_end_without_a_word),
         TEST(a_log_that_cannot_be_read_is_told),
         TEST(a_shard_whose_right_is_taken_is_not_live_until_it_is_read_to_its_end_again),
         TEST(a_broker_that_is_away_makes_no_shard_deaf),

@@ -52,8 +52,8 @@ void errands_warn(struct errands *errands, enum errand_warning what, const char 
         enum log_level level;
         const char *text;
     } lines[ERRAND_WARNINGS] = {
-        [ERRANDS_CANNOT_READ] = {LOG_ERROR, "the log of customers cannot be read, and mails and erasures stand still"},
-        [ERRANDS_CANNOT_REACH] = {LOG_WARN, "the log of customers cannot be read for now"},
+        [ERRANDS_CANNOT_READ] = {LOG_ERROR, "the log cannot be read, and mails and erasures stand still"},
+        [ERRANDS_CANNOT_REACH] = {LOG_WARN, "the log cannot be read for now"},
         [ERRANDS_ARE_DEFERRED] = {LOG_WARN, "mails were not taken and are tried again"},
         [ERRANDS_WAIT] = {LOG_WARN, "mails wait"},
         [ERRANDS_KEEP_KEYS] = {LOG_WARN, "keys of people who are to be erased could not be destroyed yet"},
@@ -183,10 +183,28 @@ static void on_mail_done(struct errand *errand, const struct mail_result *result
     }
 }
 
-static void begin_mail(struct errands *errands, struct errand *errand) {
+static void end_quietly(struct errands *errands, struct errand_shard *shard, struct errand *errand) {
+    atomic_fetch_add(&errands->counts.mails_late, 1);
+    open_errands_end(shard->open, errand, errand_on_closed);
+}
+
+void errands_end_late(struct errands *errands, struct errand_shard *shard, int64_t broker_us) {
+    struct errand *errand = open_errands_first(shard->open);
+    while (errand != NULL && errand->kind == ERRAND_MAIL && errand->mail.ends_quietly &&
+           errand->progress.state == ERRAND_WAITS && errand->mail.useless_at_us <= broker_us) {
+        end_quietly(errands, shard, errand);
+        errand = open_errands_first(shard->open);
+    }
+}
+
+static void begin_mail(struct errands *errands, struct errand_shard *shard, struct errand *errand) {
     switch (log_clock_is_over(&errands->clock, errand->mail.useless_at_us, clock_wall_us(), clock_boot_us())) {
     case LOG_CLOCK_OVER:
-        give_up(errands, errand, 0, "it is of no use any more");
+        if (errand->mail.ends_quietly) {
+            end_quietly(errands, shard, errand);
+        } else {
+            give_up(errands, errand, 0, "it is of no use any more");
+        }
         break;
     case LOG_CLOCK_UNSURE:
         wait_ms(errand, WAIT_MOST_MS);
@@ -295,14 +313,22 @@ static void gather(struct errands *errands, struct errand *errand, size_t *keys)
 
 /* ---- what is due ------------------------------------------------------------------------------------------------- */
 
-static void begin(struct errands *errands, struct errand *errand, size_t *keys) {
+/* May end it. */
+static void begin(struct errands *errands, struct errand_shard *shard, struct errand *errand, size_t *keys) {
     errand->progress.owner = errands;
     if (errand->progress.state == ERRAND_IS_TOLD) {
         tell(errands, errand);
-    } else if (errand->kind == ERRAND_MAIL) {
-        begin_mail(errands, errand);
-    } else {
+        return;
+    }
+    switch (errand->kind) {
+    case ERRAND_MAIL:
+        begin_mail(errands, shard, errand);
+        break;
+    case ERRAND_ERASURE:
         gather(errands, errand, keys);
+        break;
+    case ERRAND_FORESEEN:
+        break;
     }
 }
 
@@ -315,9 +341,10 @@ void errands_begin_due(struct errands *errands) {
         if (shard->open == NULL || !shard->is_live || shard->is_stopped) {
             continue;
         }
-        for (struct errand *errand = open_errands_first(shard->open); errand != NULL; errand = errand->next) {
+        for (struct errand *errand = open_errands_first(shard->open), *next; errand != NULL; errand = next) {
+            next = errand->next;
             if (errand->progress.state != ERRAND_IS_DONE && errand->progress.due_at_us <= now_us) {
-                begin(errands, errand, &keys);
+                begin(errands, shard, errand, &keys);
             }
         }
     }

@@ -178,12 +178,12 @@ static enum err open_mailing(struct errands *errands, struct err_info *info) {
 enum err errands_start(const struct config *config, struct errands **ret_errands, struct err_info *info) {
     struct errands *errands = calloc_or_end(1, sizeof *errands);
     errands->config = config;
-    errands->shards = calloc_or_end(errands_shard_count(errands), sizeof *errands->shards);
     log_topics_name(&errands->topics, config->topic_prefix);
     arena_init(&errands->arena, ARENA_MAX_BYTES);
     open_loop(errands);
     enum err err = open_vault(errands, info);
     err = err == ERR_NONE ? open_mailing(errands, info) : err;
+    errands->shards = calloc_or_end(errands_shard_count(errands), sizeof *errands->shards); /* as many as are mailed */
     const struct log_producer_options producer_options = {.brokers = config->kafka_brokers,
                                                           .client_id = "daybook-errands",
                                                           .linger_ms = 1,
@@ -236,6 +236,9 @@ void errands_metrics(const struct errands *errands, struct buf *out) {
          "counter", atomic_load(&counts->mails_failed)},
         {"daybook_mails_erased_total", "Mails to people who were erased before they were sent.", "counter",
          atomic_load(&counts->mails_erased)},
+        {"daybook_mails_late_total",
+         "Confirmations of orders that were of no use any more before they could be sent; the log is told nothing.",
+         "counter", atomic_load(&counts->mails_late)},
         {"daybook_mails_waiting", "Mails that are owed.", "gauge", atomic_load(&counts->mails_waiting)},
         {"daybook_erasures_total", "People whose keys were destroyed.", "counter", atomic_load(&counts->erasures)},
         {"daybook_erasures_waiting", "People who are to be erased.", "gauge", atomic_load(&counts->erasures_waiting)},

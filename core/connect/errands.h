@@ -2,6 +2,7 @@
  * log is told. One thread with a uv loop beside the connector's; these calls are for cmd/ and any thread.
  *
  *      event that is told to somebody -> mail -> RecordMail -> CustomerMailed
+ *      OrderPlaced and OrderConfirmed, or OrderConfirmationRequested -> mail -> RecordOrderMail -> OrderMailed
  *      CustomerErasureRequested -> keys destroyed -> RecordErasure -> CustomerErased
  *
  * Promise  an errand is done when the log says so, not when the server did: whatever dies in between, it is done again,
@@ -10,6 +11,9 @@
  * Mails    that are not taken are tried again after 1 minute, 2, 4 .. 60, ERRAND_TRIES in all since this process began;
  *          then they have failed. Without smtp_url they wait, as long as they are of use (mails.h) by the log's time
  *          (log_clock.h). One that was told, and that no handler has decided, is sent again after a restart.
+ * Orders   are read only where smtp_url is set: without it no order costs anything here, and none of its day's mails
+ *          waits. The confirmation of one that is cancelled is not sent, and nothing recorded of it, be it that it was
+ *          handed over already.
  * Keys     of addresses that somebody else has by now are left alone (vault/upkeep.h).
  * Upkeep   soon after the start, and every vault_vacuum_s, the keys' table is written anew, when some were destroyed or
  *          replaced since.

@@ -38,7 +38,7 @@ struct erasure_batch {
 };
 
 struct errand_counts {
-    _Atomic uint64_t mails_sent, mails_failed, mails_erased, mails_deferred, erasures, keys_left;
+    _Atomic uint64_t mails_sent, mails_failed, mails_erased, mails_deferred, mails_late, erasures, keys_left;
     _Atomic uint64_t mails_waiting, erasures_waiting; /* these and all that follow as they are now */
     _Atomic uint64_t passed_over, shards_stopped, shards_live, shards_not_live;
 };
@@ -73,7 +73,7 @@ struct errands {
     struct mailing *mailing;  /* likewise */
     struct erasing *erasing;
     struct erasure_batch batch;
-    struct errand_shard *shards; /* of each topic config->shards */
+    struct errand_shard *shards; /* of each topic that is read (errands_shard_count) config->shards */
     struct arena arena;
     bool has_work; /* begun at the end of this turn of the loop */
     bool stopping;
@@ -85,6 +85,7 @@ struct errands {
 
 /* ---- errand_log.c ------------------------------------------------------------------------------------------------ */
 
+/* Those of orders only where mails are sent: without a server an order costs nothing here. */
 size_t errands_shard_count(const struct errands *errands);
 
 /* Joins the group, and its topics. */
@@ -106,6 +107,9 @@ void errands_drop_shards(struct errands *errands);
 void errands_begin_due(struct errands *errands);
 /* The table of keys, when its time has come. */
 void errands_vacuum_when_due(struct errands *errands);
+/* Ends those of the oldest mails that were over, by the log itself, before `broker_us` and that end quietly: what a
+ * shop has left behind before it began to send mails takes no room. */
+void errands_end_late(struct errands *errands, struct errand_shard *shard, int64_t broker_us);
 /* Counts what is open. */
 void errands_count(struct errands *errands);
 

@@ -10,7 +10,7 @@
 #include "core/base/logger.h"
 #include "core/base/shard.h"
 #include "core/connect/errand_command.h"
-#include "core/connect/test_people.h"
+#include "core/connect/test_orders.h"
 #include "core/log/record.h"
 
 enum { SHARDS = 2, COMMANDS_MAX = 64 };
@@ -142,7 +142,7 @@ static int set_up(void **state) {
     uv_loop_init(&errands.loop);
     uv_async_init(&errands.loop, &errands.more, on_more);
     for (size_t i = 0; i < SHARDS; i++) {
-        shards[i].open = open_errands_create(100, 100);
+        shards[i].open = open_errands_create((struct errand_bounds){100, 100, 100});
         shards[i].is_live = true;
     }
     next_offset = 1;
@@ -463,7 +463,7 @@ static void the_next_owner_hears_of_a_mail_that_was_sent_meanwhile(void **state)
     a_mail();
     errands_begin_due(&errands);
     open_errands_free(shards[0].open, errand_on_revoked);
-    shards[0].open = open_errands_create(100, 100);
+    shards[0].open = open_errands_create((struct errand_bounds){100, 100, 100});
     answer(MAIL_SENT, 250);
     (void)told(1);
 }
@@ -473,7 +473,7 @@ static void and_hears_nothing_of_one_that_was_not(void **state) {
     a_mail();
     errands_begin_due(&errands);
     open_errands_free(shards[0].open, errand_on_revoked);
-    shards[0].open = open_errands_create(100, 100);
+    shards[0].open = open_errands_create((struct errand_bounds){100, 100, 100});
     answer(MAIL_DEFERRED, 0);
     assert_int_equal(world.command_count, 0);
 }
@@ -616,7 +616,7 @@ static void an_erasure_is_not_lost_when_another_process_has_its_shard(void **sta
     happened(erasure_requested(STR("evt_1"), keys, 1));
     errands_begin_due(&errands);
     open_errands_free(shards[0].open, errand_on_revoked);
-    shards[0].open = open_errands_create(100, 100);
+    shards[0].open = open_errands_create((struct errand_bounds){100, 100, 100});
     destroyed(ERR_NONE); /* that one destroys once more, and tells */
     assert_int_equal(world.command_count, 0);
     assert_int_equal(world.forgotten, 1);
@@ -698,6 +698,61 @@ static void the_table_of_keys_is_written_anew_soon_after_the_start_and_then_once
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- orders ------------------------------------------------------------------------------------------------------ */
+
+static void a_mail_that_is_foreseen_is_not_begun_before_its_order_is_confirmed(void **state) {
+    (void)state;
+    assert_null(happened(placed(STR("evt_0"))));
+    errands_begin_due(&errands);
+    assert_null(world.mail);
+    errands_count(&errands);
+    assert_int_equal(errands.counts.mails_waiting, 0);
+    assert_non_null(happened(of_order(EVENT_ORDER_CONFIRMED, STR("evt_1"))));
+    errands_begin_due(&errands);
+    assert_non_null(world.mail);
+    answer(MAIL_SENT, 250);
+    assert_int_equal(world.command_count, 1);
+    const struct command *command = &world.commands[0];
+    assert_int_equal(command->type, COMMAND_RECORD_ORDER_MAIL);
+    assert_true(str_equal(command->meta.stream, AN_ORDER));
+    assert_true(str_equal(command->meta.causation_id, STR("evt_1")));
+    const struct record_order_mail *told = &command->as.record_order_mail;
+    assert_true(str_equal(told->cause, STR("evt_1")));
+    assert_true(str_equal(told->template, STR("order_confirmed")));
+    assert_true(str_equal(told->result, STR("sent")));
+    assert_true(str_equal(told->code, STR("250")));
+    assert_int_equal(told->attempt, 1);
+    happened(order_told(STR("evt_2"), STR("evt_1")));
+    assert_int_equal(open_errands_count(shards[0].open, ERRAND_MAIL), 0);
+}
+
+static void a_confirmation_that_comes_too_late_ends_without_a_word(void **state) {
+    (void)state;
+    struct event late = confirmation_requested(STR("evt_1"));
+    late.meta.occurred_at -= (int64_t)(MAIL_ORDER_S + 60) * MICROS_PER_SECOND;
+    late.meta.stream = ANOTHER_ORDER;
+    assert_non_null(happened(late));
+    assert_non_null(happened(confirmation_requested(STR("evt_2"))));
+    errands_begin_due(&errands);
+    assert_int_equal(world.command_count, 0);
+    assert_int_equal(errands.counts.mails_late, 1);
+    assert_int_equal(open_errands_count(shards[0].open, ERRAND_MAIL), 1);
+    assert_true(str_equal(world.mail->cause, STR("evt_2"))); /* it holds up none behind it */
+    answer(MAIL_SENT, 250);
+}
+
+static void what_was_told_and_what_is_under_way_does_not_end_for_being_late(void **state) {
+    (void)state;
+    assert_non_null(happened(confirmation_requested(STR("evt_1"))));
+    errands_begin_due(&errands);
+    errands_end_late(&errands, &shards[0], INT64_MAX);
+    assert_int_equal(errands.counts.mails_late, 0);
+    answer(MAIL_SENT, 250);
+    errands_end_late(&errands, &shards[0], INT64_MAX);
+    assert_int_equal(errands.counts.mails_late, 0);
+    assert_int_equal(open_errands_count(shards[0].open, ERRAND_MAIL), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_mail_that_was_sent_is_told_and_open_until_the_log_shows_it),
@@ -731,6 +786,9 @@ int main(void) {
         TEST(each_kind_of_warning_is_a_line_by_itself_and_of_each_there_is_one_in_ten_seconds),
         TEST(shards_are_counted_as_they_are),
         TEST(the_table_of_keys_is_written_anew_soon_after_the_start_and_then_once_an_hour),
+        TEST(a_mail_that_is_foreseen_is_not_begun_before_its_order_is_confirmed),
+        TEST(a_confirmation_that_comes_too_late_ends_without_a_word),
+        TEST(what_was_told_and_what_is_under_way_does_not_end_for_being_late),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

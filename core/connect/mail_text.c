@@ -84,6 +84,15 @@ bool mail_sender_read(struct str from, struct str *ret_name, struct str *ret_add
     return true;
 }
 
+static bool are_lines(const struct mail_value *values, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (!is_one_line(values[i].text, MAIL_VALUE_MAX_BYTES)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* NULL when all is as it must be. */
 static const char *why_not(const struct mail *mail) {
     if (!format_matches(FORMAT_EMAIL, mail->to)) {
@@ -95,10 +104,9 @@ static const char *why_not(const struct mail *mail) {
     if (!is_message_id(mail->message_id)) {
         return "the Message-ID has not the form of one";
     }
-    for (size_t i = 0; i < mail->value_count; i++) {
-        if (!is_one_line(mail->values[i].text, MAIL_VALUE_MAX_BYTES)) {
-            return "a value is not one line of UTF-8, or is too long";
-        }
+    if (!are_lines(mail->values, mail->value_count) ||
+        !are_lines(mail->rows.values, mail->rows.count * mail->rows.value_count)) {
+        return "a value is not one line of UTF-8, or is too long";
     }
     return NULL;
 }
@@ -115,18 +123,25 @@ static const struct mail_kind *kind_of(const char *name) {
     return NULL;
 }
 
-static struct str value_of(const struct mail *mail, struct str name) {
+static const struct mail_value *find(const struct mail_value *values, size_t count, struct str name) {
+    for (size_t i = 0; i < count; i++) {
+        if (str_equal(name, str_of_cstr(values[i].name))) {
+            return &values[i];
+        }
+    }
+    return NULL;
+}
+
+/* `row`: the values of the row at hand; NULL outside of rows. */
+static struct str value_of(const struct mail *mail, const struct mail_value *row, struct str name) {
     if (str_equal(name, STR("public_url"))) {
         struct str url = mail->public_url;
         return url.data[url.len - 1] == '/' ? str_first(url, url.len - 1) : url;
     }
-    for (size_t i = 0; i < mail->value_count; i++) {
-        if (str_equal(name, str_of_cstr(mail->values[i].name))) {
-            return mail->values[i].text;
-        }
-    }
-    assert(!"a template's value is missing");
-    return (struct str){0};
+    const struct mail_value *found = row != NULL ? find(row, mail->rows.value_count, name) : NULL;
+    found = found != NULL ? found : find(mail->values, mail->value_count, name);
+    assert(found != NULL && "a template's value is missing");
+    return found->text;
 }
 
 /* For text between tags, and in attributes with quotes. */
@@ -154,26 +169,60 @@ static void write_html(struct buf *out, struct str text) {
     }
 }
 
-static void fill(struct buf *out, struct str template, const struct mail *mail, bool is_html) {
-    while (template.len > 0) {
-        const char *begin = memmem(template.data, template.len, "{{", 2);
-        uint32_t before = begin == NULL ? template.len : (uint32_t)(begin - template.data);
-        buf_str(out, str_first(template, before));
-        template = str_from(template, before);
-        if (template.len == 0) {
-            return;
-        }
-        const char *end = memmem(template.data, template.len, "}}", 2);
-        assert(end != NULL);
-        uint32_t length = (uint32_t)(end - template.data);
-        struct str value = value_of(mail, str_of(template.data + 2, length - 2));
+/* Cuts what stands before `mark` off the front, the mark as well. Templates are ours: it is there. */
+static struct str cut_before(struct str *text, struct str mark) {
+    const char *at = memmem(text->data, text->len, mark.data, mark.len);
+    assert(at != NULL && "a template's braces");
+    struct str before = str_first(*text, (uint32_t)(at - text->data));
+    *text = str_from(*text, before.len + mark.len);
+    return before;
+}
+
+static void drop_line_end(struct str *text) {
+    if (text->len > 0 && text->data[0] == '\n') {
+        *text = str_from(*text, 1);
+    }
+}
+
+/* Of text without parts. */
+static void fill_plain(struct buf *out, struct str template, const struct mail *mail, const struct mail_value *row,
+                       bool is_html) {
+    while (memmem(template.data, template.len, "{{", 2) != NULL) {
+        buf_str(out, cut_before(&template, STR("{{")));
+        struct str value = value_of(mail, row, cut_before(&template, STR("}}")));
         if (is_html) {
             write_html(out, value);
         } else {
             buf_str(out, value);
         }
-        template = str_from(template, length + 2);
     }
+    buf_str(out, template);
+}
+
+static void fill_part(struct buf *out, struct str name, struct str part, const struct mail *mail, bool is_html) {
+    if (!str_equal(name, STR("lines"))) {
+        if (!str_is_empty(value_of(mail, NULL, name))) {
+            fill_plain(out, part, mail, NULL, is_html);
+        }
+        return;
+    }
+    for (size_t i = 0; i < mail->rows.count; i++) {
+        fill_plain(out, part, mail, &mail->rows.values[i * mail->rows.value_count], is_html);
+    }
+}
+
+static void fill(struct buf *out, struct str template, const struct mail *mail, bool is_html) {
+    while (memmem(template.data, template.len, "{{#", 3) != NULL) {
+        fill_plain(out, cut_before(&template, STR("{{#")), mail, NULL, is_html);
+        struct str name = cut_before(&template, STR("}}"));
+        drop_line_end(&template);
+        struct str part = cut_before(&template, STR("{{/"));
+        struct str closed = cut_before(&template, STR("}}"));
+        assert(str_equal(name, closed) && "a template's parts");
+        drop_line_end(&template);
+        fill_part(out, name, part, mail, is_html);
+    }
+    fill_plain(out, template, mail, NULL, is_html);
 }
 
 /* Takes a line, without its end, from the front. */

@@ -1,14 +1,16 @@
 /* mail_text.h: the mails that people get, each from a template in two parts, text and HTML (core/connect/mails/).
  *
- *      mails/verify.txt    Subject: Confirm your address           {{name}} stands for a value; nothing else is
- *                          (an empty line)                         understood, no conditions, no loops.
- *                          Open {{public_url}}/...
- *      mails/verify.html   the same once more
+ *      mails/verify.txt    Subject: Confirm your address           {{name}} stands for a value.
+ *                          (an empty line)                         {{#name}}..{{/name}} is left out where it is empty.
+ *                          Open {{public_url}}/...                 {{#lines}}..{{/lines}} comes once for each row.
+ *      mails/verify.html   the same once more                      Nothing else is understood; a part has none within.
+ *
+ *                          A line's end right behind {{#..}} or {{/..}} belongs to it.
  *
  * Promise  a mail is RFC 5322 and MIME: multipart/alternative, text first, UTF-8 as quoted-printable; ASCII, lines end
  *          in CRLF and have 76 characters at most (those of addresses and Message-ID aside). The same mail is the same
  *          bytes. Values are escaped for HTML. No value can become a header field: control characters are refused.
- * Bounds   MAIL_MAX_BYTES a mail, MAIL_VALUE_MAX_BYTES a value.
+ * Bounds   MAIL_MAX_BYTES a mail, MAIL_VALUE_MAX_BYTES a value; who makes rows bounds how many (mails.h).
  * Rule     links have their token behind a '#', so that it is sent to no server and stands in no log.
  * Thread   pure; any.            May use: base, mime, http_date, the templates.
  */
@@ -36,7 +38,7 @@ enum { MAIL_MAX_BYTES = 64 * 1024, MAIL_VALUE_MAX_BYTES = 512, MAIL_NAME_MAX_BYT
     ROW(totp_ended, "when")                                                                                            \
     ROW(suspended, "when")  /* the house lets nobody in with this account */                                           \
     ROW(reinstated, "when") /* and does again */                                                                       \
-    ROW(order_confirmed, "order")
+    ROW(order_confirmed, "order reference total more lines")
 
 struct mail_kind {
     const char *name;
@@ -52,6 +54,12 @@ struct mail_value {
     struct str text; /* one line */
 };
 
+/* What {{#lines}} is repeated for: `count` times `value_count` values, row by row. */
+struct mail_rows {
+    const struct mail_value *values;
+    size_t count, value_count;
+};
+
 struct mail {
     const char *name; /* of its template */
     struct str to;
@@ -59,6 +67,7 @@ struct mail {
     struct str message_id; /* <evt_..@host>: the same whenever this mail is sent again */
     const struct mail_value *values;
     size_t value_count;
+    struct mail_rows rows;
     int64_t date_us;
 };
 

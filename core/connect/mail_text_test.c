@@ -5,13 +5,21 @@
 
 #include "core/connect/test_mime.h"
 
-enum { VALUES_MAX = 4 };
+enum { VALUES_MAX = 4, ROWS = 2, ROW_VALUES = 3 };
 
 static const char *const samples[][2] = {{"customer", "cus_01KAW6B8Q0000000000000000A"},
                                          {"token", "dG9rZW5fb2YtYS10ZXN0XzEyMzQ1Ng"},
                                          {"until", "28 November 2026, 10:30 UTC"},
                                          {"when", "28 November 2026, 09:30 UTC"},
-                                         {"order", "ord_01KAW6B8Q0000000000000000B.1"}};
+                                         {"order", "ord_01KAW6B8Q0000000000000000B.1"},
+                                         {"reference", "R-2026-11"},
+                                         {"total", "31.99 EUR"},
+                                         {"more", "450"}};
+
+static const struct mail_value goods[ROWS * ROW_VALUES] = {
+    {"quantity", STR("2")}, {"title", STR("Green tea")}, {"sum", STR("7.00 EUR")},
+    {"quantity", STR("1")}, {"title", STR("Pot & lid")}, {"sum", STR("24.99 EUR")},
+};
 
 struct draft {
     struct mail mail;
@@ -30,6 +38,11 @@ static void draft_begin(struct draft *draft, const struct mail_kind *kind) {
     struct str names = str_of_cstr(kind->values);
     while (names.len > 0) {
         struct str name = str_first(names, str_find(names, ' '));
+        names = str_from(names, name.len + 1);
+        if (str_equal(name, STR("lines"))) {
+            draft->mail.rows = (struct mail_rows){goods, ROWS, ROW_VALUES};
+            continue;
+        }
         size_t count = draft->mail.value_count++;
         assert_true(count < VALUES_MAX);
         snprintf(draft->names[count], sizeof draft->names[count], "%.*s", STR_ARGS(name));
@@ -40,7 +53,6 @@ static void draft_begin(struct draft *draft, const struct mail_kind *kind) {
             }
         }
         assert_true(draft->values[count].text.len > 0);
-        names = str_from(names, name.len + 1);
     }
 }
 
@@ -168,18 +180,6 @@ static void a_value_is_text_in_html_and_in_a_subject(void **state) {
     read_mail_release(&read);
 }
 
-static void the_same_mail_is_the_same_bytes(void **state) {
-    (void)state;
-    struct draft draft;
-    struct read_mail first, second;
-    draft_begin(&draft, kind_named("reused"));
-    read_mail(&first, &draft.mail, "shop@shop.example");
-    read_mail(&second, &draft.mail, "shop@shop.example");
-    assert_true(str_equal(buf_text(&first.bytes), buf_text(&second.bytes)));
-    read_mail_release(&first);
-    read_mail_release(&second);
-}
-
 static void assert_refused(const struct mail *mail, const char *from) {
     const char *why = NULL;
     struct buf out;
@@ -191,6 +191,59 @@ static void assert_refused(const struct mail *mail, const char *from) {
     assert_non_null(why);
     assert_true(str_equal(buf_text(&out), STR("before")));
     buf_release(&out);
+}
+
+static void an_order_is_listed_line_by_line(void **state) {
+    (void)state;
+    struct draft draft;
+    struct read_mail read;
+    draft_begin(&draft, kind_named("order_confirmed"));
+    read_mail(&read, &draft.mail, "shop@shop.example");
+    assert_true(holds(buf_text(&read.text), "is confirmed.\nYour reference: R-2026-11\n\n"
+                                            "2 x Green tea: 7.00 EUR\n1 x Pot & lid: 24.99 EUR\nand 450 more\n"
+                                            "Total: 31.99 EUR\n"));
+    assert_true(holds(buf_text(&read.html), "<td>Green tea</td><td style=\"text-align: right\">7.00 EUR</td></tr>\n"
+                                            "<tr><td>1 x</td><td>Pot &amp; lid</td>"));
+    read_mail_release(&read);
+}
+
+static void what_is_empty_is_left_out_with_what_stands_around_it(void **state) {
+    (void)state;
+    struct draft draft;
+    struct read_mail read;
+    draft_begin(&draft, kind_named("order_confirmed"));
+    for (size_t i = 0; i < draft.mail.value_count; i++) {
+        bool is_left_out = strcmp(draft.values[i].name, "reference") == 0 || strcmp(draft.values[i].name, "more") == 0;
+        draft.values[i].text = is_left_out ? STR("") : draft.values[i].text;
+    }
+    draft.mail.rows.count = 1;
+    read_mail(&read, &draft.mail, "shop@shop.example");
+    assert_true(holds(buf_text(&read.text), "is confirmed.\n\n2 x Green tea: 7.00 EUR\nTotal: 31.99 EUR\n"));
+    assert_false(holds(buf_text(&read.html), "reference") || holds(buf_text(&read.html), "more"));
+    read_mail_release(&read);
+}
+
+static void a_row_is_one_line_too(void **state) {
+    (void)state;
+    struct draft draft;
+    struct mail_value broken[ROWS * ROW_VALUES];
+    memcpy(broken, goods, sizeof broken);
+    broken[ROWS * ROW_VALUES - 2].text = STR("Pot\r\nBcc: x@example.com");
+    draft_begin(&draft, kind_named("order_confirmed"));
+    draft.mail.rows.values = broken;
+    assert_refused(&draft.mail, "shop@shop.example");
+}
+
+static void the_same_mail_is_the_same_bytes(void **state) {
+    (void)state;
+    struct draft draft;
+    struct read_mail first, second;
+    draft_begin(&draft, kind_named("reused"));
+    read_mail(&first, &draft.mail, "shop@shop.example");
+    read_mail(&second, &draft.mail, "shop@shop.example");
+    assert_true(str_equal(buf_text(&first.bytes), buf_text(&second.bytes)));
+    read_mail_release(&first);
+    read_mail_release(&second);
 }
 
 static void nothing_can_become_a_field_of_its_own(void **state) {
@@ -285,6 +338,9 @@ int main(void) {
         cmocka_unit_test(each_kind_is_a_mail_of_two_parts_that_say_the_same),
         cmocka_unit_test(links_have_their_token_where_no_server_sees_it),
         cmocka_unit_test(a_value_is_text_in_html_and_in_a_subject),
+        cmocka_unit_test(an_order_is_listed_line_by_line),
+        cmocka_unit_test(what_is_empty_is_left_out_with_what_stands_around_it),
+        cmocka_unit_test(a_row_is_one_line_too),
         cmocka_unit_test(the_same_mail_is_the_same_bytes),
         cmocka_unit_test(nothing_can_become_a_field_of_its_own),
         cmocka_unit_test(what_has_no_room_is_refused_whole),

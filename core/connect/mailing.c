@@ -90,6 +90,7 @@ static void write_and_send(struct letter *letter, struct str to) {
         .message_id = mail_message_id(&mailing->arena, errand->cause, mailing->from_address),
         .values = values,
         .value_count = MAIL_VALUES_MAX,
+        .rows = mail_rows(&mailing->arena, &errand->mail),
         .date_us = errand->mail.asked_at_us,
     };
     struct buf data;

@@ -95,7 +95,7 @@ static int set_up(void **state) {
         .secret = &secret, .from = "The Shop <shop@shop.example>", .public_url = "https://shop.example"};
     struct err_info info;
     assert_int_equal(mailing_open(&options, &mailing, &info), ERR_NONE);
-    owed = open_errands_create(1, 1);
+    owed = open_errands_create((struct errand_bounds){1, 1, 1});
     struct event event = verification_requested(STR("evt_1"), 1);
     event.meta.occurred_at = 0;
     errand = open_errands_apply(owed, 1, &event, STR(""), NULL);

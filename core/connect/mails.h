@@ -12,14 +12,22 @@
  *      CustomerTotpEnded              totp_ended
  *      CustomerSuspended              suspended          since no answer at the door says so
  *      CustomerReinstated             reinstated
+ *      OrderPlaced                    order_confirmed    says to whom and what was bought; it is foreseen, and
+ *      OrderConfirmed                                    due now
+ *      OrderConfirmationRequested     order_confirmed    the same once more
+ *      OrderRejected, OrderCancelled  none any more, neither foreseen nor due
  *
  * Rule     an event that is told to somebody says to whom (`to`, sealed): whoever sends the mail folds no customer. How
  *          many there may be a day is the domain's (customer.h, Mail).
- * Useless  a link that opens nothing any more is not sent, nor is a notice that is MAIL_NOTICE_S old: so nothing waits
- *          for ever where no server takes mails.
+ *          An order's first mail is the exception: what it says stands where the order was placed, in the same stream,
+ *          and orders bear it but once (open_errands.h folds the two).
+ * Useless  a link that opens nothing any more is not sent, nor is a notice that is MAIL_NOTICE_S old, nor the
+ *          confirmation of an order after MAIL_ORDER_S: so nothing waits for ever where no server takes mails. Of the
+ *          last the log is told nothing: no shop shall get an event for each of its old orders on the day that it
+ *          begins to send mails.
  * Promise  the same event always gives the same mail, byte for byte, with the same Message-ID.
  * Memory   the arena; an event's texts are lent.
- * Thread   pure; any.            May use: base, domain's times, mail_text, vault/token, generated structs.
+ * Thread   pure; any.            May use: base, domain's times and money, mail_text, vault/token, generated structs.
  */
 #pragma once
 
@@ -30,8 +38,11 @@
 
 enum {
     MAIL_NOTICE_S = 7 * 24 * 3600,
-    MAIL_VALUES_MAX = 5,
-    MAIL_TIME_MAX = 48, /* 31 September 9999, 23:59 UTC, and its NUL */
+    MAIL_ORDER_S = 24 * 3600,
+    MAIL_VALUES_MAX = 8,
+    MAIL_TIME_MAX = 48,   /* 31 September 9999, 23:59 UTC, and its NUL */
+    MAIL_LINES_MAX = 50,  /* of an order that a mail lists; how many more there are it says */
+    MAIL_TITLE_MAX = 120, /* bytes of a title that it shows */
 };
 
 /* A mail that is due. */
@@ -44,10 +55,23 @@ struct mail_due {
     int64_t useless_at_us; /* from then on it is not sent */
     struct sealed to;      /* an e-mail address */
     uint16_t told_by;      /* the type of the command that says what became of it */
+    bool ends_quietly;     /* useless, it ends without that command */
+    /* Of an order: */
+    struct str reference; /* the storefront's own; empty for none */
+    struct money total;
+    const struct cart_line *lines; /* the first MAIL_LINES_MAX of them at most are read */
+    uint32_t line_count;           /* of all */
 };
 
 /* Whether the event is told to somebody. */
 MUST_CHECK bool mail_due_of(const struct event *event, struct mail_due *ret_due);
+
+/* Whether the event foresees a mail: one that is due as soon as its stream says so. Its times are not known yet. */
+MUST_CHECK bool mail_foreseen(const struct event *event, struct mail_due *ret_due);
+/* Whether by the event the mail is due that its stream foresaw; `due` gets its times. */
+MUST_CHECK bool mail_falls_due(const struct event *event, struct mail_due *due);
+/* Whether after the event none of its stream's mails is to be sent any more. */
+bool mails_are_off(const struct event *event);
 
 /* Whether the event says what became of a mail: of the one that was due by the event of this id. */
 MUST_CHECK bool mail_told(const struct event *event, struct str *ret_cause);
@@ -55,6 +79,9 @@ MUST_CHECK bool mail_told(const struct event *event, struct str *ret_cause);
 /* The texts of its template; all that there are of any template. */
 void mail_values(struct arena *arena, const struct secret *secret, struct str stream, const struct mail_due *due,
                  struct mail_value ret_values[MAIL_VALUES_MAX]);
+
+/* The lines of an order as rows of its template. */
+struct mail_rows mail_rows(struct arena *arena, const struct mail_due *due);
 
 /* <evt_..@domain>, with the domain of who sends it (`from_address`). */
 struct str mail_message_id(struct arena *arena, struct str cause, struct str from_address);

@@ -1,5 +1,6 @@
 #include "core/connect/open_errands.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "core/base/memory.h"
@@ -28,11 +29,12 @@ static struct errand **bucket_of(struct open_errands *open, struct str stream) {
     return &open->buckets[hash % BUCKETS];
 }
 
-struct open_errands *open_errands_create(uint32_t mails_max, uint32_t erasures_max) {
+struct open_errands *open_errands_create(struct errand_bounds bounds) {
     struct open_errands *open = calloc_or_end(1, sizeof *open);
     open->applied_offset = -1;
-    open->rooms[ERRAND_MAIL] = (struct room){.max = mails_max, .passed_over = -1};
-    open->rooms[ERRAND_ERASURE] = (struct room){.max = erasures_max, .passed_over = -1};
+    open->rooms[ERRAND_MAIL] = (struct room){.max = bounds.mails, .passed_over = -1};
+    open->rooms[ERRAND_ERASURE] = (struct room){.max = bounds.erasures, .passed_over = -1};
+    open->rooms[ERRAND_FORESEEN] = (struct room){.max = bounds.foreseen, .passed_over = -1};
     return open;
 }
 
@@ -69,6 +71,32 @@ static struct str keep(char **at, struct str text) {
     return str_of(copy, text.len);
 }
 
+static uint32_t lines_kept(const struct mail_due *mail) {
+    return mail->line_count < MAIL_LINES_MAX ? mail->line_count : MAIL_LINES_MAX;
+}
+
+/* Of an order: what its mail shows, and nothing else of it. */
+static size_t goods_bytes(const struct mail_due *mail) {
+    size_t size = lines_kept(mail) * sizeof *mail->lines + mail->reference.len + mail->total.currency.len;
+    for (uint32_t i = 0; i < lines_kept(mail); i++) {
+        size += mail->lines[i].title.len + mail->lines[i].total.currency.len;
+    }
+    return size;
+}
+
+/* `kept` has room for the lines, *at for the texts. */
+static void keep_goods(struct cart_line *kept, char **at, struct mail_due *mail) {
+    for (uint32_t i = 0; i < lines_kept(mail); i++) {
+        const struct cart_line *line = &mail->lines[i];
+        kept[i] = (struct cart_line){.title = keep(at, line->title),
+                                     .quantity = line->quantity,
+                                     .total = {line->total.amount, keep(at, line->total.currency)}};
+    }
+    mail->lines = kept;
+    mail->reference = keep(at, mail->reference);
+    mail->total.currency = keep(at, mail->total.currency);
+}
+
 /* Its texts lie behind it. `keys` is empty for a mail. */
 static struct errand *errand_new(const struct event *event, struct str traceparent, const struct mail_due *mail,
                                  const struct str_array *keys) {
@@ -77,12 +105,13 @@ static struct errand *errand_new(const struct event *event, struct str tracepare
     struct str trace = traceparent.len < ERRAND_TRACE_MAX ? traceparent : STR("");
     size_t size = sizeof(struct errand) + keys->count * sizeof(struct str) + meta->event_id.len + meta->stream.len +
                   meta->correlation_id.len + trace.len + mail->to.key_id.len + mail->to.nonce.len +
-                  mail->to.ciphertext.len;
+                  mail->to.ciphertext.len + goods_bytes(mail);
     for (uint32_t i = 0; i < keys->count; i++) {
         size += keys->items[i].len;
     }
     struct errand *errand = calloc_or_end(1, size);
-    char *at = (char *)&errand->keys[keys->count];
+    struct cart_line *lines = (struct cart_line *)&errand->keys[keys->count];
+    char *at = (char *)&lines[lines_kept(mail)];
     errand->cause = keep(&at, meta->event_id);
     errand->stream = keep(&at, meta->stream);
     errand->correlation_id = keep(&at, meta->correlation_id);
@@ -92,6 +121,7 @@ static struct errand *errand_new(const struct event *event, struct str tracepare
     errand->mail.to = (struct sealed){.key_id = keep(&at, mail->to.key_id),
                                       .nonce = keep(&at, mail->to.nonce),
                                       .ciphertext = keep(&at, mail->to.ciphertext)};
+    keep_goods(lines, &at, &errand->mail);
     errand->key_count = keys->count;
     for (uint32_t i = 0; i < keys->count; i++) {
         errand->keys[i] = keep(&at, keys->items[i]);
@@ -115,6 +145,10 @@ static void link_in(struct open_errands *open, struct errand *errand) {
     open->rooms[errand->kind].count++;
 }
 
+static void keep_it(struct errand *errand) {
+    (void)errand; /* whoever takes it out has it */
+}
+
 static void take_out(struct open_errands *open, struct errand **at, errand_closed_cb *on_closed) {
     struct errand *errand = *at;
     *at = errand->next_in_bucket;
@@ -126,10 +160,10 @@ static void take_out(struct open_errands *open, struct errand **at, errand_close
 
 /* ---- the fold ---------------------------------------------------------------------------------------------------- */
 
-static bool is_open(struct open_errands *open, const struct event_meta *meta) {
-    for (const struct errand *errand = *bucket_of(open, meta->stream); errand != NULL;
-         errand = errand->next_in_bucket) {
-        if (str_equal(errand->cause, meta->event_id)) {
+/* What is read again may be open: then it began at the same offset, whatever has become of it since. */
+static bool is_open(struct open_errands *open, struct str stream, int64_t offset) {
+    for (const struct errand *errand = *bucket_of(open, stream); errand != NULL; errand = errand->next_in_bucket) {
+        if (errand->offset == offset) {
             return true;
         }
     }
@@ -140,11 +174,12 @@ static struct errand *open_errand(struct open_errands *open, int64_t offset, enu
                                   const struct event *event, struct str traceparent, const struct mail_due *mail,
                                   const struct str_array *keys) {
     struct room *room = &open->rooms[kind];
-    if (is_open(open, &event->meta)) {
+    if (is_open(open, event->meta.stream, offset)) {
         return NULL;
     }
     if (room->passed_over >= 0 || room->count >= room->max) {
-        room->passed_over = room->passed_over >= 0 ? room->passed_over : offset;
+        /* One that was foreseen began before others that fell due sooner. */
+        room->passed_over = room->passed_over >= 0 && room->passed_over < offset ? room->passed_over : offset;
         return NULL;
     }
     struct errand *errand = errand_new(event, traceparent, mail, keys);
@@ -152,6 +187,27 @@ static struct errand *open_errand(struct open_errands *open, int64_t offset, enu
     errand->kind = kind;
     link_in(open, errand);
     return errand;
+}
+
+/* The mail that the stream foresaw is due: it begins anew as another errand, where it began. Without room for it, it is
+ * foreseen again when it is read again. */
+static struct errand *fall_due(struct open_errands *open, const struct event *event, struct str traceparent) {
+    struct errand **at = bucket_of(open, event->meta.stream);
+    while (*at != NULL && !((*at)->kind == ERRAND_FORESEEN && str_equal((*at)->stream, event->meta.stream))) {
+        at = &(*at)->next_in_bucket;
+    }
+    struct errand *foreseen = *at;
+    if (foreseen == NULL) { /* told to nobody; or it found no room, and is read again */
+        return NULL;
+    }
+    struct mail_due mail = foreseen->mail;
+    bool is_due = mail_falls_due(event, &mail);
+    assert(is_due);
+    take_out(open, at, keep_it);
+    struct errand *due =
+        open_errand(open, foreseen->offset, ERRAND_MAIL, event, traceparent, &mail, &(struct str_array){0});
+    errand_free(foreseen);
+    return due;
 }
 
 /* The mail of that cause; NULL: all of the stream. */
@@ -180,15 +236,30 @@ struct errand *open_errands_apply(struct open_errands *open, int64_t offset, con
     if (mail_due_of(event, &mail)) {
         return open_errand(open, offset, ERRAND_MAIL, event, traceparent, &mail, &(struct str_array){0});
     }
+    if (mail_foreseen(event, &mail)) {
+        (void)open_errand(open, offset, ERRAND_FORESEEN, event, traceparent, &mail, &(struct str_array){0});
+        return NULL;
+    }
+    if (mail_falls_due(event, &mail)) {
+        return fall_due(open, event, traceparent);
+    }
     if (mail_told(event, &cause)) {
         close_of_stream(open, event->meta.stream, &cause, on_closed);
-    } else if (event->type == EVENT_CUSTOMER_ERASED) {
+    } else if (event->type == EVENT_CUSTOMER_ERASED || mails_are_off(event)) {
         close_of_stream(open, event->meta.stream, NULL, on_closed);
     } else if (event->type == EVENT_CUSTOMER_ERASURE_REQUESTED) {
         return open_errand(open, offset, ERRAND_ERASURE, event, traceparent, &mail,
                            &event->as.customer_erasure_requested.keys);
     }
     return NULL;
+}
+
+void open_errands_end(struct open_errands *open, struct errand *errand, errand_closed_cb *on_closed) {
+    struct errand **at = bucket_of(open, errand->stream);
+    while (*at != errand) {
+        at = &(*at)->next_in_bucket;
+    }
+    take_out(open, at, on_closed);
 }
 
 /* ---- reading again ----------------------------------------------------------------------------------------------- */
@@ -216,7 +287,11 @@ uint32_t open_errands_count(const struct open_errands *open, enum errand_kind ki
 }
 
 bool open_errands_are_more(const struct open_errands *open) {
-    return open->rooms[ERRAND_MAIL].passed_over >= 0 || open->rooms[ERRAND_ERASURE].passed_over >= 0;
+    bool are_more = false;
+    for (size_t i = 0; i < ERRAND_KINDS; i++) {
+        are_more = are_more || open->rooms[i].passed_over >= 0;
+    }
+    return are_more;
 }
 
 int64_t open_errands_resume_offset(const struct open_errands *open) {

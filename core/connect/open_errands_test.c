@@ -1,4 +1,4 @@
-/* Given events of customers, what are people still owed? */
+/* Given events of customers and of orders, what are people still owed? */
 #include "core/connect/open_errands.h"
 
 #include <setjmp.h>
@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "core/connect/test_people.h"
+#include "core/connect/test_orders.h"
 
-enum { MAILS = 3, ERASURES = 2 };
+enum { MAILS = 3, ERASURES = 2, FORESEEN = 2 };
 
 static int closed_count;
 static struct str keys[] = {STR("per_1"), STR("per_2")};
@@ -20,7 +20,7 @@ static void count_closed(struct errand *errand) {
 }
 
 static int set_up(void **state) {
-    *state = open_errands_create(MAILS, ERASURES);
+    *state = open_errands_create((struct errand_bounds){MAILS, ERASURES, FORESEEN});
     closed_count = 0;
     return 0;
 }
@@ -154,12 +154,143 @@ static void what_found_no_room_is_read_again_when_there_is_some(void **state) {
 }
 
 static void whoever_drops_them_takes_them_over(void **state) {
-    struct open_errands *open = open_errands_create(MAILS, ERASURES);
+    struct open_errands *open = open_errands_create((struct errand_bounds){MAILS, ERASURES, FORESEEN});
     (void)state;
     apply(open, 1, verification_requested(STR("evt_1"), 1));
     apply(open, 2, erasure_requested(STR("evt_2"), keys, 2));
     open_errands_free(open, count_closed);
     assert_int_equal(closed_count, 2);
+}
+
+/* ---- mails that are foreseen ------------------------------------------------------------------------------------- */
+
+static void a_mail_is_due_when_its_order_is_confirmed_and_says_what_was_placed(void **state) {
+    char title[] = "Green tea", id[] = "evt_1";
+    struct event event = placed(str_of_cstr(id));
+    event.as.order_placed.lines.items[0].title = str_of_cstr(title);
+    assert_null(apply(*state, 5, event));
+    memset(title, 'x', sizeof title - 1);
+    memset(id, 'x', sizeof id - 1);
+    assert_int_equal(open_errands_count(*state, ERRAND_MAIL), 0);
+    assert_int_equal(open_errands_count(*state, ERRAND_FORESEEN), 1);
+    struct event confirmed = of_order(EVENT_ORDER_CONFIRMED, STR("evt_2"));
+    struct errand *errand = apply(*state, 7, confirmed);
+    assert_non_null(errand);
+    assert_int_equal(errand->kind, ERRAND_MAIL);
+    assert_true(str_equal(errand->cause, STR("evt_2")));
+    assert_int_equal(errand->asked_at_us, confirmed.meta.occurred_at);
+    assert_int_equal(errand->mail.useless_at_us,
+                     confirmed.meta.occurred_at + (int64_t)MAIL_ORDER_S * MICROS_PER_SECOND);
+    assert_true(str_equal(errand->mail.to.key_id, A_KEY));
+    assert_int_equal(errand->mail.line_count, 2);
+    assert_true(str_equal(errand->mail.lines[0].title, STR("Green tea")));
+    assert_int_equal(errand->mail.lines[1].total.amount, 2499);
+    assert_true(str_equal(errand->mail.lines[1].total.currency, STR("EUR")));
+    assert_true(str_equal(errand->mail.reference, STR("R-1")));
+    assert_int_equal(errand->mail.total.amount, 3199);
+    assert_int_equal(open_errands_count(*state, ERRAND_FORESEEN), 0);
+    assert_int_equal(open_errands_resume_offset(*state), 5); /* what it says stands there */
+    assert_int_equal(closed_count, 0);
+    apply(*state, 8, order_told(STR("evt_3"), STR("evt_2")));
+    assert_int_equal(closed_count, 1);
+    assert_int_equal(open_errands_resume_offset(*state), 9);
+}
+
+static void of_an_order_that_nobody_is_told_of_nothing_is_kept(void **state) {
+    struct event event = placed(STR("evt_1"));
+    event.as.order_placed.has_email = false;
+    assert_null(apply(*state, 1, event));
+    assert_null(apply(*state, 2, of_order(EVENT_ORDER_CONFIRMED, STR("evt_2"))));
+    assert_int_equal(open_errands_resume_offset(*state), 3);
+}
+
+static void an_order_that_is_rejected_or_cancelled_is_told_to_nobody(void **state) {
+    apply(*state, 1, placed(STR("evt_1")));
+    apply(*state, 2, of_order(EVENT_ORDER_REJECTED, STR("evt_2")));
+    assert_int_equal(closed_count, 1);
+    apply(*state, 3, placed(STR("evt_3")));
+    assert_non_null(apply(*state, 4, of_order(EVENT_ORDER_CONFIRMED, STR("evt_4"))));
+    assert_non_null(apply(*state, 5, confirmation_requested(STR("evt_5"))));
+    struct event other = confirmation_requested(STR("evt_6"));
+    other.meta.stream = ANOTHER_ORDER;
+    assert_non_null(apply(*state, 6, other));
+    apply(*state, 7, of_order(EVENT_ORDER_CANCELLED, STR("evt_7")));
+    assert_int_equal(closed_count, 3);
+    assert_true(str_equal(open_errands_first(*state)->stream, ANOTHER_ORDER));
+}
+
+static void of_many_lines_the_first_are_kept(void **state) {
+    static struct cart_line lines[MAIL_LINES_MAX + 7];
+    for (size_t i = 0; i < ARRAY_LENGTH(lines); i++) {
+        lines[i] = (struct cart_line){.title = STR("Green tea"), .quantity = (int64_t)i, .total = {1, STR("EUR")}};
+    }
+    struct event event = confirmation_requested(STR("evt_1"));
+    event.as.order_confirmation_requested.lines =
+        (struct cart_line_array){lines, ARRAY_LENGTH(lines), ARRAY_LENGTH(lines)};
+    struct errand *errand = apply(*state, 1, event);
+    assert_int_equal(errand->mail.line_count, MAIL_LINES_MAX + 7);
+    assert_int_equal(errand->mail.lines[MAIL_LINES_MAX - 1].quantity, MAIL_LINES_MAX - 1);
+}
+
+static struct event of_number(struct event event, struct str stream) {
+    event.meta.stream = stream;
+    return event;
+}
+
+/* Without room, it is foreseen again when it is read again. */
+static void a_mail_that_falls_due_without_room_is_read_again_from_where_it_was_foreseen(void **state) {
+    static const struct str orders[] = {STR("ord_1"), STR("ord_2"), STR("ord_3"), STR("ord_4"), STR("ord_5")};
+    int64_t offset = -1;
+    for (size_t i = 0; i < MAILS; i++) {
+        assert_non_null(apply(*state, (int64_t)i + 1, of_number(confirmation_requested(STR("evt_1")), orders[i])));
+    }
+    apply(*state, 4, of_number(placed(STR("evt_4")), orders[3]));
+    apply(*state, 5, of_number(placed(STR("evt_5")), orders[4]));
+    assert_null(apply(*state, 6, of_number(of_order(EVENT_ORDER_CONFIRMED, STR("evt_6")), orders[4])));
+    assert_null(apply(*state, 7, of_number(of_order(EVENT_ORDER_CONFIRMED, STR("evt_7")), orders[3])));
+    assert_int_equal(open_errands_count(*state, ERRAND_FORESEEN), 0);
+    assert_int_equal(open_errands_resume_offset(*state), 1);
+    apply(*state, 8, of_number(order_told(STR("evt_8"), STR("evt_1")), orders[0]));
+    assert_int_equal(open_errands_resume_offset(*state), 2);
+    apply(*state, 9, of_number(order_told(STR("evt_9"), STR("evt_1")), orders[1]));
+    assert_int_equal(open_errands_resume_offset(*state), 3);
+    assert_true(open_errands_rewind(*state, &offset));
+    assert_int_equal(offset, 4); /* the older of the two, though it fell due later */
+    apply(*state, 4, of_number(placed(STR("evt_4")), orders[3]));
+    apply(*state, 5, of_number(placed(STR("evt_5")), orders[4]));
+    struct errand *fifth = apply(*state, 6, of_number(of_order(EVENT_ORDER_CONFIRMED, STR("evt_6")), orders[4]));
+    struct errand *fourth = apply(*state, 7, of_number(of_order(EVENT_ORDER_CONFIRMED, STR("evt_7")), orders[3]));
+    assert_ptr_equal(open_errands_first(*state)->next, fourth); /* in the order of offsets */
+    assert_ptr_equal(fourth->next, fifth);
+}
+
+static void what_is_read_again_of_a_mail_that_is_due_opens_no_second_one(void **state) {
+    struct open_errands *open = *state;
+    int64_t offset = -1;
+    apply(open, 1, placed(STR("evt_1")));
+    for (int64_t i = 2; i <= 4; i++) { /* one that finds no room */
+        apply(open, i, of_number(placed(STR("evt_2")), i == 2 ? STR("ord_2") : i == 3 ? STR("ord_3") : STR("ord_4")));
+    }
+    assert_non_null(apply(open, 5, of_order(EVENT_ORDER_CONFIRMED, STR("evt_5"))));
+    assert_true(open_errands_are_more(open));
+    apply(open, 6, of_number(of_order(EVENT_ORDER_REJECTED, STR("evt_6")), STR("ord_2")));
+    assert_true(open_errands_rewind(open, &offset));
+    assert_int_equal(offset, 3);
+    apply(open, 3, of_number(placed(STR("evt_3")), STR("ord_3")));
+    apply(open, 4, of_number(placed(STR("evt_4")), STR("ord_4")));
+    assert_null(apply(open, 5, of_order(EVENT_ORDER_CONFIRMED, STR("evt_5"))));
+    assert_int_equal(open_errands_count(open, ERRAND_MAIL), 1);
+    assert_int_equal(open_errands_count(open, ERRAND_FORESEEN), 2);
+}
+
+static void one_that_ends_without_a_word_is_open_no_more(void **state) {
+    struct errand *errand = apply(*state, 1, confirmation_requested(STR("evt_1")));
+    struct event other = confirmation_requested(STR("evt_2"));
+    assert_non_null(apply(*state, 2, other));
+    open_errands_end(*state, errand, count_closed);
+    assert_int_equal(closed_count, 1);
+    assert_int_equal(open_errands_count(*state, ERRAND_MAIL), 1);
+    assert_int_equal(open_errands_resume_offset(*state), 2);
 }
 
 int main(void) {
@@ -175,6 +306,16 @@ int main(void) {
         cmocka_unit_test_setup_teardown(mails_that_wait_hold_up_no_erasure, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_found_no_room_is_read_again_when_there_is_some, set_up, tear_down),
         cmocka_unit_test_setup_teardown(whoever_drops_them_takes_them_over, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_mail_is_due_when_its_order_is_confirmed_and_says_what_was_placed, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(of_an_order_that_nobody_is_told_of_nothing_is_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_order_that_is_rejected_or_cancelled_is_told_to_nobody, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(of_many_lines_the_first_are_kept, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_mail_that_falls_due_without_room_is_read_again_from_where_it_was_foreseen,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_read_again_of_a_mail_that_is_due_opens_no_second_one, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(one_that_ends_without_a_word_is_open_no_more, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
