@@ -30,6 +30,7 @@ struct verify *verify_new(uint32_t shard_count, verify_violation_cb *on_violatio
     arena_init(&verify->arena, ARENA_MAX_BYTES);
     digest_map_init(&verify->streams, sizeof(struct stream_record));
     digest_map_init(&verify->event_ids, 0);
+    digest_map_init(&verify->mail_causes, 0);
     stock_maps_init(&verify->stock);
     money_maps_init(&verify->money);
     people_maps_init(&verify->people);
@@ -43,6 +44,7 @@ void verify_free(struct verify *verify) {
     }
     digest_map_release(&verify->streams);
     digest_map_release(&verify->event_ids);
+    digest_map_release(&verify->mail_causes);
     stock_maps_release(&verify->stock);
     money_maps_release(&verify->money);
     people_maps_release(&verify->people);
@@ -101,6 +103,20 @@ static void check_history(struct verify *verify, const struct event *event, cons
     }
 }
 
+/* What became of a mail is said of one that the order asked for before: when it was confirmed, or afterwards. */
+static void verify_order(struct verify *verify, const struct event *event) {
+    bool is_new;
+    if (event->type == EVENT_ORDER_CONFIRMED || event->type == EVENT_ORDER_CONFIRMATION_REQUESTED) {
+        digest_map_at(&verify->mail_causes, digest_of(event->meta.stream, event->meta.event_id), &is_new);
+    } else if (event->type == EVENT_ORDER_MAILED) {
+        struct str cause = event->as.order_mailed.cause;
+        digest_map_at(&verify->mail_causes, digest_of(event->meta.stream, cause), &is_new);
+        if (is_new) {
+            verify_tell(verify, "mail", "%.*s is no event of the order that asks for a mail", STR_ARGS(cause));
+        }
+    }
+}
+
 static void event_record(struct verify *verify, const struct log_record *record) {
     struct event event;
     struct err_info info;
@@ -120,6 +136,8 @@ static void event_record(struct verify *verify, const struct log_record *record)
         verify_identity(verify, &event);
     } else if (family == TOPIC_CUSTOMERS) {
         verify_customer(verify, &event);
+    } else if (family == TOPIC_ORDERS) {
+        verify_order(verify, &event);
     }
 }
 
@@ -155,7 +173,8 @@ struct verify_summary verify_summary(const struct verify *verify) {
     const struct digest_map *maps[] = {
         &verify->streams,       &verify->event_ids,      &verify->stock.levels,    &verify->stock.totals,
         &verify->stock.holds,   &verify->money.payments, &verify->money.refunds,   &verify->money.intents,
-        &verify->people.claims, &verify->people.persons, &verify->people.sessions, &verify->outcomes,
+        &verify->people.claims, &verify->people.persons, &verify->people.sessions, &verify->mail_causes,
+        &verify->outcomes,
     };
     for (size_t i = 0; i < ARRAY_LENGTH(maps); i++) {
         summary.memory_bytes += digest_map_bytes(maps[i]);

@@ -11,12 +11,13 @@
  *          claim     an address is one customer's at a time, who gives it back himself
  *          session   a customer's sessions are numbered 1, 2, 3 ..., their tokens likewise; none after an end, and none
  *                    opened while proofs count for nothing
+ *          mail      what became of an order's mail names the event of the same order that asked for it
  *          erased    of a customer who is erased nothing more is written
  *          outcome   a command has one final outcome, and it never changes
  *          Each violation is told once, where it shows; what follows is judged as if that record were right.
- * Memory   at most 175 bytes a stream, 45 an event, 150 a location of a SKU, 110 a reservation, 260 a payment and 130
- *          each of its refunds, 130 an address, 110 a customer, 70 a session, 110 an outcome; half as much again while
- *          a table doubles.
+ * Memory   at most 175 bytes a stream, 45 an event and as much again one that confirms an order, 150 a location of a
+ *          SKU, 110 a reservation, 260 a payment and 130 each of its refunds, 130 an address, 110 a customer, 70 a
+ *          session, 110 an outcome; half as much again while a table doubles.
  * Thread   one at a time.        May use: base, generated codecs.
  */
 #pragma once

@@ -34,6 +34,7 @@ struct verify {
 
     struct digest_map streams;
     struct digest_map event_ids;
+    struct digest_map mail_causes; /* the events by which an order's mail is due */
     struct stock_maps stock;
     struct money_maps money;
     struct people_maps people;

@@ -925,6 +925,46 @@ static void what_is_written_of_an_erased_customer_is_found(void **state) {
     }
 }
 
+static const struct str an_order = {"ord_01J00000000000000000000001.1", 32};
+
+/* Appends the event; its id. */
+static struct str order_event(struct world *world, struct event event) {
+    append(world, &event);
+    return event.meta.event_id;
+}
+
+static void order_mailed(struct world *world, struct str cause) {
+    struct event event = next(world, an_order, EVENT_ORDER_MAILED);
+    event.as.order_mailed.cause = cause;
+    append(world, &event);
+}
+
+static void the_mails_of_an_order_name_what_asked_for_them(void **state) {
+    struct world *world = *state;
+    struct str confirmed = order_event(world, next(world, an_order, EVENT_ORDER_CONFIRMED));
+    order_mailed(world, confirmed);
+    struct event asked = next(world, an_order, EVENT_ORDER_CONFIRMATION_REQUESTED);
+    struct str again = order_event(world, asked);
+    order_mailed(world, again);
+    assert_sound(world);
+}
+
+static void a_mail_that_the_order_did_not_ask_for_is_found(void **state) {
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        void *of;
+        setup(&of);
+        struct world *world = of;
+        struct str placed = order_event(world, next(world, an_order, EVENT_ORDER_PLACED));
+        struct event others = next(world, STR("ord_01J00000000000000000000002.1"), EVENT_ORDER_CONFIRMED);
+        struct str of_another = order_event(world, others);
+        const struct str causes[] = {placed, of_another, STR("evt_none")};
+        order_mailed(world, causes[i]);
+        assert_found(world, "mail", "is no event of the order that asks for a mail");
+        teardown(&of);
+    }
+}
+
 int main(void) {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
@@ -985,6 +1025,8 @@ int main(void) {
         TEST(who_is_suspended_without_an_open_session_is_sound),
         cmocka_unit_test(what_a_suspension_forbids_is_found),
         cmocka_unit_test(what_is_written_of_an_erased_customer_is_found),
+        TEST(the_mails_of_an_order_name_what_asked_for_them),
+        cmocka_unit_test(a_mail_that_the_order_did_not_ask_for_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,8 @@ enum {
     LAST_MOMENT_US = 150 * 1000, /* around the deadline of an order */
     MISTAKE_ONE_IN = 40,         /* a wrong currency, an unknown SKU, an absurd quantity */
     INTRUSION_ONE_IN = 25,
+    MAIL_WANTED_ONE_IN = 8,
+    MAILS_TOO_MANY = 6,
 };
 
 void (*shoppers_act_at_provider)(struct str payment);
@@ -32,6 +34,7 @@ struct buyer {
     int32_t attempt;    /* check-outs that made an order */
     uint32_t checkouts; /* tried */
     uint32_t payments;  /* of the order */
+    uint32_t mails_wanted;
     bool is_stubborn;
     struct line_request lines[LINES_MAX];
     uint32_t line_count, line_next;
@@ -73,9 +76,9 @@ static void intrude(const struct buyer *buyer, struct str stream) {
         return;
     }
     bool is_cart = str_starts_with(stream, STR("cart_"));
-    uint16_t type = is_cart              ? COMMAND_SET_CART_LINE
-                    : sim_random(2) == 0 ? COMMAND_CANCEL_ORDER
-                                         : COMMAND_RETRY_ORDER_PAYMENT;
+    static const uint16_t of_orders[] = {COMMAND_CANCEL_ORDER, COMMAND_RETRY_ORDER_PAYMENT,
+                                         COMMAND_RESEND_CONFIRMATION};
+    uint16_t type = is_cart ? COMMAND_SET_CART_LINE : of_orders[sim_random(ARRAY_LENGTH(of_orders))];
     struct errand errand = errand_of(buyer->number, type, stream, NULL, NULL);
     errand.actor = others[sim_random(buyer->is_logged_in ? 3 : 2)];
     if (type == COMMAND_SET_CART_LINE) {
@@ -83,7 +86,7 @@ static void intrude(const struct buyer *buyer, struct str stream) {
         *ARRAY_PUSH(&clients.arena, &errand.fact_skus) = buyer->lines[0].sku;
     } else if (type == COMMAND_CANCEL_ORDER) {
         errand.command.as.cancel_order.reason = STR("out of malice");
-    } else {
+    } else if (type == COMMAND_RETRY_ORDER_PAYMENT) {
         errand.command.as.retry_order_payment = (struct retry_order_payment){STR("test"), STR("decline")};
     }
     (void)errand_begin(&errand);
@@ -231,11 +234,34 @@ static void change_closed_cart(void *context) {
     (void)errand_begin(&errand);
 }
 
+/* The mail did not come, or he has lost it; a few ask more often than they may. */
+static void ask_for_confirmation(void *context);
+
+static void on_confirmation(struct errand *errand) {
+    struct buyer *buyer = errand->context;
+    if (buyer->mails_wanted > 0 && errand_is_accepted(errand)) {
+        ask_for_confirmation(buyer);
+    } else {
+        end_purchase(buyer);
+    }
+}
+
+static void ask_for_confirmation(void *context) {
+    struct buyer *buyer = context;
+    buyer->mails_wanted--;
+    struct errand errand = buyer_errand(buyer, COMMAND_RESEND_CONFIRMATION, buyer->order, on_confirmation);
+    errand.has_key = sim_chance(clients.plan.key);
+    (void)errand_begin(&errand);
+}
+
 static void order_rests(struct buyer *buyer, const struct journal_told *told) {
     const struct order_told order = order_told(told);
     intrude(buyer, buyer->order);
     if (order.status == ORDER_STATUS_AWAITING_PAYMENT) {
         order_waits(buyer, &order, true);
+    } else if (sim_random(MAIL_WANTED_ONE_IN) == 0) {
+        buyer->mails_wanted = sim_random(MISTAKE_ONE_IN) == 0 ? MAILS_TOO_MANY : 1;
+        actor_thinks(ask_for_confirmation, buyer);
     } else if (sim_chance(clients.plan.late_cancel)) {
         actor_thinks(cancel_later, buyer);
     } else if (sim_random(MISTAKE_ONE_IN) == 0) {
@@ -319,6 +345,13 @@ static struct money total_of(const struct buyer *buyer) {
     return total;
 }
 
+/* Sealed with per_b7 is the address per_b7@example.com (vault.c). */
+static struct sealed sealed_address(const struct buyer *buyer) {
+    return (struct sealed){.key_id = arena_printf(&clients.arena, "per_b%u", buyer->number),
+                           .nonce = STR("a nonce"),
+                           .ciphertext = STR("a ciphertext")};
+}
+
 static void check_out(void *context) {
     struct buyer *buyer = context;
     buyer->is_logged_in = buyer->buying != AS_GUEST;
@@ -326,6 +359,8 @@ static void check_out(void *context) {
     struct check_out_cart *ask = &errand.command.as.check_out_cart;
     ask->has_customer = buyer->is_logged_in;
     ask->customer = buyer->is_logged_in ? customer_id(buyer->number) : STR("");
+    ask->has_email = sim_random(2) == 0;
+    ask->email = sealed_address(buyer);
     ask->payment = (struct payment_choice){any_provider(), any_method()};
     ask->has_expected_total = sim_random(3) == 0;
     ask->expected_total = total_of(buyer);

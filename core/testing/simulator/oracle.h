@@ -51,8 +51,10 @@
  *          key.secret         an API key's secrets are numbered 1, 2, 3 ..., and none comes twice
  *          key.use            a use is noted once an hour, and none ahead of its time
  *          key.life           nothing is done with a key before it is made, or after it was revoked
- *          mail.closed        an event that is told to somebody has an outcome: sent, failed, erased; or he is erased
- *          mail.asked         no mail without such an event, and each goes to whom the event says
+ *          mail.closed        an event that is told to somebody has an outcome: sent, failed, erased; or he is erased,
+ *                             or his order is cancelled
+ *          mail.asked         no mail without such an event, and each goes to whom the event says; nothing is said of a
+ *                             mail that no event of its stream has asked for
  *          mail.same          one that is sent again is the same, its Message-ID included
  *          mail.told          what is said to be sent was taken by the server
  *          settled.undecided  no command in the log is undecided

@@ -219,6 +219,74 @@ static void a_key_that_is_still_there_is_found(void **state) {
     expect_alone("person.destroyed");
 }
 
+/* ---- mails of orders --------------------------------------------------------------------------------------------- */
+
+static struct str confirmed_id;
+
+/* The order of the scene has an address. */
+static void with_address(struct event *event) {
+    keep_id(event);
+    if (event->type == EVENT_ORDER_PLACED) {
+        event->as.order_placed.has_email = true;
+        event->as.order_placed.email = (struct sealed){.key_id = KEY};
+    } else if (event->type == EVENT_ORDER_CONFIRMED) {
+        confirmed_id = event->meta.event_id;
+    }
+}
+
+static int begin_order(void **state) {
+    (void)state;
+    mail_count = 0;
+    is_destroyed = false;
+    event_count = 0;
+    play_tampered(with_address);
+    return 0;
+}
+
+static void order_is_told(struct str cause, const char *result) {
+    struct event event = {.type = EVENT_ORDER_MAILED};
+    event.as.order_mailed = (struct order_mailed){
+        .cause = cause, .template = STR("order_confirmed"), .result = str_of_cstr(result), .attempt = 1};
+    scene_event(SCENE_ORDER, STR(""), event);
+}
+
+static void order_is_mailed(struct str to) {
+    mails[mail_count++] = (struct oracle_mail){
+        .message_id = arena_printf(&scene.arena, "<%.*s@example.com>", STR_ARGS(confirmed_id)), .to = to};
+}
+
+static void a_confirmation_that_was_sent_and_told_is_sound(void **state) {
+    (void)state;
+    order_is_mailed(STR("per_7@example.com"));
+    order_is_told(confirmed_id, "sent");
+    expect_alone(NULL);
+}
+
+static void a_confirmation_that_nothing_came_of_is_found(void **state) {
+    (void)state;
+    expect_alone("mail.closed");
+}
+
+static void a_confirmation_to_another_than_the_order_names_is_found(void **state) {
+    (void)state;
+    order_is_mailed(STR("per_71@example.com"));
+    order_is_told(confirmed_id, "sent");
+    expect_alone("mail.asked");
+}
+
+static void what_is_said_of_a_mail_that_the_order_did_not_ask_for_is_found(void **state) {
+    (void)state;
+    order_is_told(confirmed_id, "failed");
+    order_is_told(STR("evt_of_nobody"), "failed");
+    expect_alone("mail.asked");
+}
+
+static void a_confirmation_that_no_server_took_is_found(void **state) {
+    (void)state;
+    order_is_told(confirmed_id, "sent");
+    expect_alone("mail.told");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_mail_that_was_sent_and_told_is_sound, begin),
@@ -233,6 +301,11 @@ int main(void) {
         cmocka_unit_test_setup(a_mail_that_no_server_took_is_found, begin),
         cmocka_unit_test_setup(who_is_not_erased_is_found, begin),
         cmocka_unit_test_setup(a_key_that_is_still_there_is_found, begin),
+        cmocka_unit_test_setup(a_confirmation_that_was_sent_and_told_is_sound, begin_order),
+        cmocka_unit_test_setup(a_confirmation_that_nothing_came_of_is_found, begin_order),
+        cmocka_unit_test_setup(a_confirmation_to_another_than_the_order_names_is_found, begin_order),
+        cmocka_unit_test_setup(what_is_said_of_a_mail_that_the_order_did_not_ask_for_is_found, begin_order),
+        cmocka_unit_test_setup(a_confirmation_that_no_server_took_is_found, begin_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,20 +25,23 @@ static enum order_status status_after(const struct event *event, enum order_stat
     }
 }
 
-/* Nothing may follow but money that is sent back; of a confirmed order that and its cancellation. */
+/* Nothing may follow but money that is sent back; of a confirmed order that, its mails and its cancellation. */
 static bool may_follow(const struct order_fold *order, const struct event *event) {
     switch (order->status) {
     case ORDER_STATUS_ABSENT:
         return event->type == EVENT_ORDER_PLACED;
     case ORDER_STATUS_CONFIRMED:
-        return event->type == EVENT_ORDER_CANCELLED || event->type == EVENT_ORDER_PAYMENT_RETURNED;
-    case ORDER_STATUS_CANCELLED:
+        return event->type == EVENT_ORDER_CANCELLED || event->type == EVENT_ORDER_PAYMENT_RETURNED ||
+               event->type == EVENT_ORDER_CONFIRMATION_REQUESTED || event->type == EVENT_ORDER_MAILED;
+    case ORDER_STATUS_CANCELLED: /* what became of a mail only where it was confirmed before (mail.asked) */
+        return event->type == EVENT_ORDER_PAYMENT_RETURNED || event->type == EVENT_ORDER_MAILED;
     case ORDER_STATUS_REJECTED:
         return event->type == EVENT_ORDER_PAYMENT_RETURNED;
     case ORDER_STATUS_PLACED:
     case ORDER_STATUS_PAYING:
     case ORDER_STATUS_AWAITING_PAYMENT:
-        return event->type != EVENT_ORDER_PLACED;
+        return event->type != EVENT_ORDER_PLACED && event->type != EVENT_ORDER_CONFIRMATION_REQUESTED &&
+               event->type != EVENT_ORDER_MAILED;
     }
     return false;
 }
