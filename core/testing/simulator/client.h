@@ -93,8 +93,12 @@ struct in_partition {
 
 enum txn_step { STEP_INIT, STEP_READY, STEP_BEGUN, STEP_COMMITTING, STEP_ABORTING, STEP_ABORTABLE, STEP_FATAL };
 
+enum { CLIENT_TOPICS_MAX = 4 };
+
 struct client_member {
-    char *topic; /* subscribed to; NULL: it is in no group */
+    char *topic; /* the first that it subscribed to; NULL: it is in no group */
+    char *topics[CLIENT_TOPICS_MAX];
+    size_t topic_count;
     char id[BROKER_NAME_MAX];
     int32_t generation; /* -1: it is no member */
     bool is_joining;
@@ -103,7 +107,8 @@ struct client_member {
     bool must_revoke;    /* to be told */
     bool must_assign;
     bool is_closed;
-    int32_t partitions[64];
+    int32_t partitions[64]; /* of each topic: they have the same number of them, and the members of a group all read
+                               the same, so that the range assignor gives the same of each */
     size_t partition_count;
     uint64_t joins;
     int64_t heard_us; /* the coordinator's last good answer */

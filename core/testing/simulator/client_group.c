@@ -132,8 +132,13 @@ void member_join(rd_kafka_t *client) {
 }
 
 rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *client, const rd_kafka_topic_partition_list_t *topics) {
-    assert(topics->cnt == 1);
-    client->member.topic = strdup(topics->elems[0].topic);
+    struct client_member *member = &client->member;
+    assert(topics->cnt >= 1 && topics->cnt <= CLIENT_TOPICS_MAX);
+    for (int i = 0; i < topics->cnt; i++) {
+        member->topics[member->topic_count++] = strdup(topics->elems[i].topic);
+        assert(broker_topic_partitions(member->topics[i]) == broker_topic_partitions(member->topics[0]));
+    }
+    member->topic = member->topics[0];
     client->group_wire.is_of_group = true;
     member_join(client);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -235,8 +240,10 @@ static void heartbeat_later(rd_kafka_t *client) {
 
 static rd_kafka_topic_partition_list_t *assigned_list(const rd_kafka_t *client) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    for (size_t i = 0; i < client->member.partition_count; i++) {
-        rd_kafka_topic_partition_list_add(list, client->member.topic, client->member.partitions[i]);
+    const struct client_member *member = &client->member;
+    for (size_t i = 0; i < member->topic_count * member->partition_count; i++) {
+        rd_kafka_topic_partition_list_add(list, member->topics[i / member->partition_count],
+                                          member->partitions[i % member->partition_count]);
     }
     return list;
 }

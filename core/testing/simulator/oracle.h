@@ -55,7 +55,7 @@
  *                             or his order is cancelled
  *          mail.asked         no mail without such an event, and each goes to whom the event says; nothing is said of a
  *                             mail that no event of its stream has asked for
- *          mail.same          one that is sent again is the same, its Message-ID included
+ *          mail.same          one that is sent again is the same, its Message-ID included; save for a log that was cut
  *          mail.told          what is said to be sent was taken by the server
  *          settled.undecided  no command in the log is undecided
  *          settled.open       no transaction is left open       settled.late    it took longer than it may

@@ -151,7 +151,8 @@ static void judge_asked(struct oracle *oracle, const struct map *causes, const s
         oracle_tell(oracle, "mail.asked", "%.*s went to another than %.*s's owner", STR_ARGS(mail->message_id),
                     STR_ARGS(to->key_id));
     }
-    if (mail->changed > 0) {
+    /* An event that a cut took may happen again at another time, under the id that derives from its command. */
+    if (mail->changed > 0 && oracle->options.cut_until_us == 0) {
         oracle_tell(oracle, "mail.same", "%.*s was sent again as another mail", STR_ARGS(mail->message_id));
     }
 }
