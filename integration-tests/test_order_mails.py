@@ -67,7 +67,12 @@ def refused(answer, status, code):
 def test_a_confirmed_order_is_told_with_its_lines_and_its_total(daybook, shop, sink):
     order = ordered(shop, "ada@example.com", "R-2026-11")
     (outcome,) = mailed(daybook, order["id"])
-    assert (outcome["template"], outcome["result"], outcome["code"], outcome["attempt"]) == ("order_confirmed", "sent", "250", 1)
+    assert (outcome["template"], outcome["result"], outcome["code"], outcome["attempt"]) == (
+        "order_confirmed",
+        "sent",
+        "250",
+        1,
+    )
     (confirmed,) = told(daybook, order["id"], "OrderConfirmed")
     assert outcome["cause"] == confirmed["meta"]["event_id"]
     assert (outcome["meta"]["actor"], outcome["meta"]["causation_id"]) == ("system", outcome["cause"])
@@ -80,7 +85,8 @@ def test_a_confirmed_order_is_told_with_its_lines_and_its_total(daybook, shop, s
     assert "Your reference: R-2026-11\n" in text and f"https://shop.example/orders/{order['id']}\n" in text
     assert "31.99 EUR" in html and "R-2026-11" in html and f'href="https://shop.example/orders/{order["id"]}"' in html
     shown = wait_until(
-        lambda: next((one for one in [shop.order(order["id"])] if one["version"] == outcome["meta"]["version"]), None), "the view"
+        lambda: next((one for one in [shop.order(order["id"])] if one["version"] == outcome["meta"]["version"]), None),
+        "the view",
     )
     assert shown["status"] == "confirmed"
     daybook.restart()  # what is told is not done again

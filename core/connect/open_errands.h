@@ -8,8 +8,9 @@
  * Promise  pure over events. open_errands_resume_offset is the offset before which nothing is open: committing it loses
  *          nothing, however the process dies.
  * Bounds   so many of each kind as `struct errand_bounds` says, so that mails that no server takes hold up nobody's
- *          erasure. Past one of these, further ones of that kind are passed over, while events that close are still taken in; when
- *          there is room, open_errands_rewind says from where to read again, and what is known by then opens nothing.
+ *          erasure. Past one of these, further ones of that kind are passed over, while events that close are still
+ *          taken in; when there is room, open_errands_rewind says from where to read again, and what is known by then
+ *          opens nothing.
  * Memory   owns what is open. An errand that is closed is given away: errand_free.
  * Thread   one at a time.          May use: base, mails, generated structs.
  */

@@ -1,7 +1,7 @@
 /* buyer_address.h: where the confirmation goes of what a customer buys who names no address: to his own.
  *
- * Promise  what is attached are the bytes that the view has of it: sealed with his own key, which ends with him; nothing
- *          is opened here. A check-out is never refused for want of it: without the database, or of one whose
+ * Promise  what is attached are the bytes that the view has of it: sealed with his own key, which ends with him;
+ *          nothing is opened here. A check-out is never refused for want of it: without the database, or of one whose
  *          registration the view does not have yet, the order has no address, and its confirmation is sent to nobody.
  * Cost     one read by a primary key, of customers' check-outs without an address alone.
  * Thread   the loop's.          May use: pg, projections' contracts.

@@ -1,8 +1,8 @@
 /* confirmation.h: the mail that confirms an order.
  *
  *      OrderConfirmed               its first, when OrderPlaced has an address; whoever sends it has read both
- *      OrderConfirmationRequested   once more: somebody asked for it. Says all that the mail says, so that whoever sends
- *                                   it need not go back to where the order was placed
+ *      OrderConfirmationRequested   once more: somebody asked for it. Says all that the mail says, so that whoever
+ *                                   sends it need not go back to where the order was placed
  *      OrderMailed                  what became of either
  *
  * Promise  no event is added to an order for its mail before there is something to tell of it.
