@@ -11,6 +11,10 @@ void health_live(struct request *request) {
     request_answer_json(request, 200, STR("{\"live\":true}"));
 }
 
+bool health_judges_credentials(const struct gateway *gateway) {
+    return revocations_are_known(&gateway->revocations) && api_keys_are_known(gateway->api_keys);
+}
+
 void health_ready(struct request *request) {
     const struct gateway *gateway = request->loop->gateway;
     const char *awaited[2];
@@ -18,8 +22,7 @@ void health_ready(struct request *request) {
     if (!replies_are_heard(gateway->replies)) {
         awaited[awaited_count++] = "log";
     }
-    /* Who is known is refused until it was read which sessions have ended. */
-    if (!loop_database_is_up(request->loop) || !revocations_are_known(&gateway->revocations)) {
+    if (!loop_database_is_up(request->loop) || !health_judges_credentials(gateway)) {
         awaited[awaited_count++] = "database";
     }
     struct buf body;
