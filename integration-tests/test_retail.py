@@ -77,7 +77,8 @@ def assert_each_answer_is_the_one_outcome(daybook: Daybook, journals: list[dict[
     by_stream = defaultdict(list)
     for command, outcomes in final_outcomes(daybook.kafka, daybook.topic("outcomes")).items():
         assert len(outcomes) == 1, f"{command} has {len(outcomes)} outcomes"
-        by_stream[outcomes[0]["stream"]].append(outcomes[0]["status"])
+        if not outcomes[0]["stream"].startswith("key_"):  # what lets the load in, where the front asks who comes
+            by_stream[outcomes[0]["stream"]].append(outcomes[0]["status"])
     answered = defaultdict(list)
     for entry in (entry for journal in journals for entry in journal.values()):
         assert entry["decided"], f"an answer was never had: {entry}"

@@ -178,7 +178,7 @@ def stopped_reader(daybook, path):
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.connect(("127.0.0.1", daybook.port))
-    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n{daybook.header_lines()}\r\n".encode())
     return connection
 
 
@@ -269,7 +269,7 @@ def test_five_thousand_clients_hear_of_a_change_within_a_second(daybook, shop, s
         shop.product(*((sku, 100) for sku in skus[first : first + 50]))
     receipts = tmp_path / "stock.jsonl"
     receipts.write_text("".join(json.dumps({"sku": sku, "location": "main", "quantity": 10}) + "\n" for sku in skus))
-    daybook.run("load", receipts, "--kind", "stock", "--url", daybook.url, "--closed", 64)
+    daybook.run("load", receipts, "--kind", "stock", "--url", daybook.url, "--closed", 64, *daybook.load_access())
     wait_until(daybook.views_have_seen_all, "the views to see all")
     # As many as there are places for: nobody of a crowd before may hold one still.
     wait_until(lambda: open_streams(daybook) == 0, "the end of all streams")

@@ -56,7 +56,7 @@ def post_raw(daybook, path, body, key):
     connection = socket.create_connection(("127.0.0.1", daybook.port), timeout=30)
     connection.sendall(
         f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
-        f"Idempotency-Key: {key}\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+        f"Idempotency-Key: {key}\r\nContent-Length: {len(text)}\r\n{daybook.header_lines()}\r\n{text}".encode()
     )
     return connection
 

@@ -180,6 +180,10 @@ class Daybook:
         """What lets in whoever is no client of the harness."""
         return {"Authorization": f"Bearer {self.key()}"} if self.has_key else {}
 
+    def header_lines(self):
+        """The same, for a request that is written by hand: each ends in CR LF."""
+        return "".join(f"{name}: {value}\r\n" for name, value in self.headers().items())
+
     def load_access(self):
         """The arguments by which `daybook load` is let in."""
         if not self.has_key:

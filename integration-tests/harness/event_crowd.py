@@ -24,10 +24,10 @@ _CONNECTED_S = 60
 _LAST_EVENTS_S = 3
 
 
-def _connect(port, sku):
+def _connect(port, sku, fields):
     connection = socket.create_connection(("127.0.0.1", port))
     connection.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    connection.sendall(f"GET /v1/stock/{sku}/stream HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    connection.sendall(f"GET /v1/stock/{sku}/stream HTTP/1.1\r\nHost: a\r\n{fields}\r\n".encode())
     return connection
 
 
@@ -38,14 +38,14 @@ def _receive(connection):
     return received, seconds + nanoseconds / 1e9
 
 
-def _listen(port, skus, clients, pipe):
+def _listen(port, fields, skus, clients, pipe):
     """The crowd: notes each event's client, version and time, until it is told to go home."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     poll = select.epoll()
     connections = {}
     for client in range(clients):
-        connection = _connect(port, skus[client % len(skus)])
+        connection = _connect(port, skus[client % len(skus)], fields)
         connection.setblocking(False)
         connections[connection.fileno()] = (client, connection)
         poll.register(connection, select.EPOLLIN)
@@ -100,7 +100,8 @@ def follow(daybook, shop, skus, clients, seconds, per_second):
     delays in seconds, since the change was asked for (at most the time from its commit) and since it was answered (at
     least that)."""
     ours, theirs = multiprocessing.Pipe()
-    crowd = multiprocessing.get_context("fork").Process(target=_listen, args=(daybook.port, skus, clients, theirs))
+    arguments = (daybook.port, daybook.header_lines(), skus, clients, theirs)
+    crowd = multiprocessing.get_context("fork").Process(target=_listen, args=arguments)
     crowd.start()
     try:
 
