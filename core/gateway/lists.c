@@ -7,6 +7,7 @@
 #include "core/gateway/list_filters.h"
 #include "core/gateway/loop.h"
 #include "core/gateway/query_run.h"
+#include "core/gateway/sales_filter.h"
 #include "core/gateway/sku_owner.h"
 #include "projections/stock/query.h"
 
@@ -21,6 +22,7 @@ struct list_run {
     struct pg_select rows;
     bool is_of_products;
     struct products_filter products;
+    struct sales_filter sales;
 };
 
 static const char *const products_views[] = {"products", NULL};
@@ -30,6 +32,7 @@ static const char *const stock_and_products_views[] = {"stock", "products", NULL
 static const char *const orders_view[] = {"orders", NULL};
 static const char *const orders_and_products_views[] = {"orders", "products", NULL};
 static const char *const keys_view[] = {"keys", NULL};
+static const char *const sales_view[] = {"sales", NULL};
 
 /* ---- pages ------------------------------------------------------------------------------------------------------- */
 
@@ -249,4 +252,40 @@ void query_api_keys(struct request *request) {
     api_keys_list(&list->rows, request_arena(request), &filter, rows_wanted(list));
     use_select(&list->run, &list->rows);
     query_run_start(&list->run, keys_view);
+}
+
+static void use_sales_list(struct list_run *list) {
+    sales_list(&list->rows, request_arena(list->run.request), &list->sales, rows_wanted(list));
+    use_select(&list->run, &list->rows);
+    list->run.on_rows = on_page;
+}
+
+static void on_zone(struct query_run *run, const PGresult *result) {
+    struct list_run *list = (struct list_run *)run;
+    struct problem problem;
+    if (PQntuples(result) == 1 && str_equal(pg_value(result, 0, 0), STR("t"))) {
+        use_sales_list(list);
+        query_run_send(run);
+    } else if (!sales_filter_refuse_zone(run->request->exchange, &problem)) {
+        request_problem(run->request, &problem);
+    }
+}
+
+/* PostgreSQL is asked for a zone first: a statement that names one which it does not know fails like any other. */
+void query_sales(struct request *request) {
+    struct list_run *list = list_create(request);
+    struct problem problem;
+    if (!take_page(list, "sales", &problem) ||
+        !sales_filter_read(request->exchange, &list->page, &list->sales, &problem)) {
+        request_problem(request, &problem);
+        return;
+    }
+    if (sales_is_by_time(list->sales.by) && !str_equal(list->sales.zone, STR("UTC"))) {
+        list->run.parameters[0] = list->sales.zone;
+        list->run.statement = &sales_knows_zone;
+        list->run.on_rows = on_zone;
+    } else {
+        use_sales_list(list);
+    }
+    query_run_start(&list->run, sales_view);
 }

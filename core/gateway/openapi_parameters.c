@@ -10,6 +10,7 @@
 #define ORDERS "/v1/orders"
 #define CUSTOMERS "/v1/customers"
 #define API_KEYS "/v1/api-keys"
+#define SALES "/v1/analytics/sales"
 
 #define TEXT(max) "{\"type\":\"string\",\"minLength\":1,\"maxLength\":" #max "}"
 #define TIME "{\"type\":\"string\",\"format\":\"date-time\"}"
@@ -75,6 +76,18 @@ static const struct parameter parameters[] = {
     {"role", API_KEYS, ONE_OF_ROLES ",\"service\"]}", "Keys that have this role, beside whatever others."},
     {"sort", API_KEYS, "{\"type\":\"string\",\"enum\":[\"-created_at\",\"created_at\",\"name\",\"-name\"]}",
      "-created_at when absent: the newest first."},
+    {"from", SALES, TIME, "The range's beginning: a whole quarter of an hour."},
+    {"to", SALES, TIME,
+     "The range's end, which is not in it: a whole quarter of an hour, of at most 93 days by hour, 1100 by day and "
+     "3660 "
+     "else."},
+    {"by", SALES,
+     "{\"type\":\"string\",\"enum\":[\"hour\",\"day\",\"week\",\"month\",\"category\",\"vendor\",\"product\","
+     "\"currency\"]}",
+     "What the report has a row of. Weeks are those of ISO 8601. A product of several categories counts in each; "
+     "categories and vendors are those that products have now."},
+    {"tz", SALES, "{\"type\":\"string\",\"minLength\":3,\"maxLength\":64,\"default\":\"UTC\"}",
+     "The time zone of hours, days, weeks and months, by its name in the IANA database, e.g. Europe/Berlin."},
     {"as_of", "/v1/products/{product}", VERSION_OR_TIME,
      "A version or a time: the product as it stood then; `as_of` in the answer says which version that is."},
     {"as_of", "/v1/stock/{sku}", VERSION_OR_TIME,
@@ -192,13 +205,18 @@ static void write_path(struct json_writer *writer, const struct route *route) {
 
 /* ---- query ------------------------------------------------------------------------------------------------------- */
 
+/* A report of sales is of some range, by something. */
+static bool is_needed(const struct parameter *parameter) {
+    return parameter->path != NULL && strcmp(parameter->path, SALES) == 0 && strcmp(parameter->name, "tz") != 0;
+}
+
 static void write_query(struct json_writer *writer, const struct route *route) {
     for (struct str rest = str_of_cstr(route->query == NULL ? "" : route->query); !str_is_empty(rest);) {
         struct str name = str_first(rest, str_find(rest, ' '));
         rest = str_from(rest, name.len + 1);
         const struct parameter *parameter = parameter_find(route, name);
         if (parameter != NULL) {
-            begin_parameter(writer, "query", name, false, parameter->meaning);
+            begin_parameter(writer, "query", name, is_needed(parameter), parameter->meaning);
             json_name(writer, STR("schema"));
             write_schema(writer, parameter);
             json_object_end(writer);

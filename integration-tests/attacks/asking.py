@@ -300,6 +300,7 @@ GRANTED = {
     "POST /v1/sessions/refresh": (401, "session_ended"),
     "DELETE /v1/customers/{customer}/totp": (409, "totp_state"),
     "POST /v1/api-keys": (201, None),
+    "GET /v1/analytics/sales": (400, "invalid_parameter"),  # of no range
     "POST /v1/webhooks/{provider}": (401, "invalid_signature"),
     "GET /docs/renderer.js": (404, "unknown_path"),
 }

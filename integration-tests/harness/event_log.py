@@ -29,8 +29,8 @@ class Log:
             self.ids[subject.rsplit(".", 1)[-1], int(version)] = int(number)
         self.schemas = {}
 
-    def event(self, family, name, stream, body, version=None):
-        """The framed record of the stream's next event, or of the version given."""
+    def event(self, family, name, stream, body, version=None, at_us=None):
+        """The framed record of the stream's next event, or of the version given; of that time, else of one soon after the year 2026 began."""
         if version is None:
             version = self.versions[stream] = self.versions.get(stream, 0) + 1
         if name not in self.schemas:
@@ -40,7 +40,7 @@ class Log:
             "event_id": f"evt_{stream}_{version}",
             "stream": stream,
             "version": version,
-            "occurred_at": 1767225600000000 + version,
+            "occurred_at": 1767225600000000 + version if at_us is None else at_us,
             "command_id": "cmd_1",
             "correlation_id": "cmd_1",
             "causation_id": "cmd_1",

@@ -1,9 +1,9 @@
 """Compares what Daybook holds after the year of retail with the data set itself, computed independently by DuckDB.
 
-    python compare.py --postgres CONNINFO --kafka BROKERS --prefix PREFIX --provider URL [--sample N] [--unsold FILE]
+    python compare.py --postgres CONNINFO --kafka BROKERS --prefix PREFIX --provider URL --url URL [--bearer-file FILE] [--sample N] [--unsold FILE]
 
 Compared: orders, carts, payments and products by number; units and money (quantity x catalogue price) per order, product,
-department and week; the catalogue's prices; what is available per SKU; events per stream, counted in Kafka; what the
+department and week, and once more as the front's reports of sales tell them; the catalogue's prices; what is available per SKU; events per stream, counted in Kafka; what the
 provider charged, against its own ledger; the lines that cannot be sold. Every difference is named. Exit code 3 when there
 is one.
 
@@ -12,12 +12,15 @@ words, so that a slip there is a difference here.
 """
 
 import argparse
+import re
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
+from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
 
 import duckdb
+import httpx
 import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -262,6 +265,49 @@ def compare_charges(report: Report, provider: str, kafka: Kafka, prefix: str, ex
     report.compare("payments in ledger and events", {}, dict.fromkeys(money.differences(ledger, told), "differs"))
 
 
+def report_rows(url: str, headers: dict[str, str], start, end, by: str) -> dict:
+    """key -> (units, money), of all pages of a report of sales."""
+    found: dict = {}
+    query = {"from": start.isoformat(), "to": end.isoformat(), "by": by, "limit": 200}
+    with httpx.Client(base_url=url, timeout=30, headers=headers) as client:
+        while True:
+            answer = client.get("/v1/analytics/sales", params=query)
+            if answer.status_code != 200:
+                raise SystemExit(f"the report of sales by {by} was answered {answer.status_code}: {answer.text}")
+            page = answer.json()
+            for item in page["items"]:
+                assert item["key"] not in found and item["currency"] == "USD", item
+                found[item["key"]] = (item["units"], item["gross"]["amount"])
+            if page["next_cursor"] is None:
+                return found
+            query["cursor"] = page["next_cursor"]
+
+
+def compare_reports(report: Report, url: str, headers: dict[str, str], postgres, expected: dict[str, dict]) -> None:
+    """Whatever a report has a row of, it adds up to what the baskets do."""
+    first, last = postgres.execute("SELECT min(placed_at), max(changed_at) FROM orders.orders").fetchone()
+    midnight = {"hour": 0, "minute": 0, "second": 0, "microsecond": 0}
+    start, end = first.replace(**midnight), last.replace(**midnight) + timedelta(days=1)
+    whole = tuple(map(sum, zip(*(figures[1:] for figures in expected["orders"].values()))))
+    report.compare("sales by currency", {"USD": whole}, report_rows(url, headers, start, end, "currency"))
+    for by in ("hour", "day", "week", "month", "vendor"):
+        rows = report_rows(url, headers, start, end, by).values()
+        report.compare(f"sales by {by}, added up", {"": whole}, {"": tuple(map(sum, zip(*rows)))})
+    skus = dict(postgres.execute("SELECT product, sku FROM products.variants").fetchall())
+    products = report_rows(url, headers, start, end, "product")
+    report.compare(
+        "sales by product",
+        {sku: figures[1:] for sku, figures in expected["product"].items()},
+        {skus[product]: figures for product, figures in products.items()},
+    )
+    # A department is the category of its products, written as categories are.
+    categories: dict[str, tuple] = defaultdict(lambda: (0, 0))
+    for department, (_, units, money_) in expected["department"].items():
+        name = re.sub("[^a-z0-9]", "-", department.lower()).strip("-")[:64] or "none"
+        categories[name] = (categories[name][0] + units, categories[name][1] + money_)
+    report.compare("sales by category", dict(categories), report_rows(url, headers, start, end, "category"))
+
+
 def compare_unsold(report: Report, path: Path, expected: dict) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()[1:]
     report.compare("lines that cannot be sold", expected, dict(Counter(line.rpartition("\t")[2] for line in lines)))
@@ -273,6 +319,8 @@ def main() -> None:
     parser.add_argument("--kafka", required=True, help="brokers of the log")
     parser.add_argument("--prefix", required=True, help="what its topics begin with")
     parser.add_argument("--provider", required=True, help="address of the payment provider's double")
+    parser.add_argument("--url", required=True, help="address of the front")
+    parser.add_argument("--bearer-file", type=Path, help="an API key, where the front asks who comes")
     parser.add_argument("--sample", type=int)
     parser.add_argument("--unsold", type=Path, help="the list that prepare.py made")
     arguments = parser.parse_args()
@@ -280,9 +328,12 @@ def main() -> None:
     expected = expectations(db)
     report = Report()
     kafka = Kafka(arguments.kafka)
+    bearer = arguments.bearer_file
+    headers = {"Authorization": f"Bearer {bearer.read_text().strip()}"} if bearer else {}
     with psycopg.connect(arguments.postgres) as postgres:
         orders = Orders(db, postgres)
         compare_rows(report, db, postgres, expected, orders)
+        compare_reports(report, arguments.url, headers, postgres, expected)
     compare_streams(report, kafka, arguments.prefix, expected)
     compare_charges(report, arguments.provider, kafka, arguments.prefix, expected, orders)
     for reason, count in sorted(expected["unsold"].items()):

@@ -3,7 +3,7 @@
     python run.py [--sample N] [--closed N] [--flush] [--memory-mib N]
 
 Starts servers of its own on free ports, sends the products, the stock and the baskets with `daybook load`, waits for the
-views, compares everything with the data set, asks how things stood, verifies the log, rebuilds all views beside the live ones
+views, compares everything with the data set, asks how things stood and what was sold, verifies the log, rebuilds all views beside the live ones
 while somebody asks the front, compares them, and draws the sales of each week as README does. `make retail` runs the whole
 year, and fails when one of these takes too long or too much memory. The lines that cannot be sold, by reason, stay in
 build/retail/unsold.tsv, the figures in build/retail/figures.json, the chart in build/retail/sales.svg. --flush has the broker fsync each write. --memory-mib
@@ -88,7 +88,8 @@ class MemoryGroup:
 def compare(daybook: Daybook, sample: int | None, unsold: Path) -> None:
     arguments = [
         sys.executable, HERE / "compare.py", "--postgres", daybook.sql.connection_string, "--kafka", daybook.stack.brokers,
-        "--prefix", daybook.name, "--provider", daybook.provider_url, "--unsold", unsold,
+        "--prefix", daybook.name, "--provider", daybook.provider_url, "--unsold", unsold, "--url", daybook.url,
+        *daybook.load_access(),
     ]  # fmt: skip
     run(*arguments, *(["--sample", sample] if sample else []))
 
@@ -157,6 +158,12 @@ def main() -> None:
             told = files / "past.json"
             run(
                 sys.executable, HERE / "past.py", "--url", daybook.url, "--postgres", daybook.sql.connection_string,
+                *daybook.load_access(), "--figures", told,
+            )  # fmt: skip
+            figures += [figure(**row) for row in json.loads(told.read_text())]
+            step("asking what was sold")
+            run(
+                sys.executable, HERE / "sales.py", "--url", daybook.url, "--postgres", daybook.sql.connection_string,
                 *daybook.load_access(), "--figures", told,
             )  # fmt: skip
             figures += [figure(**row) for row in json.loads(told.read_text())]

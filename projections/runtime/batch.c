@@ -74,13 +74,23 @@ static struct row_change *add_change(struct view_batch *batch, struct table_chan
     return change;
 }
 
+/* Whether rows of it are summed up over streams: then a row may be there before a stream of it begins. */
+static bool has_sums(const struct view_table *shape) {
+    for (size_t i = 0; i < shape->column_count; i++) {
+        if (shape->columns[i].additive) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct row_change *change_of_key(struct view_batch *batch, size_t table, const struct view_value *values) {
     const struct view_table *shape = &batch->view->tables[table];
     struct table_changes *changes = &batch->tables[table];
     void **place = map_at(&changes->by_key, key_of(batch, shape, values));
     if (*place == NULL) {
         struct row_change *change = add_change(batch, changes, shape->column_count);
-        change->is_new = batch->stream_is_new;
+        change->is_new = batch->stream_is_new && !has_sums(shape);
         *place = change;
     }
     return *place;

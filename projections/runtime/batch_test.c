@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-enum { COUNTS, LEDGER };
+enum { COUNTS, LEDGER, NAMES };
 
 static const struct view view = {
     .name = "test",
@@ -19,8 +19,11 @@ static const struct view view = {
                [LEDGER] = {.name = "ledger",
                            .columns = {{"name", VIEW_TEXT, .key = true}},
                            .column_count = 1,
-                           .append_only = true}},
-    .table_count = 2,
+                           .append_only = true},
+               [NAMES] = {.name = "names",
+                          .columns = {{"name", VIEW_TEXT, .key = true}, {"title", VIEW_TEXT}},
+                          .column_count = 2}},
+    .table_count = 3,
 };
 
 static struct arena arena;
@@ -109,6 +112,18 @@ static void rows_of_a_ledger_are_all_kept_in_their_order(void **state) {
     assert_true(str_equal(changes->last->values[0].text, STR("same")));
 }
 
+/* Of a stream that begins no row can be there, unless others have added to it. */
+static void a_row_of_a_new_stream_is_new_unless_streams_are_summed_up_in_it(void **state) {
+    (void)state;
+    batch.stream_is_new = true;
+    put(STR("a"), 1, STR("x"), 3);
+    view_upsert(&batch, NAMES, (struct view_value[]){view_text(STR("a")), view_text(STR("x"))});
+    assert_false(batch.tables[COUNTS].first->is_new);
+    assert_int_equal(batch.tables[COUNTS].new_count, 0);
+    assert_true(batch.tables[NAMES].first->is_new);
+    assert_int_equal(batch.tables[NAMES].new_count, 1);
+}
+
 static void a_batch_begun_again_is_empty(void **state) {
     (void)state;
     put(STR("a"), 1, STR("x"), 3);
@@ -128,6 +143,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_row_that_is_deleted_and_set_again_does_not_add_to_the_old_one, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(rows_of_a_ledger_are_all_kept_in_their_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_row_of_a_new_stream_is_new_unless_streams_are_summed_up_in_it, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_batch_begun_again_is_empty, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,19 @@ static bool reads_family(const struct view *view, const char *family) {
     return false;
 }
 
+/* NULL when the view does not fold that family. */
+static const struct aggregate *folded_of_family(const struct view *view, const char *family) {
+    if (view->fold == NULL || strcmp(view->fold->family, family) == 0) {
+        return view->fold;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(view->also_folds) && view->also_folds[i] != NULL; i++) {
+        if (strcmp(view->also_folds[i]->family, family) == 0) {
+            return view->also_folds[i];
+        }
+    }
+    return NULL;
+}
+
 static struct fold_stream *stream_of(struct fold *fold, const struct event *event, enum log_topic topic) {
     void **place = map_at(&fold->streams, event->meta.stream);
     if (*place == NULL) {
@@ -25,9 +38,20 @@ static struct fold_stream *stream_of(struct fold *fold, const struct event *even
         stream->name = event->meta.stream;
         stream->hash = (int64_t)stream_hash(stream->name, topic);
         stream->begins = event->meta.version == 1;
+        stream->aggregate = folded_of_family(fold->view, event_info(event->type)->family);
         *place = stream;
     }
     return *place;
+}
+
+/* Whether that family's streams are named so. In a view that reads several each stream is of one of them: states and
+ * versions are kept by name alone. */
+static bool is_of_family(const struct view *view, struct str stream, const char *family) {
+    if (view->fold == NULL) {
+        return true;
+    }
+    const struct aggregate *aggregate = aggregate_of_stream(stream);
+    return aggregate != NULL && strcmp(aggregate->family, family) == 0;
 }
 
 /* An event must be of a family that the view reads, and in a stream of the aggregate that it folds: evolve's switch
@@ -41,7 +65,7 @@ static const char *why_foreign(const struct view *view, const struct event *even
     if (about == NULL || !reads_family(view, about->family)) {
         return "an event of a family that the view does not read";
     }
-    if (view->fold != NULL && !str_starts_with(stream, view->fold->prefix)) {
+    if (!is_of_family(view, stream, about->family)) {
         return "an event in a stream of another kind";
     }
     return event->meta.version < 1 ? "a version below 1" : NULL;
@@ -171,7 +195,7 @@ void fold_park(struct fold *fold, struct str why) {
 }
 
 static enum err decode(const struct fold *fold, struct fold_stream *stream, struct err_info *info) {
-    const struct aggregate *aggregate = fold->view->fold;
+    const struct aggregate *aggregate = stream->aggregate;
     stream->decoded = arena_alloc(fold->arena, aggregate->state_size);
     if (!str_is_empty(stream->state) && !aggregate->state_decode(fold->arena, stream->state, stream->decoded)) {
         return err_set(info, ERR_CONFLICT, "view %s: the stored state of %.*s cannot be read; rebuild the view",
@@ -182,15 +206,12 @@ static enum err decode(const struct fold *fold, struct fold_stream *stream, stru
 
 /* Row changes are made from the state without its sub-states: a view's evolve is given an empty one each time. */
 static void evolve(const struct fold *fold, struct fold_stream *stream, const struct event *event) {
-    const struct aggregate *aggregate = fold->view->fold;
+    const struct aggregate *aggregate = stream->aggregate;
     void *sub_state = aggregate->sub_state_size == 0 ? NULL : arena_alloc(fold->arena, aggregate->sub_state_size);
     aggregate->evolve(stream->decoded, sub_state, event, fold->arena);
 }
 
 static void encode_states(struct fold *fold) {
-    if (fold->view->fold == NULL) {
-        return;
-    }
     struct buf bytes;
     buf_init(&bytes, STATE_MAX_BYTES);
     for (uint32_t i = 0; i < fold->streams.count; i++) {
@@ -199,7 +220,7 @@ static void encode_states(struct fold *fold) {
             continue;
         }
         buf_clear(&bytes);
-        fold->view->fold->state_encode(&bytes, stream->decoded);
+        stream->aggregate->state_encode(&bytes, stream->decoded);
         assert(buf_ok(&bytes));
         stream->state = arena_str_copy(fold->arena, buf_text(&bytes));
     }
@@ -209,17 +230,17 @@ static void encode_states(struct fold *fold) {
 static enum err project_item(struct fold *fold, struct view_batch *batch, size_t index, struct err_info *info) {
     const struct fold_item *item = &fold->items[index];
     struct fold_stream *stream = item->stream;
-    if (fold->view->fold != NULL && stream->decoded == NULL) {
+    if (stream->aggregate != NULL && stream->decoded == NULL) {
         enum err failure = decode(fold, stream, info);
         if (failure != ERR_NONE) {
             return failure;
         }
     }
-    if (fold->view->fold != NULL) {
+    if (stream->aggregate != NULL) {
         evolve(fold, stream, &item->event);
     }
     batch->record = item->record;
-    batch->stream_is_new = stream->is_new && fold->view->fold != NULL;
+    batch->stream_is_new = stream->is_new && stream->aggregate != NULL;
     fold->view->project(batch, fold->arena, &item->event, stream->decoded, stream->last_item == index);
     return ERR_NONE;
 }

@@ -39,9 +39,10 @@ struct fold_stream {
     bool loaded;
     bool begins; /* its first event of the batch is its very first: unless that is a repeat, nothing is stored of it */
     bool is_new; /* nothing is stored of it: its rows are inserted, and refused where there are some after all */
-    struct str state; /* encoded: before the batch, and after fold_project that after it */
-    bool changed;     /* version, parked or state are not as they were */
-    size_t last_item; /* the last event to be applied */
+    struct str state;                  /* encoded: before the batch, and after fold_project that after it */
+    bool changed;                      /* version, parked or state are not as they were */
+    size_t last_item;                  /* the last event to be applied */
+    const struct aggregate *aggregate; /* that its state is of; NULL: its family is not folded */
     void *decoded;
 };
 

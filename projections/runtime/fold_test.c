@@ -11,6 +11,7 @@
 #include "gen/state.h"
 
 extern const struct view carts_view;
+extern const struct view sales_view;
 
 enum { RECORDS_MAX = 16 };
 
@@ -205,6 +206,40 @@ static void what_is_no_event_of_the_view_is_set_aside(void **state) {
     assert_int_equal(fate(5), FOLD_APPLIED);
 }
 
+/* Of a view that reads orders, products and payments, and folds the first two. */
+static void a_view_of_several_families_folds_each_by_its_own_aggregate(void **state) {
+    (void)state;
+    struct event placed = {.type = EVENT_ORDER_PLACED}, defined = {.type = EVENT_PRODUCT_DEFINED};
+    struct event failed = {.type = EVENT_PAYMENT_FAILED};
+    placed.as.order_placed.total = (struct money){.amount = 5, .currency = STR("EUR")};
+    defined.as.product_defined.details.title = STR("Tea");
+    add_event(placed, STR("ord_A.1"), 1);
+    add_event(defined, STR("prod_A"), 1);
+    add_event(failed, STR("pay_A.1.1"), 1);
+    add_event(defined, STR("ord_B.1"), 1); /* a product's event in an order's stream */
+    add_event(failed, STR("prod_B"), 1);
+    add_opened(STR("cart_A"), 1); /* of a family that it does not read */
+    for (size_t i = 0; i < fixture.count; i++) {
+        fixture.records[i].value = buf_text(&fixture.bytes[i]);
+    }
+    batch_release(&fixture.batch);
+    batch_init(&fixture.batch, &sales_view);
+    batch_begin(&fixture.batch, &fixture.arena);
+    fold_read(&fixture.fold, &sales_view, &fixture.arena, fixture.records, fixture.count);
+    project();
+    for (size_t i = 0; i < fixture.count; i++) {
+        assert_int_equal(fate(i), i < 3 ? FOLD_APPLIED : FOLD_UNREADABLE);
+    }
+    struct order_state order;
+    struct product_state product;
+    assert_true(sales_view.fold->state_decode(&fixture.arena, stream(STR("ord_A.1"))->state, &order));
+    assert_int_equal(order.total.amount, 5);
+    assert_true(sales_view.also_folds[0]->state_decode(&fixture.arena, stream(STR("prod_A"))->state, &product));
+    assert_true(str_equal(product.details.title, STR("Tea")));
+    assert_true(str_is_empty(stream(STR("pay_A.1.1"))->state));
+    assert_int_equal(stream(STR("pay_A.1.1"))->version, 1);
+}
+
 static void an_event_that_was_refused_parks_its_stream(void **state) {
     (void)state;
     add_opened(STR("cart_A"), 1);
@@ -374,6 +409,7 @@ int main(void) {
         TEST(a_gap_parks_its_stream_with_what_comes_behind_and_others_go_on),
         TEST(a_parked_stream_stays_parked),
         TEST(what_is_no_event_of_the_view_is_set_aside),
+        TEST(a_view_of_several_families_folds_each_by_its_own_aggregate),
         TEST(an_event_that_was_refused_parks_its_stream),
         TEST(a_stored_state_that_cannot_be_read_is_an_error),
         TEST(a_batch_takes_no_more_states_than_its_bound),

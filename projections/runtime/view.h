@@ -5,11 +5,12 @@
  *          schema with the same code, so no SQL here names its schema: view.sql and the runtime find it by search_path.
  * Fold     a view whose row is one stream's state keeps that state beside it (`load`ed by the runtime in one query a
  *          batch) and evolves it with the aggregate's own evolve: one fold, so a command's answer and a later GET say
- *          the same. (ADR 0007.)
+ *          the same. (ADR 0007.) A view of several families may fold some of them, each by its aggregate, and be made of
+ *          the events alone of the others.
  * Promise  `project` is pure: same rows for the same events, whatever the batches. Rows of one key are owned by one
- *          stream family; what sums over streams is added (`additive`), never set. In a view that folds, a row belongs
- *          to the one stream whose events make it: before its first event there is none, and the row is inserted
- *          without looking for one.
+ *          stream family; what sums over streams is added (`additive`), never set. In a view that folds, a row without
+ *          such columns belongs to the one stream whose events make it: before its first event there is none, and the
+ *          row is inserted without looking for one.
  * Thread   the projector's.      May use: log, pg, domain.
  */
 #pragma once
@@ -85,10 +86,12 @@ struct view {
     const char *families[VIEW_FAMILIES_MAX]; /* whose topics it reads; NULL-terminated when fewer */
     struct view_table tables[VIEW_TABLES_MAX];
     size_t table_count;
-    /* The aggregate whose state the view folds, or NULL. Its state is kept by the runtime in table `states`. */
+    /* The aggregate whose state the view folds, or NULL. Its state is kept by the runtime in table `streams`. */
     const struct aggregate *fold;
+    /* Those of further families that it folds as well; NULL-terminated when fewer. */
+    const struct aggregate *also_folds[VIEW_FAMILIES_MAX - 1];
 
-    /* `state` is the one after the event (NULL without fold). Called for each event in log order; for a fold view
+    /* `state` is the one after the event (NULL for a family that is not folded). Called for each event in log order;
      * `last` is true for the stream's last event in this batch: rows made from the state alone need be made only then.
      */
     void (*project)(struct view_batch *batch, struct arena *arena, const struct event *event, const void *state,
