@@ -5,8 +5,8 @@
  *          schema with the same code, so no SQL here names its schema: view.sql and the runtime find it by search_path.
  * Fold     a view whose row is one stream's state keeps that state beside it (`load`ed by the runtime in one query a
  *          batch) and evolves it with the aggregate's own evolve: one fold, so a command's answer and a later GET say
- *          the same. (ADR 0007.) A view of several families may fold some of them, each by its aggregate, and be made of
- *          the events alone of the others.
+ *          the same. (ADR 0007.) A view of several families may fold some of them, each by its aggregate, and be made
+ *          of the events alone of the others.
  * Promise  `project` is pure: same rows for the same events, whatever the batches. Rows of one key are owned by one
  *          stream family; what sums over streams is added (`additive`), never set. In a view that folds, a row without
  *          such columns belongs to the one stream whose events make it: before its first event there is none, and the

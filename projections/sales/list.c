@@ -69,8 +69,8 @@ static int add_time(struct pg_select *select, struct arena *arena, int64_t time_
     return pg_select_value(select, str_of(text, (uint32_t)timestamp_write(time_us, text)));
 }
 
-/* An hour that comes twice has two rows, and each ends an hour after it began: so it is told on Lord Howe Island as well,
- * where clocks are set by half an hour and one night has an hour of half the length. */
+/* An hour that comes twice has two rows, and each ends an hour after it began: so it is told on Lord Howe Island as
+ * well, where clocks are set by half an hour and one night has an hour of half the length. */
 static void add_hours(struct pg_select *select, const struct range *range) {
     pg_select_add(select,
                   "(SELECT h.*, h.starts + interval '1 hour' AS ends, to_char(h.starts AT TIME ZONE $%d::text, '%s') AS"

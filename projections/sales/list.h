@@ -1,8 +1,8 @@
 /* list.h: the report of sales: what was sold in a time, by hour, day, week or month, or by whose goods they were.
  *
- * Time     a half-open range; both ends begin a quarter of an hour (quarter.h), and from_us is before to_us. Hours, days,
- *          weeks (ISO 8601, from Monday on) and months are those of `zone`, which PostgreSQL knows: sales_knows_zone.
- *          The first and the last of them have what of them is in the range.
+ * Time     a half-open range; both ends begin a quarter of an hour (quarter.h), and from_us is before to_us. Hours,
+ *          days, weeks (ISO 8601, from Monday on) and months are those of `zone`, which PostgreSQL knows:
+ *          sales_knows_zone. The first and the last of them have what of them is in the range.
  * Rows     one for each hour, day ... vendor and currency in which anything was sold, cancelled or refunded: money of
  *          two currencies is never added up. In the order of the first, then of the currency.
  * Cost     by time and by currency: quarters of an hour in the range. By category and vendor: their days, and their

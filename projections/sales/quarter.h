@@ -1,5 +1,5 @@
-/* quarter.h: quarters of an hour of UTC, by which sales are summed up: every zone's offset from UTC has been a whole number
- * of them since 1972, so every zone's hours, days, weeks and months begin with one.
+/* quarter.h: quarters of an hour of UTC, by which sales are summed up: every zone's offset from UTC has been a whole
+ * number of them since 1972, so every zone's hours, days, weeks and months begin with one.
  * Thread   pure; any.            May use: base.
  */
 #pragma once
