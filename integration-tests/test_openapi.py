@@ -2,6 +2,7 @@
 every example of a command is sent."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import jsonschema
 import pytest
@@ -82,6 +83,12 @@ def test_every_answer_is_as_it_is_described(daybook, client, described):
     client.expect(200, client.get(f"/v1/orders/{order['id']}/history?as_of=2"))
     client.expect(200, client.post(f"/v1/payments/{payment}/refunds", {"amount": euros(100), "reason": "late"}))
     client.expect(200, client.get(f"/v1/payments/{payment}"))
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    range_ = {"from": (today - timedelta(days=1)).isoformat(), "to": (today + timedelta(days=2)).isoformat()}
+    for by in ("hour", "week", "category", "vendor", "product", "currency"):
+        report = client.expect(200, client.get("/v1/analytics/sales", params=range_ | {"by": by}))
+        assert report["items"], by
+    client.expect(400, client.get("/v1/analytics/sales", params=range_ | {"by": "region"}))
     client.expect(200, client.get("/v1/stock/api-tea"))
     client.expect(200, client.get("/v1/stock/api-tea/movements?limit=2"))
     for path in (f"/v1/orders/{order['id']}/stream", "/v1/stock/api-tea/stream"):
