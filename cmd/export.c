@@ -55,7 +55,8 @@ static int want_topic(struct export_plan *plan, const char *name) {
         want_all(plan, true, false);
     } else if (topic == TOPIC_COUNT) {
         return wrong_usage(
-            "--topic takes catalog, stock, carts, orders, payments, identities, customers, keys or all, not ", name);
+            "--topic takes catalog, stock, carts, orders, payments, identities, customers, keys, categories or all, not ",
+            name);
     } else {
         plan->topics[topic] = true;
     }
@@ -327,10 +328,10 @@ const struct command_line export_command = {
         "the disk full, is started again with the same words: it goes on behind the last whole part. Started once\n"
         "more after its end it adds the events since, and makes the views anew. Files and folders come to their\n"
         "names when they are whole, and .staging holds what is not.\n\n"
-        "  --topic NAME   events of catalog, stock, carts, orders, payments, identities, customers, keys, or all;\n"
-        "                 may be repeated\n"
-        "  --view NAME    the read model products, stock, carts, orders, payments, customers, keys, or all;\n"
-        "                 may be repeated (with neither: all of both)\n"
+        "  --topic NAME   events of catalog, stock, carts, orders, payments, identities, customers, keys, categories,\n"
+        "                 or all; may be repeated\n"
+        "  --view NAME    the read model products, stock, carts, orders, payments, customers, keys, categories, or\n"
+        "                 all; may be repeated (with neither: all of both)\n"
         "  --format jsonl one JSON object a line (default)\n"
         "  --format avro  object container files with the schemas of the registry; --codec deflate (default) or null\n"
         "  --until TIME   leave out events that the log took later, RFC 3339; of views there is only now\n\n"

@@ -262,7 +262,8 @@ const struct command_line replay_command = {
     .usage = "STREAM [--as-of TIME|VERSION] [--json]",
     .summary = "print the events of one stream, and the state as it stood",
     .help =
-        "STREAM is an id such as cart_01JD..., ord_01JD....1, pay_01JD....1.1, prod_01JD... or sku_MUG-1.\n\n"
+        "STREAM is an id such as cart_01JD..., ord_01JD....1, pay_01JD....1.1, prod_01JD..., sku_MUG-1\n"
+        "or cat_tree.\n\n"
         "Reads the stream's partition of its family's topic from the first offset to where it ended at the start,\n"
         "prints each event of the stream on a line (version, time, type, actor, cause, payload), and then the state\n"
         "that they fold to, by the very code that the handler uses. The hash chain is checked on the way.\n\n"

@@ -167,6 +167,9 @@ void replay_fold_write_state(const struct replay_fold *fold, struct json_writer 
     case CART_STATE_SCHEMA_ID:
         cart_state_write_json(writer, state);
         break;
+    case CATEGORY_TREE_STATE_SCHEMA_ID:
+        category_tree_state_write_json(writer, state);
+        break;
     case CUSTOMER_STATE_SCHEMA_ID:
         customer_state_write_json(writer, state);
         break;

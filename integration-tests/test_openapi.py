@@ -65,6 +65,13 @@ def test_every_answer_is_as_it_is_described(daybook, client, described):
     client.expect(200, client.get("/v1/variants/api-tea"))
     client.expect(200, client.get("/v1/barcodes/4006381333931"))
     client.expect(404, client.get("/v1/barcodes/none"))
+    client.expect(200, client.put("/v1/categories/drinks", {"title": "Drinks", "description": "To drink.", "position": 1}))
+    client.expect(200, client.put("/v1/categories/tea", {"title": "Tea", "parent": "drinks"}))
+    client.expect(409, client.put("/v1/categories/drinks", {"title": "Drinks", "parent": "tea"}))
+    client.expect(200, client.get("/v1/categories?parent=drinks"))
+    client.expect(200, client.get("/v1/categories/drinks"))
+    client.expect(404, client.get("/v1/categories/none"))
+    client.expect(200, client.delete("/v1/categories/tea"))
     shop.stock("api-tea", 10)
     adjustment = {"location": "main", "delta": -1, "reason": "broken"}
     client.expect(200, client.post("/v1/stock/api-tea/adjustments", adjustment))

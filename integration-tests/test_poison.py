@@ -8,7 +8,7 @@ from harness.shop import Shop
 from harness.waiting import wait_until
 
 SHARDS = 4
-FAMILIES = ("catalog", "stock", "carts", "orders", "payments", "identities", "customers", "keys")
+FAMILIES = ("catalog", "stock", "carts", "orders", "payments", "identities", "customers", "keys", "categories")
 TOPICS_READ = {"sales": 3}  # by a view, if more than one
 # Not framed; then framed with a schema and nothing behind it, and with a schema that nobody knows.
 FOREIGN = (b"", b"garbage", b"\1\0\0\0\1{}")

@@ -4,6 +4,7 @@
 
 #include "core/domain/apikey/apikey.h"
 #include "core/domain/cart/cart.h"
+#include "core/domain/category/category.h"
 #include "core/domain/customer/customer.h"
 #include "core/domain/identity/identity.h"
 #include "core/domain/order/order.h"
@@ -14,6 +15,7 @@
 static const struct aggregate *const aggregates[] = {
     &product_aggregate, &sku_aggregate,      &cart_aggregate,     &order_aggregate,
     &payment_aggregate, &identity_aggregate, &customer_aggregate, &apikey_aggregate,
+    &category_aggregate,
 };
 
 /* Indexed by the command's type, whose values are small and dense. */

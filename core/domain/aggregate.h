@@ -8,6 +8,8 @@
  *          The same inputs give the same outputs, so a batch that was aborted is decided again to the same end.
  * Sub-keys what can grow without bound under one stream (the reservations of a SKU) is not in its state but in a
  *          sub-state of its own; a command or event touches at most one, named by `sub_key`.
+ * Parts    of some aggregates clients read and change one sub-state at a time (a category of the tree): such a part has
+ *          a version of its own, `part_version`, and an accepted command is answered with it instead of with the state.
  * Timers   a stream has at most one: `deadline_us(state)`; when it has passed, the command of `on_deadline` is decided
  *          like any other and checks the state again.
  * Thread   pure; any.            May use: base, generated structs.
@@ -114,6 +116,11 @@ struct aggregate {
     uint32_t state_schema_id;
     void (*sub_state_encode)(struct buf *out, const void *sub_state);
     bool (*sub_state_decode)(struct arena *arena, struct str bytes, void *ret_sub_state);
+
+    /* Of parts; NULL where sub-states are nobody's to see. The version of the stream at which the part last changed,
+     * 0: it is not there. A command's expected version is of its part then. Such commands are answered ANSWER_NOW. */
+    int64_t (*part_version)(const void *sub_state);
+    uint32_t part_schema_id;
 };
 
 /* The aggregate whose prefix the stream id has, or NULL. */

@@ -8,6 +8,7 @@
 
 #include "core/domain/apikey/apikey.h"
 #include "core/domain/cart/cart.h"
+#include "core/domain/category/category.h"
 #include "core/domain/customer/customer.h"
 #include "core/domain/identity/identity.h"
 #include "core/domain/order/order.h"
@@ -26,6 +27,7 @@ static void the_prefix_of_a_stream_names_its_aggregate(void **state) {
     assert_ptr_equal(aggregate_of_stream(STR("idn_1")), &identity_aggregate);
     assert_ptr_equal(aggregate_of_stream(STR("cus_1")), &customer_aggregate);
     assert_ptr_equal(aggregate_of_stream(STR("key_1")), &apikey_aggregate);
+    assert_ptr_equal(aggregate_of_stream(STR(CATEGORY_TREE_STREAM)), &category_aggregate);
     assert_null(aggregate_of_stream(STR("car_1")));
     assert_null(aggregate_of_stream(STR("")));
 }
@@ -45,7 +47,7 @@ static void every_command_with_a_schema_has_a_row_under_its_own_name(void **stat
         assert_string_equal(info->name, command_name(type));
         decided++;
     }
-    assert_int_equal(decided, 64);
+    assert_int_equal(decided, 66);
     assert_null(command_info(0));
     assert_null(command_info(UINT16_MAX));
 }
@@ -60,6 +62,7 @@ static void each_aggregates_events_are_of_its_family(void **state) {
     assert_string_equal(event_info(EVENT_IDENTITY_CLAIMED)->family, identity_aggregate.family);
     assert_string_equal(event_info(EVENT_CUSTOMER_REGISTERED)->family, customer_aggregate.family);
     assert_string_equal(event_info(EVENT_API_KEY_CREATED)->family, apikey_aggregate.family);
+    assert_string_equal(event_info(EVENT_CATEGORY_DEFINED)->family, category_aggregate.family);
 }
 
 static void some_commands_are_answered_when_their_stream_comes_to_rest(void **state) {

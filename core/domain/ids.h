@@ -3,7 +3,7 @@
  * Purpose  the n-th check-out of cart_X makes ord_X.n, whose m-th payment is pay_X.n.m: a retry names the same stream
  *          again, all of them share the shard key X, and an id tells what it belongs to without a look-up.
  *            prod_<ulid>   cart_<ulid>   sku_<SKU>   ord_<ulid>.<n>   pay_<ulid>.<n>.<m>   cus_<ulid>
- *            key_<ulid>
+ *            key_<ulid>    cat_tree: the one tree of categories
  *            idn_<what an e-mail address is known by: a keyed hash of it, in the form of a ULID>
  * Memory   derived ids live in the arena; the parts of an id point into it.
  * Thread   pure; any.            May use: base.

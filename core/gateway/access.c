@@ -223,7 +223,7 @@ struct readers {
 };
 static const struct readers readers[] = {
     {"cart_", "HA", true},   {"ord_", "HANU", true},  {"pay_", "HANU", true},
-    {"prod_", "HANU", true}, {"sku_", "SHANU", true}, {"key_", "A", false},
+    {"prod_", "HANU", true}, {"sku_", "SHANU", true}, {"key_", "A", false},   {"cat_", "HANU", true},
     {"cus_", "HA", false},   {"idn_", "HA", false},   {"", "HA", true}, /* a refusal names no stream */
 };
 

@@ -8,6 +8,7 @@
 #include "core/log/record.h"
 #include "gen/codec.h"
 #include "projections/carts/document.h"
+#include "projections/categories/document.h"
 #include "projections/customers/document.h"
 #include "projections/keys/document.h"
 #include "projections/orders/document.h"
@@ -20,7 +21,7 @@ enum { DOCUMENT_MAX_BYTES = 4 * 1024 * 1024, MEMBERS_MAX_BYTES = 128 * 1024 };
 /* One row a kind of stream: how its stored state becomes its document, and where that is found. */
 struct resource {
     const char *prefix;
-    const char *folder; /* of its address */
+    const char *folder; /* of its address; NULL: the stream has none, its parts do */
     bool keeps_prefix;  /* whether the id in the address is the whole stream id */
     bool is_owner;      /* it is a person, whose own it is */
     bool (*write)(struct arena *arena, struct buf *out, const struct outcome *outcome, uint32_t schema_id,
@@ -45,6 +46,7 @@ RESOURCE_WRITER(cart_state, cart_document)
 RESOURCE_WRITER(order_state, order_document)
 RESOURCE_WRITER(payment_state, payment_document)
 RESOURCE_WRITER(api_key_state, api_key_document)
+RESOURCE_WRITER(category_state, category_document)
 /* Nothing of it is opened here: what is personal is left out. */
 RESOURCE_WRITER(customer_state, customer_document)
 #undef RESOURCE_WRITER
@@ -68,6 +70,7 @@ static const struct resource resources[] = {
     {"pay_", "/v1/payments/", true, false, write_payment_state, NULL},
     {"cus_", "/v1/customers/", true, true, write_customer_state, NULL},
     {"key_", "/v1/api-keys/", true, false, write_api_key_state, NULL},
+    {"cat_", NULL, false, false, write_category_state, NULL},
 };
 
 static const struct resource *resource_of(struct str stream) {
@@ -81,7 +84,7 @@ static const struct resource *resource_of(struct str stream) {
 
 struct str answer_location(struct arena *arena, struct str stream) {
     const struct resource *resource = resource_of(stream);
-    if (resource == NULL) {
+    if (resource == NULL || resource->folder == NULL) {
         return (struct str){0};
     }
     struct str id = resource->keeps_prefix ? stream : str_from(stream, (uint32_t)strlen(resource->prefix));

@@ -121,6 +121,28 @@ static void a_key_s_hash_is_not_shown(void **state) {
     buf_release(&avro);
 }
 
+/* Its stream is the tree's, which has no address. */
+static void a_category_is_shown_and_not_its_tree(void **state) {
+    (void)state;
+    const struct category_state category = {.status = CATEGORY_STATUS_ACTIVE,
+                                            .category = {.slug = STR("black"),
+                                                         .title = STR("Black tea"),
+                                                         .has_parent = true,
+                                                         .parent = STR("tea"),
+                                                         .position = 2,
+                                                         .created_at = 1700000000000000},
+                                            .version = 3,
+                                            .changed_at = 1700000000000000};
+    struct buf avro;
+    buf_init(&avro, 1 << 16);
+    category_state_encode(&avro, &category);
+    struct str body = body_of("cat_tree", CATEGORY_STATE_SCHEMA_ID, &avro, "");
+    assert_true(has(body, "{\"slug\":\"black\",\"status\":\"active\",\"title\":\"Black tea\",\"parent\":\"tea\","));
+    assert_true(has(body, "\"version\":3,"));
+    assert_false(has(body, "cat_tree"));
+    buf_release(&avro);
+}
+
 static void of_a_customer_nothing_personal_is_shown(void **state) {
     (void)state;
     const struct sealed sealed = {.key_id = STR("per_1"), .nonce = STR("nonce"), .ciphertext = STR("CIPHERTEXT")};
@@ -265,6 +287,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_accepted_command_is_answered_with_its_resource),
         cmocka_unit_test(a_key_s_hash_is_not_shown),
+        cmocka_unit_test(a_category_is_shown_and_not_its_tree),
         cmocka_unit_test(of_a_customer_nothing_personal_is_shown),
         cmocka_unit_test(a_replay_has_the_same_bytes),
         cmocka_unit_test(a_state_left_out_is_not_reported_as_a_failure),

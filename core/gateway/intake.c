@@ -146,13 +146,19 @@ static const char *field_of_parameter(struct arena *arena, struct str name) {
     if (str_equal(name, STR("session"))) {
         return NULL;
     }
+    if (str_equal(name, STR("category"))) {
+        return "slug";
+    }
     return str_equal(name, STR("address")) ? "id" : arena_printf(arena, "%.*s", STR_ARGS(name)).data;
 }
 
-/* The stream that the path names, if it names one, and the other parameters as the command's fields. */
+/* The stream that the route or the path names, if one does, and the other parameters as the command's fields. */
 static bool read_path(const struct intake_source *source, struct command *command, struct problem *ret_problem) {
     struct arena *arena = &source->exchange->arena;
     const struct route_match *match = source->match;
+    if (match->route->the_stream != NULL) {
+        command->meta.stream = str_of_cstr(match->route->the_stream);
+    }
     for (size_t i = 0; i < match->parameter_count; i++) {
         const char *stream_parameter = match->route->stream_parameter;
         struct json_problem field;

@@ -511,6 +511,67 @@ static void a_position_or_token_that_is_not_ours_is_refused(void **state) {
     }
 }
 
+/* ---- categories ---- */
+
+static bool put_category(const char *slug, const char *body) {
+    exchange.field_count = 0;
+    header("Content-Type", "application/json");
+    header("If-Match", "\"7\"");
+    return take(HTTP_PUT_, arena_printf(&exchange.arena, "/v1/categories/%s", slug).data, str_of_cstr(body));
+}
+
+static void a_category_is_named_by_the_path_and_decided_by_the_tree(void **state) {
+    (void)state;
+    assert_true(put_category("black", "{\"title\":\"Black tea\",\"parent\":\"tea\"}"));
+    assert_true(str_equal(intake.command.meta.stream, STR("cat_tree")));
+    assert_true(intake.command.meta.has_expected_version);
+    assert_int_equal(intake.command.meta.expected_version, 7);
+    const struct put_category *put = &intake.command.as.put_category;
+    assert_true(str_equal(put->slug, STR("black")));
+    assert_true(str_equal(put->parent, STR("tea")));
+    assert_int_equal(put->position, 0);
+    exchange.field_count = 0;
+    assert_true(take(HTTP_DELETE_, "/v1/categories/black", STR("")));
+    assert_true(str_equal(intake.command.meta.stream, STR("cat_tree")));
+    assert_true(str_equal(intake.command.as.remove_category.slug, STR("black")));
+    static const char *const names[] = {"Black", "a%20b", "a..b", "%2e", "tea%0a",
+                                        "12345678901234567890123456789012345678901234567890123456789012345"};
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        assert_false(put_category(names[i], "{\"title\":\"Black tea\"}"));
+        assert_int_equal(problem.status, 404);
+        assert_string_equal(problem.code, "malformed_id");
+    }
+}
+
+static void what_is_said_of_a_category_has_bounds_and_the_fields_name(void **state) {
+    (void)state;
+    char *long_title = arena_alloc(&exchange.arena, 258);
+    memset(long_title, 'a', 257);
+    static const struct {
+        const char *body, *code, *pointer;
+    } bad[] = {
+        {"{}", "missing_field", "/title"},
+        {"{\"title\":\"\"}", "too_short", "/title"},
+        {"{\"title\":\"a\\u0007b\"}", "invalid_format", "/title"},
+        {"{\"title\":\"a\\nb\"}", "invalid_format", "/title"},
+        {"{\"title\":\"a\",\"description\":\"a\\u0000\"}", "invalid_format", "/description"},
+        {"{\"title\":\"a\",\"parent\":\"Tea\"}", "invalid_format", "/parent"},
+        {"{\"title\":\"a\",\"parent\":\"\"}", "invalid_format", "/parent"},
+        {"{\"title\":\"a\",\"parent\":[\"tea\"]}", "wrong_type", "/parent"},
+        {"{\"title\":\"a\",\"position\":-1}", "out_of_range", "/position"},
+        {"{\"title\":\"a\",\"position\":1000001}", "out_of_range", "/position"},
+        {"{\"title\":\"a\",\"position\":1.5}", "out_of_range", "/position"},
+        {"{\"title\":\"a\",\"slug\":\"b\"}", "unknown_field", "/slug"},
+        {"{\"title\":\"a\",\"created_at\":1}", "unknown_field", "/created_at"},
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+        assert_false(put_category("black", bad[i].body));
+        assert_refused(400, bad[i].code, bad[i].pointer);
+    }
+    assert_false(put_category("black", arena_printf(&exchange.arena, "{\"title\":\"%s\"}", long_title).data));
+    assert_refused(400, "too_long", "/title");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -544,6 +605,8 @@ int main(void) {
         TEST(an_id_of_another_kind_is_refused_and_a_malformed_one_is_not_found),
         TEST(if_match_must_be_one_of_our_etags),
         TEST(a_position_or_token_that_is_not_ours_is_refused),
+        TEST(a_category_is_named_by_the_path_and_decided_by_the_tree),
+        TEST(what_is_said_of_a_category_has_bounds_and_the_fields_name),
     };
     return cmocka_run_group_tests_name("intake", tests, NULL, NULL);
 }

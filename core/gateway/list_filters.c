@@ -238,6 +238,31 @@ bool list_filters_orders_of_vendor(struct http_exchange *exchange, const struct 
     return take_after(exchange, page, &filter->after, ret_problem);
 }
 
+/* ---- categories -------------------------------------------------------------------------------------------------- */
+
+/* Those beside each other are those in one category, or those in none. */
+static bool take_place(struct http_exchange *exchange, struct categories_filter *filter, struct problem *ret_problem) {
+    struct str top;
+    if (!query_string_text(exchange, "parent", SLUG_MAX, &filter->parent, ret_problem) ||
+        !query_string_text(exchange, "top", 16, &top, ret_problem)) {
+        return false;
+    }
+    if (top.data != NULL && (filter->parent.data != NULL || !str_equal(top, STR("true")))) {
+        return query_string_refuse(exchange, "top", "true, and without parent", ret_problem);
+    }
+    filter->is_of_top = top.data != NULL;
+    return true;
+}
+
+bool list_filters_categories(struct http_exchange *exchange, const struct list_page *page,
+                             struct categories_filter *ret_filter, struct problem *ret_problem) {
+    struct categories_filter *filter = ret_filter;
+    *filter = (struct categories_filter){0};
+    return take_place(exchange, filter, ret_problem) &&
+           take_order(exchange, categories_orders, &categories_orders[0], &filter->order, ret_problem) &&
+           take_after(exchange, page, &filter->after, ret_problem);
+}
+
 /* ---- API keys and customers -------------------------------------------------------------------------------------- */
 
 static const char *const roles_of_keys[] = {"admin", "support", "analyst", "auditor", "vendor", "service", NULL};

@@ -10,6 +10,7 @@
 
 #include "core/gateway/query_string.h"
 #include "core/vault/secret.h"
+#include "projections/categories/list.h"
 #include "projections/customers/list.h"
 #include "projections/keys/list.h"
 #include "projections/orders/list.h"
@@ -34,6 +35,8 @@ MUST_CHECK bool list_filters_orders_of_vendor(struct http_exchange *exchange, co
                                               struct orders_filter *ret_filter, struct problem *ret_problem);
 MUST_CHECK bool list_filters_api_keys(struct http_exchange *exchange, const struct list_page *page,
                                       struct api_keys_filter *ret_filter, struct problem *ret_problem);
+MUST_CHECK bool list_filters_categories(struct http_exchange *exchange, const struct list_page *page,
+                                        struct categories_filter *ret_filter, struct problem *ret_problem);
 /* Whoever's address it is, no query says: it would stand in the logs of proxies. */
 MUST_CHECK bool list_filters_customers(struct http_exchange *exchange, const struct list_page *page,
                                        struct customers_filter *ret_filter, struct problem *ret_problem);

@@ -209,6 +209,27 @@ static void keys_and_customers_are_asked_for_by_what_they_can_be(void **state) {
     assert_names("role");
     assert_false(ASK(customers, customers, "sort=name"));
     assert_names("sort");
+}
+
+static void categories_are_asked_for_by_where_they_stand(void **state) {
+    (void)state;
+    struct categories_filter categories;
+    assert_true(ASK(categories, categories, ""));
+    assert_null(categories.parent.data);
+    assert_false(categories.is_of_top);
+    assert_string_equal(categories.order->name, "position");
+    assert_true(ASK(categories, categories, "parent=tea&sort=-title"));
+    assert_text(categories.parent, "tea");
+    assert_string_equal(categories.order->name, "-title");
+    assert_true(ASK(categories, categories, "top=true"));
+    assert_true(categories.is_of_top);
+    static const char *const refused[][2] = {{"top=false", "top"},   {"top=true&parent=tea", "top"},
+                                             {"top=", "top"},        {"parent=", "parent"},
+                                             {"parent=%01", "parent"}, {"sort=slug", "sort"}};
+    for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
+        assert_false(ASK(categories, categories, refused[i][0]));
+        assert_names(refused[i][1]);
+    }
 #undef ASK
 }
 
@@ -334,6 +355,32 @@ static void page_and_facets_come_from_the_same_matches(void **state) {
     assert_null(strstr(products_sql("q=tea", false), "tags"));
 }
 
+/* One value where it is alone, as that is planned best; and what is below it in the same parameter's place. */
+static void a_category_is_looked_for_with_those_below_it(void **state) {
+    (void)state;
+    assert_holds(products_sql("category=tea", false), " AND p.categories @> ARRAY[$1::text] AND ");
+    assert_text(made.parameters[0], "tea");
+    products.below = STR("{tea,black}");
+    products_list(&made, &exchange.arena, &products, STR("51"), false);
+    assert_holds(made.statement.sql, " AND p.categories && $1::text[] AND ");
+    assert_null(strstr(made.statement.sql, "@>"));
+    assert_text(made.parameters[0], "{tea,black}");
+    assert_int_equal(made.statement.parameter_count, 2);
+}
+
+static void the_facet_of_categories_goes_up_the_tree(void **state) {
+    (void)state;
+    const char *sql = products_sql("", true);
+    assert_holds(sql, ", ',\"category\":[', (WITH RECURSIVE sets AS MATERIALIZED (SELECT row_number() OVER () AS number,"
+                      " categories, count(*) AS products FROM found GROUP BY categories)");
+    assert_holds(sql, " UNION SELECT a.number, a.products, c.parent FROM above AS a"
+                      " JOIN categories.categories AS c ON c.slug = a.value WHERE c.parent IS NOT NULL)");
+    assert_holds(sql, "FROM (SELECT value, sum(products)::bigint AS count FROM above GROUP BY value"
+                      " ORDER BY count DESC, value LIMIT 20) AS counted");
+    assert_holds(sql, "FROM (SELECT vendor AS value, count(*) AS count FROM found WHERE vendor IS NOT NULL GROUP BY"
+                      " value ORDER BY count DESC, value LIMIT 20) AS counted");
+}
+
 static void what_a_typed_word_begins_stands_behind_what_has_the_word(void **state) {
     (void)state;
     assert_true(ask_products("q=dark+choc"));
@@ -379,12 +426,15 @@ int main(void) {
         TEST(orders_are_asked_for_by_a_status_that_there_is_and_times_that_follow),
         TEST(a_vendor_asks_for_his_own_lines_alone),
         TEST(keys_and_customers_are_asked_for_by_what_they_can_be),
+        TEST(categories_are_asked_for_by_where_they_stand),
         TEST(a_cursor_goes_on_with_its_own_query_alone),
         TEST(a_cursor_brings_what_the_words_were_taken_to_mean),
         TEST(a_list_asks_the_database_only_what_it_was_asked),
         TEST(a_list_of_orders_is_ones_own_whatever_is_asked_for),
         TEST(a_vendors_list_names_him_in_each_part_of_it),
         TEST(page_and_facets_come_from_the_same_matches),
+        TEST(a_category_is_looked_for_with_those_below_it),
+        TEST(the_facet_of_categories_goes_up_the_tree),
         TEST(what_a_typed_word_begins_stands_behind_what_has_the_word),
         TEST(the_fullest_query_has_room),
     };

@@ -9,6 +9,7 @@
 #include "core/gateway/query_run.h"
 #include "core/gateway/sales_filter.h"
 #include "core/gateway/sku_owner.h"
+#include "projections/categories/query.h"
 #include "projections/stock/query.h"
 
 enum { LIST_BODY_MAX_BYTES = 32 * 1024 * 1024, PAGE_FULL_BYTES = 4 * 1024 * 1024 };
@@ -25,8 +26,9 @@ struct list_run {
     struct sales_filter sales;
 };
 
-static const char *const products_views[] = {"products", NULL};
-static const char *const products_and_stock_views[] = {"products", "stock", NULL};
+static const char *const products_views[] = {"products", "categories", NULL};
+static const char *const products_and_stock_views[] = {"products", "categories", "stock", NULL};
+static const char *const categories_views[] = {"categories", NULL};
 static const char *const stock_view[] = {"stock", NULL};
 static const char *const stock_and_products_views[] = {"stock", "products", NULL};
 static const char *const orders_view[] = {"orders", NULL};
@@ -137,6 +139,32 @@ static void on_words(struct query_run *run, const PGresult *result) {
 }
 
 /* With words the catalogue is asked for these first; the pages behind the first one go on with what was found then. */
+static void use_words_or_list(struct list_run *list) {
+    const struct products_filter *filter = &list->products;
+    if (list->page.cursor.data == NULL && filter->q.word_count > 0) {
+        products_words_parameters(request_arena(list->run.request), &filter->q, list->run.parameters);
+        list->run.statement = &products_words;
+        list->run.values = list->run.parameters;
+        list->run.on_rows = on_words;
+    } else {
+        use_products_list(list);
+    }
+}
+
+/* A category that has none below it is looked for as one value, which is planned best. */
+static void on_below(struct query_run *run, const PGresult *result) {
+    struct list_run *list = (struct list_run *)run;
+    bool is_alone = str_equal(pg_value(result, 0, BELOW_COLUMN_COUNT), STR("1"));
+    if (!is_alone &&
+        !arena_str_try(request_arena(run->request), pg_value(result, 0, BELOW_COLUMN_SLUGS), &list->products.below)) {
+        request_overloaded(run->request);
+        return;
+    }
+    use_words_or_list(list);
+    query_run_send(run);
+}
+
+/* Of a category it is the tree that is asked first: what is in those below it is in it. */
 void query_products(struct request *request) {
     struct list_run *list = list_create(request);
     struct products_filter *filter = &list->products;
@@ -147,12 +175,12 @@ void query_products(struct request *request) {
         return;
     }
     list->is_of_products = true;
-    if (list->page.cursor.data == NULL && filter->q.word_count > 0) {
-        products_words_parameters(request_arena(request), &filter->q, list->run.parameters);
-        list->run.statement = &products_words;
-        list->run.on_rows = on_words;
+    if (filter->category.data != NULL) {
+        list->run.parameters[0] = filter->category;
+        list->run.statement = &categories_below;
+        list->run.on_rows = on_below;
     } else {
-        use_products_list(list);
+        use_words_or_list(list);
     }
     query_run_start(&list->run, filter->stock == PRODUCTS_ANY_STOCK ? products_views : products_and_stock_views);
 }
@@ -288,4 +316,18 @@ void query_sales(struct request *request) {
         use_sales_list(list);
     }
     query_run_start(&list->run, sales_view);
+}
+
+void query_categories(struct request *request) {
+    struct list_run *list = list_create(request);
+    struct categories_filter filter;
+    struct problem problem;
+    if (!take_page(list, "categories", &problem) ||
+        !list_filters_categories(request->exchange, &list->page, &filter, &problem)) {
+        request_problem(request, &problem);
+        return;
+    }
+    categories_list(&list->rows, request_arena(request), &filter, rows_wanted(list));
+    use_select(&list->run, &list->rows);
+    query_run_start(&list->run, categories_views);
 }

@@ -17,3 +17,4 @@ void query_orders(struct request *request);
 void query_movements(struct request *request);
 void query_api_keys(struct request *request);
 void query_sales(struct request *request);
+void query_categories(struct request *request);

@@ -47,10 +47,11 @@ EMBED_TEXT(openapi_payments, "projections/payments/document.json");
 EMBED_TEXT(openapi_customers, "projections/customers/document.json");
 EMBED_TEXT(openapi_keys, "projections/keys/document.json");
 EMBED_TEXT(openapi_sales, "projections/sales/document.json");
+EMBED_TEXT(openapi_categories, "projections/categories/document.json");
 
-static const char *const schema_files[] = {openapi_generated, openapi_common, openapi_products, openapi_stock,
-                                           openapi_carts,     openapi_orders, openapi_payments, openapi_customers,
-                                           openapi_keys,      openapi_sales};
+static const char *const schema_files[] = {openapi_generated, openapi_common, openapi_products,  openapi_stock,
+                                           openapi_carts,     openapi_orders, openapi_payments,  openapi_customers,
+                                           openapi_keys,      openapi_sales,  openapi_categories};
 
 /* Whether anything that was written until now refers to it. */
 static bool is_referred_to(const struct buf *out, const char *schema) {

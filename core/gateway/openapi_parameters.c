@@ -8,6 +8,7 @@
 
 #define PRODUCTS "/v1/products"
 #define ORDERS "/v1/orders"
+#define CATEGORIES "/v1/categories"
 #define CUSTOMERS "/v1/customers"
 #define API_KEYS "/v1/api-keys"
 #define SALES "/v1/analytics/sales"
@@ -43,7 +44,7 @@ static const struct parameter parameters[] = {
      "all of them; \"a phrase\", or, -without. The last word may be half typed, unless something stands behind it, if "
      "only "
      "a space. A misspelt word is replaced by one of the catalogue, which `corrected` tells; in quotes it is not."},
-    {"category", PRODUCTS, TEXT(64), "Products in this category."},
+    {"category", PRODUCTS, TEXT(64), "Products in this category, or in one below it."},
     {"tag", PRODUCTS, TEXT(64), "Products with this tag."},
     {"vendor", PRODUCTS, TEXT(128), "Products of this vendor."},
     {"attr.NAME", PRODUCTS, TEXT(256),
@@ -56,6 +57,10 @@ static const struct parameter parameters[] = {
     {"sort", PRODUCTS, NULL,
      "relevance needs q, and is the order when there is one; newest is the order when there is none. price is that of "
      "the cheapest variant. A - reverses."},
+    {"parent", CATEGORIES, SLUG, "Categories that stand in this one, not those below them."},
+    {"top", CATEGORIES, "{\"type\":\"boolean\",\"enum\":[true]}", "true: categories that stand in none; without parent."},
+    {"sort", CATEGORIES, "{\"type\":\"string\",\"enum\":[\"position\",\"title\",\"-title\"]}",
+     "position when absent, and where that is the same by slug. A - reverses."},
     {"reference", ORDERS, TEXT(128), "Orders with the storefront's reference; not for vendors."},
     {"customer", ORDERS, ID("cus", ""),
      "Orders of this customer. Whoever sees his own alone finds nothing by another's; a vendor finds "
@@ -103,6 +108,7 @@ static const struct path_parameter {
     {"product", ID("prod", ""), "prod_01KB3Q6ZK8M2V9T4R7X5N1C0HD", "A product's id."},
     {"sku", "{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9._-]{1,64}$\"}", "tea-darjeeling-100g",
      "A stock keeping unit."},
+    {"category", SLUG, "tea", "A category's slug."},
     {"barcode", TEXT(64), "4006381333931", "The GTIN or other code on the pack."},
     {"cart", ID("cart", ""), "cart_01KB3Q6ZK8M2V9T4R7X5N1C0HD", "A cart's id."},
     {"order", ID("ord", "\\\\.[0-9]{1,9}"), "ord_01KB3Q6ZK8M2V9T4R7X5N1C0HD.1", "An order's id."},
@@ -248,7 +254,7 @@ static void write_command_headers(struct json_writer *writer, const struct route
         write_header(writer, "Daybook-CSRF", false, "{\"type\":\"string\"}",
                      "With cookies: the csrf_token of the session. With Authorization it is not needed.");
     }
-    if (route->stream_parameter != NULL || route->is_of_self) {
+    if (route->stream_parameter != NULL || route->the_stream != NULL || route->is_of_self) {
         write_header(writer, "If-Match", false,
                      "{\"type\":\"string\",\"pattern\":\"^(\\\"[1-9][0-9]{0,17}\\\"|[*])$\"}",
                      "The ETag of what was read: if it has changed since, the change is refused.");
@@ -256,8 +262,8 @@ static void write_command_headers(struct json_writer *writer, const struct route
 }
 
 bool openapi_has_etag(const struct route *route) {
-    static const char *const documents[] = {"Product",   "StockItem", "Cart",     "Order",
-                                            "OrderSeen", "Payment",   "Customer", "ApiKey"};
+    static const char *const documents[] = {"Product", "StockItem", "Cart",   "Order",   "OrderSeen",
+                                            "Payment", "Customer",  "ApiKey", "Category"};
     for (size_t i = 0; i < ARRAY_LENGTH(documents) && !route->is_stream; i++) {
         if (strcmp(route->answer_schema, documents[i]) == 0) {
             return true;

@@ -116,7 +116,9 @@ static bool on_queried_outcome(struct outcome_waiter *waiter, const struct outco
         if (answer.is_problem) {
             request_problem(request, &answer.problem);
         } else {
-            http_answer_field(request->exchange, "Content-Location", answer.location);
+            if (!str_is_empty(answer.location)) {
+                http_answer_field(request->exchange, "Content-Location", answer.location);
+            }
             request_answer_json(request, answer.status, answer.body);
         }
     }

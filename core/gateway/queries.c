@@ -17,6 +17,7 @@
 #include "core/gateway/request.h"
 #include "core/gateway/sku_owner.h"
 #include "projections/carts/query.h"
+#include "projections/categories/query.h"
 #include "projections/keys/query.h"
 #include "projections/orders/document.h"
 #include "projections/orders/query.h"
@@ -37,6 +38,7 @@ static const char *const orders_view[] = {"orders", NULL};
 static const char *const orders_and_products_views[] = {"orders", "products", NULL};
 static const char *const payments_view[] = {"payments", NULL};
 static const char *const keys_view[] = {"keys", NULL};
+static const char *const categories_view[] = {"categories", NULL};
 
 /* ---- by id --------------------------------------------------------------------------------------------------------
  */
@@ -334,6 +336,23 @@ void query_api_key(struct request *request) {
                                      .has_etag = true,
                                      .topic = TOPIC_KEYS};
     answer_by_id(request, &key, NULL);
+}
+
+static void on_category(struct query_run *run, const PGresult *result) {
+    if (PQntuples(result) == 0) {
+        query_run_answer_unknown(run);
+    } else {
+        query_run_answer_document(run, pg_value(result, 0, COLUMN_SECOND), pg_value(result, 0, COLUMN_DOCUMENT));
+    }
+}
+
+/* All categories are one stream, by which the page cache would take each for the others: it is not asked. */
+void query_category(struct request *request) {
+    struct query_run *run = query_run_create(request, &category_by_slug);
+    run->parameters[0] = request_parameter(request, "category");
+    run->on_rows = on_category;
+    run->unknown_code = "unknown_category";
+    query_run_start(run, categories_view);
 }
 
 /* ---- history ------------------------------------------------------------------------------------------------------

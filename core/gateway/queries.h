@@ -20,3 +20,4 @@ void query_order(struct request *request);
 void query_order_history(struct request *request);
 void query_payment(struct request *request);
 void query_api_key(struct request *request);
+void query_category(struct request *request);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/domain/category/category.h"
 #include "core/gateway/asyncapi.h"
 #include "core/gateway/commands.h"
 #include "core/gateway/customers_admin.h"
@@ -28,6 +29,7 @@
 #define FOUND .stream_parameter = NULL
 #define NEW(prefix) .created_prefix = (prefix)
 #define SELF .is_of_self = true
+#define THE(stream) .the_stream = (stream)
 #define SELF_AS(operation_) .is_of_self = true, .operation = (operation_)
 
 const struct route routes[] = {

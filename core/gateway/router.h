@@ -26,6 +26,7 @@ struct route {
     const char
         *stream_parameter;      /* which parameter names the stream; NULL: the command creates it, or it is found out */
     const char *created_prefix; /* of the stream it creates; NULL: see stream_parameter */
+    const char *the_stream;     /* there is but one; NULL: see above */
     bool is_of_self;            /* the stream is whoever asks */
     bool key_required;
     int status;                /* when accepted */

@@ -134,8 +134,32 @@ static void accept(struct engine *engine, struct draft *draft, const struct live
     draft->stream = stream;
 }
 
-void draft_accept(struct engine *engine, struct draft *draft, const struct live_stream *stream) {
-    accept(engine, draft, stream, false);
+/* The part, framed; empty when it would not fit a record. */
+static struct str part_of(struct engine *engine, const struct aggregate *aggregate, const struct live_sub *sub) {
+    buf_clear(&engine->scratch);
+    frame_write(&engine->scratch, aggregate->part_schema_id);
+    aggregate->sub_state_encode(&engine->scratch, sub->state);
+    return buf_ok(&engine->scratch) ? scratch_taken(engine) : (struct str){0};
+}
+
+/* A part that is not there any more was last seen at the stream's version. */
+static void accept_part(struct engine *engine, struct draft *draft, const struct live_stream *stream,
+                        const struct live_sub *sub) {
+    int64_t version = live_version(stream, sub);
+    draft->outcome.status = OUTCOME_STATUS_ACCEPTED;
+    draft->outcome.stream = stream->id;
+    draft->outcome.version = version > 0 ? version : stream->version;
+    draft->outcome.resource = part_of(engine, stream->aggregate, sub);
+    draft->stream = stream;
+}
+
+void draft_accept(struct engine *engine, struct draft *draft, const struct live_stream *stream,
+                  const struct live_sub *sub) {
+    if (sub != NULL && stream->aggregate->part_version != NULL) {
+        accept_part(engine, draft, stream, sub);
+    } else {
+        accept(engine, draft, stream, false);
+    }
 }
 
 static struct draft *draft_of(struct engine *engine, const struct window_item *item) {
@@ -265,9 +289,11 @@ static enum err outcome_of_entry(struct engine *engine, int32_t shard, const str
         .status = OUTCOME_STATUS_ACCEPTED,
         .stream = stream->id,
         .version = stream->version,
-        .resource = resource_of(engine, stream, false),
         .recorded_at = entry->seen_at,
     };
+    if (stream->aggregate->part_version == NULL) { /* of a part the outcome is kept: engine.c, accept */
+        ret_outcome->resource = resource_of(engine, stream, false);
+    }
     ret_outcome->position = position_of(engine, stream, (struct str){0});
     return ERR_NONE;
 }

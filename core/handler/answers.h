@@ -22,8 +22,9 @@ struct draft *answers_draft(struct engine *engine, const struct work *work, stru
 
 void draft_refuse(struct engine *engine, struct draft *draft, enum rejection rejection, struct str pointer,
                   struct str_array skus);
-/* Accepted, with the stream's state as it now stands. */
-void draft_accept(struct engine *engine, struct draft *draft, const struct live_stream *stream);
+/* Accepted, with the stream's state as it now stands, or where the aggregate has parts with the one that was touched. */
+void draft_accept(struct engine *engine, struct draft *draft, const struct live_stream *stream,
+                  const struct live_sub *sub);
 
 /* A reaction of `stream` answers a command that waits for rest. */
 MUST_CHECK enum err answers_at_rest(struct engine *engine, int32_t shard, const struct answer *answer,

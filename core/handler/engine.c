@@ -194,6 +194,7 @@ struct decided {
     const struct work *work;
     const struct command_info *command_info;
     struct live_stream *stream;
+    const struct live_sub *sub; /* NULL: it touches none */
     struct decision *decision;
     struct str *values; /* of the events, framed */
 };
@@ -298,12 +299,13 @@ static enum err accept(struct engine *engine, struct decided *decided, struct wi
         return set_aside(engine, decided->work, STR("an event of it would be larger than a record may be"), info);
     }
     bool at_rest = decided->command_info->answered == ANSWER_AT_REST && decided->decision->events.count > 0;
-    bool recorded = meta->client_key || (at_rest && command_is_from_outside(meta));
+    bool is_of_part = decided->stream->aggregate->part_version != NULL; /* which one, the window does not remember */
+    bool recorded = meta->client_key || ((at_rest || is_of_part) && command_is_from_outside(meta));
     uint32_t place = engine->drafts.count;
     bool drafted = answers_draft(engine, decided->work, item, recorded) != NULL;
     enum err err = events_happen(engine, decided, info);
     if (err == ERR_NONE && drafted && !at_rest) {
-        draft_accept(engine, draft_at(engine, place), decided->stream);
+        draft_accept(engine, draft_at(engine, place), decided->stream, decided->sub);
     }
     return err;
 }
@@ -347,10 +349,6 @@ static enum err decide_new(struct engine *engine, const struct work *work, const
     if (err != ERR_NONE) {
         return err;
     }
-    if (command->meta.has_expected_version && command->meta.expected_version != stream->version) {
-        refuse(engine, work, item, REJECT_VERSION_MISMATCH, no_pointer, no_skus);
-        return ERR_NONE;
-    }
     struct str sub_key = {0};
     if (aggregate->command_sub_key != NULL) {
         sub_key = aggregate->command_sub_key(command, &engine->outbox.arena);
@@ -362,6 +360,11 @@ static enum err decide_new(struct engine *engine, const struct work *work, const
     err = overlay_sub(overlay, stream, sub_key, &sub, info);
     if (err != ERR_NONE) {
         return err;
+    }
+    int64_t version = live_version(stream, sub);
+    if (command->meta.has_expected_version && command->meta.expected_version != version) {
+        refuse(engine, work, item, REJECT_VERSION_MISMATCH, no_pointer, no_skus);
+        return ERR_NONE;
     }
     struct decision decision = {
         .arena = &engine->outbox.arena,
@@ -377,7 +380,8 @@ static enum err decide_new(struct engine *engine, const struct work *work, const
         refuse(engine, work, item, is_as_absent ? REJECT_VERSION_MISMATCH : rejection, decision.pointer, decision.skus);
         return ERR_NONE;
     }
-    struct decided decided = {.work = work, .command_info = command_info, .stream = stream, .decision = &decision};
+    struct decided decided = {
+        .work = work, .command_info = command_info, .stream = stream, .sub = sub, .decision = &decision};
     return accept(engine, &decided, item, info);
 }
 

@@ -554,6 +554,66 @@ static void a_release_that_comes_first_leaves_a_tombstone(void **state) {
     assert_int_equal(fake_event(log, TOPIC_STOCK, sku_shard(), 1).type, EVENT_STOCK_RESERVATION_REFUSED);
 }
 
+/* ---- parts ------------------------------------------------------------------------------------------------------- */
+
+static int32_t tree_shard(void) {
+    return shard_of_stream(STR(CATEGORY_TREE_STREAM), FAKE_SHARDS);
+}
+
+/* `expected` 0: whatever version it has. */
+static void send_to_tree(struct fake_log *log, uint16_t type, const char *slug, uint32_t number, int64_t expected) {
+    struct command command = fake_command(log, type, STR(CATEGORY_TREE_STREAM), number);
+    if (type == COMMAND_PUT_CATEGORY) {
+        command.as.put_category = (struct put_category){
+            .slug = str_of_cstr(slug), .title = arena_printf(&log->arena, "Title %u", number)};
+    } else {
+        command.as.remove_category.slug = str_of_cstr(slug);
+    }
+    command.meta.client_key = number % 2 == 0;
+    command.meta.has_expected_version = expected > 0;
+    command.meta.expected_version = expected;
+    fake_send(log, &command);
+    fake_run(log);
+}
+
+static void assert_part(struct fake_log *log, const struct outcome *outcome, const char *slug, int64_t version) {
+    assert_int_equal(outcome->status, OUTCOME_STATUS_ACCEPTED);
+    assert_str(outcome->stream, STR(CATEGORY_TREE_STREAM));
+    assert_int_equal(outcome->version, version);
+    uint32_t schema_id;
+    struct str avro;
+    struct category_state part;
+    assert_true(frame_read(outcome->resource, &schema_id, &avro));
+    assert_int_equal(schema_id, CATEGORY_STATE_SCHEMA_ID);
+    assert_true(category_state_decode(&log->arena, avro, &part));
+    assert_str(part.category.slug, str_of_cstr(slug));
+}
+
+static void a_part_has_a_version_of_its_own_and_is_the_answer(void **state) {
+    struct fake_log *log = *state;
+    send_to_tree(log, COMMAND_PUT_CATEGORY, "a", 1, 0);
+    send_to_tree(log, COMMAND_PUT_CATEGORY, "b", 2, 0);
+    assert_part(log, &log->reply, "b", 2);
+    send_to_tree(log, COMMAND_PUT_CATEGORY, "a", 3, 1); /* the tree is at 2, and it at 1 */
+    assert_part(log, &log->reply, "a", 3);
+    send_to_tree(log, COMMAND_PUT_CATEGORY, "b", 4, 3);
+    assert_str(log->reply.rejection, STR("version_mismatch"));
+    send_to_tree(log, COMMAND_PUT_CATEGORY, "c", 5, 3); /* it is not there */
+    assert_str(log->reply.rejection, STR("version_mismatch"));
+    struct position_pair pairs[POSITION_PAIRS_MAX];
+    send_to_tree(log, COMMAND_REMOVE_CATEGORY, "b", 6, 2);
+    assert_part(log, &log->reply, "b", 4);
+    assert_int_equal(position_read(log->reply.position, pairs), 1);
+    assert_true(pairs[0].hash == stream_hash(STR(CATEGORY_TREE_STREAM), TOPIC_CATEGORIES));
+    assert_int_equal(pairs[0].version, 4);
+    send_to_tree(log, COMMAND_PUT_CATEGORY, "b", 7, 4); /* what was there is gone */
+    assert_str(log->reply.rejection, STR("version_mismatch"));
+    fake_disown(log, tree_shard());
+    fake_own(log, tree_shard());
+    send_to_tree(log, COMMAND_PUT_CATEGORY, "a", 8, 3);
+    assert_part(log, &log->reply, "a", 5);
+}
+
 /* ---- timers -------------------------------------------------------------------------------------------------------
  */
 
@@ -756,6 +816,15 @@ static void asking_finds_an_accepted_command_without_a_key(void **state) {
     assert_int_equal(asked(log, open.meta.command_id, 0).status, OUTCOME_STATUS_ACCEPTED);
 }
 
+/* The window keeps a stream's name, not a part's. */
+static void asking_finds_the_part_that_a_command_without_a_key_was_about(void **state) {
+    struct fake_log *log = *state;
+    send_to_tree(log, COMMAND_PUT_CATEGORY, "a", 1, 0);
+    send_to_tree(log, COMMAND_PUT_CATEGORY, "b", 3, 0);
+    const struct outcome outcome = asked(log, fake_command_id(log, 1), tree_shard());
+    assert_part(log, &outcome, "a", 1);
+}
+
 int main(void) {
 #define TEST(name)                                                                                                     \
     cmocka_unit_test_setup_teardown(name, both_shards_are_ours, log_ends), {                                           \
@@ -789,6 +858,7 @@ int main(void) {
         TEST(a_brief_answer_leaves_out_what_it_may_and_is_kept_so),
         TEST(too_many_follow_ups_go_through_the_log),
         TEST(a_release_that_comes_first_leaves_a_tombstone),
+        TEST(a_part_has_a_version_of_its_own_and_is_the_answer),
         TEST(a_timer_fires_once_when_its_time_has_come),
         TEST(timers_come_back_with_the_fold),
         TEST(the_result_that_comes_in_the_same_batch_stills_the_timer),
@@ -802,6 +872,7 @@ int main(void) {
         TEST(a_suspect_is_set_aside_undecided),
         TEST(asking_tells_what_became_of_a_command),
         TEST(asking_finds_an_accepted_command_without_a_key),
+        TEST(asking_finds_the_part_that_a_command_without_a_key_was_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

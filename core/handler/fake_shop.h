@@ -3,12 +3,13 @@
  *
  * They use the real schemas, with as little in them as the tests look at. A quantity of 13 is refused, one of 11 as if
  * there were no cart, and one of 7 makes an event that no record can hold. The check-out's answer is a brief one, which
- * does not name the cart.
+ * does not name the cart. The tree of categories, which has parts, is the real one.
  */
 #pragma once
 
 #include <assert.h>
 
+#include "core/domain/category/category.h"
 #include "core/handler/overlay.h"
 #include "gen/codec.h"
 
@@ -305,10 +306,12 @@ static const struct command_info fake_commands[] = {
     {COMMAND_EXPIRE_ORDER, "ExpireOrder", &fake_order, ANSWER_NOW},
     {COMMAND_RESERVE_STOCK, "ReserveStock", &fake_sku, ANSWER_NOW},
     {COMMAND_RELEASE_RESERVATION, "ReleaseReservation", &fake_sku, ANSWER_NOW},
+    {COMMAND_PUT_CATEGORY, "PutCategory", &category_aggregate, ANSWER_NOW},
+    {COMMAND_REMOVE_CATEGORY, "RemoveCategory", &category_aggregate, ANSWER_NOW},
 };
 
 static inline const struct aggregate *fake_of_stream(struct str stream) {
-    static const struct aggregate *const all[] = {&fake_cart, &fake_order, &fake_sku};
+    static const struct aggregate *const all[] = {&fake_cart, &fake_order, &fake_sku, &category_aggregate};
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
         if (str_starts_with(stream, all[i]->prefix)) {
             return all[i];

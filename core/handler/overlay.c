@@ -146,6 +146,11 @@ enum err overlay_window(struct overlay *overlay, const uint8_t id[ULID_BYTES], s
     return ERR_NONE;
 }
 
+int64_t live_version(const struct live_stream *stream, const struct live_sub *sub) {
+    bool is_part = sub != NULL && stream->aggregate->part_version != NULL;
+    return is_part ? stream->aggregate->part_version(sub->state) : stream->version;
+}
+
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 bool overlay_is_dirty(const struct overlay *overlay) {

@@ -82,6 +82,10 @@ MUST_CHECK enum err overlay_sub(struct overlay *overlay, const struct live_strea
 MUST_CHECK enum err overlay_window(struct overlay *overlay, const uint8_t id[ULID_BYTES], struct window_item **ret_item,
                                    struct err_info *info);
 
+/* The version that a command for this stream and sub-state (NULL: it touches none) is held against: of the part where
+ * the aggregate has such, else of the stream. 0: it is not there. */
+int64_t live_version(const struct live_stream *stream, const struct live_sub *sub);
+
 /* Whether anything is to be written. */
 bool overlay_is_dirty(const struct overlay *overlay);
 

@@ -23,7 +23,7 @@
 
 enum {
     STORE_KEY_MAX = 511, /* LMDB's default */
-    STORE_FORMAT = 3,    /* raise it when what is stored changes its form: older stores are then discarded */
+    STORE_FORMAT = 4,    /* raise it when what is stored changes its form: older stores are then discarded */
     STORE_HASH_BYTES = 32,
     STORE_CLUSTER_MAX = 64,
     STORE_FORMS_MAX = 1024,

@@ -26,7 +26,8 @@
     TOPIC(PAYMENTS, "payments", -1)                                                                                    \
     TOPIC(IDENTITIES, "identities", -1)                                                                                \
     TOPIC(CUSTOMERS, "customers", -1)                                                                                  \
-    TOPIC(KEYS, "keys", -1)
+    TOPIC(KEYS, "keys", -1)                                                                                            \
+    TOPIC(CATEGORIES, "categories", -1)
 
 enum log_topic {
 #define TOPIC_ENUM(id, suffix, retention) TOPIC_##id,

@@ -34,6 +34,7 @@ struct verify *verify_new(uint32_t shard_count, verify_violation_cb *on_violatio
     stock_maps_init(&verify->stock);
     money_maps_init(&verify->money);
     people_maps_init(&verify->people);
+    category_map_init(&verify->categories);
     outcome_map_init(&verify->outcomes);
     return verify;
 }
@@ -48,6 +49,7 @@ void verify_free(struct verify *verify) {
     stock_maps_release(&verify->stock);
     money_maps_release(&verify->money);
     people_maps_release(&verify->people);
+    digest_map_release(&verify->categories);
     digest_map_release(&verify->outcomes);
     arena_release(&verify->arena);
     free(verify);
@@ -138,6 +140,8 @@ static void event_record(struct verify *verify, const struct log_record *record)
         verify_customer(verify, &event);
     } else if (family == TOPIC_ORDERS) {
         verify_order(verify, &event);
+    } else if (family == TOPIC_CATEGORIES) {
+        verify_category(verify, &event);
     }
 }
 
@@ -174,7 +178,7 @@ struct verify_summary verify_summary(const struct verify *verify) {
         &verify->streams,       &verify->event_ids,      &verify->stock.levels,    &verify->stock.totals,
         &verify->stock.holds,   &verify->money.payments, &verify->money.refunds,   &verify->money.intents,
         &verify->people.claims, &verify->people.persons, &verify->people.sessions, &verify->mail_causes,
-        &verify->outcomes,
+        &verify->categories,    &verify->outcomes,
     };
     for (size_t i = 0; i < ARRAY_LENGTH(maps); i++) {
         summary.memory_bytes += digest_map_bytes(maps[i]);

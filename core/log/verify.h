@@ -12,12 +12,14 @@
  *          session   a customer's sessions are numbered 1, 2, 3 ..., their tokens likewise; none after an end, and none
  *                    opened while proofs count for nothing
  *          mail      what became of an order's mail names the event of the same order that asked for it
+ *          tree      a category stands at the top or in one that is there, and not in itself; none is removed in which
+ *                    others stand
  *          erased    of a customer who is erased nothing more is written
  *          outcome   a command has one final outcome, and it never changes
  *          Each violation is told once, where it shows; what follows is judged as if that record were right.
  * Memory   at most 175 bytes a stream, 45 an event and as much again one that confirms an order, 150 a location of a
- *          SKU, 110 a reservation, 260 a payment and 130 each of its refunds, 130 an address, 110 a customer, 70 a
- *          session, 110 an outcome; half as much again while a table doubles.
+ *          SKU, 110 a reservation, 260 a payment, 130 each of its refunds and disputes, 130 an address, 110 a customer,
+ *          70 a session, 90 a category, 110 an outcome; half as much again while a table doubles.
  * Thread   one at a time.        May use: base, generated codecs.
  */
 #pragma once

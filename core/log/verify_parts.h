@@ -1,4 +1,4 @@
-/* verify_parts.h: what verify.c shares with its checks of stock, money, people and outcomes. For them alone. */
+/* verify_parts.h: what verify.c shares with its checks of stock, money, people, categories and outcomes. For them alone. */
 #pragma once
 
 #include "core/log/digest_map.h"
@@ -38,6 +38,7 @@ struct verify {
     struct stock_maps stock;
     struct money_maps money;
     struct people_maps people;
+    struct digest_map categories;
     struct digest_map outcomes;
 
     struct violation at; /* where the record in hand stands */
@@ -59,6 +60,9 @@ void people_maps_init(struct people_maps *maps);
 void people_maps_release(struct people_maps *maps);
 void verify_identity(struct verify *verify, const struct event *event);
 void verify_customer(struct verify *verify, const struct event *event);
+
+void category_map_init(struct digest_map *map);
+void verify_category(struct verify *verify, const struct event *event);
 
 void outcome_map_init(struct digest_map *map);
 void verify_outcome(struct verify *verify, const struct outcome *outcome);

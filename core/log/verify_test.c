@@ -683,6 +683,118 @@ static void the_memory_of_many_streams_stays_below_what_is_promised(void **state
     assert_in_range(summary.memory_bytes, 0, STREAMS * (175 + 45));
 }
 
+/* ---- categories -------------------------------------------------------------------------------------------------- */
+
+#define TREE STR("cat_tree")
+
+static struct category_details category(const char *slug, const char *parent) {
+    return (struct category_details){.slug = str_of_cstr(slug),
+                             .title = STR("A category"),
+                             .has_parent = parent != NULL,
+                             .parent = parent == NULL ? STR("") : str_of_cstr(parent)};
+}
+
+static void define_category(struct world *world, const char *slug, const char *parent) {
+    struct event event = next(world, TREE, EVENT_CATEGORY_DEFINED);
+    event.as.category_defined.category = category(slug, parent);
+    append(world, &event);
+}
+
+static void move_category(struct world *world, const char *slug, const char *from, const char *to) {
+    struct event event = next(world, TREE, EVENT_CATEGORY_MOVED);
+    event.as.category_moved = (struct category_moved){
+        .category = category(slug, to), .has_from = from != NULL, .from = from == NULL ? STR("") : str_of_cstr(from)};
+    append(world, &event);
+}
+
+static void change_category(struct world *world, const char *slug, const char *parent) {
+    struct event event = next(world, TREE, EVENT_CATEGORY_CHANGED);
+    event.as.category_changed.category = category(slug, parent);
+    append(world, &event);
+}
+
+static void remove_category(struct world *world, const char *slug) {
+    struct event event = next(world, TREE, EVENT_CATEGORY_REMOVED);
+    event.as.category_removed.slug = str_of_cstr(slug);
+    append(world, &event);
+}
+
+/* a, in it b, in it c, ... h: as deep as may be. */
+static void define_eight(struct world *world) {
+    static const char *const slugs[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    for (size_t i = 0; i < ARRAY_LENGTH(slugs); i++) {
+        define_category(world, slugs[i], i == 0 ? NULL : slugs[i - 1]);
+    }
+}
+
+static void categories_come_move_and_go(void **state) {
+    struct world *world = *state;
+    define_eight(world);
+    change_category(world, "c", "b");
+    move_category(world, "h", "g", "a");
+    remove_category(world, "h");
+    remove_category(world, "g");
+    define_category(world, "g", NULL);
+    move_category(world, "f", "e", "g");
+    assert_sound(world);
+}
+
+static void a_category_in_itself_is_found(void **state) {
+    struct world *world = *state;
+    define_eight(world);
+    move_category(world, "b", "a", "d");
+    assert_found(world, "tree", "b stands in itself");
+}
+
+static void a_category_in_what_is_not_there_is_found(void **state) {
+    struct world *world = *state;
+    define_category(world, "a", NULL);
+    remove_category(world, "a");
+    define_category(world, "b", "a");
+    assert_found(world, "tree", "b stands in what is not there");
+}
+
+static void a_category_deeper_than_eight_is_found(void **state) {
+    struct world *world = *state;
+    define_eight(world);
+    define_category(world, "i", "h");
+    assert_found(world, "tree", "i stands deeper than 8");
+}
+
+static void a_category_that_goes_while_another_stands_in_it_is_found(void **state) {
+    struct world *world = *state;
+    define_category(world, "a", NULL);
+    define_category(world, "b", "a");
+    remove_category(world, "a");
+    assert_found(world, "tree", "a is removed, and 1 stand in it");
+}
+
+static void a_category_that_comes_twice_is_found(void **state) {
+    struct world *world = *state;
+    define_category(world, "a", NULL);
+    define_category(world, "a", NULL);
+    assert_found(world, "tree", "a is defined, and is there already");
+}
+
+static void a_category_that_goes_twice_is_found(void **state) {
+    struct world *world = *state;
+    define_category(world, "a", NULL);
+    remove_category(world, "a");
+    remove_category(world, "a");
+    assert_found(world, "tree", "a is removed, and is not there");
+}
+
+static void a_category_that_moves_from_elsewhere_or_by_a_change_is_found(void **state) {
+    struct world *world = *state;
+    define_category(world, "a", NULL);
+    define_category(world, "b", "a");
+    move_category(world, "b", NULL, NULL);
+    assert_found(world, "tree", "b is moved from where it does not stand");
+    world->found = 0;
+    change_category(world, "b", "a");
+    assert_found(world, "tree", "b is changed, and does not stand where that says");
+}
+
 /* ---- people --------------------------------------------------------------------------------------------------------
  */
 
@@ -977,6 +1089,14 @@ int main(void) {
         TEST(an_event_of_another_family_is_found),
         TEST(an_event_in_another_partition_is_found),
         TEST(an_event_under_another_key_is_found),
+        TEST(categories_come_move_and_go),
+        TEST(a_category_in_itself_is_found),
+        TEST(a_category_in_what_is_not_there_is_found),
+        TEST(a_category_deeper_than_eight_is_found),
+        TEST(a_category_that_goes_while_another_stands_in_it_is_found),
+        TEST(a_category_that_comes_twice_is_found),
+        TEST(a_category_that_goes_twice_is_found),
+        TEST(a_category_that_moves_from_elsewhere_or_by_a_change_is_found),
         TEST(sound_stock_has_no_violations),
         TEST(units_that_do_not_add_up_are_found),
         TEST(an_oversold_location_is_found),

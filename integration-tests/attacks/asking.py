@@ -174,6 +174,7 @@ BODIES = {
     "PATCH /v1/products/{product}": lambda market, n: {"description": f"Described {n} times."},
     "POST /v1/products/{product}/variants": lambda market, n: {"sku": f"more-{n}", "price": euros(100)},
     "PATCH /v1/products/{product}/variants/{sku}": lambda market, n: {"weight_g": n},
+    "PUT /v1/categories/{category}": lambda market, n: {"title": f"Category {n}"},
     "POST /v1/stock/{sku}/receipts": lambda market, n: {"location": "main", "quantity": 1},
     "POST /v1/stock/{sku}/adjustments": lambda market, n: {"location": "main", "delta": 1, "reason": "counted"},
     "POST /v1/stock/{sku}/transfers": lambda market, n: {"from": "main", "to": "shop", "quantity": 1},
@@ -215,6 +216,7 @@ def _fixed(market, row):
     """What the path names beside things."""
     return {
         "key": market.keys["rotated" if row.path.endswith("/rotate") else "revoked"]["id"],
+        "category": "asked" if row.method == "PUT" else "no-such-category",
         "session": "99",
         "purpose": "newsletter",
         "schema": "1",
@@ -277,6 +279,8 @@ def cell_of(row, caller, thing):
 GRANTED = {
     "POST /v1/products": (201, None),
     "POST /v1/products/{product}/variants": (201, None),
+    "GET /v1/categories/{category}": (404, "unknown_category"),
+    "DELETE /v1/categories/{category}": (404, "unknown_category"),
     "POST /v1/carts": (201, None),
     "POST /v1/carts/{cart}/checkout": (409, "cart_not_open"),
     "POST /v1/orders/{order}/payments": (402, "payment_declined"),

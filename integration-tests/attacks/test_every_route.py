@@ -45,7 +45,7 @@ LAST = (
     "DELETE /v1/me/sessions",
     "DELETE /v1/sessions/current",
 )
-FAMILIES = ("catalog", "stock", "carts", "orders", "payments", "customers", "identities", "keys")
+FAMILIES = ("catalog", "stock", "carts", "orders", "payments", "customers", "identities", "keys", "categories")
 # What follows of what was done before; that a key was used is an event once an hour.
 LATER = {"ApiKeyUsed", "CustomerMailed"}
 TELLING_FIELDS = {"etag", "daybook-position", "location", "content-location"}

@@ -34,7 +34,7 @@ UNLIMITED = {"limits": "off", "http_connections_per_address": 0, "http_event_str
 # Of what a front must know that is no developer's: as many as it asks for, and none that a test takes.
 KNOWN_PASSWORDS = "".join(f"known password {number}\n" for number in range(3000))
 
-VIEWS = ("products", "stock", "carts", "orders", "payments", "customers", "keys", "sales")
+VIEWS = ("products", "stock", "carts", "orders", "payments", "customers", "keys", "sales", "categories")
 
 _numbers = itertools.count(1)
 

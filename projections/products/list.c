@@ -99,7 +99,11 @@ static void add_conditions(struct pg_select *select, struct arena *arena, const 
     if (!str_is_empty(words->all)) {
         pg_select_add(select, " AND p.search @@ %.*s", STR_ARGS(words->all));
     }
-    pg_select_where(select, filter->category, "p.categories @> ARRAY[$::text]");
+    if (filter->below.data != NULL) {
+        pg_select_where(select, filter->below, "p.categories && $::text[]");
+    } else {
+        pg_select_where(select, filter->category, "p.categories @> ARRAY[$::text]");
+    }
     pg_select_where(select, filter->tag, "p.tags @> ARRAY[$::text]");
     pg_select_where(select, filter->vendor, "p.vendor = $::text");
     add_variants(select, arena, filter);
@@ -165,14 +169,24 @@ static void add_listed(struct pg_select *select, struct arena *arena, const stru
     add_window(select, filter->order, "p.id");
 }
 
-/* "name":[{"value":...,"count":...},...]. `values` is unnested in the select list: half of what it costs in FROM. */
-static void add_facet(struct pg_select *select, const char *name, const char *values) {
+/* "name":[{"value":...,"count":...},...], of the rows (value, count) of a SELECT that `counted` begins, which finds its
+ * tables by `with`. */
+static void add_counted(struct pg_select *select, const char *name, const char *with, const char *counted) {
     pg_select_add(select,
-                  ", ',\"%s\":[', (SELECT string_agg(concat('{\"value\":', to_json(value), ',\"count\":', count, '}'),"
-                  " ',' ORDER BY count DESC, value) FROM (SELECT value, count(*) AS count"
-                  " FROM (SELECT %s AS value FROM found) AS each WHERE value IS NOT NULL"
-                  " GROUP BY value ORDER BY count DESC, value LIMIT %d) AS counted), ']'",
-                  name, values, PRODUCTS_FACET_VALUES);
+                  ", ',\"%s\":[', (%sSELECT string_agg(concat('{\"value\":', to_json(value), ',\"count\":', count, '}'),"
+                  " ',' ORDER BY count DESC, value) FROM (%s GROUP BY value ORDER BY count DESC, value LIMIT %d)"
+                  " AS counted), ']'",
+                  name, with, counted, PRODUCTS_FACET_VALUES);
+}
+
+/* Products name few sets of categories: each set is counted, and goes once to each category above one of its own. */
+static void add_category_facet(struct pg_select *select) {
+    add_counted(select, "category",
+                "WITH RECURSIVE sets AS MATERIALIZED (SELECT row_number() OVER () AS number, categories,"
+                " count(*) AS products FROM found GROUP BY categories), above (number, products, value) AS"
+                " (SELECT number, products, unnest(categories) FROM sets UNION SELECT a.number, a.products, c.parent"
+                " FROM above AS a JOIN categories.categories AS c ON c.slug = a.value WHERE c.parent IS NOT NULL) ",
+                "SELECT value, sum(products)::bigint AS count FROM above");
 }
 
 static void add_facets(struct pg_select *select) {
@@ -180,9 +194,12 @@ static void add_facets(struct pg_select *select) {
                   "CASE WHEN coalesce(r.place, 1) = 1 THEN (SELECT concat('{\"counted\":', n.count, ',\"complete\":',"
                   " to_json(n.count < %d)",
                   PRODUCTS_LOOKED_AT);
-    add_facet(select, "category", "unnest(categories)");
-    add_facet(select, "tag", "unnest(tags)");
-    add_facet(select, "vendor", "vendor");
+    add_category_facet(select);
+    /* Unnested in the select list: half of what it costs in FROM. */
+    add_counted(select, "tag", "",
+                "SELECT value, count(*) AS count FROM (SELECT unnest(tags) AS value FROM found) AS each");
+    add_counted(select, "vendor", "",
+                "SELECT vendor AS value, count(*) AS count FROM found WHERE vendor IS NOT NULL");
     pg_select_add(select, ", '}') FROM (SELECT count(*) FROM found) AS n) END AS facets");
 }
 

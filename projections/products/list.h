@@ -3,6 +3,8 @@
  * Filters  a text with a NULL data pointer does not filter. Those on variants (attributes, price, stock) look for
  *          one variant that meets them all: red and in stock is a red one in stock. OUT_OF_STOCK: there are
  *          such variants, and none of them is in stock. Prices are minor units, whatever the currency.
+ * Tree     `below`, once the tree was asked, finds what is in one of those as well (projections/categories/query.h). A
+ *          product counts once in the facet of each category that it names and of each that one of these stands in.
  * Search   `meaning` of `q` (question.h) as PostgreSQL's websearch_to_tsquery reads it, stemmed as English: all words,
  *          "a phrase", or, -without. A title's words weigh most, then keywords, then the description; what has the
  *          typed word itself stands before what only has one that begins like it.
@@ -40,6 +42,7 @@ struct products_filter {
     struct products_question q;
     struct products_meaning meaning; /* of q, before the list is made */
     struct str category, tag, vendor;
+    struct str below; /* the category and those below it, as PostgreSQL writes a text[]; NULL data: it alone */
     struct products_attribute attributes[PRODUCTS_ATTRIBUTES_MAX];
     size_t attribute_count;
     struct str price_min, price_max; /* whole numbers that were checked */

@@ -15,12 +15,13 @@
 _Static_assert(TOPIC_CATALOG == TOPIC_FIRST_EVENTS && TOPIC_STOCK == TOPIC_FIRST_EVENTS + 1 &&
                    TOPIC_CARTS == TOPIC_FIRST_EVENTS + 2 && TOPIC_ORDERS == TOPIC_FIRST_EVENTS + 3 &&
                    TOPIC_PAYMENTS == TOPIC_FIRST_EVENTS + 4 && TOPIC_CUSTOMERS == TOPIC_FIRST_EVENTS + 6 &&
-                   TOPIC_KEYS == TOPIC_FIRST_EVENTS + 7,
+                   TOPIC_KEYS == TOPIC_FIRST_EVENTS + 7 && TOPIC_CATEGORIES == TOPIC_FIRST_EVENTS + 8,
                "the numbers in VIEW_TOPICS");
 #define VIEW_TOPICS(ROW, BETWEEN)                                                                                      \
     ROW("products", "0")                                                                                               \
     BETWEEN ROW("stock", "1") BETWEEN ROW("carts", "2") BETWEEN ROW("orders", "3") BETWEEN ROW("payments", "4")        \
-        BETWEEN ROW("customers", "6") BETWEEN ROW("keys", "7") BETWEEN ROW("sales", "0,3,4")
+        BETWEEN ROW("customers", "6") BETWEEN ROW("keys", "7") BETWEEN ROW("sales", "0,3,4")                           \
+            BETWEEN ROW("categories", "8")
 
 const struct pg_statement view_reached = {
     .name = "view_reached",

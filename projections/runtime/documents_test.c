@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "projections/carts/document.h"
+#include "projections/categories/document.h"
 #include "projections/customers/document.h"
 #include "projections/keys/document.h"
 #include "projections/orders/document.h"
@@ -93,6 +94,29 @@ static void a_purchase_names_its_customer(void **state) {
     buf_byte(&out, '\0');
     assert_non_null(strstr(out.data, "\"customer\":\"cus_1\","));
     buf_release(&out);
+}
+
+static void a_category_shows_where_it_stands(void **state) {
+    (void)state;
+    struct category_state category = {.status = CATEGORY_STATUS_ACTIVE,
+                                      .category = {.slug = STR("tea"), .title = STR("Tea"), .created_at = AT},
+                                      .version = 2,
+                                      .changed_at = AT};
+    struct buf out;
+    buf_init(&out, 65536);
+    category_document(&out, STR("cat_tree"), 2, &category);
+    assert_document(&out, "{'slug':'tea','status':'active','title':'Tea','position':0,'version':2,"
+                          "'created_at':'" AT_TEXT "','changed_at':'" AT_TEXT "'}");
+    category.category.has_description = true;
+    category.category.description = STR("Leaves.");
+    category.category.has_parent = true;
+    category.category.parent = STR("drinks");
+    category.category.position = 7;
+    category.status = CATEGORY_STATUS_REMOVED;
+    buf_init(&out, 65536);
+    category_document(&out, STR("cat_tree"), 5, &category);
+    assert_document(&out, "{'slug':'tea','status':'removed','title':'Tea','description':'Leaves.','parent':'drinks',"
+                          "'position':7,'version':5,'created_at':'" AT_TEXT "','changed_at':'" AT_TEXT "'}");
 }
 
 static void a_cart_shows_its_order_once_it_has_one(void **state) {
@@ -352,6 +376,7 @@ int main(void) {
         cmocka_unit_test(an_order_shows_lines_payments_and_shortages_but_no_personal_data),
         cmocka_unit_test(a_purchase_names_its_customer),
         cmocka_unit_test(a_cart_shows_its_order_once_it_has_one),
+        cmocka_unit_test(a_category_shows_where_it_stands),
         cmocka_unit_test(a_stock_item_is_named_by_its_sku_and_sums_its_locations),
         cmocka_unit_test(a_product_shows_the_variants_whose_skus_it_has),
         cmocka_unit_test(a_payment_shows_each_amount_in_the_currency_that_was_asked_for),

@@ -10,7 +10,8 @@ extern const struct view payments_view;
 extern const struct view customers_view;
 extern const struct view keys_view;
 extern const struct view sales_view;
+extern const struct view categories_view;
 
-const struct view *const views[] = {&products_view, &stock_view,     &carts_view, &orders_view,
-                                    &payments_view, &customers_view, &keys_view,  &sales_view};
+const struct view *const views[] = {&products_view,  &stock_view, &carts_view, &orders_view,    &payments_view,
+                                    &customers_view, &keys_view,  &sales_view, &categories_view};
 const size_t view_count = ARRAY_LENGTH(views);

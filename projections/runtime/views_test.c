@@ -18,8 +18,9 @@ static const struct kept {
     int format;
     uint32_t state_schema_ids[VIEW_FAMILIES_MAX]; /* of `fold`, then of `also_folds` */
 } kept[] = {
-    {"products", 5, {19}},  {"stock", 3, {165}},     {"carts", 2, {159}}, {"orders", 5, {186}},
-    {"payments", 2, {170}}, {"customers", 3, {175}}, {"keys", 1, {151}},  {"sales", 1, {186, 19}},
+    {"products", 5, {19}}, {"stock", 3, {165}},     {"carts", 2, {159}},
+    {"orders", 5, {186}},  {"payments", 2, {170}},  {"customers", 3, {175}},
+    {"keys", 1, {151}},    {"sales", 1, {186, 19}}, {"categories", 1, {194}},
 };
 
 static const struct kept *kept_of(const struct view *view) {

@@ -1,8 +1,9 @@
 #include "core/testing/simulator/shopper_parts.h"
 
+#include "core/domain/category/category.h"
 #include "core/domain/ids.h"
 
-enum { SETUP_TRIES_FACTOR = 4, ORDERS_MAX = 4096, GIVEN_UP_ONE_IN = 25 };
+enum { SETUP_TRIES_FACTOR = 4, ORDERS_MAX = 4096, GIVEN_UP_ONE_IN = 25, CATEGORIES = 12 };
 
 struct noted_order {
     struct str order;
@@ -263,6 +264,34 @@ static struct errand live_spare(void) {
     return errand;
 }
 
+/* ---- acts: categories -------------------------------------------------------------------------------------------- */
+
+static struct str any_category(void) {
+    return arena_printf(&clients.arena, "cat-%u", (uint32_t)sim_random(CATEGORIES));
+}
+
+/* Few names, so that one is put into another that is on its way to be put into it. */
+static struct errand plant(void) {
+    bool is_removal = sim_random(5) == 0;
+    struct errand errand =
+        act_errand(is_removal ? COMMAND_REMOVE_CATEGORY : COMMAND_PUT_CATEGORY, STR(CATEGORY_TREE_STREAM));
+    errand.has_key = sim_chance(clients.plan.key);
+    errand.command.meta.has_expected_version = sim_random(8) == 0;
+    errand.command.meta.expected_version = sim_between(1, 9);
+    if (is_removal) {
+        errand.command.as.remove_category.slug = any_category();
+        return errand;
+    }
+    errand.command.as.put_category = (struct put_category){
+        .slug = any_category(),
+        .title = sim_random(2) == 0 ? STR("A category") : STR("Another title"),
+        .has_parent = sim_random(4) > 0,
+        .position = (int32_t)sim_random(3),
+    };
+    errand.command.as.put_category.parent = errand.command.as.put_category.has_parent ? any_category() : STR("");
+    return errand;
+}
+
 /* ---- acts: orders and payments ----------------------------------------------------------------------------------- */
 
 static struct errand pay_back(const struct noted_order *noted) {
@@ -319,9 +348,12 @@ static struct errand give_up_sku(const struct offer *offer) {
 static struct errand any_act(void) {
     struct offer *offer = catalogue_draw();
     const struct noted_order *noted = clerk.order_count > 0 ? &clerk.orders[sim_random(clerk.order_count)] : NULL;
-    uint64_t which = sim_random(13);
+    uint64_t which = sim_random(15);
     if (offer == NULL || which == 0) {
         return ask_for_nothing();
+    }
+    if (which >= 13) {
+        return plant();
     }
     if (which == 12) {
         struct str payment = noted == NULL ? STR("") : payment_id(&clients.arena, noted->order, 1);

@@ -46,6 +46,7 @@ struct oracle *oracle_judge(const struct oracle_options *options) {
     oracle_judge_money(oracle);
     oracle_judge_people(oracle);
     oracle_judge_keys(oracle);
+    oracle_judge_categories(oracle);
     oracle_judge_owners(oracle);
     oracle_judge_mails(oracle);
     oracle_judge_open_orders(oracle);

@@ -51,6 +51,7 @@
  *          key.secret         an API key's secrets are numbered 1, 2, 3 ..., and none comes twice
  *          key.use            a use is noted once an hour, and none ahead of its time
  *          key.life           nothing is done with a key before it is made, or after it was revoked
+ *          category.tree      after each event categories are a tree: none in itself, in what is not there, or too deep
  *          mail.closed        an event that is told to somebody has an outcome: sent, failed, erased; or he is erased,
  *                             or his order is cancelled
  *          mail.asked         no mail without such an event, and each goes to whom the event says; nothing is said of a

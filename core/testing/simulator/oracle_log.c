@@ -159,6 +159,7 @@ static void read_record(const struct reading *reading) {
     case TOPIC_IDENTITIES:
     case TOPIC_CUSTOMERS:
     case TOPIC_KEYS:
+    case TOPIC_CATEGORIES:
         read_event(reading);
         break;
     }

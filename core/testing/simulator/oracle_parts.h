@@ -6,7 +6,7 @@
  * oracle_outcomes.c what was told.       oracle_stock.c    units.          oracle_orders.c   orders.
  * oracle_money.c    payments.            oracle_settled.c  rest.           oracle_history.c  for the checker.
  * oracle_people.c   customers and addresses.   oracle_owners.c   whose carts and orders are.
- * oracle_keys.c     API keys.
+ * oracle_keys.c     API keys.            oracle_categories.c   the tree of categories.
  * oracle_coverage.c what was seen.        oracle_lives.c    changes of status that were seen.
  */
 #pragma once
@@ -174,6 +174,7 @@ void oracle_judge_orders(struct oracle *oracle);
 void oracle_judge_money(struct oracle *oracle);
 void oracle_judge_people(struct oracle *oracle);
 void oracle_judge_keys(struct oracle *oracle);
+void oracle_judge_categories(struct oracle *oracle);
 void oracle_judge_owners(struct oracle *oracle);
 void oracle_judge_mails(struct oracle *oracle);
 /* What people are owed yet: a part of being settled. */
