@@ -54,9 +54,9 @@ static int want_topic(struct export_plan *plan, const char *name) {
     if (strcmp(name, "all") == 0) {
         want_all(plan, true, false);
     } else if (topic == TOPIC_COUNT) {
-        return wrong_usage(
-            "--topic takes catalog, stock, carts, orders, payments, identities, customers, keys, categories or all, not ",
-            name);
+        return wrong_usage("--topic takes catalog, stock, carts, orders, payments, identities, customers, keys, "
+                           "categories or all, not ",
+                           name);
     } else {
         plan->topics[topic] = true;
     }

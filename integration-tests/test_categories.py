@@ -281,7 +281,7 @@ def test_a_category_that_goes_is_a_word_of_its_products_until_it_comes_again(tre
 def test_a_page_goes_on_as_it_began(tree):
     tree.plant()
     for number in range(5):
-        tree.product(f"Tea {number}", "black" if number % 2 else "green")
+        tree.product(f"Tea-{number}", "black" if number % 2 else "green")
     titles, cursor = [], None
     while True:
         query = {"category": tree.slug("drinks"), "sort": "title", "limit": 2} | ({"cursor": cursor} if cursor else {})
@@ -290,7 +290,7 @@ def test_a_page_goes_on_as_it_began(tree):
         cursor = page["next_cursor"]
         if cursor is None:
             break
-    assert titles == [f"Tea {number}" for number in range(5)]
+    assert titles == [f"Tea-{number}" for number in range(5)]
 
 
 # ---- at once ---------------------------------------------------------------------------------------------------------

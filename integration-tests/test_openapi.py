@@ -160,6 +160,9 @@ def test_every_example_is_accepted(daybook, client, described):
     begun = client.expect(201, shop.check_out(shop.cart((sku, 1))["id"], "action"))["payments"][0]["id"]
     wait_until(lambda: money.books(daybook.provider_url).get(begun), "the provider's book")
     send("VoidPayment", 200, payment=begun)
+    client.expect(200, client.put(f"/v1/categories/{described.example('PutCategory')[2]['parent']}", {"title": "Above"}))
+    send("PutCategory", 200, category="example")
+    send("RemoveCategory", 200, category="example")
     send("RemoveVariant", 200, product=product, sku=added)
     send("ArchiveProduct", 200, product=product)
 

@@ -13,9 +13,8 @@
 #include "core/domain/sku/sku.h"
 
 static const struct aggregate *const aggregates[] = {
-    &product_aggregate, &sku_aggregate,      &cart_aggregate,     &order_aggregate,
-    &payment_aggregate, &identity_aggregate, &customer_aggregate, &apikey_aggregate,
-    &category_aggregate,
+    &product_aggregate,  &sku_aggregate,      &cart_aggregate,   &order_aggregate,    &payment_aggregate,
+    &identity_aggregate, &customer_aggregate, &apikey_aggregate, &category_aggregate,
 };
 
 /* Indexed by the command's type, whose values are small and dense. */

@@ -222,9 +222,9 @@ struct readers {
     bool is_open; /* to everybody, where access is */
 };
 static const struct readers readers[] = {
-    {"cart_", "HA", true},   {"ord_", "HANU", true},  {"pay_", "HANU", true},
-    {"prod_", "HANU", true}, {"sku_", "SHANU", true}, {"key_", "A", false},   {"cat_", "HANU", true},
-    {"cus_", "HA", false},   {"idn_", "HA", false},   {"", "HA", true}, /* a refusal names no stream */
+    {"cart_", "HA", true},   {"ord_", "HANU", true}, {"pay_", "HANU", true}, {"prod_", "HANU", true},
+    {"sku_", "SHANU", true}, {"key_", "A", false},   {"cat_", "HANU", true}, {"cus_", "HA", false},
+    {"idn_", "HA", false},   {"", "HA", true}, /* a refusal names no stream */
 };
 
 static const struct readers *readers_of(struct str stream) {

@@ -534,8 +534,8 @@ static void a_category_is_named_by_the_path_and_decided_by_the_tree(void **state
     assert_true(take(HTTP_DELETE_, "/v1/categories/black", STR("")));
     assert_true(str_equal(intake.command.meta.stream, STR("cat_tree")));
     assert_true(str_equal(intake.command.as.remove_category.slug, STR("black")));
-    static const char *const names[] = {"Black", "a%20b", "a..b", "%2e", "tea%0a",
-                                        "12345678901234567890123456789012345678901234567890123456789012345"};
+    static const char *const names[] = {
+        "Black", "a%20b", "a..b", "%2e", "tea%0a", "12345678901234567890123456789012345678901234567890123456789012345"};
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         assert_false(put_category(names[i], "{\"title\":\"Black tea\"}"));
         assert_int_equal(problem.status, 404);

@@ -223,8 +223,8 @@ static void categories_are_asked_for_by_where_they_stand(void **state) {
     assert_string_equal(categories.order->name, "-title");
     assert_true(ASK(categories, categories, "top=true"));
     assert_true(categories.is_of_top);
-    static const char *const refused[][2] = {{"top=false", "top"},   {"top=true&parent=tea", "top"},
-                                             {"top=", "top"},        {"parent=", "parent"},
+    static const char *const refused[][2] = {{"top=false", "top"},     {"top=true&parent=tea", "top"},
+                                             {"top=", "top"},          {"parent=", "parent"},
                                              {"parent=%01", "parent"}, {"sort=slug", "sort"}};
     for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
         assert_false(ASK(categories, categories, refused[i][0]));
@@ -371,8 +371,9 @@ static void a_category_is_looked_for_with_those_below_it(void **state) {
 static void the_facet_of_categories_goes_up_the_tree(void **state) {
     (void)state;
     const char *sql = products_sql("", true);
-    assert_holds(sql, ", ',\"category\":[', (WITH RECURSIVE sets AS MATERIALIZED (SELECT row_number() OVER () AS number,"
-                      " categories, count(*) AS products FROM found GROUP BY categories)");
+    assert_holds(sql,
+                 ", ',\"category\":[', (WITH RECURSIVE sets AS MATERIALIZED (SELECT row_number() OVER () AS number,"
+                 " categories, count(*) AS products FROM found GROUP BY categories)");
     assert_holds(sql, " UNION SELECT a.number, a.products, c.parent FROM above AS a"
                       " JOIN categories.categories AS c ON c.slug = a.value WHERE c.parent IS NOT NULL)");
     assert_holds(sql, "FROM (SELECT value, sum(products)::bigint AS count FROM above GROUP BY value"

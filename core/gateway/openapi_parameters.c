@@ -58,7 +58,8 @@ static const struct parameter parameters[] = {
      "relevance needs q, and is the order when there is one; newest is the order when there is none. price is that of "
      "the cheapest variant. A - reverses."},
     {"parent", CATEGORIES, SLUG, "Categories that stand in this one, not those below them."},
-    {"top", CATEGORIES, "{\"type\":\"boolean\",\"enum\":[true]}", "true: categories that stand in none; without parent."},
+    {"top", CATEGORIES, "{\"type\":\"boolean\",\"enum\":[true]}",
+     "true: categories that stand in none; without parent."},
     {"sort", CATEGORIES, "{\"type\":\"string\",\"enum\":[\"position\",\"title\",\"-title\"]}",
      "position when absent, and where that is the same by slug. A - reverses."},
     {"reference", ORDERS, TEXT(128), "Orders with the storefront's reference; not for vendors."},

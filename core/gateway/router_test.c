@@ -94,8 +94,8 @@ static void every_route_says_who_may_and_has_an_answer(void **state) {
         assert_int_equal(strspn(routes[i].may, "PpmocvSHUNA"), strlen(routes[i].may));
         assert_non_null(routes[i].answer);
         bool is_command = routes[i].command_type != 0;
-        int named = (routes[i].stream_parameter != NULL) + (routes[i].created_prefix != NULL) +
-                    (routes[i].the_stream != NULL);
+        int named =
+            (routes[i].stream_parameter != NULL) + (routes[i].created_prefix != NULL) + (routes[i].the_stream != NULL);
         bool is_found_out = is_command && prepared_command_of(&routes[i]) != NULL && named == 0;
         assert_int_equal(is_command, named + is_found_out);
     }

@@ -22,7 +22,7 @@ struct draft *answers_draft(struct engine *engine, const struct work *work, stru
 
 void draft_refuse(struct engine *engine, struct draft *draft, enum rejection rejection, struct str pointer,
                   struct str_array skus);
-/* Accepted, with the stream's state as it now stands, or where the aggregate has parts with the one that was touched. */
+/* Accepted, with the stream's state as it now stands; where the aggregate has parts, with the one that was touched. */
 void draft_accept(struct engine *engine, struct draft *draft, const struct live_stream *stream,
                   const struct live_sub *sub);
 

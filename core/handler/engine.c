@@ -299,8 +299,8 @@ static enum err accept(struct engine *engine, struct decided *decided, struct wi
         return set_aside(engine, decided->work, STR("an event of it would be larger than a record may be"), info);
     }
     bool at_rest = decided->command_info->answered == ANSWER_AT_REST && decided->decision->events.count > 0;
-    bool is_of_part = decided->stream->aggregate->part_version != NULL; /* which one, the window does not remember */
-    bool recorded = meta->client_key || ((at_rest || is_of_part) && command_is_from_outside(meta));
+    bool is_kept = at_rest || decided->stream->aggregate->part_version != NULL; /* the window does not name parts */
+    bool recorded = meta->client_key || (is_kept && command_is_from_outside(meta));
     uint32_t place = engine->drafts.count;
     bool drafted = answers_draft(engine, decided->work, item, recorded) != NULL;
     enum err err = events_happen(engine, decided, info);
@@ -349,10 +349,8 @@ static enum err decide_new(struct engine *engine, const struct work *work, const
     if (err != ERR_NONE) {
         return err;
     }
-    struct str sub_key = {0};
-    if (aggregate->command_sub_key != NULL) {
-        sub_key = aggregate->command_sub_key(command, &engine->outbox.arena);
-    }
+    bool has_key = aggregate->command_sub_key != NULL;
+    struct str sub_key = has_key ? aggregate->command_sub_key(command, &engine->outbox.arena) : (struct str){0};
     if (sub_key.len > SUB_KEY_MAX) {
         return set_aside(engine, work, STR("its sub-key is too long"), info);
     }
@@ -361,8 +359,7 @@ static enum err decide_new(struct engine *engine, const struct work *work, const
     if (err != ERR_NONE) {
         return err;
     }
-    int64_t version = live_version(stream, sub);
-    if (command->meta.has_expected_version && command->meta.expected_version != version) {
+    if (command->meta.has_expected_version && command->meta.expected_version != live_version(stream, sub)) {
         refuse(engine, work, item, REJECT_VERSION_MISMATCH, no_pointer, no_skus);
         return ERR_NONE;
     }
@@ -380,8 +377,7 @@ static enum err decide_new(struct engine *engine, const struct work *work, const
         refuse(engine, work, item, is_as_absent ? REJECT_VERSION_MISMATCH : rejection, decision.pointer, decision.skus);
         return ERR_NONE;
     }
-    struct decided decided = {
-        .work = work, .command_info = command_info, .stream = stream, .sub = sub, .decision = &decision};
+    struct decided decided = {work, command_info, stream, sub, &decision, NULL};
     return accept(engine, &decided, item, info);
 }
 

@@ -564,8 +564,8 @@ static int32_t tree_shard(void) {
 static void send_to_tree(struct fake_log *log, uint16_t type, const char *slug, uint32_t number, int64_t expected) {
     struct command command = fake_command(log, type, STR(CATEGORY_TREE_STREAM), number);
     if (type == COMMAND_PUT_CATEGORY) {
-        command.as.put_category = (struct put_category){
-            .slug = str_of_cstr(slug), .title = arena_printf(&log->arena, "Title %u", number)};
+        command.as.put_category =
+            (struct put_category){.slug = str_of_cstr(slug), .title = arena_printf(&log->arena, "Title %u", number)};
     } else {
         command.as.remove_category.slug = str_of_cstr(slug);
     }

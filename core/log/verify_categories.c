@@ -1,5 +1,5 @@
-/* verify_categories.c: each category of the tree stands at the top or in one that there is, and none in itself; none goes
- * in which others stand. */
+/* verify_categories.c: each category of the tree stands at the top or in one that there is, and none in itself; none
+ * goes in which others stand. */
 #include "core/log/verify_parts.h"
 
 /* The bound of DESIGN's tree, said once more: the auditor does not ask the domain. */

@@ -1,4 +1,5 @@
-/* verify_parts.h: what verify.c shares with its checks of stock, money, people, categories and outcomes. For them alone. */
+/* verify_parts.h: what verify.c shares with its checks of stock, money, people, categories and outcomes. For them
+ * alone. */
 #pragma once
 
 #include "core/log/digest_map.h"

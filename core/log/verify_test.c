@@ -689,9 +689,9 @@ static void the_memory_of_many_streams_stays_below_what_is_promised(void **state
 
 static struct category_details category(const char *slug, const char *parent) {
     return (struct category_details){.slug = str_of_cstr(slug),
-                             .title = STR("A category"),
-                             .has_parent = parent != NULL,
-                             .parent = parent == NULL ? STR("") : str_of_cstr(parent)};
+                                     .title = STR("A category"),
+                                     .has_parent = parent != NULL,
+                                     .parent = parent == NULL ? STR("") : str_of_cstr(parent)};
 }
 
 static void define_category(struct world *world, const char *slug, const char *parent) {

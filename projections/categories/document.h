@@ -8,6 +8,6 @@
 #include "core/base/buf.h"
 #include "gen/state.h"
 
-/* {slug, status, title, description?, parent?, position, version, created_at, changed_at}, appended to `out`. `stream` is
- * that of the tree, and not shown. */
+/* {slug, status, title, description?, parent?, position, version, created_at, changed_at}, appended to `out`. `stream`
+ * is that of the tree, and not shown. */
 void category_document(struct buf *out, struct str stream, int64_t version, const struct category_state *state);

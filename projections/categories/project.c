@@ -35,8 +35,7 @@ static void project(struct view_batch *batch, struct arena *arena, const struct 
     if (category.status == CATEGORY_STATUS_ACTIVE) {
         put_category(batch, arena, event, &category);
     } else {
-        view_delete(batch, CATEGORIES,
-                    (struct view_value[COLUMN_COUNT]){view_text(event->as.category_removed.slug)});
+        view_delete(batch, CATEGORIES, (struct view_value[COLUMN_COUNT]){view_text(event->as.category_removed.slug)});
     }
 }
 

@@ -19,11 +19,11 @@ static int teardown(void **state) {
 
 static struct category_details category(const char *slug, const char *parent) {
     return (struct category_details){.slug = str_of_cstr(slug),
-                             .title = STR("A title"),
-                             .has_parent = parent != NULL,
-                             .parent = parent == NULL ? STR("") : str_of_cstr(parent),
-                             .position = 4,
-                             .created_at = TEST_AT};
+                                     .title = STR("A title"),
+                                     .has_parent = parent != NULL,
+                                     .parent = parent == NULL ? STR("") : str_of_cstr(parent),
+                                     .position = 4,
+                                     .created_at = TEST_AT};
 }
 
 static void is_defined(const char *slug, const char *parent) {

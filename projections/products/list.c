@@ -172,11 +172,12 @@ static void add_listed(struct pg_select *select, struct arena *arena, const stru
 /* "name":[{"value":...,"count":...},...], of the rows (value, count) of a SELECT that `counted` begins, which finds its
  * tables by `with`. */
 static void add_counted(struct pg_select *select, const char *name, const char *with, const char *counted) {
-    pg_select_add(select,
-                  ", ',\"%s\":[', (%sSELECT string_agg(concat('{\"value\":', to_json(value), ',\"count\":', count, '}'),"
-                  " ',' ORDER BY count DESC, value) FROM (%s GROUP BY value ORDER BY count DESC, value LIMIT %d)"
-                  " AS counted), ']'",
-                  name, with, counted, PRODUCTS_FACET_VALUES);
+    pg_select_add(
+        select,
+        ", ',\"%s\":[', (%sSELECT string_agg(concat('{\"value\":', to_json(value), ',\"count\":', count, '}'),"
+        " ',' ORDER BY count DESC, value) FROM (%s GROUP BY value ORDER BY count DESC, value LIMIT %d)"
+        " AS counted), ']'",
+        name, with, counted, PRODUCTS_FACET_VALUES);
 }
 
 /* Products name few sets of categories: each set is counted, and goes once to each category above one of its own. */
@@ -198,8 +199,7 @@ static void add_facets(struct pg_select *select) {
     /* Unnested in the select list: half of what it costs in FROM. */
     add_counted(select, "tag", "",
                 "SELECT value, count(*) AS count FROM (SELECT unnest(tags) AS value FROM found) AS each");
-    add_counted(select, "vendor", "",
-                "SELECT vendor AS value, count(*) AS count FROM found WHERE vendor IS NOT NULL");
+    add_counted(select, "vendor", "", "SELECT vendor AS value, count(*) AS count FROM found WHERE vendor IS NOT NULL");
     pg_select_add(select, ", '}') FROM (SELECT count(*) FROM found) AS n) END AS facets");
 }
 

@@ -211,15 +211,15 @@ static int32_t place_in(const struct category_tree_state *tree, const struct cat
 }
 
 /* In a place that is free, if there is one, so that the state does not grow by what comes and goes. */
-static void put_into_tree(struct category_tree_state *tree, const struct category_details *category, struct arena *arena) {
+static void put_into_tree(struct category_tree_state *tree, const struct category_details *category,
+                          struct arena *arena) {
     int32_t place = place_of(tree, category->slug);
     int32_t parent = place_in(tree, category);
     if (place == NO_PLACE) {
         place = tree->count < (int32_t)tree->places.count ? place_of(tree, STR("")) : NO_PLACE;
         tree->count++;
     }
-    struct category_place *at =
-        place == NO_PLACE ? ARRAY_PUSH(arena, &tree->places) : &tree->places.items[place];
+    struct category_place *at = place == NO_PLACE ? ARRAY_PUSH(arena, &tree->places) : &tree->places.items[place];
     *at = (struct category_place){.slug = category->slug, .parent = parent};
 }
 

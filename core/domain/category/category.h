@@ -6,11 +6,11 @@
  * Promise  each category stands at the top or in one that there is; none stands in itself, however far above; none is
  *          deeper than CATEGORY_DEPTH_MAX. One in which others stand is not removed. A command is taken whole or not
  *          at all. A refusal names the field at fault.
- * Version  of a category: that of the tree at which it last changed. So it is never the same again for a category that
- *          was removed and defined anew, and an expected version is of the category, not of the tree.
+ * Version  of a category: that of the tree at which it last changed. So it is never the same again for a category
+ *          that was removed and defined anew, and an expected version is of the category, not of the tree.
  * Products name categories by slug, whether there is one or not, and are not asked here.
- * Bounds   CATEGORY_MAX at a time. The state has at most 75 bytes of each (a slug of 64): 750 KB in all. Of one that was
- *          removed its sub-state stays, of at most 500 bytes.
+ * Bounds   CATEGORY_MAX at a time. The state has at most 75 bytes of each (a slug of 64): 750 KB in all. Of one that
+ *          was removed its sub-state stays, of at most 500 bytes.
  * Cost     of a command: a walk through all places, and through those above each for one that moves.
  * Memory   events and state live in the arena handed over.
  * Thread   pure; any.            May use: base, generated structs, other parts of the domain.

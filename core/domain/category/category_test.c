@@ -94,8 +94,8 @@ static void a_parent_that_is_not_there_is_no_parent(void **state) {
 
 static void a_name_that_is_none_is_not_taken(void **state) {
     struct given *given = *state;
-    static const char *const names[] = {"", "Tea", "a b", "a/b", "..", "a\nb",
-                                        "12345678901234567890123456789012345678901234567890123456789012345"};
+    static const char *const names[] = {
+        "", "Tea", "a b", "a/b", "..", "a\nb", "12345678901234567890123456789012345678901234567890123456789012345"};
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
         when(given, put(names[i], "Tea", NULL));
         THEN_REFUSED(given, REJECT_MALFORMED_COMMAND, "");
@@ -279,8 +279,8 @@ static struct str slug_of_number(struct arena *arena, int number) {
 static void fill(struct category_tree_state *tree, struct arena *arena) {
     struct event event = {.type = EVENT_CATEGORY_DEFINED};
     for (int i = 0; i < CATEGORY_MAX; i++) {
-        event.as.category_defined.category =
-            (struct category_details){.slug = slug_of_number(arena, i), .has_parent = i > 0, .parent = slug_of_number(arena, 0)};
+        event.as.category_defined.category = (struct category_details){
+            .slug = slug_of_number(arena, i), .has_parent = i > 0, .parent = slug_of_number(arena, 0)};
         category_evolve(tree, NULL, &event, arena);
     }
 }
@@ -323,8 +323,8 @@ static void a_history_that_cannot_be_is_folded_to_an_end(void **state) {
     const char *const circle[][2] = {{"a", "nothing"}, {"b", "a"}, {"a", "b"}};
     for (size_t i = 0; i < ARRAY_LENGTH(circle); i++) {
         struct event event = {.type = EVENT_CATEGORY_MOVED};
-        event.as.category_moved.category =
-            (struct category_details){.slug = text_of(circle[i][0]), .has_parent = true, .parent = text_of(circle[i][1])};
+        event.as.category_moved.category = (struct category_details){
+            .slug = text_of(circle[i][0]), .has_parent = true, .parent = text_of(circle[i][1])};
         category_evolve(&tree, NULL, &event, &arena);
     }
     struct event gone = {.type = EVENT_CATEGORY_REMOVED};

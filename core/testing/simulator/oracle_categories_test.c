@@ -5,9 +5,9 @@
 
 static struct category_details category(const char *slug, const char *parent) {
     return (struct category_details){.slug = str_of_cstr(slug),
-                             .title = STR("A category"),
-                             .has_parent = parent != NULL,
-                             .parent = parent == NULL ? STR("") : str_of_cstr(parent)};
+                                     .title = STR("A category"),
+                                     .has_parent = parent != NULL,
+                                     .parent = parent == NULL ? STR("") : str_of_cstr(parent)};
 }
 
 static void is_defined(const char *slug, const char *parent) {
