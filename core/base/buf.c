@@ -61,7 +61,7 @@ char *buf_reserve(struct buf *buf, size_t size) {
         buf->overflowed = true;
         return NULL;
     }
-    if (buf->data == NULL || size > buf->capacity - buf->len) { /* nothing is room as well, and not NULL */
+    if (buf->capacity == 0 || size > buf->capacity - buf->len) { /* nothing is room as well, and not NULL */
         grow(buf, buf->len + size);
     }
     return buf->data + buf->len;

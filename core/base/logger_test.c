@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -140,7 +141,7 @@ static void a_field_that_just_does_not_fit_is_left_out(void **state) {
 
 /* ---- threads ----------------------------------------------------------------------------------------------------- */
 
-enum { WRITERS = 4, LINES_EACH = 500 };
+enum { WRITERS = 4, LINES_EACH = 200, PIPE_BYTES = 1 << 20 /* for all of them */ };
 
 static void *write_lines(void *argument) {
     char text[200];
@@ -163,12 +164,16 @@ static void lines_of_many_threads_do_not_mix(void **state) {
     char *line = NULL;
     size_t capacity = 0;
     assert_non_null(lines);
+    assert_true(fcntl(capture->reading_end, F_SETPIPE_SZ, PIPE_BYTES) >= PIPE_BYTES);
     for (uintptr_t i = 0; i < WRITERS; i++) {
         assert_int_equal(pthread_create(&threads[i], NULL, write_lines, (void *)i), 0);
     }
-    for (int i = 0; i < WRITERS * LINES_EACH; i++) {
-        ssize_t len = getline(&line, &capacity, lines);
-        json_t *json = len > 0 ? json_loadb(line, (size_t)len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    for (int i = 0; i < WRITERS; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    dup2(capture->stderr_before, STDERR_FILENO); /* so that the pipe ends */
+    for (ssize_t len; (len = getline(&line, &capacity, lines)) > 0;) {
+        json_t *json = json_loadb(line, (size_t)len, JSON_REJECT_DUPLICATES, NULL);
         assert_non_null(json);
         json_int_t writer = json_integer_value(json_object_get(json, "writer"));
         assert_in_range(writer, 0, WRITERS - 1);
@@ -176,7 +181,6 @@ static void lines_of_many_threads_do_not_mix(void **state) {
         json_decref(json);
     }
     for (int i = 0; i < WRITERS; i++) {
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
         assert_int_equal(next[i], LINES_EACH);
     }
     free(line);

@@ -43,7 +43,7 @@ enum {
     EVENT_SWEEP_MS = 1000,
     EVENT_SWEEP_SOON_MS = 250, /* when a notice said that anything may have changed */
     EVENT_SWEEP_STREAMS = 512, /* about so many in one statement, so that others of the connection wait a millisecond */
-    EVENT_VIEWS_MAX = 8,
+    EVENT_VIEWS_MAX = 16,
 };
 
 struct event_streams;

@@ -16,7 +16,12 @@
 #include "core/gateway/position.h"
 #include "projections/runtime/behind.h"
 
-enum { PAGES_MAX_BYTES = 32 * 1024 * 1024, CACHED_PAGE_MAX_BYTES = 64 * 1024, PAGE_KEPT_MS = 1000, PAGE_VIEWS_MAX = 8 };
+enum {
+    PAGES_MAX_BYTES = 32 * 1024 * 1024,
+    CACHED_PAGE_MAX_BYTES = 64 * 1024,
+    PAGE_KEPT_MS = 1000,
+    PAGE_VIEWS_MAX = 16
+};
 
 struct page_cache {
     struct lru pages;                   /* by stream; mark: when it was asked for */

@@ -14,7 +14,7 @@
 #include "core/gateway/position.h"
 #include "core/pg/pool.h"
 
-enum { VIEW_WAITS_MAX = 512, VIEW_WAIT_RECHECK_MS = 200, VIEW_WAIT_VIEWS_MAX = 8 };
+enum { VIEW_WAITS_MAX = 512, VIEW_WAIT_RECHECK_MS = 200, VIEW_WAIT_VIEWS_MAX = 16 };
 
 enum view_state {
     VIEW_CAUGHT_UP,

@@ -156,10 +156,10 @@ static bool ends_with(const char *text, const char *end) {
     return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
-/* Times are called at, ..._at, ..._until, ..._since, and are of the years 1970 to 9999. */
+/* Times are called at, ..._at, ..._by, ..._until, ..._since, and are of the years 1970 to 9999. */
 static bool is_time(const char *field) {
-    return strcmp(field, "at") == 0 || ends_with(field, "_at") || ends_with(field, "_until") ||
-           ends_with(field, "_since");
+    return strcmp(field, "at") == 0 || ends_with(field, "_at") || ends_with(field, "_by") ||
+           ends_with(field, "_until") || ends_with(field, "_since");
 }
 
 static int64_t random_long(const char *field) {

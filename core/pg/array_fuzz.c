@@ -3,6 +3,7 @@
  * Beyond what the sanitizers see: texts that were written are read again, each as it was; and of bytes from
  * elsewhere no text lies outside of them.
  */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,6 +30,9 @@ static void read_any(struct str bytes) {
     size_t total = 0;
     while (pg_array_next(&reader, &text)) {
         require(text.data >= bytes.data && text.data + text.len <= bytes.data + bytes.len, "a text lies in its array");
+        uint32_t len;
+        memcpy(&len, text.data - sizeof len, sizeof len);
+        require(ntohl(len) == text.len, "and is as long as it says");
         total += text.len + sizeof(uint32_t);
     }
     require(total <= bytes.len, "no byte is in two texts");

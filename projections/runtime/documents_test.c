@@ -190,6 +190,13 @@ static void a_payment_shows_each_amount_in_the_currency_that_was_asked_for(void 
     (void)state;
     struct refund refunds[] = {
         {.refund = 1, .amount = EUR(98), .reason = STR("damaged"), .intent = STR("secret"), .status = STR("pending")}};
+    struct dispute disputes[] = {{.dispute = STR("dp_1"),
+                                  .amount = EUR(70),
+                                  .reason = STR("fraudulent"),
+                                  .status = STR("open"),
+                                  .has_respond_by = true,
+                                  .respond_by = AT},
+                                 {.dispute = STR("dp_2"), .amount = EUR(30), .reason = STR(""), .status = STR("lost")}};
     struct payment_state payment = {.status = PAYMENT_STATUS_CAPTURED,
                                     .order = STR("ord_1.1"),
                                     .amount = EUR(398),
@@ -200,19 +207,27 @@ static void a_payment_shows_each_amount_in_the_currency_that_was_asked_for(void 
                                     .captured = 398,
                                     .refund_pending = 98,
                                     .refunds = {refunds, 1, 1},
+                                    .disputes = {disputes, 2, 2},
+                                    .refund_owed = STR("order_cancelled"),
                                     .provider_ref = STR("ch_1"),
                                     .created_at = AT,
                                     .changed_at = AT};
     struct buf out;
     buf_init(&out, 65536);
     payment_document(&out, STR("pay_1.1.1"), 5, &payment);
-    assert_document(&out, "{'id':'pay_1.1.1','order':'ord_1.1','status':'captured','provider':'test','method':'card',"
-                          "'amount':{'amount':398,'currency':'EUR'},'authorized':{'amount':398,'currency':'EUR'},"
-                          "'captured':{'amount':398,'currency':'EUR'},'refund_pending':{'amount':98,'currency':'EUR'},"
-                          "'refunded':{'amount':0,'currency':'EUR'},"
-                          "'refunds':[{'refund':1,'amount':{'amount':98,'currency':'EUR'},'reason':'damaged',"
-                          "'status':'pending'}],'provider_ref':'ch_1','version':5,'created_at':'" AT_TEXT
-                          "','changed_at':'" AT_TEXT "'}");
+    assert_document(
+        &out,
+        "{'id':'pay_1.1.1','order':'ord_1.1','status':'captured','provider':'test','method':'card',"
+        "'amount':{'amount':398,'currency':'EUR'},'authorized':{'amount':398,'currency':'EUR'},"
+        "'captured':{'amount':398,'currency':'EUR'},'refund_pending':{'amount':98,'currency':'EUR'},"
+        "'refunded':{'amount':0,'currency':'EUR'},"
+        "'contested':{'amount':70,'currency':'EUR'},'lost':{'amount':30,'currency':'EUR'},"
+        "'refunds':[{'refund':1,'amount':{'amount':98,'currency':'EUR'},'reason':'damaged',"
+        "'status':'pending'}],'disputes':[{'dispute':'dp_1','amount':{'amount':70,'currency':'EUR'},"
+        "'reason':'fraudulent','status':'open','respond_by':'" AT_TEXT
+        "'},{'dispute':'dp_2','amount':{'amount':30,'currency':'EUR'},'reason':'',"
+        "'status':'lost'}],'refund_owed':'order_cancelled','provider_ref':'ch_1','version':5,'created_at':'" AT_TEXT
+        "','changed_at':'" AT_TEXT "'}");
 }
 
 static struct sealed sealed_as(const char *plaintext) {
