@@ -523,6 +523,7 @@ static void begin(void *context) {
     if (uv_is_closing((uv_handle_t *)&run->pacer)) {
         return; /* stopped while connections were opened */
     }
+    assert(run->greeting.waiting == 0 && "every slot has a connection from now on");
     load_report_begin(run->report, now_us());
     run->schedule = schedule_of(run->options);
     uv_timer_start(&run->progress, on_progress, PROGRESS_MS, PROGRESS_MS);

@@ -792,6 +792,7 @@ static void who_is_stopped_while_connections_are_opened_sends_nothing(void **sta
     test_server_stop(&server);
     assert_int_equal(report->items_finished + report->items_unknown + report->items_not_started, 0);
     assert_int_equal(shop.requests, shop.greetings);
+    assert_int_equal(report->started_us, 0); /* run_load's */
     free(report);
     shop_release(&shop);
 }
