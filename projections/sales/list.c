@@ -1,6 +1,7 @@
 #include "projections/sales/list.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "core/base/timestamp.h"
 
@@ -107,7 +108,50 @@ static void add_piece(struct pg_select *select, const char *kind, const char *sp
                   kind, span, from, to);
 }
 
-/* The whole days of UTC in the range, and the quarters before and behind them. */
+/* The beginning of the time's month of UTC. */
+static int64_t month_of(int64_t time_us) {
+    static const char first[] = "01T00:00:00.000000Z"; /* behind the year and the month */
+    char text[TIMESTAMP_TEXT_MAX + 1];
+    size_t len = timestamp_write(time_us, text);
+    int64_t month_us;
+    memcpy(text + len - (sizeof first - 1), first, sizeof first - 1);
+    bool is_time = timestamp_read(str_of(text, (uint32_t)len), &month_us);
+    assert(is_time);
+    return month_us;
+}
+
+/* The whole months between two days, which may be none. */
+static void months_between(int64_t first_us, int64_t last_us, int64_t *ret_first_us, int64_t *ret_last_us) {
+    int64_t month_us = month_of(first_us), in_next_us = month_us + 32 * DAY_US;
+    *ret_first_us = *ret_last_us = last_us;
+    if (month_us == first_us) {
+        *ret_first_us = month_us;
+        *ret_last_us = month_of(last_us);
+    } else if (in_next_us < last_us) {
+        *ret_first_us = month_of(in_next_us);
+        *ret_last_us = month_of(last_us);
+    }
+}
+
+/* The days from one to another, whose parameters `first` and `last` are: whole months, and the days before and behind
+ * them. */
+static void add_days(struct pg_select *select, struct arena *arena, const char *kind, int64_t first_us, int64_t last_us,
+                     int first, int last) {
+    int64_t first_month_us, last_month_us;
+    months_between(first_us, last_us, &first_month_us, &last_month_us);
+    if (first_month_us >= last_month_us) {
+        add_piece(select, kind, "day", first, last);
+        return;
+    }
+    int first_month = add_time(select, arena, first_month_us), last_month = add_time(select, arena, last_month_us);
+    add_piece(select, kind, "month", first_month, last_month);
+    pg_select_add(select, " UNION ALL ");
+    add_piece(select, kind, "day", first, first_month);
+    pg_select_add(select, " UNION ALL ");
+    add_piece(select, kind, "day", last_month, last);
+}
+
+/* The whole months and days of UTC in the range, and the quarters before and behind them. */
 static void add_groups(struct pg_select *select, struct arena *arena, const struct sales_filter *filter,
                        const struct range *range) {
     const char *kind = kinds[filter->by].name;
@@ -117,11 +161,11 @@ static void add_groups(struct pg_select *select, struct arena *arena, const stru
         add_piece(select, kind, "quarter", range->from, range->to);
     } else {
         int first = add_time(select, arena, first_us), last = add_time(select, arena, last_us);
-        add_piece(select, kind, "day", first, last);
-        pg_select_add(select, " UNION ALL ");
         add_piece(select, kind, "quarter", range->from, first);
         pg_select_add(select, " UNION ALL ");
         add_piece(select, kind, "quarter", last, range->to);
+        pg_select_add(select, " UNION ALL ");
+        add_days(select, arena, kind, first_us, last_us, first, last);
     }
     pg_select_add(select, ") AS t GROUP BY t.name, t.currency)");
 }

@@ -5,8 +5,8 @@
  *          sales_knows_zone. The first and the last of them have what of them is in the range.
  * Rows     one for each hour, day ... vendor and currency in which anything was sold, cancelled or refunded: money of
  *          two currencies is never added up. In the order of the first, then of the currency.
- * Cost     by time and by currency: quarters of an hour in the range. By category and vendor: their days, and their
- *          quarters of the days at both ends. By product: what the products of the page have sold.
+ * Cost     by time and by currency: quarters of an hour in the range. By category and vendor: their months, and at both
+ *          ends their days and their quarters. By product: what the products of the page have sold.
  * Result   columns document, cursor (projections/products/query.h).
  * Memory   the arena's; the filter's texts must live until the answer.
  * Thread   pure; any.            May use: pg.

@@ -120,13 +120,31 @@ static void groups_are_read_by_the_whole_days_of_utc_and_by_quarters_at_the_ends
     is_parameter(3, "2026-01-02T00:00:00.000000Z");
 }
 
+static void of_whole_months_no_days_are_read(void **state) {
+    (void)state;
+    const char *sql = sql_of(SALES_BY_CATEGORY, "2025-12-15T12:00:00Z", "2026-05-03T06:00:00Z");
+    is_parameter(2, "2025-12-16T00:00:00.000000Z");
+    is_parameter(3, "2026-05-03T00:00:00.000000Z");
+    is_parameter(4, "2026-01-01T00:00:00.000000Z");
+    is_parameter(5, "2026-05-01T00:00:00.000000Z");
+    holds(sql, "g.span = 'month' AND g.at >= $5::timestamptz AND g.at < $6::timestamptz");
+    holds(sql, "g.span = 'day' AND g.at >= $3::timestamptz AND g.at < $5::timestamptz");
+    holds(sql, "g.span = 'day' AND g.at >= $6::timestamptz AND g.at < $4::timestamptz");
+    /* From a month's first day on, of a whole February; and the days around no whole month. */
+    holds(sql_of(SALES_BY_CATEGORY, "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"), "'month'");
+    is_parameter(4, "2026-02-01T00:00:00.000000Z");
+    is_parameter(5, "2026-03-01T00:00:00.000000Z");
+    lacks(sql_of(SALES_BY_CATEGORY, "2026-01-02T00:00:00Z", "2026-02-28T00:00:00Z"), "'month'");
+    lacks(sql_of(SALES_BY_CATEGORY, "9999-12-02T00:00:00Z", "9999-12-31T23:45:00Z"), "'month'");
+}
+
 static void of_a_part_of_a_day_quarters_alone_are_read(void **state) {
     (void)state;
     static const char *const ends[] = {"2026-01-01T22:45:00Z", "2026-01-02T23:45:00Z"};
     for (size_t i = 0; i < 2; i++) {
         const char *sql = sql_of(SALES_BY_CATEGORY, "2026-01-01T00:15:00Z", ends[i]);
         holds(sql, "g.span = 'quarter' AND g.at >= $1::timestamptz AND g.at < $2::timestamptz");
-        lacks(sql, "'day'");
+        lacks(sql, "g.span = 'day'");
     }
 }
 
@@ -158,6 +176,7 @@ int main(void) {
         TEST(only_what_is_by_time_asks_for_the_zone),
         TEST(weeks_begin_on_monday_and_are_named_as_in_iso_8601),
         TEST(groups_are_read_by_the_whole_days_of_utc_and_by_quarters_at_the_ends),
+        TEST(of_whole_months_no_days_are_read),
         TEST(of_a_part_of_a_day_quarters_alone_are_read),
         TEST(a_page_goes_on_behind_the_last_row_of_the_one_before),
         TEST(a_report_by_hour_is_of_fewer_days_than_one_by_month),

@@ -46,7 +46,7 @@ CREATE TABLE facts (
 -- row is the sum over the two tables, in whichever order they were written, and a rebuild comes to the same.
 CREATE TABLE groups (
     kind text COLLATE "C", -- vendor, category
-    span text COLLATE "C", -- quarter (of an hour), day (of UTC): what begins `at`
+    span text COLLATE "C", -- quarter (of an hour), day, month (of UTC): what begins `at`
     at timestamptz,
     name text COLLATE "C",
     currency text COLLATE "C",
@@ -103,8 +103,9 @@ BEGIN
              SELECT kind, at, name, currency, %4$s FROM named GROUP BY kind, at, name, currency
          ), counted AS (
              SELECT kind, ''quarter'' AS span, at, name, currency, %3$s FROM quarters
-             UNION ALL SELECT kind, ''day'', date_trunc(''day'', at, ''UTC''), name, currency, %4$s FROM quarters
-             GROUP BY kind, date_trunc(''day'', at, ''UTC''), name, currency
+             UNION ALL SELECT kind, span, date_trunc(span, at, ''UTC''), name, currency, %4$s
+             FROM quarters CROSS JOIN (VALUES (''day''), (''month'')) AS spans (span)
+             GROUP BY kind, span, date_trunc(span, at, ''UTC''), name, currency
          ), put AS (
              INSERT INTO %1$I.groups AS g SELECT kind, span, at, name, currency, %3$s FROM counted
              WHERE (units, gross_minor, cancelled_units, cancelled_minor) <> (0, 0, 0, 0)
