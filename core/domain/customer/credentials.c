@@ -143,8 +143,10 @@ enum rejection customer_end_totp(const struct customer_state *state, const struc
 }
 
 /* Of somebody who has neither his authenticator nor a recovery code; that he is himself is for the house to see. */
-enum rejection customer_remove_totp(const struct customer_state *state, struct decision *decision) {
-    enum rejection refusal = customer_is_active(state);
+/* Who has it himself ends it at his own door, where password and code are asked for. */
+enum rejection customer_remove_totp(const struct customer_state *state, const struct command *command,
+                                    struct decision *decision) {
+    enum rejection refusal = customer_is_by_himself(command, decision) ? REJECT_OWN_ACCOUNT : customer_is_active(state);
     if (refusal != ACCEPTED) {
         return refusal;
     }

@@ -455,6 +455,16 @@ static void with_an_authenticator_a_password_is_changed_by_a_code_which_is_good_
     THEN(customer, EVENT_LOGIN_FAILED);
 }
 
+/* Whoever asked for it may be whom the authenticator is to keep out. */
+static void a_change_of_address_that_was_asked_for_before_the_authenticator_is_asked_for_anew(void **state) {
+    struct given *customer = *state;
+    when(customer, people_change_email(NEW_IDN, "thief@example.org", true));
+    THEN(customer, EVENT_CUSTOMER_EMAIL_CHANGE_REQUESTED);
+    given_totp(customer, 100);
+    when(customer, people_confirm_email(1));
+    THEN_REFUSED(customer, REJECT_TOKEN_USED, "/token");
+}
+
 static void with_an_authenticator_an_address_is_changed_by_a_code_which_is_good_once(void **state) {
     struct given *customer = *state;
     given_totp(customer, 100);
@@ -509,6 +519,7 @@ int main(void) {
         TEST(who_guesses_within_a_session_is_locked_out_there_and_told),
         TEST(who_guesses_codes_is_not_let_off_for_proving_the_password),
         TEST(with_an_authenticator_a_password_is_changed_by_a_code_which_is_good_once),
+        TEST(a_change_of_address_that_was_asked_for_before_the_authenticator_is_asked_for_anew),
         TEST(with_an_authenticator_an_address_is_changed_by_a_code_which_is_good_once),
         TEST(without_an_authenticator_a_code_says_nothing),
     };

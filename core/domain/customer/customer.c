@@ -164,13 +164,13 @@ enum rejection customer_decide(const struct customer_state *state, const struct 
     case COMMAND_SET_ROLES:
         return customer_set_roles(state, command, decision);
     case COMMAND_UNLOCK_CUSTOMER:
-        return customer_unlock(state, decision);
+        return customer_unlock(state, command, decision);
     case COMMAND_SUSPEND_CUSTOMER:
         return customer_suspend(state, command, decision);
     case COMMAND_REINSTATE_CUSTOMER:
-        return customer_reinstate(state, decision);
+        return customer_reinstate(state, command, decision);
     case COMMAND_REMOVE_TOTP:
-        return customer_remove_totp(state, decision);
+        return customer_remove_totp(state, command, decision);
     case COMMAND_ERASE_CUSTOMER:
         return customer_erase(state, command, decision);
     case COMMAND_EXPIRE_REGISTRATION:

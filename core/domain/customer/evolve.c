@@ -174,6 +174,8 @@ static void evolve_totp(struct customer_state *state, const struct event *event)
         state->totp = TOTP_STATUS_ON;
         state->totp_step = event->as.customer_totp_enabled.step;
         state->totp_sessions_from = state->sessions_opened + 1;
+        forget_pending(
+            state); /* a change of address that was asked for before takes a code as well: it is asked anew */
     } else {
         state->totp = TOTP_STATUS_OFF;
         unlock(state);

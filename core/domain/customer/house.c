@@ -6,7 +6,12 @@
 
 /* ---- roles and lockouts ------------------------------------------------------------------------------------------ */
 
-/* Nobody takes the role of an admin from himself, so nobody locks himself out by mistake. Two may still take it from
+bool customer_is_by_himself(const struct command *command, const struct decision *decision) {
+    return str_equal(actor_of(command->meta.actor).id, decision->stream);
+}
+
+/* Nobody takes the role of an admin from himself, so nobody locks himself out by mistake; nor does anybody take it who
+ * has lost it a moment ago, by a token that does not know of that yet. Two may still take it from
  * each other at once: each is a stream of his own. Whoever runs the program names another one then. Tokens say which
  * roles somebody has, so they end. */
 enum rejection customer_set_roles(const struct customer_state *state, const struct command *command,
@@ -19,8 +24,8 @@ enum rejection customer_set_roles(const struct customer_state *state, const stru
     if (ask->roles.count > CUSTOMER_ROLES_MAX || !roles_are_known(&ask->roles, ROLES_OF_PEOPLE)) {
         return decision_reject(decision, REJECT_UNKNOWN_ROLE, STR("/roles"));
     }
-    bool is_his_own = str_equal(actor_of(command->meta.actor).id, decision->stream);
-    if (is_his_own && roles_include(&state->roles, ROLE_ADMIN) && !roles_include(&ask->roles, ROLE_ADMIN)) {
+    bool is_admin = roles_include(&state->roles, ROLE_ADMIN);
+    if (customer_is_by_himself(command, decision) && is_admin != roles_include(&ask->roles, ROLE_ADMIN)) {
         return decision_reject(decision, REJECT_OWN_ROLE, STR("/roles"));
     }
     if (!roles_equal(&state->roles, &ask->roles)) {
@@ -31,7 +36,11 @@ enum rejection customer_set_roles(const struct customer_state *state, const stru
     return ACCEPTED;
 }
 
-enum rejection customer_unlock(const struct customer_state *state, struct decision *decision) {
+enum rejection customer_unlock(const struct customer_state *state, const struct command *command,
+                               struct decision *decision) {
+    if (customer_is_by_himself(command, decision)) {
+        return REJECT_OWN_ACCOUNT; /* else whoever guesses his password from an open desk begins anew after each nine */
+    }
     if (state->status != CUSTOMER_STATUS_UNVERIFIED) {
         enum rejection refusal = customer_is_active(state);
         if (refusal != ACCEPTED) {
@@ -60,7 +69,7 @@ enum rejection customer_suspend(const struct customer_state *state, const struct
     if (refusal != ACCEPTED || state->status == CUSTOMER_STATUS_SUSPENDED) {
         return refusal;
     }
-    if (str_equal(actor_of(command->meta.actor).id, decision->stream)) {
+    if (customer_is_by_himself(command, decision)) {
         return REJECT_OWN_ACCOUNT;
     }
     (void)customer_end_sessions(state, 0, STR("suspended"), decision);
@@ -69,8 +78,10 @@ enum rejection customer_suspend(const struct customer_state *state, const struct
     return ACCEPTED;
 }
 
-enum rejection customer_reinstate(const struct customer_state *state, struct decision *decision) {
-    enum rejection refusal = customer_is_there(state);
+/* Not by himself: a front that has not heard of the suspension yet takes his token for a moment. */
+enum rejection customer_reinstate(const struct customer_state *state, const struct command *command,
+                                  struct decision *decision) {
+    enum rejection refusal = customer_is_by_himself(command, decision) ? REJECT_OWN_ACCOUNT : customer_is_there(state);
     if (refusal == ACCEPTED && state->status == CUSTOMER_STATUS_SUSPENDED) {
         decision_event(decision, EVENT_CUSTOMER_REINSTATED)->as.customer_reinstated =
             (struct customer_reinstated){.has_to = state->has_email, .to = state->email};

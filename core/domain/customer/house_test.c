@@ -167,6 +167,26 @@ static void who_is_reinstated_logs_in_as_before(void **state) {
     THEN(customer, EVENT_SESSION_OPENED);
 }
 
+/* A front that has not heard of it yet takes the token of who was suspended, or lost a role, for a moment. */
+static void nobody_undoes_what_was_done_to_him(void **state) {
+    struct given *customer = *state;
+    struct command own = reinstate;
+    own.meta.actor = STR("admin:" CUS);
+    when(customer, own);
+    THEN_REFUSED(customer, REJECT_OWN_ACCOUNT, "");
+    when(customer, set_roles("admin:" CUS, admin_and_support, 2));
+    THEN_REFUSED(customer, REJECT_OWN_ROLE, "/roles");
+    static const uint16_t types[] = {COMMAND_UNLOCK_CUSTOMER, COMMAND_REMOVE_TOTP};
+    for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
+        when(customer, (struct command){.type = types[i], .meta.actor = STR("admin:" CUS)});
+        THEN_REFUSED(customer, REJECT_OWN_ACCOUNT, "");
+    }
+    when(customer, suspend);
+    when(customer, own);
+    THEN_REFUSED(customer, REJECT_OWN_ACCOUNT, "");
+    assert_int_equal(customer_of(customer)->status, CUSTOMER_STATUS_SUSPENDED);
+}
+
 static void nobody_suspends_himself(void **state) {
     struct given *customer = *state;
     when(customer, suspend_by("admin:" CUS));
@@ -507,6 +527,7 @@ int main(void) {
         TEST(a_right_password_is_refused_to_the_suspended_as_a_wrong_one_is_and_written_down, verified_setup),
         TEST(who_is_reinstated_logs_in_as_before, verified_setup),
         TEST(nobody_suspends_himself, verified_setup),
+        TEST(nobody_undoes_what_was_done_to_him, verified_setup),
         TEST(who_never_proved_his_mailbox_is_not_suspended, registered_setup),
         TEST(what_was_on_its_way_by_mail_is_good_for_nothing_after_a_suspension, verified_setup),
         TEST(who_is_suspended_keeps_his_address, verified_setup),

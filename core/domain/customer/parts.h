@@ -106,7 +106,8 @@ enum rejection customer_confirm_totp(const struct customer_state *state, const s
 enum rejection customer_end_totp(const struct customer_state *state, const struct end_totp *ask,
                                  struct decision *decision);
 /* The house's way. */
-enum rejection customer_remove_totp(const struct customer_state *state, struct decision *decision);
+enum rejection customer_remove_totp(const struct customer_state *state, const struct command *command,
+                                    struct decision *decision);
 
 /* What CustomerPasswordChanged.how says. */
 #define CUSTOMER_BY_RESET STR("reset")
@@ -134,12 +135,17 @@ enum rejection customer_end_all_sessions(const struct customer_state *state, con
                                          struct decision *decision);
 
 /* ---- what the house does (house.c) ------------------------------------------------------------------------------- */
+/* Whether the one who asks is the customer, whatever he may besides. */
+bool customer_is_by_himself(const struct command *command, const struct decision *decision);
+
 enum rejection customer_set_roles(const struct customer_state *state, const struct command *command,
                                   struct decision *decision);
-enum rejection customer_unlock(const struct customer_state *state, struct decision *decision);
+enum rejection customer_unlock(const struct customer_state *state, const struct command *command,
+                               struct decision *decision);
 enum rejection customer_suspend(const struct customer_state *state, const struct command *command,
                                 struct decision *decision);
-enum rejection customer_reinstate(const struct customer_state *state, struct decision *decision);
+enum rejection customer_reinstate(const struct customer_state *state, const struct command *command,
+                                  struct decision *decision);
 enum rejection customer_erase(const struct customer_state *state, const struct command *command,
                               struct decision *decision);
 enum rejection customer_expire_registration(const struct customer_state *state, struct decision *decision);
