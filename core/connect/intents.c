@@ -5,6 +5,7 @@
 
 #include "core/base/memory.h"
 #include "core/base/timestamp.h"
+#include "core/domain/payment/payment.h"
 
 /* Open intents are few (what providers are working on right now), but they come and go by the thousand a second, so a
  * payment's are found through a hash table of short chains rather than by walking the list. */
@@ -261,6 +262,9 @@ struct intent *intents_apply(struct intents *intents, int64_t offset, const stru
         close_of_payment(intents, payment, REFUND, event->as.payment_refunded.refund, on_closed);
         break;
     case EVENT_PAYMENT_OUTCOME_REFUSED: /* asked again it would tell the same; a correction comes by webhook */
+        if (payment_is_of_dispute(event->as.payment_outcome_refused.result)) {
+            break; /* not what the charge came to */
+        }
         close_by_key(intents, payment, event->as.payment_outcome_refused.intent, on_closed);
         break;
     case EVENT_REFUND_FAILED:

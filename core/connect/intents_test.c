@@ -124,6 +124,18 @@ static void a_refused_outcome_ends_the_asking_of_that_intent_alone(void **state)
     assert_int_equal(intents_resume_offset(*state), 2);
 }
 
+/* A dispute names the charge; what is refused of it is nothing that the charge came to. */
+static void a_refused_dispute_ends_no_asking(void **state) {
+    struct event event = requested(STR("pay_X.1.1"), STR("c1"));
+    apply(*state, 1, &event);
+    event = of_payment(EVENT_PAYMENT_OUTCOME_REFUSED, STR("pay_X.1.1"));
+    event.as.payment_outcome_refused.intent = STR("c1");
+    event.as.payment_outcome_refused.result = STR("disputed");
+    apply(*state, 2, &event);
+    assert_int_equal(closed_count, 0);
+    assert_int_equal(intents_count(*state), 1);
+}
+
 static void the_resume_offset_never_passes_an_open_intent(void **state) {
     assert_int_equal(intents_resume_offset(*state), 0);
     struct event event = requested(STR("pay_A.1.1"), STR("a"));
@@ -330,6 +342,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_void_ends_the_capture_that_it_overtook, setup, teardown),
         cmocka_unit_test_setup_teardown(each_refund_is_closed_by_its_own_outcome, setup, teardown),
         cmocka_unit_test_setup_teardown(a_refused_outcome_ends_the_asking_of_that_intent_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_refused_dispute_ends_no_asking, setup, teardown),
         cmocka_unit_test_setup_teardown(the_resume_offset_never_passes_an_open_intent, setup, teardown),
         cmocka_unit_test_setup_teardown(a_charge_that_asks_the_shopper_for_a_step_stays_open_until_it_is_decided, setup,
                                         teardown),

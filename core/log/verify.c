@@ -175,10 +175,10 @@ void verify_record(struct verify *verify, enum log_topic topic, const struct log
 struct verify_summary verify_summary(const struct verify *verify) {
     struct verify_summary summary = verify->summary;
     const struct digest_map *maps[] = {
-        &verify->streams,       &verify->event_ids,      &verify->stock.levels,    &verify->stock.totals,
-        &verify->stock.holds,   &verify->money.payments, &verify->money.refunds,   &verify->money.intents,
-        &verify->people.claims, &verify->people.persons, &verify->people.sessions, &verify->mail_causes,
-        &verify->categories,    &verify->outcomes,
+        &verify->streams,        &verify->event_ids,      &verify->stock.levels,   &verify->stock.totals,
+        &verify->stock.holds,    &verify->money.payments, &verify->money.refunds,  &verify->money.intents,
+        &verify->money.disputes, &verify->people.claims,  &verify->people.persons, &verify->people.sessions,
+        &verify->mail_causes,    &verify->categories,     &verify->outcomes,
     };
     for (size_t i = 0; i < ARRAY_LENGTH(maps); i++) {
         summary.memory_bytes += digest_map_bytes(maps[i]);

@@ -6,6 +6,7 @@
 #include "core/base/shard.h"
 #include "core/domain/ids.h"
 #include "core/domain/order/order.h"
+#include "core/domain/payment/payment.h"
 
 /* ---- 1. A cart is checked out: an order is placed ---------------------------------------------------------------- */
 
@@ -180,7 +181,7 @@ void checkout_after_payment(const struct payment_state *state, const struct even
     }
     case EVENT_PAYMENT_OUTCOME_REFUSED:
         /* A person has to act, as with a step that is asked of the shopper: the order waits until its deadline. */
-        if (has_no_result(state->status)) {
+        if (has_no_result(state->status) && !payment_is_of_dispute(event->as.payment_outcome_refused.result)) {
             tell_order(state, event, ORDER_PAYMENT_ACTION_REQUIRED, reactions)->code = state->failure_code;
         }
         break;

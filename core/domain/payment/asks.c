@@ -91,7 +91,7 @@ enum rejection payment_ask_void(const struct payment_state *state, const struct 
     return ACCEPTED;
 }
 
-void payment_request_refund(const struct payment_state *state, struct money amount, struct str reason,
+void payment_request_refund(const struct payment_state *state, struct money amount, struct str reason, bool owed,
                             struct decision *decision) {
     int32_t number = (int32_t)state->refunds.count + 1;
     decision_event(decision, EVENT_REFUND_REQUESTED)->as.refund_requested = (struct refund_requested){
@@ -100,18 +100,21 @@ void payment_request_refund(const struct payment_state *state, struct money amou
         .reason = reason,
         .provider = state->provider,
         .intent = arena_printf(decision->arena, "%.*s.refund.%d", STR_ARGS(decision->stream), number),
+        .owed = owed,
     };
 }
 
 /* The order has no use for the payment: all goes back, what a dispute holds as soon as that is won. */
 static enum rejection refund_owed(const struct payment_state *state, struct str reason, struct decision *decision) {
     int64_t refundable_minor = payment_refundable(state);
-    bool is_held = payment_contested_now(state) > 0;
+    /* What is under way may fail, because the provider knows of a dispute that we do not know of yet. */
+    bool is_held = payment_contested_now(state) > 0 || state->refund_pending > 0;
     if (refundable_minor <= 0 && !is_held) {
         return REJECT_PAYMENT_NOT_REFUNDABLE;
     }
     if (refundable_minor > 0) {
-        payment_request_refund(state, (struct money){refundable_minor, state->amount.currency}, reason, decision);
+        struct money amount = {refundable_minor, state->amount.currency};
+        payment_request_refund(state, amount, reason, true, decision);
     }
     if (is_held && str_is_empty(state->refund_owed)) {
         decision_event(decision, EVENT_REFUND_DEFERRED)->as.refund_deferred = (struct refund_deferred){reason};
@@ -142,6 +145,6 @@ enum rejection payment_ask_refund(const struct payment_state *state, const struc
     if (state->refunds.count >= refunds_max) {
         return REJECT_TOO_MANY_REFUNDS;
     }
-    payment_request_refund(state, amount, reason, decision);
+    payment_request_refund(state, amount, reason, false, decision);
     return ACCEPTED;
 }

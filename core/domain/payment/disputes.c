@@ -42,12 +42,13 @@ bool payment_is_of_dispute(struct str result) {
            str_equal(result, STR("dispute_lost"));
 }
 
-/* A dispute may be told before the capture, which then is on its way. False: it cannot be one of this payment, which is
- * recorded. */
+/* It is held against what was taken, not against what other disputes leave of it: one that has ended may be told of
+ * later than the next one's beginning. It may be told of before the capture, which then is on its way. False: it cannot
+ * be one of this payment, which is recorded. */
 static bool opened(const struct payment_state *state, const struct record_provider_outcome *outcome,
                    struct decision *decision) {
     int64_t taken_minor = state->captured > 0 ? state->captured : state->amount.amount;
-    if (!payment_amount_fits(state, outcome, taken_minor - payment_contested(state), decision)) {
+    if (!payment_amount_fits(state, outcome, taken_minor, decision)) {
         return false;
     }
     if (state->disputes.count >= PAYMENT_MAX_DISPUTES) {
@@ -74,8 +75,15 @@ static void closed(const struct payment_state *state, struct str name, struct mo
     left_minor += known != NULL ? known->amount.amount : 0; /* one that is told of by its end was never counted */
     if (is_won && !str_is_empty(state->refund_owed) && left_minor > 0) {
         struct money owed = {left_minor < amount.amount ? left_minor : amount.amount, state->amount.currency};
-        payment_request_refund(state, owed, state->refund_owed, decision);
+        payment_request_refund(state, owed, state->refund_owed, true, decision);
     }
+}
+
+/* An end may leave the amount out. */
+static bool is_about(const struct dispute *dispute, const struct record_provider_outcome *outcome) {
+    bool is_unsaid = outcome->amount.amount == 0 && !str_equal(outcome->result, STR("disputed"));
+    return is_unsaid || (outcome->amount.amount == dispute->amount.amount &&
+                         str_equal(outcome->amount.currency, dispute->amount.currency));
 }
 
 /* Its end may be told before its beginning, and each of them more than once. */
@@ -85,6 +93,9 @@ enum rejection payment_dispute_outcome(const struct payment_state *state, const 
         return REJECT_MALFORMED_COMMAND; /* the front takes none without its name */
     }
     const struct dispute *known = find_dispute(state, outcome->provider_ref);
+    if (known != NULL && !is_about(known, outcome)) {
+        return payment_refuse_outcome(state, outcome, STR("amount_mismatch"), decision);
+    }
     if (str_equal(outcome->result, STR("disputed"))) {
         if (known == NULL) {
             (void)opened(state, outcome, decision);

@@ -103,9 +103,11 @@ static void another_end_than_the_first_is_for_a_person_to_look_at(void **state) 
 
 static void no_more_is_contested_than_was_taken(void **state) {
     struct given *payment = *state;
-    when(payment, told("disputed", "dp_2", 601));
+    when(payment, told("disputed", "dp_2", 1001));
     THEN(payment, EVENT_PAYMENT_OUTCOME_REFUSED);
     assert_str(made(payment, 0)->as.payment_outcome_refused.reason, "amount_too_large");
+    when(payment, told("dispute_lost", "dp_2", 1001)); /* and its end is not taken for the same word */
+    THEN(payment, EVENT_PAYMENT_OUTCOME_REFUSED);
     when(payment, told("disputed", "dp_3", 0));
     THEN(payment, EVENT_PAYMENT_OUTCOME_REFUSED);
     struct command dollars = told("disputed", "dp_4", 100);
@@ -126,6 +128,35 @@ static void a_dispute_has_a_name_and_is_of_what_took_the_money(void **state) {
     command.as.record_provider_outcome.intent = STR("elsewhere");
     when(payment, command);
     THEN_REFUSED(payment, REJECT_UNKNOWN_INTENT, "/intent");
+}
+
+/* Webhooks come in any order: the next one may begin before we hear that the one before has ended. */
+static void a_dispute_is_held_against_what_was_taken_and_not_against_others(void **state) {
+    struct given *payment = *state;
+    when(payment, told("disputed", "dp_2", 1000));
+    THEN(payment, EVENT_PAYMENT_DISPUTED);
+    assert_contested(payment, 1400, 0);
+    when(payment, refund_owed());
+    THEN(payment, EVENT_REFUND_DEFERRED);
+    when(payment, told("dispute_won", "dp_1", 400));
+    THEN(payment, EVENT_DISPUTE_CLOSED); /* the other one holds all of it */
+    when(payment, told("dispute_won", "dp_2", 1000));
+    THEN(payment, EVENT_DISPUTE_CLOSED, EVENT_REFUND_REQUESTED);
+    assert_int_equal(made(payment, 1)->as.refund_requested.amount.amount, 1000);
+}
+
+static void a_dispute_that_changes_its_amount_is_for_a_person_to_look_at(void **state) {
+    struct given *payment = *state;
+    static const char *const results[] = {"disputed", "dispute_won", "dispute_lost"};
+    for (size_t i = 0; i < ARRAY_LENGTH(results); i++) {
+        when(payment, told(results[i], "dp_1", 399));
+        THEN(payment, EVENT_PAYMENT_OUTCOME_REFUSED);
+        assert_str(made(payment, 0)->as.payment_outcome_refused.reason, "amount_mismatch");
+    }
+    assert_contested(payment, 400, 0);
+    when(payment, told("dispute_lost", "dp_1", 0)); /* an end need not say it again */
+    THEN(payment, EVENT_DISPUTE_CLOSED);
+    assert_contested(payment, 0, 400);
 }
 
 static void a_payment_has_at_most_20_disputes(void **state) {
@@ -223,10 +254,33 @@ static void no_more_goes_back_than_is_left(void **state) {
     assert_int_equal(made(payment, 1)->as.refund_requested.amount.amount, 400);
 }
 
+/* The provider knew of the dispute before we did, and refused. */
+static void a_refund_that_was_owed_and_failed_is_asked_for_again_once_the_dispute_is_won(void **state) {
+    struct given *payment = *state;
+    when(payment, refund_owed());
+    THEN(payment, EVENT_REFUND_REQUESTED);
+    assert_true(made(payment, 0)->as.refund_requested.owed);
+    when(payment, outcome(PAYMENT ".refund.1", "refund_failed", 0));
+    when(payment, told("disputed", "dp_1", 1000));
+    when(payment, told("dispute_won", "dp_1", 1000));
+    THEN(payment, EVENT_DISPUTE_CLOSED, EVENT_REFUND_REQUESTED);
+    assert_int_equal(made(payment, 1)->as.refund_requested.amount.amount, 1000);
+    assert_true(made(payment, 1)->as.refund_requested.owed);
+}
+
+static void what_is_owed_while_another_refund_is_under_way_is_remembered(void **state) {
+    struct given *payment = *state;
+    when(payment, refund(1000));
+    assert_false(made(payment, 0)->as.refund_requested.owed);
+    when(payment, refund_owed());
+    THEN(payment, EVENT_REFUND_DEFERRED);
+}
+
 static void nothing_is_owed_where_nothing_is_left(void **state) {
     struct given *payment = *state;
     when(payment, told("dispute_lost", "dp_1", 400));
     when(payment, refund_all());
+    when(payment, outcome(PAYMENT ".refund.1", "refunded", 600));
     when(payment, refund_owed());
     THEN_REFUSED(payment, REJECT_PAYMENT_NOT_REFUNDABLE, "");
 }
@@ -253,7 +307,11 @@ int main(void) {
         IN(_disputed, another_end_than_the_first_is_for_a_person_to_look_at),
         IN(_disputed, no_more_is_contested_than_was_taken),
         IN(_captured, a_dispute_has_a_name_and_is_of_what_took_the_money),
+        IN(_disputed, a_dispute_is_held_against_what_was_taken_and_not_against_others),
+        IN(_disputed, a_dispute_that_changes_its_amount_is_for_a_person_to_look_at),
         IN(_captured, a_payment_has_at_most_20_disputes),
+        IN(_captured, a_refund_that_was_owed_and_failed_is_asked_for_again_once_the_dispute_is_won),
+        IN(_captured, what_is_owed_while_another_refund_is_under_way_is_remembered),
         IN(_requested, a_dispute_may_be_told_of_before_the_capture),
         IN(_disputed, what_is_owed_and_not_contested_goes_back_at_once),
         IN(_disputed, what_is_owed_and_contested_goes_back_once_it_is_won),

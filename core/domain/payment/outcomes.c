@@ -35,24 +35,28 @@ static enum intent intent_read(const struct payment_state *state, struct str str
 
 /* ---- what was said ----------------------------------------------------------------------------------------------- */
 
-struct str payment_refusal_code(struct arena *arena, struct str stream, struct str intent, struct str reason) {
-    return arena_printf(arena, "outcome_refused%.*s.%.*s", STR_ARGS(str_from(intent, stream.len)), STR_ARGS(reason));
+struct str payment_refusal_code(struct arena *arena, struct str stream, const struct payment_outcome_refused *refused) {
+    struct str what = str_from(refused->intent, stream.len);
+    if (payment_is_of_dispute(refused->result)) { /* there are many of one charge */
+        return arena_printf(arena, "outcome_refused%.*s.%.*s.%.*s.%.*s", STR_ARGS(what), STR_ARGS(refused->result),
+                            STR_ARGS(refused->provider_ref), STR_ARGS(refused->reason));
+    }
+    return arena_printf(arena, "outcome_refused%.*s.%.*s", STR_ARGS(what), STR_ARGS(refused->reason));
 }
 
 enum rejection payment_refuse_outcome(const struct payment_state *state, const struct record_provider_outcome *outcome,
                                       struct str reason, struct decision *decision) {
-    struct str code = payment_refusal_code(decision->arena, decision->stream, outcome->intent, reason);
-    if (str_equal(state->failure_code, code)) {
-        return ACCEPTED; /* told by the webhook and by the answer, say */
+    const struct payment_outcome_refused refused = {
+        .intent = outcome->intent,
+        .result = outcome->result,
+        .amount = outcome->amount,
+        .provider_ref = outcome->provider_ref,
+        .reason = reason,
+    };
+    struct str code = payment_refusal_code(decision->arena, decision->stream, &refused);
+    if (!str_equal(state->failure_code, code)) { /* else it was told by the webhook and by the answer, say */
+        decision_event(decision, EVENT_PAYMENT_OUTCOME_REFUSED)->as.payment_outcome_refused = refused;
     }
-    decision_event(decision, EVENT_PAYMENT_OUTCOME_REFUSED)->as.payment_outcome_refused =
-        (struct payment_outcome_refused){
-            .intent = outcome->intent,
-            .result = outcome->result,
-            .amount = outcome->amount,
-            .provider_ref = outcome->provider_ref,
-            .reason = reason,
-        };
     return ACCEPTED;
 }
 

@@ -33,7 +33,7 @@ enum rejection payment_ask_refund(const struct payment_state *state, const struc
 /* The events alone: the caller has seen that it may be. */
 void payment_request_capture(const struct payment_state *state, struct money amount, struct decision *decision);
 void payment_request_void(const struct payment_state *state, struct str reason, struct decision *decision);
-void payment_request_refund(const struct payment_state *state, struct money amount, struct str reason,
+void payment_request_refund(const struct payment_state *state, struct money amount, struct str reason, bool owed,
                             struct decision *decision);
 
 /* ---- what the provider says (outcomes.c) ------------------------------------------------------------------------- */
@@ -51,13 +51,12 @@ enum rejection payment_unexpected_result(const struct payment_state *state,
 MUST_CHECK bool payment_amount_fits(const struct payment_state *state, const struct record_provider_outcome *outcome,
                                     int64_t most_minor, struct decision *decision);
 
-/* outcome_refused.<which intent>.<why>: what the payment shows of it, and knows it again by. */
-struct str payment_refusal_code(struct arena *arena, struct str stream, struct str intent, struct str reason);
+/* outcome_refused.<which intent>.<why>, of a dispute with its result and name: what the payment shows of it, and knows
+ * it again by. */
+struct str payment_refusal_code(struct arena *arena, struct str stream, const struct payment_outcome_refused *refused);
 
 /* ---- disputes (disputes.c) --------------------------------------------------------------------------------------- */
 
-/* Whether the result is one of a dispute: disputed, dispute_won, dispute_lost. */
-bool payment_is_of_dispute(struct str result);
 enum rejection payment_dispute_outcome(const struct payment_state *state, const struct record_provider_outcome *outcome,
                                        struct decision *decision);
 

@@ -141,6 +141,9 @@ static void evolve_refund_requested(struct payment_state *state, const struct re
         .status = STR("pending"),
     };
     state->refund_pending += requested->amount.amount;
+    if (requested->owed) {
+        state->refund_owed = requested->reason;
+    }
 }
 
 static void evolve_refund_answered(struct payment_state *state, int32_t number, int64_t refunded_minor,
@@ -191,8 +194,7 @@ void payment_evolve(struct payment_state *state, const struct event *event, stru
         state->capture_pending = 0;
         break;
     case EVENT_PAYMENT_OUTCOME_REFUSED:
-        state->failure_code = payment_refusal_code(arena, event->meta.stream, event->as.payment_outcome_refused.intent,
-                                                   event->as.payment_outcome_refused.reason);
+        state->failure_code = payment_refusal_code(arena, event->meta.stream, &event->as.payment_outcome_refused);
         break;
     case EVENT_REFUND_REQUESTED:
         evolve_refund_requested(state, &event->as.refund_requested, arena);

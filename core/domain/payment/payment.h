@@ -50,3 +50,6 @@ int64_t payment_refundable(const struct payment_state *state);
 /* What disputes hold that are open, and what those have taken that were lost. */
 int64_t payment_contested_now(const struct payment_state *state);
 int64_t payment_lost(const struct payment_state *state);
+
+/* Whether a provider's result is of a dispute (disputed, dispute_won, dispute_lost), and so of none of our intents. */
+bool payment_is_of_dispute(struct str result);

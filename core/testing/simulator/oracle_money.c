@@ -114,7 +114,7 @@ static void disputed(struct folding *folding, const struct payment_disputed *eve
     struct dispute_fold *dispute = *at = arena_alloc(&folding->oracle->arena, sizeof *dispute);
     *dispute = (struct dispute_fold){event->amount.amount, true};
     payment->contested_minor += dispute->amount_minor;
-    if (payment->contested_minor + payment->lost_minor > payment->asked_minor) {
+    if (dispute->amount_minor > payment->asked_minor) {
         wrong_dispute(folding, event->dispute, "contests more than was taken");
     }
 }
