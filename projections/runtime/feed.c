@@ -283,7 +283,14 @@ static void remember_streams(struct feed *feed, const struct fold *fold) {
     }
 }
 
-/* The moves that the batch's records make, one a partition; how many. */
+/* Whether its rows of one stream depend on another family's: then two projectors that have no partition in common in
+ * their batches must not commit side by side, each without what the other writes. */
+static bool has_one_writer(const struct view *view) {
+    return view->also_folds[0] != NULL;
+}
+
+/* The moves that the batch's records make, one a partition; how many. Where a view has one writer, all partitions are
+ * held, those as well that stay where they are: so any two batches meet at the same rows of `position`. */
 static size_t make_moves(struct feed *feed, const struct log_record *records, size_t count) {
     size_t move_count = 0;
     for (size_t i = 0; i < feed->partition_count; i++) {
@@ -294,7 +301,7 @@ static size_t make_moves(struct feed *feed, const struct log_record *records, si
                 next_offset = records[j].offset + 1;
             }
         }
-        if (next_offset != partition->next_offset) {
+        if (next_offset != partition->next_offset || has_one_writer(feed->view)) {
             feed->moves[move_count++] = (struct position_move){.topic = str_of_cstr(partition->topic),
                                                                .shard = partition->shard,
                                                                .expected = partition->next_offset,
