@@ -2,6 +2,7 @@
 
 #include <libpq-fe.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/address.h"
 #include "core/base/logger.h"
@@ -102,14 +103,18 @@ static bool is_kafka_protected(const struct config *config) {
     return is_protected || strcmp(config->kafka_security, "plaintext") != 0;
 }
 
-/* What stands behind http:// up to a path; a user before the host would be part of it, and so of no machine of ours. */
+/* As libcurl reads it: a scheme in whatever case, http where there is none. A user before the host could look like a
+ * machine of ours, so whoever names one has to have TLS. */
 static bool is_provider_protected(const struct config *config) {
-    struct str url = str_of_cstr(config->provider_url);
-    if (!str_starts_with(url, STR("http://"))) {
-        return true; /* https://, or what is refused by who calls it */
+    static const char tls[] = "https://", plain[] = "http://";
+    const char *url = config->provider_url;
+    if (strncasecmp(url, tls, sizeof tls - 1) == 0) {
+        return true;
     }
-    struct str rest = str_from(url, STR("http://").len);
-    return address_is_this_machine(host_of(str_first(rest, str_find(rest, '/'))));
+    bool has_scheme = strncasecmp(url, plain, sizeof plain - 1) == 0;
+    struct str rest = str_of_cstr(has_scheme ? url + sizeof plain - 1 : url);
+    struct str authority = str_first(rest, str_find(rest, '/'));
+    return str_find(authority, '@') == authority.len && address_is_this_machine(host_of(authority));
 }
 
 static bool is_front_protected(const struct config *config) {

@@ -152,8 +152,14 @@ static void what_the_string_leaves_open_the_variables_say(void **state) {
 
 static void a_provider_elsewhere_is_asked_by_https(void **state) {
     (void)state;
-    static const char *const refused[] = {"http://payments.example", "http://10.0.0.1:80/x",
-                                          "http://127.0.0.1.payments.example", "http://localhost@payments.example/",
+    static const char *const refused[] = {"http://payments.example",
+                                          "http://10.0.0.1:80/x",
+                                          "http://127.0.0.1.payments.example",
+                                          "http://localhost@payments.example/",
+                                          "http://127.0.0.1:x@payments.example",
+                                          "HTTP://payments.example",
+                                          "payments.example:8443",
+                                          "http://[::1]@payments.example",
                                           "http://[fd00::1]:80"};
     static const char *const taken[] = {"https://payments.example", "http://localhost/x", "http://[::1]:18090/"};
     for (size_t i = 0; i < ARRAY_LENGTH(refused); i++) {
