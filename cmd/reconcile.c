@@ -19,7 +19,7 @@
 #include "core/log/topics.h"
 #include "core/log/walk.h"
 
-enum { PAYMENT_MAX_BYTES = 128, LINE_MAX_BYTES = 4096 };
+enum { LINE_MAX_BYTES = 4096 };
 
 enum column { COLUMN_KIND, COLUMN_PAYMENT, COLUMN_AMOUNT, COLUMN_CURRENCY, COLUMN_COUNT };
 static const char *const columns[COLUMN_COUNT] = {"kind", "payment", "amount", "currency"};
@@ -106,7 +106,7 @@ static enum err row_take(struct settlement *settlement, const struct csv_row *ro
     if (!movement_named(row->fields[places[COLUMN_KIND]], &movement)) {
         return wrong_field(row, COLUMN_KIND, "is none of charge, refund, dispute, dispute_reversal", info);
     }
-    if (str_is_empty(payment) || payment.len > PAYMENT_MAX_BYTES) {
+    if (str_is_empty(payment) || payment.len > RECONCILE_PAYMENT_MAX_BYTES) {
         return wrong_field(row, COLUMN_PAYMENT, "must have 1 to 128 bytes", info);
     }
     if (!int64_read(row->fields[places[COLUMN_AMOUNT]], &amount.amount) || amount.amount < 0) {
@@ -123,7 +123,7 @@ static enum err row_take(struct settlement *settlement, const struct csv_row *ro
 }
 
 static enum err rows_read(struct settlement *settlement, struct csv *csv, struct err_info *info) {
-    struct csv_row row;
+    struct csv_row row = {0};
     uint32_t places[COLUMN_COUNT];
     enum err err = csv_next(csv, &row, info);
     if (err == ERR_NOT_FOUND) {
@@ -171,7 +171,8 @@ static bool on_record(void *context, const struct log_record *record) {
     if (event_record_read(&settlement->arena, record->value, &event, &settlement->failure) != ERR_NONE) {
         settlement->has_failed = true;
     } else if (!reconcile_event(&settlement->reconcile, &event)) {
-        err_set(&settlement->failure, ERR_TOO_LARGE, "the sums are beyond what can be counted");
+        err_set(&settlement->failure, ERR_TOO_LARGE,
+                "a payment has an id, a time or a sum that no payment of ours has; `daybook verify` tells which");
         settlement->has_failed = true;
     }
     return !settlement->has_failed;

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "core/base/timestamp.h"
+
 #define RECONCILE_MAX_BYTES ((size_t)64 << 30) /* of addresses; what is used is what the payments need */
 
 struct reconciled {
@@ -77,6 +79,11 @@ bool reconcile_row(struct reconcile *reconcile, enum movement movement, struct s
 }
 
 static bool moved(struct reconcile *reconcile, enum movement movement, const struct event *event, struct money amount) {
+    bool is_sane = event->meta.stream.len <= RECONCILE_PAYMENT_MAX_BYTES && amount.currency.len == 3 &&
+                   event->meta.occurred_at <= TIMESTAMP_MOST_US;
+    if (!is_sane) {
+        return false;
+    }
     struct reconciled *reconciled = payment_at(reconcile, event->meta.stream, amount.currency);
     reconciled->movements[movement].at_us = event->meta.occurred_at;
     return add(&reconciled->movements[movement].sums.log_minor, amount.amount) &&

@@ -14,6 +14,8 @@
 #include "core/base/map.h"
 #include "gen/events.h"
 
+enum { RECONCILE_PAYMENT_MAX_BYTES = 128 };
+
 enum movement {
     MOVEMENT_CHARGE,           /* PaymentCaptured */
     MOVEMENT_REFUND,           /* PaymentRefunded */
@@ -55,11 +57,13 @@ struct reconcile {
 void reconcile_begin(struct reconcile *reconcile, int64_t from_us, int64_t to_us);
 void reconcile_end(struct reconcile *reconcile);
 
-/* The payment has at most 128 bytes, the currency 3. False: more than can be counted, which no honest file says. */
+/* The payment has at most RECONCILE_PAYMENT_MAX_BYTES, the currency 3. False: more than can be counted, which no honest
+ * file says. */
 MUST_CHECK bool reconcile_row(struct reconcile *reconcile, enum movement movement, struct str payment,
                               struct money amount, int64_t line);
 
-/* An event of payments; those that move no money are passed over. False as above. */
+/* An event of payments; those that move no money are passed over. False: more than can be counted, or an id, a currency
+ * or a time that none of ours has. */
 MUST_CHECK bool reconcile_event(struct reconcile *reconcile, const struct event *event);
 
 /* Tells each difference, payments in the order in which they were first named; how many there were. */
