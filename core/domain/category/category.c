@@ -184,10 +184,16 @@ static struct str slug_of_command(const struct command *command) {
 }
 
 /* That slugs are short is what bounds the state, so it is not left to whoever sends the command. */
+/* The empty slug is that of a free place. */
+static bool has_odd_parent(const struct command *command) {
+    return command->type == COMMAND_PUT_CATEGORY && command->as.put_category.has_parent &&
+           !format_matches(FORMAT_SLUG, command->as.put_category.parent);
+}
+
 static bool is_malformed(const struct category_state *category, const struct command *command,
                          const struct decision *decision) {
     return category == NULL || !str_equal(decision->stream, STR(CATEGORY_TREE_STREAM)) ||
-           !format_matches(FORMAT_SLUG, slug_of_command(command));
+           !format_matches(FORMAT_SLUG, slug_of_command(command)) || has_odd_parent(command);
 }
 
 enum rejection category_decide(const struct category_tree_state *tree, const struct category_state *category,
