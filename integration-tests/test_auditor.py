@@ -137,7 +137,7 @@ def books(stack):
 def test_topics_are_created_once_and_checked(stack):
     books = Books(stack)
     missing = books.run("topics", "check", expect=3).stdout
-    assert missing.count("does not exist") == 12
+    assert missing.count("does not exist") == 13
     books.run("topics", "create")
     assert books.kafka.topics(f"{books.prefix}.") == dict.fromkeys(
         (line.split(":")[0] for line in missing.splitlines()), SHARDS

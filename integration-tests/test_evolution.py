@@ -263,7 +263,7 @@ def test_older_views_and_connectors_stand_at_a_newer_event_and_miss_nothing(stac
             assert roles[name].stop() == 0
             to_release(roles[name], 2)
         roles.start("projector", "connector")
-        for view in ("orders", "carts", "payments"):
+        for view in ("orders", "carts", "payments", "sales"):
             daybook.run("projection", "retry", view, "--all", binary=PROGRAMS[2])
         order = f"ord_{cart.removeprefix('cart_')}.1"
         with PatientClient(daybook.url) as client:

@@ -56,7 +56,10 @@ class House:
         client.http.headers.update(bearer(self.session))
         shop = Shop(client)
         order = shop.buy(("tea", 1))
-        other = self.customer.logged_in()["session"]
+        # As from another browser: a login ends the session that it brings along.
+        with Client(self.daybook.url) as elsewhere:
+            elsewhere.position = client.position
+            other = elsewhere.expect(201, self.customer.log_in(client=elsewhere))["session"]
         cart = shop.cart(("tea", 1))["id"]
         return {"order": order["id"], "payment": order["payments"][0]["id"], "cart": cart, "session": other}
 
