@@ -152,6 +152,14 @@ static void close_by_key(struct intents *intents, struct str payment, struct str
     }
 }
 
+/* A dispute names the charge, but is nothing that the charge came to. */
+static void close_refused(struct intents *intents, struct str payment, const struct payment_outcome_refused *refused,
+                          void (*on_closed)(struct intent *intent)) {
+    if (!payment_is_of_dispute(refused->result)) {
+        close_by_key(intents, payment, refused->intent, on_closed);
+    }
+}
+
 static struct intent *open_intent(struct intents *intents, int64_t offset, const struct event *event,
                                   enum intent_kind kind, const struct money *amount, struct str provider,
                                   struct str key) {
@@ -262,10 +270,7 @@ struct intent *intents_apply(struct intents *intents, int64_t offset, const stru
         close_of_payment(intents, payment, REFUND, event->as.payment_refunded.refund, on_closed);
         break;
     case EVENT_PAYMENT_OUTCOME_REFUSED: /* asked again it would tell the same; a correction comes by webhook */
-        if (payment_is_of_dispute(event->as.payment_outcome_refused.result)) {
-            break; /* not what the charge came to */
-        }
-        close_by_key(intents, payment, event->as.payment_outcome_refused.intent, on_closed);
+        close_refused(intents, payment, &event->as.payment_outcome_refused, on_closed);
         break;
     case EVENT_REFUND_FAILED:
         close_of_payment(intents, payment, REFUND, event->as.refund_failed.refund, on_closed);

@@ -13,15 +13,15 @@ static const char *const kind_names[REFUSAL_KINDS] = {
 
 /* What is not told by its status alone. */
 static const struct {
-    int status;
     const char *code;
+    int status;
     enum refusal_kind kind;
 } by_code[] = {
-    {400, "unknown_field", REFUSAL_INPUT},      {400, "invalid_cart_token", REFUSAL_FORGED},
-    {400, "invalid_position", REFUSAL_FORGED},  {401, "unauthenticated", REFUSAL_RIGHTS},
-    {401, "invalid_signature", REFUSAL_FORGED}, {401, "stale_signature", REFUSAL_FORGED},
-    {401, "token_expired", REFUSAL_NOT_TOLD},   {401, "session_ended", REFUSAL_NOT_TOLD},
-    {401, "code_required", REFUSAL_NOT_TOLD},
+    {"unknown_field", 400, REFUSAL_INPUT},      {"invalid_cart_token", 400, REFUSAL_FORGED},
+    {"invalid_position", 400, REFUSAL_FORGED},  {"unauthenticated", 401, REFUSAL_RIGHTS},
+    {"invalid_signature", 401, REFUSAL_FORGED}, {"stale_signature", 401, REFUSAL_FORGED},
+    {"token_expired", 401, REFUSAL_NOT_TOLD},   {"session_ended", 401, REFUSAL_NOT_TOLD},
+    {"code_required", 401, REFUSAL_NOT_TOLD},
 };
 
 enum refusal_kind refusal_kind_of(int status, const char *code, bool is_for_everybody) {

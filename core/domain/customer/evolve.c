@@ -266,6 +266,12 @@ static void evolve_sessions(struct customer_state *state, struct session_state *
     }
 }
 
+static void evolve_verified(struct customer_state *state) {
+    state->claim = state->claiming_number;
+    end_claim(state);
+    unlock(state);
+}
+
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 void customer_evolve(struct customer_state *state, struct session_state *session, const struct event *event,
@@ -282,9 +288,7 @@ void customer_evolve(struct customer_state *state, struct session_state *session
         state->claiming_number = event->meta.version;
         break;
     case EVENT_CUSTOMER_VERIFIED:
-        state->claim = state->claiming_number;
-        end_claim(state);
-        unlock(state);
+        evolve_verified(state);
         break;
     case EVENT_CUSTOMER_CLAIM_REFUSED:
         evolve_claim_refused(state, &event->as.customer_claim_refused);
@@ -341,11 +345,10 @@ void customer_evolve(struct customer_state *state, struct session_state *session
     case EVENT_SESSIONS_ENDED:
         evolve_sessions(state, session, event);
         break;
-    case EVENT_CUSTOMER_MAILED:
-        break;
     case EVENT_CUSTOMER_ERASURE_REQUESTED:
         evolve_erasure(state, event);
         break;
+    case EVENT_CUSTOMER_MAILED:
     case EVENT_CUSTOMER_ERASED:
         break;
     }
