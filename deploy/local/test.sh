@@ -132,7 +132,7 @@ step build make build
 beside evolved idly make evolved
 beside lint_slow idly make lint CHECKS=python,cppcheck_all,tidy
 step unit make unit build/release/simulator
-beside sim idly make sim SEEDS=1000
+beside sim idly make sim SEEDS=400
 beside histories idly make histories
 step asan make MODE=asan unit build build/asan/simulator
 beside sim_asan idly make MODE=asan sim SEEDS=50
