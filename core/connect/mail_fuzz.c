@@ -251,7 +251,9 @@ static bool template_has(const char *template, const char *name) {
     return strstr(template, mark) != NULL;
 }
 
-static void check_mail(const struct mail_kind *kind, const struct mail *mail, struct str bytes, struct buf *read) {
+/* `tame`: the same mail with harmless values, so that the same parts of its template are there. */
+static void check_mail(const struct mail_kind *kind, const struct mail *mail, struct str bytes, struct str tame,
+                       struct buf *read) {
     require_lines(bytes, SMTP_LINE_MAX, false);
     take_head(&bytes);
     take_part(&bytes, STR("Content-Type: text/plain; charset=utf-8\r"), read);
@@ -259,15 +261,21 @@ static void check_mail(const struct mail_kind *kind, const struct mail *mail, st
         bool is_in_text = template_has(kind->text, mail->values[i].name);
         require(!is_in_text || has_text(buf_text(read), mail->values[i].text), "a value comes out as it went in");
     }
+    static const char tags[] = "<>\"'";
+    size_t counts[sizeof tags - 1];
     buf_clear(read);
     take_part(&bytes, STR("Content-Type: text/html; charset=utf-8\r"), read);
-    struct str html = str_of_cstr(kind->html);
-    require(count_of(buf_text(read), '<') == count_of(html, '<') &&
-                count_of(buf_text(read), '>') == count_of(html, '>') &&
-                count_of(buf_text(read), '"') == count_of(html, '"') &&
-                count_of(buf_text(read), '\'') == count_of(html, '\''),
-            "no value makes a tag or ends an attribute");
+    for (size_t i = 0; i < ARRAY_LENGTH(counts); i++) {
+        counts[i] = count_of(buf_text(read), tags[i]);
+    }
     require(str_equal(bytes, STR("--=_daybook--\r\n")), "the mail ends behind its parts");
+    take_head(&tame);
+    take_part(&tame, STR("Content-Type: text/plain; charset=utf-8\r"), read);
+    buf_clear(read);
+    take_part(&tame, STR("Content-Type: text/html; charset=utf-8\r"), read);
+    for (size_t i = 0; i < ARRAY_LENGTH(counts); i++) {
+        require(counts[i] == count_of(buf_text(read), tags[i]), "no value makes a tag or ends an attribute");
+    }
 }
 
 /* The first byte says which mail; then lines: from, to, public_url, Message-ID, and the values. */
@@ -293,7 +301,17 @@ static void fuzz_mail(struct str text, struct buf *out, struct buf *read) {
         require(why != NULL && out->len == 0, "of a refused mail nothing is written");
         return;
     }
-    check_mail(kind, &mail, buf_text(out), read);
+    struct mail_value tame_values[VALUES_MAX];
+    struct mail tame = mail;
+    struct buf tame_out;
+    buf_init(&tame_out, 4 * OUT_MAX_BYTES);
+    tame.values = tame_values;
+    for (size_t i = 0; i < mail.value_count; i++) {
+        tame_values[i] = (struct mail_value){values[i].name, values[i].text.len == 0 ? STR("") : STR("x")};
+    }
+    require(mail_write(&tame_out, &tame, from, &why), "harmless values are written");
+    check_mail(kind, &mail, buf_text(out), buf_text(&tame_out), read);
+    buf_release(&tame_out);
     size_t size = out->len;
     require(mail_write(out, &mail, from, &why) && out->len == 2 * size &&
                 memcmp(out->data, out->data + size, size) == 0,
