@@ -6,6 +6,7 @@
 #include "core/base/format.h"
 #include "core/base/text.h"
 #include "core/base/timestamp.h"
+#include "core/domain/payment/payment.h"
 #include "core/gateway/commands.h"
 #include "core/gateway/identity.h"
 #include "core/gateway/json_text.h"
@@ -118,10 +119,6 @@ static bool take_time(struct arena *arena, const json_t *body, const char *field
            refuse(arena, "invalid_format", field, "The time is one of RFC 3339.", ret_problem);
 }
 
-static bool is_of_dispute(struct str result) {
-    return str_equal(result, STR("disputed")) || str_starts_with(result, STR("dispute_"));
-}
-
 static bool is_result(struct str text) {
     for (size_t i = 0; i < ARRAY_LENGTH(results); i++) {
         if (str_equal(text, str_of_cstr(results[i]))) {
@@ -153,7 +150,7 @@ static bool take_fields(struct arena *arena, const json_t *body, struct command 
     if (!is_result(outcome->result)) {
         return refuse(arena, "invalid_format", "result", "This is no result of a payment.", ret_problem);
     }
-    if (is_of_dispute(outcome->result) && str_is_empty(outcome->provider_ref)) {
+    if (payment_is_of_dispute(outcome->result) && str_is_empty(outcome->provider_ref)) {
         return refuse(arena, "missing_field", "provider_ref", "A dispute has the provider's name for it.", ret_problem);
     }
     if (!path_id_stream(arena, STR("payment"), payment, &command->meta.stream, ret_problem)) {
