@@ -156,6 +156,15 @@ static void a_paid_order_that_expires_is_found(void **state) {
     expect("order.expired");
 }
 
+static void expect_nothing(void) {
+    struct oracle_options options = scene_options();
+    struct oracle *oracle = oracle_judge(&options);
+    oracle_report(oracle, stderr);
+    assert_int_equal(oracle_violation_count(oracle), 0);
+    oracle_free(oracle);
+    scene_end();
+}
+
 static void an_order_that_waits_may_expire(void **state) {
     (void)state;
     play_to(true);
@@ -164,12 +173,7 @@ static void an_order_that_waits_may_expire(void **state) {
     event = (struct event){.type = EVENT_ORDER_AWAITING_PAYMENT, .as.order_awaiting_payment.payment = SCENE_PAYMENT};
     scene_event(SCENE_ORDER, STR(""), event);
     cancel_unasked();
-    struct oracle_options options = scene_options();
-    struct oracle *oracle = oracle_judge(&options);
-    oracle_report(oracle, stderr);
-    assert_int_equal(oracle_violation_count(oracle), 0);
-    oracle_free(oracle);
-    scene_end();
+    expect_nothing();
 }
 
 static void a_second_capture_is_found(void **state) {
@@ -194,12 +198,7 @@ static void a_refund_on_request_is_in_order(void **state) {
     play();
     refund(1, 300);
     scene.payments[0].refunded_minor = 300;
-    struct oracle_options options = scene_options();
-    struct oracle *oracle = oracle_judge(&options);
-    oracle_report(oracle, stderr);
-    assert_int_equal(oracle_violation_count(oracle), 0);
-    oracle_free(oracle);
-    scene_end();
+    expect_nothing();
 }
 
 static void more_refunded_than_captured_is_found(void **state) {
@@ -227,12 +226,7 @@ static void a_dispute_that_was_lost_is_in_order(void **state) {
     play();
     dispute("dp_1", 300, "lost");
     scene.payments[0].lost_minor = 300;
-    struct oracle_options options = scene_options();
-    struct oracle *oracle = oracle_judge(&options);
-    oracle_report(oracle, stderr);
-    assert_int_equal(oracle_violation_count(oracle), 0);
-    oracle_free(oracle);
-    scene_end();
+    expect_nothing();
 }
 
 static void a_lost_dispute_that_the_bank_knows_nothing_of_is_found(void **state) {
